@@ -1,0 +1,99 @@
+//! The types in which frames leave this layer: chunks of records in file order, and single frames by position.
+
+use std::io;
+
+use crate::units::{FileOffset, InterfaceId, Nanos};
+
+/// One captured frame within a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordMeta {
+    /// Position of the frame's bytes in the chunk's data.
+    pub start: u32,
+    /// Bytes of the frame in the file.
+    pub captured: u32,
+    /// Bytes of the frame on the wire.
+    pub wire: u32,
+    /// Position of the frame's bytes in its file.
+    pub offset: FileOffset,
+    /// Capture time.
+    pub time: Nanos,
+    /// Interface, numbered over all files and sections.
+    pub interface: InterfaceId,
+}
+
+/// Records cut from one stretch of a capture, in file order. The reading thread makes them, the tracking thread
+/// takes them apart.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The stretch's bytes.
+    pub data: Vec<u8>,
+    /// The frames in it.
+    pub records: Vec<RecordMeta>,
+    /// Interfaces declared in it; their numbers continue those of the chunks before.
+    pub interfaces: Vec<Interface>,
+    /// What is wrong with it.
+    pub problems: Vec<Damage>,
+    /// Bytes of all files read so far, this chunk included.
+    pub bytes_done: u64,
+    /// Bytes there are in all, as far as is known.
+    pub bytes_total: u64,
+}
+
+impl Chunk {
+    /// The bytes of one of its records.
+    pub fn bytes(&self, record: &RecordMeta) -> &[u8] {
+        let start = usize::try_from(record.start).unwrap_or(usize::MAX);
+        let len = usize::try_from(record.captured).unwrap_or(0);
+        self.data
+            .get(start..start.saturating_add(len))
+            .unwrap_or_default()
+    }
+}
+
+/// An interface as its file declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// The file, by its position in the list of files.
+    pub file: usize,
+    /// The section within the file.
+    pub section: u32,
+    /// Its number within the section.
+    pub local: u32,
+    /// Link type (LINKTYPE_ number).
+    pub link_type: u32,
+    /// Snap length, 0 for none.
+    pub snap_len: u32,
+    /// Time units per second of its time stamps.
+    pub ticks_per_second: u64,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// Damage found in a file; what stands before it is usable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, by its position in the list of files.
+    pub file: usize,
+    /// Position in the file.
+    pub offset: FileOffset,
+    /// Records of this chunk that stand before it.
+    pub records_before: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Reads one frame's bytes again, for those on screen, in reports and in exports.
+pub trait FrameSource: Send + Sync {
+    /// Reads `captured` bytes at `offset` of the file that declares `interface` into `buf`, which is cleared
+    /// first. Fewer bytes come only if the file is shorter than it was.
+    fn read_frame(
+        &self,
+        interface: InterfaceId,
+        offset: FileOffset,
+        captured: u32,
+        buf: &mut Vec<u8>,
+    ) -> io::Result<()>;
+
+    /// The link type of an interface.
+    fn link_type(&self, interface: InterfaceId) -> Option<u32>;
+}

@@ -1,0 +1,7 @@
+//! Bytes to named fields with byte ranges. Pure: no file, no state, no clock. It never fails as a whole: it
+//! returns what it could read and why it stopped.
+
+pub mod field;
+pub mod reader;
+pub mod smp;
+pub mod tds;

@@ -1,0 +1,86 @@
+//! TDS: the packet header, and the messages inside ([MS-TDS]).
+
+use super::reader::Reader;
+
+/// Bytes of a TDS packet header.
+pub const HEADER_LEN: usize = 8;
+/// Status bit: last packet of its message.
+pub const STATUS_EOM: u8 = 0x01;
+/// Status bit: ignore this message.
+pub const STATUS_IGNORE: u8 = 0x02;
+/// Status bit: reset the session state first.
+pub const STATUS_RESET: u8 = 0x08;
+/// Status bit: reset the session state but keep the transaction.
+pub const STATUS_RESET_SKIP_TRAN: u8 = 0x10;
+
+/// TDS packet types ([MS-TDS] 2.2.3.1.1).
+pub mod packet_type {
+    /// SQL batch.
+    pub const SQL_BATCH: u8 = 1;
+    /// Login before TDS 7.
+    pub const LOGIN_OLD: u8 = 2;
+    /// Remote procedure call.
+    pub const RPC: u8 = 3;
+    /// Tabular result.
+    pub const TABULAR_RESULT: u8 = 4;
+    /// Attention.
+    pub const ATTENTION: u8 = 6;
+    /// Bulk load.
+    pub const BULK_LOAD: u8 = 7;
+    /// Federated authentication token.
+    pub const FED_AUTH: u8 = 8;
+    /// Transaction manager request.
+    pub const TRANSACTION_MANAGER: u8 = 14;
+    /// LOGIN7.
+    pub const LOGIN7: u8 = 16;
+    /// SSPI.
+    pub const SSPI: u8 = 17;
+    /// PRELOGIN.
+    pub const PRELOGIN: u8 = 18;
+}
+
+/// A TDS packet header as it stands on the wire ([MS-TDS] 2.2.3.1; numbers big-endian).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Packet type.
+    pub kind: u8,
+    /// Status bits.
+    pub status: u8,
+    /// Bytes of the packet, header included.
+    pub length: u16,
+    /// The server's session id; clients send 0.
+    pub spid: u16,
+    /// Number of the packet in its message, modulo 256.
+    pub packet_id: u8,
+    /// Not used.
+    pub window: u8,
+}
+
+impl Header {
+    /// Reads a header; `None` if fewer than 8 bytes are there.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let mut r = Reader::new(bytes);
+        Some(Self {
+            kind: r.u8()?,
+            status: r.u8()?,
+            length: r.u16_be()?,
+            spid: r.u16_be()?,
+            packet_id: r.u8()?,
+            window: r.u8()?,
+        })
+    }
+
+    /// Whether type, status and length are those of a real packet, so that a stream can be walked by it.
+    pub fn is_plausible(&self) -> bool {
+        matches!(self.kind, 1..=4 | 6..=8 | 14 | 16..=18)
+            && self.length >= 8
+            && self.length <= 0x7fff
+            && self.status & 0xe0 == 0
+            && self.window == 0
+    }
+
+    /// Whether this is the last packet of its message.
+    pub fn is_eom(&self) -> bool {
+        self.status & STATUS_EOM != 0
+    }
+}

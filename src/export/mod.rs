@@ -1,0 +1,1 @@
+//! Plans and writers for what the user takes away: capture files, listings, tickets, pictures.

@@ -1,0 +1,1 @@
+//! The filter language over the registry of named fields, and find.

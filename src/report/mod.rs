@@ -1,0 +1,1 @@
+//! The facts of a capture without a screen: `report`, `list` and `show`.

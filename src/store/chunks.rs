@@ -1,0 +1,94 @@
+//! A table that grows without ever moving its rows: chunks of a fixed number of rows.
+
+const ROWS: usize = 4096;
+
+/// Rows in chunks, so that growth costs neither a copy of the table nor twice its memory.
+#[derive(Debug)]
+pub(super) struct Chunks<T> {
+    chunks: Vec<Vec<T>>,
+    len: usize,
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<T> Chunks<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&T> {
+        self.chunks.get(index / ROWS)?.get(index % ROWS)
+    }
+
+    pub(super) fn extend(&mut self, rows: Vec<T>) {
+        for row in rows {
+            match self.chunks.last_mut() {
+                Some(chunk) if chunk.len() < ROWS => chunk.push(row),
+                _ => {
+                    let mut chunk = Vec::with_capacity(ROWS);
+                    chunk.push(row);
+                    self.chunks.push(chunk);
+                }
+            }
+            self.len = self.len.saturating_add(1);
+        }
+    }
+
+    pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = &T> {
+        let first = start / ROWS;
+        let skip = start % ROWS;
+        self.chunks
+            .get(first..)
+            .unwrap_or_default()
+            .iter()
+            .flatten()
+            .skip(skip)
+    }
+
+    /// The first index whose row does not satisfy the predicate; the rows that do must come first.
+    pub(super) fn partition_point(&self, holds: impl Fn(&T) -> bool) -> usize {
+        let chunk = self
+            .chunks
+            .partition_point(|chunk| chunk.last().is_some_and(&holds));
+        let inside = self
+            .chunks
+            .get(chunk)
+            .map_or(0, |rows| rows.partition_point(holds));
+        chunk
+            .saturating_mul(ROWS)
+            .saturating_add(inside)
+            .min(self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_keep_their_index_across_chunk_borders() {
+        let mut table = Chunks::default();
+        table.extend((0..ROWS + 10).collect());
+        table.extend((ROWS + 10..3 * ROWS).collect());
+        assert_eq!(table.len(), 3 * ROWS);
+        assert_eq!(table.get(ROWS), Some(&ROWS));
+        assert_eq!(
+            table
+                .iter_from(ROWS - 1)
+                .copied()
+                .take(3)
+                .collect::<Vec<_>>(),
+            vec![ROWS - 1, ROWS, ROWS + 1]
+        );
+        assert_eq!(table.partition_point(|v| *v < 2 * ROWS + 5), 2 * ROWS + 5);
+        assert_eq!(table.partition_point(|_| true), 3 * ROWS);
+        assert_eq!(table.partition_point(|_| false), 0);
+    }
+}

@@ -1,0 +1,385 @@
+//! The indexed frame store: tables of rows and the questions asked of them; it does not know how rows came to be.
+
+mod batch;
+mod chunks;
+mod finding;
+mod rows;
+
+pub use batch::{Batch, Progress};
+pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
+pub use rows::{
+    Auth, CheckId, ConnRow, Encryption, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow,
+    LoginInfo, PduFlags, PduKind, PduRow, Phase, PhaseRow, PreloginInfo, Problem, Protocol,
+    RequestEnd, RequestKind, RequestRow, SessionEnd, SessionRow, Severity, SmpCounts, StallInfo,
+    TcpFlags, TcpStats, TdsCounts, TlsInfo, View, ViolationRow,
+};
+
+use std::collections::BTreeMap;
+
+use crate::units::{
+    ConnId, End, FindingId, FrameNo, InterfaceId, Nanos, PduId, RequestId, SessionId, Sid, Side,
+};
+use chunks::Chunks;
+
+/// What belongs to one connection, so that asking for it does not search whole tables.
+#[derive(Debug, Default)]
+struct ConnLists {
+    sessions: Vec<SessionId>,
+    requests: Vec<RequestId>,
+    findings: Vec<FindingId>,
+}
+
+/// All rows of a capture. Batches of the indexing pass are appended to it; findings are added by the rules.
+#[derive(Debug, Default)]
+pub struct Store {
+    frames: Chunks<FrameRow>,
+    pdus: Chunks<PduRow>,
+    conns: Vec<ConnRow>,
+    sessions: Vec<SessionRow>,
+    requests: Vec<RequestRow>,
+    violations: Vec<ViolationRow>,
+    problems: Vec<Problem>,
+    interfaces: Vec<InterfaceRow>,
+    files: Vec<FileRow>,
+    findings: Vec<Finding>,
+    by_conn: Vec<ConnLists>,
+    decisive: BTreeMap<FrameNo, FindingId>,
+    view: Option<(View, Vec<String>)>,
+    progress: Progress,
+}
+
+impl Store {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in a batch of the indexing pass: new rows are appended, changed rows replace the older ones.
+    pub fn append(&mut self, batch: Batch) {
+        self.frames.extend(batch.frames);
+        self.pdus.extend(batch.pdus);
+        upsert(&mut self.conns, batch.conns, |row| row.id.index());
+        for session in &batch.sessions {
+            if session.id.index() >= self.sessions.len() {
+                self.lists_mut(session.conn).sessions.push(session.id);
+            }
+        }
+        upsert(&mut self.sessions, batch.sessions, |row| row.id.index());
+        for request in &batch.requests {
+            if request.id.index() >= self.requests.len() {
+                self.lists_mut(request.conn).requests.push(request.id);
+            }
+        }
+        upsert(&mut self.requests, batch.requests, |row| row.id.index());
+        self.violations.extend(batch.violations);
+        self.problems.extend(batch.problems);
+        self.interfaces.extend(batch.interfaces);
+        upsert(&mut self.files, batch.files, |row| row.index);
+        if batch.view.is_some() {
+            self.view = batch.view;
+        }
+        self.progress = batch.progress;
+    }
+
+    /// Number of frames indexed so far.
+    pub fn frame_count(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// A frame by its number.
+    pub fn frame(&self, no: FrameNo) -> Option<&FrameRow> {
+        self.frames.get(no.index())
+    }
+
+    /// All frames from `from` on, in file order, with their numbers.
+    pub fn frames_from(&self, from: FrameNo) -> impl Iterator<Item = (FrameNo, &FrameRow)> {
+        let start = from.index().min(self.frames.len());
+        self.frames
+            .iter_from(start)
+            .enumerate()
+            .map(move |(i, row)| (FrameNo::from_index(start.saturating_add(i)), row))
+    }
+
+    /// The last frame's number, if there is one.
+    pub fn last_frame(&self) -> Option<FrameNo> {
+        self.frames.len().checked_sub(1).map(FrameNo::from_index)
+    }
+
+    /// Time of the first frame.
+    pub fn start_time(&self) -> Option<Nanos> {
+        self.frame(FrameNo(1)).map(|f| f.time)
+    }
+
+    /// The last frame at or before a time, by file order; where times go backwards, the last such frame.
+    pub fn frame_at(&self, time: Nanos) -> Option<FrameNo> {
+        let mut low = 0;
+        let mut high = self.frames.len();
+        while low < high {
+            let mid = low.midpoint(high);
+            if self.frames.get(mid).is_some_and(|f| f.time <= time) {
+                low = mid.saturating_add(1);
+            } else {
+                high = mid;
+            }
+        }
+        low.checked_sub(1).map(FrameNo::from_index)
+    }
+
+    /// The frames of a connection from its last to its first.
+    pub fn conn_frames_back(&self, conn: ConnId) -> impl Iterator<Item = (FrameNo, &FrameRow)> {
+        let mut next = self.conn(conn).map(|c| c.last_frame);
+        std::iter::from_fn(move || {
+            let no = next?;
+            let row = self.frame(no)?;
+            next = row.prev.filter(|prev| *prev < no);
+            Some((no, row))
+        })
+    }
+
+    /// The frames of a connection in file order.
+    pub fn conn_frames(&self, conn: ConnId) -> Vec<FrameNo> {
+        let mut frames: Vec<_> = self.conn_frames_back(conn).map(|(no, _)| no).collect();
+        frames.reverse();
+        frames
+    }
+
+    /// Number of PDUs so far.
+    pub fn pdu_count(&self) -> usize {
+        self.pdus.len()
+    }
+
+    /// A PDU by its number.
+    pub fn pdu(&self, id: PduId) -> Option<&PduRow> {
+        self.pdus.get(id.index())
+    }
+
+    /// The PDUs that are completed in a frame, in stream order.
+    pub fn pdus_in(&self, frame: FrameNo) -> impl Iterator<Item = (PduId, &PduRow)> {
+        let start = self.pdus.partition_point(|pdu| pdu.frame < frame);
+        self.pdus
+            .iter_from(start)
+            .take_while(move |pdu| pdu.frame == frame)
+            .enumerate()
+            .map(move |(i, row)| (PduId::from_index(start.saturating_add(i)), row))
+    }
+
+    /// PDUs from `from` on, in order of completion.
+    pub fn pdus_from(&self, from: PduId) -> impl Iterator<Item = (PduId, &PduRow)> {
+        let start = from.index().min(self.pdus.len());
+        self.pdus
+            .iter_from(start)
+            .enumerate()
+            .map(move |(i, row)| (PduId::from_index(start.saturating_add(i)), row))
+    }
+
+    /// The chain of PDUs of one sender in one session (or one connection without SMP), from `last` backwards.
+    pub fn pdu_chain_back(&self, last: Option<PduId>) -> impl Iterator<Item = (PduId, &PduRow)> {
+        let mut next = last;
+        std::iter::from_fn(move || {
+            let id = next?;
+            let row = self.pdu(id)?;
+            next = row.prev.filter(|prev| *prev < id);
+            Some((id, row))
+        })
+    }
+
+    /// All connections.
+    pub fn conns(&self) -> &[ConnRow] {
+        &self.conns
+    }
+
+    /// A connection by its number.
+    pub fn conn(&self, id: ConnId) -> Option<&ConnRow> {
+        self.conns.get(id.index())
+    }
+
+    /// All sessions (lives of Sids).
+    pub fn sessions(&self) -> &[SessionRow] {
+        &self.sessions
+    }
+
+    /// A session by its number.
+    pub fn session(&self, id: SessionId) -> Option<&SessionRow> {
+        self.sessions.get(id.index())
+    }
+
+    /// The sessions of a connection, in order of opening.
+    pub fn conn_sessions(&self, conn: ConnId) -> impl Iterator<Item = &SessionRow> {
+        self.lists(conn)
+            .map_or(&[][..], |l| &l.sessions)
+            .iter()
+            .filter_map(|id| self.session(*id))
+    }
+
+    /// The session of a Sid that is alive at, or was last alive before, a frame.
+    pub fn session_at(&self, conn: ConnId, sid: Sid, frame: FrameNo) -> Option<&SessionRow> {
+        self.conn_sessions(conn)
+            .filter(|s| s.sid == sid && s.open_frame <= frame)
+            .last()
+    }
+
+    /// All requests.
+    pub fn requests(&self) -> &[RequestRow] {
+        &self.requests
+    }
+
+    /// A request by its number.
+    pub fn request(&self, id: RequestId) -> Option<&RequestRow> {
+        self.requests.get(id.index())
+    }
+
+    /// The requests of a connection, in order of their first frame.
+    pub fn conn_requests(&self, conn: ConnId) -> impl Iterator<Item = &RequestRow> {
+        self.lists(conn)
+            .map_or(&[][..], |l| &l.requests)
+            .iter()
+            .filter_map(|id| self.request(*id))
+    }
+
+    /// What the SMP checks found ([MC-SMP]; ids of the check list).
+    pub fn violations(&self) -> &[ViolationRow] {
+        &self.violations
+    }
+
+    /// What is wrong with the file itself.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The interfaces of all files and sections.
+    pub fn interfaces(&self) -> &[InterfaceRow] {
+        &self.interfaces
+    }
+
+    /// An interface by its number.
+    pub fn interface(&self, id: InterfaceId) -> Option<&InterfaceRow> {
+        self.interfaces.get(id.index())
+    }
+
+    /// The files that the capture consists of.
+    pub fn files(&self) -> &[FileRow] {
+        &self.files
+    }
+
+    /// How far the indexing pass has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Which end the capture was taken on, with the evidence.
+    pub fn view(&self) -> (View, &[String]) {
+        self.view
+            .as_ref()
+            .map_or((View::Unknown, &[]), |(view, why)| (*view, why))
+    }
+
+    /// Which side sent a frame, where its connection's client is known or assumed.
+    pub fn side(&self, frame: &FrameRow) -> Option<Side> {
+        let conn = self.conn(frame.conn?)?;
+        Some(conn.side_of(frame.end()))
+    }
+
+    /// Which side sent a PDU.
+    pub fn pdu_side(&self, pdu: &PduRow) -> Option<Side> {
+        Some(self.conn(pdu.conn)?.side_of(pdu.end))
+    }
+
+    /// All findings.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// A finding by its number.
+    pub fn finding(&self, id: FindingId) -> Option<&Finding> {
+        self.findings.get(id.index())
+    }
+
+    /// Adds a finding; its `id` is set here. The frames it marks point to it from then on, unless an earlier
+    /// finding of equal or greater weight holds them.
+    pub fn add_finding(&mut self, mut finding: Finding) -> FindingId {
+        let id = FindingId::from_index(self.findings.len());
+        finding.id = id;
+        for frame in &finding.marks {
+            let heavier = self
+                .decisive
+                .get(frame)
+                .and_then(|old| self.findings.get(old.index()))
+                .is_some_and(|old| old.verdict.weight() >= finding.verdict.weight());
+            if !heavier {
+                self.decisive.insert(*frame, id);
+            }
+        }
+        if let Some(conn) = finding.conn {
+            self.lists_mut(conn).findings.push(id);
+        }
+        self.findings.push(finding);
+        id
+    }
+
+    /// Forgets all findings, before the rules are run anew.
+    pub fn clear_findings(&mut self) {
+        self.findings.clear();
+        for lists in &mut self.by_conn {
+            lists.findings.clear();
+        }
+        self.decisive.clear();
+    }
+
+    /// The finding that marks a frame (a reset, or the deciding frame of a finding without one).
+    pub fn finding_on(&self, frame: FrameNo) -> Option<&Finding> {
+        self.finding(*self.decisive.get(&frame)?)
+    }
+
+    /// The frames that findings mark, in file order, with their findings.
+    pub fn marked_by_findings(&self) -> impl DoubleEndedIterator<Item = (FrameNo, FindingId)> + '_ {
+        self.decisive.iter().map(|(frame, id)| (*frame, *id))
+    }
+
+    /// The findings of a connection.
+    pub fn conn_findings(&self, conn: ConnId) -> impl Iterator<Item = &Finding> {
+        self.lists(conn)
+            .map_or(&[][..], |l| &l.findings)
+            .iter()
+            .filter_map(|id| self.finding(*id))
+    }
+
+    fn lists(&self, conn: ConnId) -> Option<&ConnLists> {
+        self.by_conn.get(conn.index())
+    }
+
+    fn lists_mut(&mut self, conn: ConnId) -> &mut ConnLists {
+        let index = conn.index();
+        if index >= self.by_conn.len() {
+            self.by_conn
+                .resize_with(index.saturating_add(1), ConnLists::default);
+        }
+        // The line above made room for it.
+        #[expect(clippy::indexing_slicing, reason = "resized just above")]
+        &mut self.by_conn[index]
+    }
+
+    /// The first PDU chain entry of an end of a connection outside SMP sessions, newest first.
+    pub fn plain_pdus_back(
+        &self,
+        conn: ConnId,
+        end: End,
+    ) -> impl Iterator<Item = (PduId, &PduRow)> {
+        let last = self.conn(conn).and_then(|c| *c.last_plain_pdu.get(end));
+        self.pdu_chain_back(last)
+    }
+}
+
+/// Replaces rows that exist and appends those that are new. Rows come in the order of their numbers, so that a
+/// new row's number is always the next free one; a row that would leave a hole is dropped.
+fn upsert<T>(table: &mut Vec<T>, rows: Vec<T>, index: impl Fn(&T) -> usize) {
+    for row in rows {
+        let at = index(&row);
+        if let Some(slot) = table.get_mut(at) {
+            *slot = row;
+        } else if at == table.len() {
+            table.push(row);
+        } else {
+            debug_assert!(false, "rows arrive in the order of their numbers");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Enters and leaves the terminal and turns its events into those of the app.

@@ -1,0 +1,1 @@
+//! Draws the state of the app; reads it and changes nothing.

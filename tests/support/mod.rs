@@ -1,0 +1,30 @@
+//! What several tests need: where recorded captures lie, and how a test says that it was skipped.
+
+use std::path::PathBuf;
+
+/// The folder with the recorded captures and the specifications, if this machine has it.
+pub fn shared() -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    folder.is_dir().then_some(folder)
+}
+
+/// The folder with the recorded captures. Without it the test is skipped, and says so; in CI that is a failure.
+pub fn shared_or_skip(test: &str) -> Option<PathBuf> {
+    let folder = shared();
+    if folder.is_none() {
+        skip(
+            test,
+            "the folder ../shared with recorded captures is not there",
+        );
+    }
+    folder
+}
+
+/// Says that a test was skipped and why; in CI, where everything must be there, it fails instead.
+pub fn skip(test: &str, why: &str) {
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{test} may not be skipped in CI: {why}"
+    );
+    eprintln!("skipped: {test}: {why}");
+}
