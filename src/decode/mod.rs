@@ -5,3 +5,4 @@ pub mod field;
 pub mod reader;
 pub mod smp;
 pub mod tds;
+pub mod tls;

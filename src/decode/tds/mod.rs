@@ -1,5 +1,13 @@
 //! TDS: the packet header, and the messages inside ([MS-TDS]).
 
+pub mod collation;
+pub mod login7;
+pub mod prelogin;
+pub mod type_info;
+pub mod version;
+
+pub use version::Version;
+
 use super::reader::Reader;
 
 /// Bytes of a TDS packet header.
