@@ -6,51 +6,59 @@ use std::path::{Path, PathBuf};
 /// What each layer may use. `main`, `lib`, `cli` and `exit` stand above all.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("units", &[]),
+    ("settings", &["units"]),
     ("capture", &["units"]),
     ("decode", &["units"]),
     ("store", &["units"]),
     ("track", &["units", "capture", "decode", "store"]),
-    ("rules", &["units", "capture", "decode", "store", "track"]),
+    (
+        "rules",
+        &["units", "settings", "capture", "decode", "store", "track"],
+    ),
     (
         "dissect",
-        &["units", "capture", "decode", "store", "track", "rules"],
+        &[
+            "units", "settings", "capture", "decode", "store", "track", "rules",
+        ],
     ),
     (
         "query",
         &[
-            "units", "capture", "decode", "store", "track", "rules", "dissect",
+            "units", "settings", "capture", "decode", "store", "track", "rules", "dissect",
         ],
     ),
     (
         "export",
         &[
-            "units", "capture", "decode", "store", "track", "rules", "dissect", "query",
+            "units", "settings", "capture", "decode", "store", "track", "rules", "dissect", "query",
         ],
     ),
     (
         "report",
         &[
-            "units", "capture", "decode", "store", "track", "rules", "dissect", "query", "exit",
+            "units", "settings", "capture", "decode", "store", "track", "rules", "dissect",
+            "query", "exit",
         ],
     ),
     (
         "app",
         &[
-            "units", "capture", "decode", "store", "track", "rules", "dissect", "query", "export",
-            "report",
+            "units", "settings", "capture", "decode", "store", "track", "rules", "dissect",
+            "query", "export", "report",
         ],
     ),
     (
         "ui",
         &[
-            "units", "decode", "store", "rules", "dissect", "query", "export", "report", "app",
+            "units", "settings", "decode", "store", "rules", "dissect", "query", "export",
+            "report", "app",
         ],
     ),
     (
         "term",
         &[
-            "units", "capture", "decode", "store", "track", "rules", "dissect", "query", "export",
-            "report", "app", "ui", "exit",
+            "units", "settings", "capture", "decode", "store", "track", "rules", "dissect",
+            "query", "export", "report", "app", "ui", "exit",
         ],
     ),
 ];
