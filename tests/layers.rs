@@ -28,16 +28,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "export",
-        &[
-            "units", "settings", "capture", "decode", "store", "track", "rules", "dissect", "query",
-        ],
-    ),
-    (
         "report",
         &[
             "units", "settings", "capture", "decode", "store", "track", "rules", "dissect",
             "query", "exit",
+        ],
+    ),
+    (
+        "export",
+        &[
+            "units", "settings", "capture", "decode", "store", "track", "rules", "dissect",
+            "query", "report",
         ],
     ),
     (

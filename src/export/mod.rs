@@ -1,1 +1,25 @@
 //! Plans and writers for what the user takes away: capture files, listings, tickets, pictures.
+//!
+//! One way for the screen and the command line: a [`Choice`] becomes a [`Plan`], which says what will be taken
+//! and what stands in the way; a [`Job`] adds format and options; [`Job::save`] writes it to a [`Target`], or
+//! [`Job::write_to`] to any writer (for the clipboard).
+
+mod describe;
+mod error;
+mod format;
+mod frames;
+mod job;
+mod ladder;
+mod listing;
+mod plan;
+mod target;
+#[cfg(test)]
+mod testing;
+mod time;
+
+pub use error::ExportError;
+pub use format::{Compression, Format};
+pub use frames::{FrameSet, RangeError, parse_frames};
+pub use job::{Job, Options, Written};
+pub use plan::{Choice, Context, Plan, What};
+pub use target::Target;

@@ -1,0 +1,145 @@
+//! One export: plan, format and options together, checked and written.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::error::ExportError;
+use super::format::Format;
+use super::frames::FrameSet;
+use super::plan::{Plan, counted, human_bytes};
+use super::target::Target;
+use super::{ladder, listing};
+use crate::capture::FrameSource;
+use crate::store::Store;
+
+/// How an export is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The format.
+    pub format: Format,
+    /// Findings, conditions and marks as packet comments (pcapng only).
+    pub comments: bool,
+    /// Replace an existing file.
+    pub force: bool,
+    /// Names of the fields of CSV and JSON lines, from the registry; empty for the usual ones.
+    pub fields: Vec<String>,
+    /// The frames that the user marked, to be named in comments.
+    pub marks: FrameSet,
+}
+
+impl Options {
+    /// A format with the usual options: comments on, nothing replaced.
+    pub fn of(format: Format) -> Self {
+        Self {
+            format,
+            comments: true,
+            force: false,
+            fields: Vec::new(),
+            marks: FrameSet::new(),
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Where; `None` for standard output.
+    pub path: Option<PathBuf>,
+    /// Frames.
+    pub frames: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+impl std::fmt::Display for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let frames = counted(self.frames, "frame");
+        let bytes = human_bytes(self.bytes);
+        match &self.path {
+            Some(path) => write!(f, "{}: {frames} written, {bytes}", path.display()),
+            None => write!(f, "{frames} written, {bytes}"),
+        }
+    }
+}
+
+/// An export that can be run.
+pub struct Job<'a> {
+    /// The capture's rows.
+    pub store: &'a Store,
+    /// The capture's bytes.
+    pub source: &'a dyn FrameSource,
+    /// Paths of the open captures, which must not be written.
+    pub captures: &'a [PathBuf],
+    /// What to take.
+    pub plan: &'a Plan,
+    /// How to write it.
+    pub options: &'a Options,
+    /// Set by the user to stop it.
+    pub stop: &'a AtomicBool,
+    /// Told now and then how many frames are done.
+    pub progress: &'a dyn Fn(u64),
+}
+
+impl Job<'_> {
+    /// Everything that stands in the way, from the plan and from the format.
+    pub fn problems(&self) -> Vec<String> {
+        self.plan.problems.clone()
+    }
+
+    /// Writes the export to its target, or nothing at all.
+    pub fn save(&self, target: &Target) -> Result<Written, ExportError> {
+        self.refuse_problems()?;
+        let bytes = target.write(self.captures, self.options.force, self.plan.bytes, |out| {
+            self.fill(out)
+        })?;
+        Ok(Written {
+            path: target.path().map(std::path::Path::to_owned),
+            frames: self.plan.frames.len(),
+            bytes,
+        })
+    }
+
+    /// Writes the export to any writer, for example into memory for the clipboard.
+    pub fn write_to(&self, out: &mut dyn Write) -> Result<(), ExportError> {
+        self.refuse_problems()?;
+        self.fill(out)
+    }
+
+    fn refuse_problems(&self) -> Result<(), ExportError> {
+        match self.problems().as_slice() {
+            [] => Ok(()),
+            problems => Err(ExportError::Refused(problems.join("; "))),
+        }
+    }
+
+    fn fill(&self, out: &mut dyn Write) -> Result<(), ExportError> {
+        match self.options.format {
+            Format::Listing => listing::write(self, out),
+            Format::Ladder => ladder::write(self, out),
+            _ => Err(ExportError::Refused("not yet".into())),
+        }
+    }
+
+    /// Ends the export when the user asked for it; tells how far it is.
+    pub(super) fn tick(&self, done: u64) -> Result<(), ExportError> {
+        if done.is_multiple_of(256) {
+            (self.progress)(done);
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(ExportError::Stopped);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<io::Error> for ExportError {
+    /// An error of the writer that an export was given; reading errors are made by hand.
+    fn from(error: io::Error) -> Self {
+        Self::Write {
+            path: None,
+            error,
+            needs: 0,
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Where an export goes: a temporary file beside the target that is renamed when all is written, or standard
+//! output. Nothing half written stays behind, and the open capture is never touched.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::error::ExportError;
+use super::format::Compression;
+
+/// Where an export goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file; compressed when its name says so.
+    File(PathBuf),
+}
+
+impl Target {
+    /// `-` is standard output, everything else a file.
+    pub fn from_arg(arg: &Path) -> Self {
+        if arg.as_os_str() == "-" {
+            Self::Stdout
+        } else {
+            Self::File(arg.to_owned())
+        }
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Stdout => None,
+            Self::File(path) => Some(path),
+        }
+    }
+
+    /// Whether something would have to be replaced.
+    pub fn exists(&self) -> bool {
+        self.path().is_some_and(|p| p.symlink_metadata().is_ok())
+    }
+
+    /// Checks that it may be written: not the capture, not a folder, not an existing file unless `force`.
+    pub fn check(&self, captures: &[PathBuf], force: bool) -> Result<(), ExportError> {
+        let Self::File(path) = self else {
+            return Ok(());
+        };
+        if let Ok(meta) = fs::metadata(path) {
+            if meta.is_dir() {
+                return Err(ExportError::IsFolder(path.clone()));
+            }
+            if captures
+                .iter()
+                .any(|capture| is_same_file(path, &meta, capture))
+            {
+                return Err(ExportError::IsTheCapture(path.clone()));
+            }
+            if meta.is_file() && !force {
+                return Err(ExportError::Exists(path.clone()));
+            }
+        } else if self.exists() && !force {
+            return Err(ExportError::Exists(path.clone()));
+        }
+        Ok(())
+    }
+
+    /// Lets `fill` write, then puts the result in place; returns the bytes written.
+    pub(super) fn write(
+        &self,
+        captures: &[PathBuf],
+        force: bool,
+        needs: u64,
+        fill: impl FnOnce(&mut dyn Write) -> Result<(), ExportError>,
+    ) -> Result<u64, ExportError> {
+        self.check(captures, force)?;
+        let Self::File(path) = self else {
+            let failed = |error| ExportError::Write {
+                path: None,
+                error,
+                needs,
+            };
+            let mut out = Counted::new(io::stdout().lock());
+            fill(&mut out).map_err(|e| place(e, None, needs))?;
+            out.flush().map_err(failed)?;
+            return Ok(out.bytes);
+        };
+        let failed = |error| ExportError::Write {
+            path: Some(path.clone()),
+            error,
+            needs,
+        };
+        if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+            // A device or a pipe: nothing can be renamed onto it.
+            let mut out = Counted::new(File::options().write(true).open(path).map_err(failed)?);
+            fill(&mut out).map_err(|e| place(e, Some(path), needs))?;
+            out.flush().map_err(failed)?;
+            return Ok(out.bytes);
+        }
+        // A link is followed, so that it still leads to the new file.
+        let path_to_write = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        let folder = match path_to_write.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let part = temporary(folder).map_err(failed)?;
+        let mut out = Counted::new(BufWriter::with_capacity(1 << 18, part));
+        {
+            let mut packer = Packer::new(&mut out, Compression::from_path(path)).map_err(failed)?;
+            fill(&mut packer).map_err(|e| place(e, Some(path), needs))?;
+            packer.finish().map_err(failed)?;
+        }
+        out.flush().map_err(failed)?;
+        let bytes = out.bytes;
+        let part = out.inner.into_inner().map_err(|e| failed(e.into_error()))?;
+        part.as_file().sync_data().map_err(failed)?;
+        if force {
+            part.persist(&path_to_write).map_err(|e| failed(e.error))?;
+        } else {
+            part.persist_noclobber(&path_to_write).map_err(|e| {
+                if e.error.kind() == io::ErrorKind::AlreadyExists {
+                    ExportError::Exists(path.clone())
+                } else {
+                    failed(e.error)
+                }
+            })?;
+        }
+        Ok(bytes)
+    }
+}
+
+/// Says where a failed write happened and what it needed.
+fn place(error: ExportError, at: Option<&PathBuf>, needs: u64) -> ExportError {
+    match error {
+        ExportError::Write { error, .. } => ExportError::Write {
+            path: at.cloned(),
+            error,
+            needs,
+        },
+        other => other,
+    }
+}
+
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".marstui-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file: the user's mask decides. The library's own choice would be for the owner alone.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+#[cfg(unix)]
+fn is_same_file(_path: &Path, meta: &Metadata, capture: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(capture).is_ok_and(|c| (c.dev(), c.ino()) == (meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn is_same_file(path: &Path, _meta: &Metadata, capture: &Path) -> bool {
+    matches!((fs::canonicalize(path), fs::canonicalize(capture)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Counts the bytes that pass.
+struct Counted<W> {
+    inner: W,
+    bytes: u64,
+}
+
+impl<W> Counted<W> {
+    fn new(inner: W) -> Self {
+        Self { inner, bytes: 0 }
+    }
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buf)?;
+        self.bytes = self.bytes.saturating_add(n as u64);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Compresses what is written, or hands it on as it is.
+enum Packer<W: Write> {
+    Plain(W),
+    Gzip(flate2::write::GzEncoder<W>),
+    Zstd(zstd::Encoder<'static, W>),
+    Lz4(Box<lz4_flex::frame::FrameEncoder<W>>),
+}
+
+impl<W: Write> Packer<W> {
+    fn new(out: W, compression: Compression) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::None => Self::Plain(out),
+            Compression::Gzip => Self::Gzip(flate2::write::GzEncoder::new(
+                out,
+                flate2::Compression::default(),
+            )),
+            Compression::Zstd => Self::Zstd(zstd::Encoder::new(out, 0)?),
+            Compression::Lz4 => Self::Lz4(Box::new(lz4_flex::frame::FrameEncoder::new(out))),
+        })
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => {}
+            Self::Gzip(out) => drop(out.finish()?),
+            Self::Zstd(out) => drop(out.finish()?),
+            Self::Lz4(out) => drop(out.finish().map_err(io::Error::other)?),
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Packer<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(out) => out.write(buf),
+            Self::Gzip(out) => out.write(buf),
+            Self::Zstd(out) => out.write(buf),
+            Self::Lz4(out) => out.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(out) => out.flush(),
+            Self::Gzip(out) => out.flush(),
+            Self::Zstd(out) => out.flush(),
+            Self::Lz4(out) => out.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, captures: &[PathBuf], force: bool) -> Result<u64, ExportError> {
+        Target::File(path.to_owned()).write(captures, force, 4, |out| Ok(out.write_all(b"data")?))
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn an_existing_file_is_replaced_only_when_forced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "old").unwrap();
+        assert!(matches!(
+            write(&path, &[], false),
+            Err(ExportError::Exists(_))
+        ));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(write(&path, &[], true).unwrap(), 4);
+        assert_eq!(fs::read(&path).unwrap(), b"data");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_open_capture_is_never_written_also_not_through_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let capture = folder.path().join("capture.pcap");
+        fs::write(&capture, "frames").unwrap();
+        let soft = folder.path().join("soft");
+        let hard = folder.path().join("hard");
+        std::os::unix::fs::symlink(&capture, &soft).unwrap();
+        fs::hard_link(&capture, &hard).unwrap();
+        for path in [&capture, &soft, &hard] {
+            let result = write(path, std::slice::from_ref(&capture), true);
+            assert!(
+                matches!(result, Err(ExportError::IsTheCapture(_))),
+                "{}",
+                path.display()
+            );
+        }
+        let through = write(&capture, &[soft], true);
+        assert!(matches!(through, Err(ExportError::IsTheCapture(_))));
+        assert_eq!(fs::read(&capture).unwrap(), b"frames");
+    }
+
+    #[test]
+    fn a_failed_export_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target::File(folder.path().join("a.txt"));
+        let result = target.write(&[], false, 9, |out| {
+            out.write_all(b"half").unwrap();
+            Err(ExportError::Stopped)
+        });
+        assert!(matches!(result, Err(ExportError::Stopped)));
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn a_missing_folder_and_a_folder_as_target_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("no/a.txt"), &[], false).unwrap_err();
+        assert!(
+            error.to_string().contains("there is no such folder"),
+            "{error}"
+        );
+        assert!(matches!(
+            write(folder.path(), &[], true),
+            Err(ExportError::IsFolder(_))
+        ));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_full_disk_is_said_with_the_bytes_needed() {
+        let target = Target::File(PathBuf::from("/dev/full"));
+        let error = target
+            .write(&[], true, 2_100_000, |out| Ok(out.write_all(b"data")?))
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("/dev/full: no space left (needs 2.1 MB)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_name_chooses_the_compression() {
+        use std::io::Read;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt.gz");
+        write(&path, &[], false).unwrap();
+        let mut text = String::new();
+        flate2::read::MultiGzDecoder::new(File::open(&path).unwrap())
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "data");
+        let path = folder.path().join("a.txt.zst");
+        write(&path, &[], false).unwrap();
+        assert_eq!(
+            zstd::decode_all(File::open(&path).unwrap()).unwrap(),
+            b"data"
+        );
+    }
+}
