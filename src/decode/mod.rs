@@ -3,6 +3,7 @@
 
 pub mod field;
 pub mod reader;
+pub mod registry;
 pub mod smp;
 pub mod tds;
 pub mod tls;
