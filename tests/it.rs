@@ -11,5 +11,6 @@
 
 mod support;
 
+mod capture;
 mod layers;
 mod registry;

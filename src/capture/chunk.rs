@@ -1,6 +1,8 @@
 //! The types in which frames leave this layer: chunks of records in file order, and single frames by position.
 
 use std::io;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::units::{FileOffset, InterfaceId, Nanos};
 
@@ -26,7 +28,7 @@ pub struct RecordMeta {
 #[derive(Debug, Default)]
 pub struct Chunk {
     /// The stretch's bytes.
-    pub data: Vec<u8>,
+    pub data: ChunkData,
     /// The frames in it.
     pub records: Vec<RecordMeta>,
     /// Interfaces declared in it; their numbers continue those of the chunks before.
@@ -47,6 +49,80 @@ impl Chunk {
         self.data
             .get(start..start.saturating_add(len))
             .unwrap_or_default()
+    }
+}
+
+/// A chunk's bytes. Their memory goes back to the reader when it is dropped, on whatever thread: a fresh buffer
+/// for every chunk would cost as much as reading does.
+#[derive(Debug, Default)]
+pub struct ChunkData {
+    /// Always as long as it was made; `len` says how much of it counts.
+    buf: Vec<u8>,
+    len: usize,
+    pool: Option<Pool>,
+}
+
+impl Deref for ChunkData {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.buf.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl From<Vec<u8>> for ChunkData {
+    fn from(buf: Vec<u8>) -> Self {
+        Self {
+            len: buf.len(),
+            buf,
+            pool: None,
+        }
+    }
+}
+
+impl Drop for ChunkData {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.put(std::mem::take(&mut self.buf));
+        }
+    }
+}
+
+/// Buffers that wait to be filled again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Pool {
+    /// No more than this many buffers wait; the others are freed.
+    const WAITING: usize = 16;
+    /// Buffers that had to grow beyond this are freed, so that one huge record does not cost memory for good.
+    const KEEP: usize = 1 << 20;
+
+    /// A buffer of at least `size` bytes with whatever content.
+    pub(super) fn take(&self, size: usize) -> Vec<u8> {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut buf = waiting.unwrap_or_default();
+        if buf.len() < size {
+            buf.resize(size, 0);
+        }
+        buf
+    }
+
+    /// A buffer of this pool, filled up to `len`.
+    pub(super) fn data(&self, buf: Vec<u8>, len: usize) -> ChunkData {
+        ChunkData {
+            len: len.min(buf.len()),
+            buf,
+            pool: Some(self.clone()),
+        }
+    }
+
+    /// Takes a buffer back.
+    pub(super) fn put(&self, buf: Vec<u8>) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < Self::WAITING && buf.len() <= Self::KEEP {
+            waiting.push(buf);
+        }
     }
 }
 

@@ -1,5 +1,15 @@
 //! Capture files: opening them, reading their frames in order and by position, finding the IP packet, and writing.
 
 mod chunk;
+mod cut;
+mod error;
+pub mod link;
+mod open;
+mod reader;
+mod source;
+pub mod write;
 
-pub use chunk::{Chunk, Damage, FrameSource, Interface, RecordMeta};
+pub use chunk::{Chunk, ChunkData, Damage, FrameSource, Interface, RecordMeta};
+pub use error::OpenError;
+pub use open::{Capture, CaptureFile, OpenOptions};
+pub use reader::ChunkReader;

@@ -2,6 +2,7 @@
 //! returns what it could read and why it stopped.
 
 pub mod field;
+pub mod net;
 pub mod reader;
 pub mod registry;
 pub mod smp;

@@ -1,0 +1,333 @@
+//! Blocks of pcapng files: sections in both byte orders, interfaces with their clocks, packets of all three kinds.
+//!
+//! The interface block is read here too, and tolerantly: one option that is not as it should be (a name that is
+//! not UTF-8, an address of odd length, picoseconds) must not cost the frames behind it.
+
+use super::{Cutter, Detected, MAX_RECORD, Order, Out, Stop, to_u32, to_u64, to_usize, word};
+use crate::capture::chunk::{Interface, RecordMeta};
+use crate::units::{FileOffset, InterfaceId, Nanos};
+
+const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const PACKET: u32 = 2;
+const SIMPLE: u32 = 3;
+const ENHANCED: u32 = 6;
+
+/// Type, length in front, length behind.
+const FRAMING: usize = 12;
+/// Block header and fixed fields of an enhanced packet block, and of the older packet block.
+const PACKET_HEADER: usize = 28;
+
+/// The state of the current section.
+#[derive(Debug, Clone)]
+pub(in crate::capture) struct PcapNg {
+    order: Order,
+    /// Number of the section; `None` before the first.
+    section: Option<u32>,
+    interfaces: Vec<Clock>,
+    /// Time of the packet before: simple packet blocks have none of their own.
+    last_time: Nanos,
+}
+
+/// What packets need of their interface.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    id: InterfaceId,
+    snap_len: u32,
+    scale: Scale,
+    /// Nanoseconds to add.
+    offset: i64,
+}
+
+/// How time stamps become nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    Times(u64),
+    Divided(u64),
+    /// Units of 2 to the power of minus this.
+    Binary(u8),
+}
+
+impl PcapNg {
+    pub(super) fn detect(start: &[u8]) -> Detected {
+        let Some((kind, rest)) = start.split_first_chunk::<4>() else {
+            return Detected::Other;
+        };
+        if u32::from_le_bytes(*kind) != SECTION {
+            return Detected::Other;
+        }
+        let Some(magic) = rest.get(4..).and_then(<[u8]>::first_chunk::<4>) else {
+            return Detected::Broken(format!(
+                "the file ends within the pcapng section header: {} of 28 bytes are there",
+                start.len()
+            ));
+        };
+        if byte_order(*magic).is_none() {
+            return Detected::Broken(
+                "begins like pcapng, but the byte-order magic at byte 8 is wrong; a copy in text mode does this"
+                    .to_owned(),
+            );
+        }
+        Detected::Format(Cutter::PcapNg(Self {
+            order: Order::Little,
+            section: None,
+            interfaces: Vec::new(),
+            last_time: Nanos(0),
+        }))
+    }
+
+    pub(super) fn cut(&mut self, bytes: &[u8], base: u64, out: &mut Out<'_>) -> (usize, Stop) {
+        let mut at = 0;
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let position = base.saturating_add(to_u64(at));
+            match self.block(rest, to_u32(at), position, out) {
+                Ok(len) => at = at.saturating_add(len),
+                Err(stop) => return (at, stop),
+            }
+        }
+    }
+
+    /// Takes in the block that `rest` begins with; `start` is its place in the chunk, `position` in the file.
+    fn block(
+        &mut self,
+        rest: &[u8],
+        start: u32,
+        position: u64,
+        out: &mut Out<'_>,
+    ) -> Result<usize, Stop> {
+        let header = rest.first_chunk::<8>().ok_or(Stop::More(FRAMING))?;
+        let kind = word(header, 0, self.order);
+        if kind == SECTION {
+            let magic = rest.get(8..).and_then(<[u8]>::first_chunk::<4>);
+            let order = byte_order(*magic.ok_or(Stop::More(FRAMING))?);
+            self.order = order.ok_or_else(|| {
+                Stop::Damaged("a section header with a wrong byte-order magic".to_owned())
+            })?;
+        }
+        let total = word(header, 4, self.order);
+        if total < 12 || !total.is_multiple_of(4) {
+            return Err(Stop::Damaged(format!(
+                "a block of type {kind:#x} with the impossible length {total}"
+            )));
+        }
+        let known = matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE | ENHANCED);
+        if total > MAX_RECORD {
+            return Err(if known {
+                Stop::Damaged(format!(
+                    "a block of type {kind:#x} and {total} bytes, which no capture program writes"
+                ))
+            } else {
+                Stop::Skip(u64::from(total))
+            });
+        }
+        let len = to_usize(total);
+        let Some(block) = rest.get(..len) else {
+            return Err(if known {
+                Stop::More(len)
+            } else {
+                Stop::Skip(u64::from(total))
+            });
+        };
+        if block.last_chunk::<4>().map(|end| self.order.u32(*end)) != Some(total) {
+            return Err(Stop::Damaged(format!(
+                "a block of type {kind:#x} whose lengths in front ({total}) and behind disagree"
+            )));
+        }
+        let Some(body) = block.get(8..len.saturating_sub(4)) else {
+            return Ok(len);
+        };
+        match kind {
+            ENHANCED | PACKET => self.packet(kind, block, start, position, out),
+            SIMPLE => self.simple_packet(body, start, position, out),
+            SECTION => {
+                self.section = Some(self.section.map_or(0, |n| n.saturating_add(1)));
+                self.interfaces.clear();
+            }
+            INTERFACE => self.interface(body, position, out),
+            _ => {}
+        }
+        Ok(len)
+    }
+
+    /// Enhanced packet block, and packet block, which has the interface's number in 16 bits and is else alike.
+    fn packet(&mut self, kind: u32, block: &[u8], start: u32, position: u64, out: &mut Out<'_>) {
+        let Some(header) = block.first_chunk::<PACKET_HEADER>() else {
+            return out.problem(position, "a packet block too short for its fields");
+        };
+        let order = self.order;
+        let local = if kind == ENHANCED {
+            word(header, 8, order)
+        } else {
+            let number = header.get(8..).and_then(<[u8]>::first_chunk::<2>);
+            u32::from(number.map_or(0, |n| order.u16(*n)))
+        };
+        let captured = word(header, 20, order);
+        let room = block.len().saturating_sub(PACKET_HEADER + 4);
+        if to_usize(captured) > room {
+            return out.problem(
+                position,
+                format!("a packet block that holds {room} bytes and claims {captured}"),
+            );
+        }
+        let Some(clock) = self.interfaces.get(to_usize(local)) else {
+            return out.problem(
+                position,
+                format!("a packet of interface {local}, which its section does not declare"),
+            );
+        };
+        let ticks = (u64::from(word(header, 12, order)) << 32) | u64::from(word(header, 16, order));
+        self.last_time = clock.time(ticks);
+        out.records.push(RecordMeta {
+            start: start.saturating_add(to_u32(PACKET_HEADER)),
+            captured,
+            wire: word(header, 24, order),
+            offset: FileOffset(position.saturating_add(to_u64(PACKET_HEADER))),
+            time: self.last_time,
+            interface: clock.id,
+        });
+    }
+
+    /// Simple packet block: the section's first interface, no time.
+    fn simple_packet(&mut self, body: &[u8], start: u32, position: u64, out: &mut Out<'_>) {
+        let Some((wire, data)) = body.split_first_chunk::<4>() else {
+            return out.problem(position, "a simple packet block without a length");
+        };
+        let wire = self.order.u32(*wire);
+        let Some(clock) = self.interfaces.first() else {
+            return out.problem(
+                position,
+                "a simple packet block in a section without interfaces",
+            );
+        };
+        let limit = match clock.snap_len {
+            0 => wire,
+            snap => wire.min(snap),
+        };
+        out.records.push(RecordMeta {
+            start: start.saturating_add(12),
+            captured: limit.min(to_u32(data.len())),
+            wire,
+            offset: FileOffset(position.saturating_add(12)),
+            time: self.last_time,
+            interface: clock.id,
+        });
+    }
+
+    fn interface(&mut self, body: &[u8], position: u64, out: &mut Out<'_>) {
+        let Some((fixed, options)) = body.split_first_chunk::<8>() else {
+            return out.problem(position, "an interface block too short for its fields");
+        };
+        let order = self.order;
+        let link_type = fixed.first_chunk::<2>().map_or(0, |n| order.u16(*n));
+        let snap_len = word(fixed, 4, order);
+        let mut name = None;
+        let mut resolution = (Scale::Times(1000), 1_000_000);
+        let mut offset = 0;
+        for (code, value) in Options::new(options, order) {
+            match code {
+                2 => name = Some(String::from_utf8_lossy(value).into_owned()),
+                9 => match value.first().and_then(|exponent| scale(*exponent)) {
+                    Some(found) => resolution = found,
+                    None => out.problem(
+                        position,
+                        "an interface whose time resolution cannot be read; microseconds are assumed",
+                    ),
+                },
+                14 => {
+                    if let Some(seconds) = value.first_chunk::<8>() {
+                        offset = order.u64(*seconds).cast_signed().saturating_mul(1_000_000_000);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let (scale, ticks_per_second) = resolution;
+        let id = out.interface(Interface {
+            file: out.file,
+            section: self.section.unwrap_or(0),
+            local: to_u32(self.interfaces.len()),
+            link_type: u32::from(link_type),
+            snap_len,
+            ticks_per_second,
+            name,
+        });
+        self.interfaces.push(Clock {
+            id,
+            snap_len,
+            scale,
+            offset,
+        });
+    }
+}
+
+impl Clock {
+    fn time(&self, ticks: u64) -> Nanos {
+        let nanos = match self.scale {
+            Scale::Times(factor) => ticks.saturating_mul(factor),
+            Scale::Divided(by) => ticks.checked_div(by).unwrap_or(0),
+            Scale::Binary(bits) => {
+                u64::try_from((u128::from(ticks) * 1_000_000_000) >> bits).unwrap_or(u64::MAX)
+            }
+        };
+        Nanos(
+            i64::try_from(nanos)
+                .unwrap_or(i64::MAX)
+                .saturating_add(self.offset),
+        )
+    }
+}
+
+/// if_tsresol (pcapng 4.2): the highest bit tells powers of 2 from powers of 10. With the ticks per second.
+fn scale(exponent: u8) -> Option<(Scale, u64)> {
+    let power = u32::from(exponent & 0x7f);
+    if exponent & 0x80 != 0 {
+        let ticks = 1_u64.checked_shl(power)?;
+        return Some((Scale::Binary(u8::try_from(power).ok()?), ticks));
+    }
+    let ticks = 10_u64.checked_pow(power)?;
+    Some(match power {
+        0..=9 => (Scale::Times(10_u64.pow(9_u32.saturating_sub(power))), ticks),
+        _ => (
+            Scale::Divided(10_u64.checked_pow(power.saturating_sub(9))?),
+            ticks,
+        ),
+    })
+}
+
+fn byte_order(magic: [u8; 4]) -> Option<Order> {
+    match magic {
+        [0x1a, 0x2b, 0x3c, 0x4d] => Some(Order::Big),
+        [0x4d, 0x3c, 0x2b, 0x1a] => Some(Order::Little),
+        _ => None,
+    }
+}
+
+/// Options of a block: code and value, until the end mark or until they make no sense.
+struct Options<'a> {
+    rest: &'a [u8],
+    order: Order,
+}
+
+impl<'a> Options<'a> {
+    fn new(rest: &'a [u8], order: Order) -> Self {
+        Self { rest, order }
+    }
+}
+
+impl<'a> Iterator for Options<'a> {
+    type Item = (u16, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (code, rest) = self.rest.split_first_chunk::<2>()?;
+        let (len, rest) = rest.split_first_chunk::<2>()?;
+        let code = self.order.u16(*code);
+        let len = usize::from(self.order.u16(*len));
+        if code == 0 {
+            return None;
+        }
+        let value = rest.get(..len)?;
+        self.rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+        Some((code, value))
+    }
+}
