@@ -16,6 +16,8 @@ pub enum Value {
     Hex(u64, u8),
     /// A signed number.
     Int(i64),
+    /// A floating-point number.
+    Float(f64),
     /// A flag.
     Bool(bool),
     /// Text from the capture or about it; control characters are kept, whoever shows it makes it safe.
@@ -34,10 +36,13 @@ pub enum Value {
     Secret(usize),
 }
 
+/// The frame number of spans that are not placed yet: their bytes count from the start of what was decoded.
+pub const UNPLACED: FrameNo = FrameNo(0);
+
 /// Where a byte range lies: in the frame on screen, or in another that carries a part of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The frame.
+    /// The frame, or [`UNPLACED`].
     pub frame: FrameNo,
     /// The bytes within it.
     pub bytes: Range<usize>,
@@ -90,6 +95,12 @@ impl Field {
         self
     }
 
+    /// With bytes that count from the start of what is decoded, to be placed in frames later.
+    #[must_use]
+    pub fn at(self, bytes: Range<usize>) -> Self {
+        self.span(UNPLACED, bytes)
+    }
+
     /// With a frame to jump to.
     #[must_use]
     pub fn link(mut self, frame: FrameNo) -> Self {
@@ -109,6 +120,30 @@ impl Field {
     pub fn children(mut self, children: impl IntoIterator<Item = Self>) -> Self {
         self.children.extend(children);
         self
+    }
+
+    /// Replaces the spans that are not placed yet, here and in all children, by those that `place` gives.
+    pub fn place(&mut self, place: &impl Fn(Range<usize>) -> Vec<Span>) {
+        let mut spans = Vec::with_capacity(self.spans.len());
+        for span in self.spans.drain(..) {
+            if span.frame == UNPLACED {
+                spans.extend(place(span.bytes));
+            } else {
+                spans.push(span);
+            }
+        }
+        self.spans = spans;
+        for child in &mut self.children {
+            child.place(place);
+        }
+    }
+
+    /// Calls `visit` for this field and all below it, in order.
+    pub fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
+        visit(self);
+        for child in &self.children {
+            child.walk(visit);
+        }
     }
 
     /// The first field with a name, depth first, itself included.

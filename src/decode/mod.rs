@@ -8,3 +8,4 @@ pub mod registry;
 pub mod smp;
 pub mod tds;
 pub mod tls;
+pub mod walk;

@@ -4,6 +4,7 @@ pub mod collation;
 pub mod login7;
 pub mod prelogin;
 pub mod type_info;
+pub mod values;
 pub mod version;
 
 pub use version::Version;
