@@ -1,0 +1,340 @@
+//! From rows of the store to the facts of a report.
+
+use super::alias::Aliases;
+use super::facts;
+use super::words;
+use crate::decode::tds::version::Version;
+use crate::decode::tls::names;
+use crate::store::{
+    ConnRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionEnd, SessionRow, SmpCounts,
+    StallInfo, Store, TcpStats, TdsCounts, TlsInfo,
+};
+use crate::units::{FrameNo, Nanos, Side};
+
+/// Makes the facts of one store; with aliases, names are replaced and texts of requests left out.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    store: &'a Store,
+    aliases: Option<&'a Aliases>,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts as they are, or under aliases.
+    pub fn new(store: &'a Store, aliases: Option<&'a Aliases>) -> Self {
+        Self { store, aliases }
+    }
+
+    /// The rows behind them.
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
+    /// The capture as a whole.
+    pub fn capture(&self) -> facts::Capture {
+        let store = self.store;
+        let time = |no: FrameNo| store.frame(no).and_then(|f| words::time(f.time));
+        let progress = store.progress();
+        let (view, evidence) = store.view();
+        facts::Capture {
+            files: store
+                .files()
+                .iter()
+                .map(|f| facts::File {
+                    path: f.path.clone(),
+                    format: f.format,
+                    bytes: f.bytes,
+                    frames: f.frames,
+                })
+                .collect(),
+            frames: store.frame_count() as u64,
+            bytes: store.files().iter().map(|f| f.bytes).sum(),
+            first_time: time(FrameNo(1)),
+            last_time: store.last_frame().and_then(time),
+            complete: progress.complete && progress.stopped.is_none(),
+            problems: store
+                .problems()
+                .iter()
+                .map(|p| facts::Problem {
+                    file: store.files().get(p.file).map(|f| f.path.clone()),
+                    offset: p.offset.0,
+                    frame: p.frame.map(|f| f.0),
+                    what: p.what.clone(),
+                })
+                .collect(),
+            view: view.name(),
+            view_evidence: evidence.iter().map(|e| self.scrubbed(e)).collect(),
+        }
+    }
+
+    /// A connection.
+    pub fn connection(&self, conn: &ConnRow) -> facts::Connection {
+        let store = self.store;
+        let sides = |side: Side| conn.end_of(side);
+        let close = store.conn_findings(conn.id).find(|f| f.close);
+        facts::Connection {
+            id: conn.id.0,
+            client: self.endpoint(conn, Side::Client),
+            server: self.endpoint(conn, Side::Server),
+            client_evidence: conn.client_evidence,
+            incarnation: conn.incarnation,
+            first_frame: conn.first_frame.0,
+            last_frame: conn.last_frame.0,
+            frames: conn.frames,
+            first_time: words::time(conn.first_time),
+            last_time: words::time(conn.last_time),
+            protocol: match conn.protocol {
+                Protocol::Tds => "tds",
+                Protocol::Other => "other",
+            },
+            mars: conn.mars,
+            encryption: conn.encryption.map(crate::store::Encryption::name),
+            tls: conn.tls.as_deref().map(|tls| self.tls(tls)),
+            login: conn.login.as_deref().map(|login| self.login(login)),
+            tcp: both(|side| tcp(conn.tcp.get(sides(side)))),
+            smp: both(|side| smp(conn.smp.get(sides(side)))),
+            tds: both(|side| tds(conn.tds.get(sides(side)))),
+            sessions: store
+                .conn_sessions(conn.id)
+                .map(|s| session(conn, s))
+                .collect(),
+            requests: store
+                .conn_requests(conn.id)
+                .map(|r| self.request(r))
+                .collect(),
+            close: close.map(|finding| facts::Close {
+                rule: finding.rule.to_string(),
+                verdict: finding.verdict.name(),
+                finding: finding.id.0,
+            }),
+            resets: self.resets(conn),
+        }
+    }
+
+    /// A finding.
+    pub fn finding(&self, finding: &Finding) -> facts::Finding {
+        facts::Finding {
+            id: finding.id.0,
+            rule: finding.rule.to_string(),
+            verdict: finding.verdict.name(),
+            confidence: finding.confidence.name(),
+            connection: finding.conn.map(|c| c.0),
+            sid: finding
+                .session
+                .and_then(|id| self.store.session(id))
+                .map(|s| s.sid.0),
+            frames: words::finding_frames(finding).iter().map(|f| f.0).collect(),
+            evidence: finding
+                .evidence
+                .iter()
+                .map(|e| facts::Evidence {
+                    frame: e.frame.0,
+                    role: e.role.to_string(),
+                    fact: self.scrubbed(&e.fact),
+                })
+                .collect(),
+            conditions: finding
+                .conditions
+                .iter()
+                .map(|c| facts::Condition {
+                    id: c.id.to_string(),
+                    holds: match c.outcome {
+                        Outcome::Held => Some(true),
+                        Outcome::Failed => Some(false),
+                        Outcome::Unknown => None,
+                    },
+                    text: c.text.to_string(),
+                    frames: c.frames.iter().map(|f| f.0).collect(),
+                    fact: self.scrubbed(&c.fact),
+                })
+                .collect(),
+            notes: finding.notes.iter().map(|n| self.scrubbed(n)).collect(),
+            text: self.scrubbed(&finding.text),
+        }
+    }
+
+    fn endpoint(&self, conn: &ConnRow, side: Side) -> facts::Endpoint {
+        let endpoint = conn.endpoint(side);
+        facts::Endpoint {
+            ip: self.scrubbed(&endpoint.ip.to_string()),
+            port: endpoint.port,
+        }
+    }
+
+    fn tls(&self, tls: &TlsInfo) -> facts::Tls {
+        facts::Tls {
+            version: tls.version,
+            cipher: tls.cipher.map(names::cipher_or_number),
+            sni: self.name(tls.sni.as_deref()),
+            alpn: tls.alpn.clone(),
+        }
+    }
+
+    fn login(&self, login: &LoginInfo) -> facts::Login {
+        facts::Login {
+            host: self.name(login.host.as_deref()),
+            user: self.name(login.user.as_deref()),
+            app: self.name(login.app.as_deref()),
+            server: self.name(login.server.as_deref()),
+            database: self.name(login.database.as_deref()),
+            library: login.library.clone(),
+            tds_version: login.tds_version.map(tds_version),
+            packet_size: login.packet_size,
+            spid: login.spid,
+            auth: login.auth.map(crate::store::Auth::name),
+            error: login
+                .error
+                .as_ref()
+                .map(|(number, class, text)| self.error(*number, *class, text)),
+        }
+    }
+
+    fn request(&self, request: &RequestRow) -> facts::Request {
+        facts::Request {
+            sid: request
+                .session
+                .and_then(|id| self.store.session(id))
+                .map(|s| s.sid.0),
+            kind: request.kind.name(),
+            text: self.aliases.is_none().then(|| request.text.to_string()),
+            first_frame: request.first_frame.0,
+            last_frame: request.last_frame.0,
+            answer_first_frame: request.answer_first_frame.map(|f| f.0),
+            answer_last_frame: request.answer_last_frame.map(|f| f.0),
+            first_byte_ms: request.first_byte_ns.map(words::ms),
+            duration_ms: request.duration_ns.map(words::ms),
+            rows: request.rows,
+            error: request
+                .error
+                .as_ref()
+                .map(|(number, class, text)| self.error(*number, *class, text)),
+            end: request.end.name(),
+        }
+    }
+
+    fn error(&self, number: i32, class: u8, text: &str) -> facts::ServerError {
+        facts::ServerError {
+            number,
+            class,
+            message: match self.aliases {
+                Some(_) => "(left out)".to_owned(),
+                None => text.to_owned(),
+            },
+        }
+    }
+
+    fn resets(&self, conn: &ConnRow) -> Vec<facts::Reset> {
+        let store = self.store;
+        let mut resets: Vec<_> = store
+            .conn_frames_back(conn.id)
+            .filter(|(_, frame)| frame.tcp_flags.rst())
+            .map(|(no, frame)| facts::Reset {
+                frame: no.0,
+                from: store.side(frame).map(Side::word),
+                seq: frame.seq.0,
+                ack: frame.ack.0,
+                window: frame.window,
+                flags: words::flag_letters(frame.tcp_flags),
+                duplicate: frame.flags.has(crate::store::FrameFlags::DUPLICATE),
+                finding: store.finding_on(no).map(|f| f.id.0),
+            })
+            .collect();
+        resets.reverse();
+        resets
+    }
+
+    fn name(&self, name: Option<&str>) -> Option<String> {
+        name.map(|name| match self.aliases {
+            Some(aliases) => aliases.name(name),
+            None => name.to_owned(),
+        })
+    }
+
+    fn scrubbed(&self, text: &str) -> String {
+        match self.aliases {
+            Some(aliases) => aliases.scrub(text),
+            None => text.to_owned(),
+        }
+    }
+}
+
+fn both<T>(make: impl Fn(Side) -> T) -> facts::Sides<T> {
+    facts::Sides {
+        client: make(Side::Client),
+        server: make(Side::Server),
+    }
+}
+
+fn tcp(stats: &TcpStats) -> facts::Tcp {
+    facts::Tcp {
+        bytes: stats.bytes,
+        missing_bytes: stats.missing_bytes,
+        retransmissions: stats.retransmissions,
+        out_of_order: stats.out_of_order,
+        keepalives: stats.keepalives,
+    }
+}
+
+fn smp(counts: &SmpCounts) -> facts::Smp {
+    facts::Smp {
+        syn: counts.syn,
+        ack: counts.ack,
+        fin: counts.fin,
+        data: counts.data,
+    }
+}
+
+fn tds(counts: &TdsCounts) -> facts::Tds {
+    facts::Tds {
+        sql_batch: counts.sql_batch,
+        rpc: counts.rpc,
+        tabular_result: counts.tabular_result,
+        attention: counts.attention,
+        bulk_load: counts.bulk_load,
+        fed_auth_token: counts.fed_auth_token,
+        transaction_manager: counts.transaction_manager,
+        login7: counts.login7,
+        sspi: counts.sspi,
+        prelogin: counts.prelogin,
+        tls: counts.tls,
+        other: counts.other,
+    }
+}
+
+fn session(conn: &ConnRow, session: &SessionRow) -> facts::Session {
+    let side = |side: Side| {
+        let end = conn.end_of(side);
+        session_side(session.ends.get(end), session.stalls.get(end))
+    };
+    facts::Session {
+        sid: session.sid.0,
+        life: session.life,
+        open_frame: session.open_frame.0,
+        client: side(Side::Client),
+        server: side(Side::Server),
+        requests: session.requests,
+        outstanding: session.outstanding,
+    }
+}
+
+fn session_side(end: &SessionEnd, stalls: &StallInfo) -> facts::SessionSide {
+    facts::SessionSide {
+        smp: smp(&end.counts),
+        last_seqnum: end.last_seqnum.map(|n| n.0),
+        last_wndw: end.last_wndw.map(|n| n.0),
+        fin_frame: end.fin_frame.map(|f| f.0),
+        stalls: stalls.count,
+        stalled_ms: words::ms(stalls.total_ns),
+        longest_stall_ms: words::ms(stalls.longest_ns),
+    }
+}
+
+/// A TDS version as people write it, or its number.
+pub fn tds_version(number: u32) -> String {
+    Version::from_number(number).map_or_else(|| format!("0x{number:08x}"), |v| v.name().to_owned())
+}
+
+/// Nanoseconds from the first to the last frame of a connection.
+pub(super) fn duration(conn: &ConnRow) -> i64 {
+    let Nanos(last) = conn.last_time;
+    last.saturating_sub(conn.first_time.0)
+}
