@@ -12,5 +12,6 @@
 mod support;
 
 mod capture;
+mod fixtures;
 mod layers;
 mod registry;

@@ -1,5 +1,7 @@
 //! What several tests need: where recorded captures lie, and how a test says that it was skipped.
 
+pub mod synth;
+
 use std::path::PathBuf;
 
 /// The folder with the recorded captures and the specifications, if this machine has it.
