@@ -9,8 +9,8 @@ use super::format::Format;
 use super::frames::FrameSet;
 use super::plan::{Plan, counted, human_bytes};
 use super::target::Target;
-use super::{ladder, listing};
-use crate::capture::FrameSource;
+use super::{ladder, listing, packets, requests, ticket};
+use crate::capture::Capture;
 use crate::store::Store;
 
 /// How an export is written.
@@ -26,6 +26,15 @@ pub struct Options {
     pub fields: Vec<String>,
     /// The frames that the user marked, to be named in comments.
     pub marks: FrameSet,
+    /// Replace addresses, names, texts and data.
+    pub redact: Option<Redaction>,
+}
+
+/// How far a redaction goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Redaction {
+    /// Replace the clients' port numbers too.
+    pub ports: bool,
 }
 
 impl Options {
@@ -37,6 +46,7 @@ impl Options {
             force: false,
             fields: Vec::new(),
             marks: FrameSet::new(),
+            redact: None,
         }
     }
 }
@@ -67,10 +77,8 @@ impl std::fmt::Display for Written {
 pub struct Job<'a> {
     /// The capture's rows.
     pub store: &'a Store,
-    /// The capture's bytes.
-    pub source: &'a dyn FrameSource,
-    /// Paths of the open captures, which must not be written.
-    pub captures: &'a [PathBuf],
+    /// The open capture, whose files must not be written.
+    pub capture: &'a Capture,
     /// What to take.
     pub plan: &'a Plan,
     /// How to write it.
@@ -84,15 +92,22 @@ pub struct Job<'a> {
 impl Job<'_> {
     /// Everything that stands in the way, from the plan and from the format.
     pub fn problems(&self) -> Vec<String> {
-        self.plan.problems.clone()
+        let mut problems = self.plan.problems.clone();
+        if problems.is_empty() && self.options.format == Format::Pcap {
+            problems.extend(packets::pcap_problem(self));
+        }
+        problems
     }
 
     /// Writes the export to its target, or nothing at all.
     pub fn save(&self, target: &Target) -> Result<Written, ExportError> {
         self.refuse_problems()?;
-        let bytes = target.write(self.captures, self.options.force, self.plan.bytes, |out| {
-            self.fill(out)
-        })?;
+        let bytes = target.write(
+            &|path| self.capture.is_input(path),
+            self.options.force,
+            self.plan.bytes,
+            |out| self.fill(out),
+        )?;
         Ok(Written {
             path: target.path().map(std::path::Path::to_owned),
             frames: self.plan.frames.len(),
@@ -115,8 +130,13 @@ impl Job<'_> {
 
     fn fill(&self, out: &mut dyn Write) -> Result<(), ExportError> {
         match self.options.format {
+            Format::Pcapng => packets::write_pcapng(self, out),
+            Format::Pcap => packets::write_pcap(self, out),
             Format::Listing => listing::write(self, out),
+            Format::TicketMarkdown => ticket::write(self, true, out),
+            Format::TicketText => ticket::write(self, false, out),
             Format::Ladder => ladder::write(self, out),
+            Format::Requests => requests::write(self, out),
             _ => Err(ExportError::Refused("not yet".into())),
         }
     }

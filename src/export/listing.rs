@@ -6,14 +6,13 @@ use std::io::{self, Write};
 
 use super::describe::describe;
 use super::error::ExportError;
-use super::frames::FrameSet;
 use super::job::Job;
 use super::time::Offsets;
 use crate::store::{FrameRow, Phase, PhaseRow, Store};
 use crate::units::{ConnId, FrameNo};
 
 pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
-    let mut listing = Listing::new(job.store, &job.plan.frames);
+    let mut listing = Listing::new(job);
     listing.head(out)?;
     for (done, no) in (0_u64..).zip(job.plan.frames.iter()) {
         job.tick(done)?;
@@ -35,7 +34,8 @@ pub(super) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    pub(super) fn new(store: &'a Store, frames: &FrameSet) -> Self {
+    pub(super) fn new(job: &Job<'a>) -> Self {
+        let (store, frames) = (job.store, &job.plan.frames);
         let offsets = Offsets::new(store, frames.iter());
         let mut ip_width = "Source IP  ".len();
         let mut time_width = "Time Offset".len();

@@ -11,15 +11,20 @@ mod frames;
 mod job;
 mod ladder;
 mod listing;
+mod packets;
 mod plan;
+mod reading;
+mod requests;
 mod target;
 #[cfg(test)]
 mod testing;
+mod ticket;
 mod time;
 
 pub use error::ExportError;
 pub use format::{Compression, Format};
 pub use frames::{FrameSet, RangeError, parse_frames};
-pub use job::{Job, Options, Written};
+pub use job::{Job, Options, Redaction, Written};
 pub use plan::{Choice, Context, Plan, What};
 pub use target::Target;
+pub use ticket::small_name;

@@ -1,0 +1,398 @@
+//! Everything that a ticket needs on one page: where the frames come from, the verdict, the listing, the reasoning,
+//! what is not known, filters to find the frames again, and the small capture that goes with it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use sha2::{Digest, Sha256};
+
+use super::error::ExportError;
+use super::job::Job;
+use super::listing::Listing;
+use crate::report::markdown::{code, escape};
+use crate::report::words::{self, safe};
+use crate::store::{Finding, Verdict};
+use crate::units::{ConnId, Side};
+
+/// Connections whose filters are written out; more are counted.
+const MAX_CONNS: usize = 10;
+
+pub(super) fn write(job: &Job<'_>, markdown: bool, out: &mut dyn Write) -> Result<(), ExportError> {
+    let mut page = Page { out, markdown };
+    head(job, &mut page)?;
+    verdict(job, &mut page)?;
+    listing(job, &mut page)?;
+    reasoning(job, &mut page)?;
+    unknowns(job, &mut page)?;
+    filters(job, &mut page)?;
+    small_capture(job, &mut page)?;
+    Ok(())
+}
+
+/// A page in Markdown or in plain text.
+struct Page<'a> {
+    out: &'a mut dyn Write,
+    markdown: bool,
+}
+
+impl Page<'_> {
+    fn heading(&mut self, text: &str) -> io::Result<()> {
+        if self.markdown {
+            writeln!(self.out, "\n## {text}\n")
+        } else {
+            writeln!(self.out, "\n{text}\n{}", "-".repeat(text.chars().count()))
+        }
+    }
+
+    fn text(&self, text: &str) -> String {
+        if self.markdown {
+            escape(text)
+        } else {
+            safe(text).into_owned()
+        }
+    }
+
+    fn item(&mut self, text: &str) -> io::Result<()> {
+        let text = self.text(text);
+        writeln!(self.out, "- {text}")
+    }
+
+    fn code_item(&mut self, before: &str, text: &str) -> io::Result<()> {
+        if self.markdown {
+            writeln!(self.out, "- {before}: {}", code(text))
+        } else {
+            writeln!(self.out, "- {before}: {}", safe(text))
+        }
+    }
+
+    fn block(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        if self.markdown {
+            writeln!(self.out, "```text")?;
+        }
+        write(self.out)?;
+        if self.markdown {
+            writeln!(self.out, "```")?;
+        }
+        Ok(())
+    }
+}
+
+fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+    let store = job.store;
+    let title = "MARS capture note";
+    if page.markdown {
+        writeln!(page.out, "# {title}\n")?;
+    } else {
+        writeln!(page.out, "{title}\n{}\n", "=".repeat(title.len()))?;
+    }
+    for file in store.files() {
+        let name = Path::new(&file.path)
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or(&file.path);
+        page.item(&format!(
+            "file: {name}, {}, {}, {}",
+            file.format,
+            words::bytes(file.bytes),
+            words::counted(file.frames, "frame")
+        ))?;
+        match sha256(Path::new(&file.path), job)? {
+            Some(hash) => page.code_item("SHA-256", &hash)?,
+            None => page.item("SHA-256: not available, the capture is no file on disk")?,
+        }
+    }
+    let (view, why) = store.view();
+    match view.name() {
+        Some(view) => page.item(&format!("taken on: {view} ({})", why.join("; ")))?,
+        None => page.item("taken on: not known")?,
+    }
+    let first = store.start_time().and_then(words::time);
+    let last = store
+        .last_frame()
+        .and_then(|no| store.frame(no))
+        .and_then(|f| words::time(f.time));
+    if let (Some(first), Some(last)) = (first, last) {
+        page.item(&format!(
+            "times: {first} to {last} (UTC); offsets count from the first frame of the file"
+        ))?;
+    }
+    let files = if store.files().len() == 1 {
+        "this file"
+    } else {
+        "these files, taken together in order"
+    };
+    page.item(&format!("frame numbers are those of {files}"))?;
+    for conn in job
+        .plan
+        .conns
+        .iter()
+        .take(MAX_CONNS)
+        .filter_map(|id| store.conn(*id))
+    {
+        page.item(&format!(
+            "connection {}: client {}, server {}",
+            conn.id,
+            conn.endpoint(Side::Client),
+            conn.endpoint(Side::Server)
+        ))?;
+    }
+    Ok(())
+}
+
+fn verdict(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+    page.heading("Verdict")?;
+    for conn in job.plan.conns.iter().take(MAX_CONNS) {
+        let sentence = words::close_sentence(job.store, *conn);
+        let name = if job.plan.conns.len() > 1 {
+            format!("Connection {conn}. ")
+        } else {
+            String::new()
+        };
+        let text = page.text(&format!("{name}{sentence}"));
+        writeln!(page.out, "{text}")?;
+    }
+    let more = job.plan.conns.len().saturating_sub(MAX_CONNS);
+    if more > 0 {
+        writeln!(
+            page.out,
+            "And {}.",
+            words::counted(more as u64, "more connection")
+        )?;
+    }
+    if job.plan.conns.is_empty() {
+        writeln!(page.out, "The frames belong to no TCP connection.")?;
+    }
+    Ok(())
+}
+
+fn listing(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+    page.heading("Frames")?;
+    page.block(|out| {
+        let mut listing = Listing::new(job);
+        listing.head(out)?;
+        for (done, no) in (0_u64..).zip(job.plan.frames.iter()) {
+            job.tick(done)?;
+            listing.line(out, no)?;
+        }
+        Ok(())
+    })
+}
+
+fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+    page.heading("Reasoning")?;
+    let mut none = true;
+    for finding in findings(job) {
+        none = false;
+        page.item(&format!(
+            "{} ({}, {}): {}",
+            finding.rule,
+            finding.verdict.name(),
+            finding.confidence.name(),
+            finding.text
+        ))?;
+        for evidence in &finding.evidence {
+            let text = page.text(&format!(
+                "frame {}: {} {}",
+                evidence.frame, evidence.role, evidence.fact
+            ));
+            writeln!(page.out, "  - {}", text.trim_end())?;
+        }
+        for condition in &finding.conditions {
+            let frames = words::frames(&condition.frames);
+            let parts: Vec<_> = [frames.as_str(), condition.fact.as_str()]
+                .into_iter()
+                .filter(|p| !p.is_empty())
+                .collect();
+            let proof = if parts.is_empty() {
+                String::new()
+            } else {
+                format!(" [{}]", parts.join(": "))
+            };
+            let text = page.text(&format!(
+                "{} {}: {}{proof}",
+                condition.id,
+                condition.outcome.word(),
+                condition.text
+            ));
+            writeln!(page.out, "  - {text}")?;
+        }
+    }
+    if none {
+        writeln!(page.out, "No rule says anything about these connections.")?;
+    }
+    Ok(())
+}
+
+/// The findings about the plan's connections that are more than a matter of course, gravest first.
+fn findings<'a>(job: &'a Job<'_>) -> Vec<&'a Finding> {
+    let of_conn = |conn: &ConnId| job.store.conn_findings(*conn);
+    let mut findings: Vec<_> = job
+        .plan
+        .conns
+        .iter()
+        .take(MAX_CONNS)
+        .flat_map(of_conn)
+        .filter(|f| f.close || f.verdict != Verdict::Normal)
+        .collect();
+    findings.sort_by_key(|f| std::cmp::Reverse((f.close, f.verdict.weight())));
+    findings
+}
+
+fn unknowns(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+    page.heading("Not known")?;
+    let unknowns = words::unknowns(job.store, &job.plan.conns);
+    if unknowns.is_empty() {
+        page.item("Nothing that the verdict needs is missing from the capture.")?;
+    }
+    for unknown in &unknowns {
+        page.item(unknown)?;
+    }
+    page.item("The other end's capture was not looked at.")?;
+    Ok(())
+}
+
+fn filters(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+    page.heading("Display filters")?;
+    let ranges: Vec<_> = job
+        .plan
+        .frames
+        .ranges()
+        .map(|(first, last)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}..{last}")
+            }
+        })
+        .collect();
+    page.code_item(
+        "Wireshark, these frames",
+        &format!("frame.number in {{{}}}", ranges.join(",")),
+    )?;
+    for conn in job
+        .plan
+        .conns
+        .iter()
+        .take(MAX_CONNS)
+        .filter_map(|id| job.store.conn(*id))
+    {
+        let client = conn.endpoint(Side::Client);
+        let (wireshark, monitor) = if client.ip.is_ipv6() {
+            ("ipv6.addr", "IPv6")
+        } else {
+            ("ip.addr", "IPv4")
+        };
+        page.code_item(
+            "Wireshark, the connection",
+            &format!("{wireshark}=={} && tcp.port=={}", client.ip, client.port),
+        )?;
+        page.code_item(
+            "Network Monitor",
+            &format!(
+                "{monitor}.Address=={} and tcp.port=={}",
+                client.ip, client.port
+            ),
+        )?;
+    }
+    Ok(())
+}
+
+fn small_capture(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+    page.heading("Small capture")?;
+    let source = job
+        .store
+        .files()
+        .first()
+        .map_or("capture", |f| f.path.as_str());
+    let name = small_name(source);
+    page.code_item("name", &name)?;
+    page.item(&format!("holds {}", job.plan.summary()))?;
+    let paths: Vec<_> = job
+        .store
+        .files()
+        .iter()
+        .map(|f| shell_word(&f.path))
+        .collect();
+    page.code_item(
+        "written by",
+        &format!(
+            "marstui export {} --frames {} -o {}",
+            paths.join(" "),
+            job.plan.frames,
+            shell_word(&name)
+        ),
+    )?;
+    Ok(())
+}
+
+/// The name of the small capture of a file: `order-svc.pcapng` gives `order-svc-marked.pcapng`.
+pub fn small_name(path: &str) -> String {
+    let stem = Path::new(path)
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or("capture");
+    let stem = stem
+        .split('.')
+        .next()
+        .filter(|s| !s.is_empty())
+        .unwrap_or("capture");
+    format!("{stem}-marked.pcapng")
+}
+
+/// A word as a POSIX shell takes it.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// The hash of a file; `None` where there is no such file on disk.
+fn sha256(path: &Path, job: &Job<'_>) -> Result<Option<String>, ExportError> {
+    let Ok(mut file) = File::open(path) else {
+        return Ok(None);
+    };
+    let mut hash = Sha256::new();
+    let mut buf = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut buf) {
+            Ok(0) => break,
+            Ok(n) => hash.update(buf.get(..n).unwrap_or_default()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(ExportError::Read(e)),
+        }
+        if job.stop.load(Ordering::Relaxed) {
+            return Err(ExportError::Stopped);
+        }
+    }
+    let digits = hash.finalize();
+    Ok(Some(
+        digits
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect::<Vec<_>>()
+            .concat(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_commands_survive_a_shell() {
+        assert_eq!(
+            small_name("/a/b/order-svc.pcapng.gz"),
+            "order-svc-marked.pcapng"
+        );
+        assert_eq!(shell_word("a b'c"), "'a b'\\''c'");
+        assert_eq!(shell_word("/x/y-1.pcap"), "/x/y-1.pcap");
+    }
+}
