@@ -39,6 +39,8 @@ pub struct Chunk {
     pub bytes_done: u64,
     /// Bytes there are in all, as far as is known.
     pub bytes_total: u64,
+    /// All that has arrived so far is read, and more may come of itself (standard input, a file being unpacked).
+    pub caught_up: bool,
 }
 
 impl Chunk {

@@ -42,6 +42,15 @@ impl fmt::Display for OpenError {
                 for byte in start.iter().take(8) {
                     write!(f, " {byte:02x}")?;
                 }
+                if path
+                    .extension()
+                    .is_some_and(|e| e.eq_ignore_ascii_case("etl"))
+                {
+                    return write!(
+                        f,
+                        "); traces of `netsh trace` and pktmon are read once they are converted, for example with etl2pcapng"
+                    );
+                }
                 write!(
                     f,
                     "); pcap, pcapng and Network Monitor files are read, also compressed with gzip, zstd or lz4"

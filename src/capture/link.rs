@@ -22,6 +22,11 @@ pub mod link_type {
     pub const IPV6: u32 = 229;
     /// Linux cooked capture v2.
     pub const LINUX_SLL2: u32 = 276;
+    /// IEEE 802.11 without further headers; not taken apart.
+    pub const IEEE802_11: u32 = 105;
+    /// No link layer at all, for what capture files hold beside frames; it is one of the numbers that are
+    /// reserved for private use, which other programs leave alone.
+    pub const NONE: u32 = 162;
 }
 
 /// What the link layer of a frame carries.

@@ -1,12 +1,15 @@
 //! Capture files: opening them, reading their frames in order and by position, finding the IP packet, and writing.
 
 mod chunk;
+mod compress;
 mod cut;
 mod error;
+mod file;
 pub mod link;
 mod open;
 mod reader;
 mod source;
+mod spool;
 pub mod write;
 
 pub use chunk::{Chunk, ChunkData, Damage, FrameSource, Interface, RecordMeta};

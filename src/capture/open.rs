@@ -1,21 +1,29 @@
 //! Opening captures: which format a file has, and the handle that reads its frames again by position.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Cursor, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use super::chunk::FrameSource;
+use super::chunk::{FrameSource, Pool};
+use super::compress::{self, Compression};
 use super::cut::{Cutter, Detected};
 use super::error::OpenError;
+use super::file::{FileReader, Step};
 use super::reader::ChunkReader;
 use super::source::Source;
-use crate::units::{FileOffset, InterfaceId};
+use super::spool::{Counted, Spool};
+use crate::units::{FileOffset, InterfaceId, Nanos};
+
+/// So long is waited between two looks at a file that has no header yet.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How captures are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OpenOptions {
-    /// The files may still grow: what is missing at their end is waited for.
+    /// The last file may still grow: what is missing at its end is waited for.
     pub follow: bool,
 }
 
@@ -46,22 +54,40 @@ pub struct CaptureFile {
     size: u64,
     format: &'static str,
     source: Source,
+    /// Device and inode, where there is a file with a name.
+    identity: Option<(u64, u64)>,
+    first_time: Option<Nanos>,
 }
 
 impl CaptureFile {
-    /// Its path as given; a name in brackets where there is no file.
+    /// Its path as given; `standard input` for `-`.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// `pcap`, `pcapng` …, with the compression where there is one.
+    /// `pcap`, `pcapng`, `netmon`, with the compression where there is one.
     pub fn format(&self) -> &'static str {
         self.format
     }
 
-    /// Its size in bytes when it was opened.
+    /// Its size in bytes when it was opened; 0 for a stream.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Time of its first frame, where there are several files.
+    pub(super) fn first_time(&self) -> Option<Nanos> {
+        self.first_time
+    }
+
+    /// Whether its bytes arrive while they are read: standard input, or a compressed file.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.source, Source::Spool(_))
+    }
+
+    /// Bytes that there are to read, as far as can be told.
+    pub(super) fn expected_bytes(&self) -> u64 {
+        self.source.expected(self.size)
     }
 
     pub(super) fn source(&self) -> &Source {
@@ -70,7 +96,8 @@ impl CaptureFile {
 }
 
 impl Capture {
-    /// Opens one or several capture files.
+    /// Opens one or several capture files; `-` is standard input. Several files are put into the order of their
+    /// first frames.
     ///
     /// # Errors
     /// The first file that is missing, a folder, empty, no capture, or not readable.
@@ -78,10 +105,17 @@ impl Capture {
         if paths.is_empty() {
             return Err(OpenError::Nothing);
         }
-        let files = paths
+        let mut files = paths
             .iter()
-            .map(|path| open_file(path))
-            .collect::<Result<_, _>>()?;
+            .map(|path| open_file(path, options.follow))
+            .collect::<Result<Vec<_>, _>>()?;
+        if files.len() > 1 {
+            for file in &mut files {
+                file.first_time = first_time(file);
+            }
+            // Files without frames go last.
+            files.sort_by_key(|file| (file.first_time.is_none(), file.first_time));
+        }
         Ok(Self::with(files, *options))
     }
 
@@ -90,7 +124,7 @@ impl Capture {
     /// # Errors
     /// The bytes are no capture.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, OpenError> {
-        let file = capture_file(PathBuf::from(name), Source::Bytes(bytes))?;
+        let file = capture_file(PathBuf::from(name), Source::Bytes(bytes), None)?;
         Ok(Self::with(vec![file], OpenOptions::default()))
     }
 
@@ -116,21 +150,23 @@ impl Capture {
 
     /// Whether a path leads to one of the open files (under any name), which must then not be written to.
     pub fn is_input(&self, path: &Path) -> bool {
-        use std::os::unix::fs::MetadataExt;
         let Ok(target) = std::fs::metadata(path) else {
             return false;
         };
-        self.files().iter().any(|file| match file.source() {
-            Source::File(open) => open
-                .metadata()
-                .is_ok_and(|m| m.dev() == target.dev() && m.ino() == target.ino()),
-            Source::Bytes(_) => false,
-        })
+        let target = Some((target.dev(), target.ino()));
+        self.files().iter().any(|file| file.identity == target)
     }
 
     /// Starts reading from the first frame.
     pub fn chunks(&self) -> ChunkReader {
         ChunkReader::new(self.clone())
+    }
+
+    /// Bytes of all files, as far as can be told.
+    pub(super) fn expected_bytes(&self) -> u64 {
+        self.files()
+            .iter()
+            .fold(0, |sum, file| sum.saturating_add(file.expected_bytes()))
     }
 
     /// Makes an interface known for reading by position. A second reader of the same capture finds the same
@@ -180,21 +216,86 @@ impl FrameSource for Capture {
     }
 }
 
-fn open_file(path: &Path) -> Result<CaptureFile, OpenError> {
+fn open_file(path: &Path, follow: bool) -> Result<CaptureFile, OpenError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
         io::ErrorKind::IsADirectory => OpenError::Folder(path.to_owned()),
         _ => OpenError::Unreadable(path.to_owned(), error),
     };
+    if path == Path::new("-") {
+        let path = PathBuf::from("standard input");
+        return match stream(io::stdin(), 0, None) {
+            Ok((source, compression)) => capture_file(path, source, compression),
+            Err(error) => Err(OpenError::Unreadable(path, error)),
+        };
+    }
     let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_dir() {
         return Err(OpenError::Folder(path.to_owned()));
     }
-    capture_file(path.to_owned(), Source::File(file))
+    let (source, compression) = if metadata.is_file() {
+        regular(file, metadata.len(), follow)
+    } else {
+        stream(file, 0, None)
+    }
+    .map_err(unreadable)?;
+    let mut opened = capture_file(path.to_owned(), source, compression)?;
+    if metadata.is_file() {
+        opened.size = metadata.len();
+        opened.identity = Some((metadata.dev(), metadata.ino()));
+    }
+    Ok(opened)
 }
 
-fn capture_file(path: PathBuf, source: Source) -> Result<CaptureFile, OpenError> {
+/// A file proper: read where it stands, or unpacked.
+fn regular(file: File, size: u64, follow: bool) -> io::Result<(Source, Option<Compression>)> {
+    let source = Source::File(file);
+    while follow && source.size()? < to_u64(Cutter::HEADER) {
+        std::thread::sleep(PATIENCE);
+    }
+    let mut magic = [0; Compression::MAGIC];
+    let len = source.read_at(&mut magic, 0)?;
+    match (
+        source,
+        Compression::detect(magic.get(..len).unwrap_or_default()),
+    ) {
+        (Source::File(file), Some(compression)) => stream(file, size, Some(compression)),
+        (source, _) => Ok((source, None)),
+    }
+}
+
+/// A stream: copied to a temporary file, unpacked if need be. Its compression is found out where it is not known.
+fn stream(
+    mut input: impl Read + Send + 'static,
+    size: u64,
+    compression: Option<Compression>,
+) -> io::Result<(Source, Option<Compression>)> {
+    let mut magic = Vec::new();
+    if compression.is_none() {
+        let limit = to_u64(Compression::MAGIC);
+        input.by_ref().take(limit).read_to_end(&mut magic)?;
+    }
+    let compression = compression.or_else(|| Compression::detect(&magic));
+    let counted = Counted::new(Cursor::new(magic).chain(input), size);
+    let count = counted.input();
+    let spool = match compression {
+        Some(compression) => Spool::start(compression.unpack(counted)?, count)?,
+        None => Spool::start(counted, count)?,
+    };
+    Ok((Source::Spool(spool), compression))
+}
+
+fn capture_file(
+    path: PathBuf,
+    source: Source,
+    compression: Option<Compression>,
+) -> Result<CaptureFile, OpenError> {
     let mut start = [0; Cutter::HEADER];
+    let wanted = to_u64(Cutter::HEADER).saturating_sub(1);
+    // Until the header is there, or the stream has ended.
+    let enough = |source: &Source| source.size().is_ok_and(|size| size > wanted);
+    while !enough(&source) && source.growing(wanted, PATIENCE) {}
     let read = source
         .size()
         .and_then(|size| Ok((size, source.read_at(&mut start, 0)?)));
@@ -204,16 +305,46 @@ fn capture_file(path: PathBuf, source: Source) -> Result<CaptureFile, OpenError>
     };
     let start = start.get(..len).unwrap_or_default();
     if start.is_empty() {
-        return Err(OpenError::Empty(path));
+        return Err(match source.error() {
+            Some(error) => OpenError::BrokenHeader(path, format!("cannot be unpacked: {error}")),
+            None => OpenError::Empty(path),
+        });
     }
     match Cutter::detect(start) {
         Detected::Format(cutter) => Ok(CaptureFile {
             path,
-            size,
-            format: cutter.name(),
+            size: match source {
+                Source::Spool(_) => 0,
+                Source::File(_) | Source::Bytes(_) => size,
+            },
+            format: compress::name(cutter.name(), compression),
             source,
+            identity: None,
+            first_time: None,
         }),
         Detected::Broken(what) => Err(OpenError::BrokenHeader(path, what)),
         Detected::Other => Err(OpenError::NotACapture(path, start.to_vec())),
     }
+}
+
+/// Time of a file's first frame.
+fn first_time(file: &CaptureFile) -> Option<Nanos> {
+    let mut reader = FileReader::new(0, false);
+    let pool = Pool::default();
+    let mut interface = 0;
+    loop {
+        match reader.step(file, &pool, &mut interface) {
+            Step::Chunk(chunk) => {
+                if let Some(record) = chunk.records.first() {
+                    return Some(record.time);
+                }
+            }
+            Step::Busy | Step::Waiting => {}
+            Step::Idle | Step::Done => return None,
+        }
+    }
+}
+
+fn to_u64(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
 }

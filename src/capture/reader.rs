@@ -1,12 +1,12 @@
-//! Reading a capture from its first frame to its last in chunks, with bounded memory.
+//! Reading a capture from its first frame to its last in chunks, with bounded memory; several files one after the
+//! other, or merged by time where they overlap.
 
-use super::chunk::{Chunk, Pool};
-use super::cut::{Cutter, Detected, Out, Stop};
+use std::collections::VecDeque;
+
+use super::chunk::{Chunk, Damage, Pool, RecordMeta};
+use super::file::{FileReader, STRETCH, Step};
 use super::open::Capture;
-use crate::units::InterfaceId;
-
-/// Bytes read at once: large enough to make reading cheap, small enough to stay in the processor's cache.
-const STRETCH: usize = 256 << 10;
+use crate::units::{InterfaceId, Nanos};
 
 /// Reads the frames of a capture in order. It can be moved to a thread of its own.
 #[derive(Debug)]
@@ -14,157 +14,254 @@ pub struct ChunkReader {
     capture: Capture,
     pool: Pool,
     next_interface: u32,
-    /// The file being read.
-    file: usize,
-    position: Position,
-    /// Bytes of the files before.
+    /// Files that have not been begun, in the order of their first frames.
+    pending: VecDeque<usize>,
+    /// Files being read.
+    active: Vec<Active>,
+    /// Bytes read of the files that are done with.
     bytes_before: u64,
 }
 
-/// Where reading stands within one file.
-#[derive(Debug, Default)]
-struct Position {
-    cutter: Option<Cutter>,
-    /// Position of the next byte to read.
-    next: u64,
-    /// Bytes read that belong to an unfinished record.
-    carry: Vec<u8>,
-    /// Bytes that the unfinished record needs in all.
-    wanted: usize,
-    /// Nothing more comes from this file.
-    done: bool,
+/// A file being read, with the records of it that are not handed over yet.
+#[derive(Debug)]
+struct Active {
+    file: usize,
+    reader: FileReader,
+    chunk: Chunk,
+    at: usize,
+    /// Its reader had nothing when it was asked last.
+    pause: Option<Pause>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    Busy,
+    Waiting,
+    Idle,
+}
+
+impl Active {
+    fn head(&self) -> Option<&RecordMeta> {
+        self.chunk.records.get(self.at)
+    }
+
+    /// Its next record is not there yet and will come.
+    fn is_arriving(&self) -> bool {
+        self.head().is_none() && matches!(self.pause, Some(Pause::Busy | Pause::Waiting))
+    }
 }
 
 impl ChunkReader {
     pub(super) fn new(capture: Capture) -> Self {
         Self {
+            pending: (0..capture.files().len()).collect(),
             capture,
             pool: Pool::default(),
             next_interface: 0,
-            file: 0,
-            position: Position::default(),
+            active: Vec::new(),
             bytes_before: 0,
         }
     }
 
     /// The next stretch of frames; `None` when there are no more. Where a growing file is followed, `None` means
-    /// that there are no more yet, and it can be asked again.
+    /// that there are no more yet, and it can be asked again. While a stream is still arriving, it returns within
+    /// some 20 ms, with a chunk that holds no records if need be, so that its caller can look around.
     pub fn next_chunk(&mut self) -> Option<Chunk> {
-        loop {
-            let size = self.capture.files().get(self.file)?.size();
-            if let Some(mut chunk) = self.next_of_file() {
-                chunk.bytes_done = self.bytes_before.saturating_add(self.position.next);
-                chunk.bytes_total = self
-                    .capture
-                    .files()
-                    .iter()
-                    .fold(0, |sum: u64, file| sum.saturating_add(file.size()))
-                    .max(chunk.bytes_done);
-                for (i, interface) in chunk.interfaces.iter().enumerate() {
-                    let first = self
-                        .next_interface
-                        .saturating_sub(u32::try_from(chunk.interfaces.len()).unwrap_or(0));
-                    let id = InterfaceId(first.saturating_add(u32::try_from(i).unwrap_or(0)));
-                    self.capture
-                        .declare(id, interface.file, interface.link_type);
-                }
-                return Some(chunk);
-            }
-            if !self.position.done {
-                return None;
-            }
-            self.file = self.file.saturating_add(1);
-            self.bytes_before = self.bytes_before.saturating_add(size);
-            self.position = Position::default();
+        let mut out = Chunk::default();
+        self.fill(&mut out);
+        if self.active.is_empty() {
+            // Empty files leave nothing but what is wrong with them.
+            return (!out.problems.is_empty()).then_some(out);
+        }
+        if self.alone() {
+            self.hand_over(&mut out);
+        } else {
+            self.merge(&mut out);
+        }
+        let empty = out.records.is_empty() && out.interfaces.is_empty() && out.problems.is_empty();
+        if empty && self.active.iter().all(|a| a.pause == Some(Pause::Idle)) {
+            return None;
+        }
+        let busy = self.active.iter().any(|a| a.pause == Some(Pause::Busy));
+        out.caught_up = empty && !busy;
+        out.bytes_done = self.active.iter().fold(self.bytes_before, |sum, active| {
+            sum.saturating_add(active.reader.progress())
+        });
+        out.bytes_total = self.capture.expected_bytes().max(out.bytes_done);
+        Some(out)
+    }
+
+    /// Whether the frames of one file can be handed over as they are: no other file has frames of the same time.
+    fn alone(&self) -> bool {
+        let [active] = self.active.as_slice() else {
+            return false;
+        };
+        let first_of_next = self
+            .pending
+            .front()
+            .and_then(|file| self.capture.files().get(*file))
+            .and_then(super::CaptureFile::first_time);
+        active.at == 0
+            && first_of_next.is_none_or(|next| {
+                let mut times = active.chunk.records.iter().map(|record| record.time);
+                times.all(|time| time < next)
+            })
+    }
+
+    fn hand_over(&mut self, out: &mut Chunk) {
+        if let Some(active) = self.active.first_mut() {
+            let chunk = std::mem::take(&mut active.chunk);
+            let before = std::mem::take(&mut out.problems);
+            out.data = chunk.data;
+            out.records = chunk.records;
+            out.problems = before;
+            out.problems.extend(chunk.problems);
         }
     }
 
-    fn next_of_file(&mut self) -> Option<Chunk> {
-        let capture = self.capture.clone();
-        let file = capture.files().get(self.file)?;
-        while !self.position.done {
-            let carried = self.position.carry.len();
-            let mut buf = self.pool.take(STRETCH.max(self.position.wanted));
-            if let Some(front) = buf.get_mut(..carried) {
-                front.copy_from_slice(&self.position.carry);
+    /// Copies frames of several files into one chunk, the earliest first; each file keeps its own order.
+    fn merge(&mut self, out: &mut Chunk) {
+        let mut buf = self.pool.take(STRETCH);
+        let mut len = 0_usize;
+        loop {
+            self.fill(out);
+            let begun = !out.records.is_empty();
+            // What is still arriving may be earlier than all others.
+            let arriving = self.active.iter().any(Active::is_arriving);
+            if arriving || begun && self.alone() {
+                break;
             }
-            let room = buf.get_mut(carried..).unwrap_or_default();
-            let mut chunk = Chunk::default();
-            let mut out = Out {
-                file: self.file,
-                records: &mut chunk.records,
-                interfaces: &mut chunk.interfaces,
-                problems: &mut chunk.problems,
-                next_interface: &mut self.next_interface,
+            let heads = self.active.iter().enumerate();
+            let earliest = heads
+                .filter_map(|(i, active)| Some((active.head()?.time, i)))
+                .min();
+            let Some((_, active)) = earliest.and_then(|(time, i)| {
+                let active = self.active.get_mut(i)?;
+                Some((time, active))
+            }) else {
+                break;
             };
-            let got = match file.source().read_at(room, self.position.next) {
-                Ok(got) => got,
-                Err(error) => {
-                    out.problem(self.position.next, format!("cannot be read on: {error}"));
-                    self.position.done = true;
-                    return Some(chunk);
-                }
+            let Some(record) = active.head().copied() else {
+                break;
             };
-            let base = self
-                .position
-                .next
-                .saturating_sub(u64::try_from(carried).unwrap_or(0));
-            if got == 0 {
-                self.pool.put(buf);
-                if capture.options().follow {
-                    return None;
+            let bytes = active.chunk.bytes(&record);
+            let end = len.saturating_add(bytes.len());
+            if end > buf.len() {
+                if len > 0 {
+                    break;
                 }
-                self.position.done = true;
-                if carried == 0 {
-                    return None;
-                }
-                out.problem(
-                    base,
-                    format!(
-                        "the file ends within a record: {carried} of its {} bytes are there",
-                        self.position.wanted
-                    ),
-                );
-                return Some(chunk);
+                buf.resize(end, 0);
             }
-            self.position.next = self
-                .position
-                .next
-                .saturating_add(u64::try_from(got).unwrap_or(0));
-            let filled = carried.saturating_add(got);
-            let bytes = buf.get(..filled).unwrap_or_default();
-            if self.position.cutter.is_none()
-                && let Detected::Format(cutter) = Cutter::detect(bytes)
-            {
-                self.position.cutter = Some(cutter);
+            if let Some(to) = buf.get_mut(len..end) {
+                to.copy_from_slice(bytes);
             }
-            let Some(cutter) = &mut self.position.cutter else {
-                self.position.done = true;
-                return None;
-            };
-            let (consumed, stop) = cutter.cut(bytes, base, &mut out);
-            let at = base.saturating_add(u64::try_from(consumed).unwrap_or(0));
-            self.position.carry.clear();
-            match stop {
-                Stop::More(wanted) => {
-                    self.position.wanted = wanted;
-                    let rest = bytes.get(consumed..).unwrap_or_default();
-                    self.position.carry.extend_from_slice(rest);
-                }
-                Stop::Skip(len) => self.position.next = at.saturating_add(len),
-                Stop::Damaged(what) => {
-                    out.problem(at, what);
-                    self.position.done = true;
-                }
-            }
-            if chunk.records.is_empty() && chunk.problems.is_empty() && chunk.interfaces.is_empty()
-            {
-                self.pool.put(buf);
-                continue;
-            }
-            chunk.data = self.pool.data(buf, filled);
-            return Some(chunk);
+            out.records.push(RecordMeta {
+                start: u32::try_from(len).unwrap_or(u32::MAX),
+                ..record
+            });
+            len = end;
+            active.at = active.at.saturating_add(1);
         }
-        None
+        out.data = self.pool.data(buf, len);
     }
+
+    /// Sees to it that every file being read has its next record at hand, as far as there is one, and begins the
+    /// files whose time has come. Interfaces go to `out` at once, problems behind the records they belong to.
+    fn fill(&mut self, out: &mut Chunk) {
+        loop {
+            let mut i = 0;
+            while let Some(active) = self.active.get_mut(i) {
+                if active.head().is_some() || active.pause.is_some() && !out.records.is_empty() {
+                    i = i.saturating_add(1);
+                    continue;
+                }
+                late(std::mem::take(&mut active.chunk.problems), out);
+                let Some(file) = self.capture.files().get(active.file) else {
+                    self.active.remove(i);
+                    continue;
+                };
+                active.at = 0;
+                active.pause = None;
+                match active
+                    .reader
+                    .step(file, &self.pool, &mut self.next_interface)
+                {
+                    Step::Chunk(chunk) => {
+                        active.chunk = chunk;
+                        let interfaces = std::mem::take(&mut active.chunk.interfaces);
+                        self.declare(interfaces, out);
+                        continue;
+                    }
+                    Step::Busy => active.pause = Some(Pause::Busy),
+                    Step::Waiting => active.pause = Some(Pause::Waiting),
+                    Step::Idle => active.pause = Some(Pause::Idle),
+                    Step::Done => {
+                        self.bytes_before = self.bytes_before.saturating_add(file.expected_bytes());
+                        self.active.remove(i);
+                        continue;
+                    }
+                }
+                i = i.saturating_add(1);
+            }
+            if !self.begin_next() {
+                return;
+            }
+        }
+    }
+
+    /// Begins the next file if nothing of an earlier time stands before it.
+    fn begin_next(&mut self) -> bool {
+        let Some(file) = self.pending.front().copied() else {
+            return false;
+        };
+        let first = self
+            .capture
+            .files()
+            .get(file)
+            .and_then(super::CaptureFile::first_time);
+        let earliest = self.earliest();
+        let due = match (first, earliest) {
+            (_, None) => self.active.is_empty(),
+            (None, Some(_)) => false,
+            (Some(first), Some(earliest)) => first <= earliest,
+        };
+        if due {
+            self.pending.pop_front();
+            let follow = self.capture.options().follow && self.pending.is_empty();
+            self.active.push(Active {
+                file,
+                reader: FileReader::new(file, follow),
+                chunk: Chunk::default(),
+                at: 0,
+                pause: None,
+            });
+        }
+        due
+    }
+
+    fn earliest(&self) -> Option<Nanos> {
+        let heads = self.active.iter().filter_map(Active::head);
+        heads.map(|record| record.time).min()
+    }
+
+    fn declare(&self, interfaces: Vec<super::Interface>, out: &mut Chunk) {
+        let count = u32::try_from(interfaces.len()).unwrap_or(0);
+        let mut number = self.next_interface.saturating_sub(count);
+        for interface in interfaces {
+            self.capture
+                .declare(InterfaceId(number), interface.file, interface.link_type);
+            number = number.saturating_add(1);
+            out.interfaces.push(interface);
+        }
+    }
+}
+
+/// Problems behind all records so far.
+fn late(problems: Vec<Damage>, out: &mut Chunk) {
+    let records_before = out.records.len();
+    out.problems
+        .extend(problems.into_iter().map(|problem| Damage {
+            records_before,
+            ..problem
+        }));
 }

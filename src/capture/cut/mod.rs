@@ -1,5 +1,6 @@
 //! Cutting a stretch of bytes into records, one module per file format.
 
+mod netmon;
 mod pcap;
 mod pcapng;
 
@@ -46,10 +47,45 @@ impl Out<'_> {
 pub(super) enum Stop {
     /// At least so many bytes, counted from the stop, are needed to go on.
     More(usize),
-    /// So many bytes from the stop on hold no frame and need not be read.
-    Skip(u64),
+    /// Go on at this position of the file; what lies between need not be read.
+    Jump(u64),
+    /// There is nothing more in this file.
+    End,
     /// What follows makes no sense.
     Damaged(String),
+}
+
+/// Whether bytes look like records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plausible {
+    Yes,
+    No,
+    /// More bytes are needed to tell.
+    Unsure,
+}
+
+/// What came of looking for the place where records go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Search {
+    /// Here.
+    Found(usize),
+    /// Not before here.
+    Nothing(usize),
+}
+
+/// A place that stays unsure although so many bytes follow it is not taken.
+const SEARCH_AHEAD: usize = 512 << 10;
+
+fn search(bytes: &[u8], plausible: impl Fn(&[u8]) -> Plausible) -> Search {
+    let found = (0..bytes.len()).find_map(|at| {
+        let rest = bytes.get(at..).unwrap_or_default();
+        match plausible(rest) {
+            Plausible::Yes => Some(Search::Found(at)),
+            Plausible::Unsure if rest.len() < SEARCH_AHEAD => Some(Search::Nothing(at)),
+            Plausible::Unsure | Plausible::No => None,
+        }
+    });
+    found.unwrap_or(Search::Nothing(bytes.len()))
 }
 
 /// The state of cutting one file.
@@ -57,6 +93,7 @@ pub(super) enum Stop {
 pub(super) enum Cutter {
     Pcap(pcap::Pcap),
     PcapNg(pcapng::PcapNg),
+    NetMon(Box<netmon::NetMon>),
 }
 
 /// What the first bytes of a file say about its format.
@@ -77,7 +114,11 @@ impl Cutter {
     /// Tells the format from a file's first bytes.
     pub(super) fn detect(start: &[u8]) -> Detected {
         match pcap::Pcap::detect(start) {
-            Detected::Other => pcapng::PcapNg::detect(start),
+            Detected::Other => {}
+            found => return found,
+        }
+        match pcapng::PcapNg::detect(start) {
+            Detected::Other => netmon::NetMon::detect(start),
             found => found,
         }
     }
@@ -87,6 +128,7 @@ impl Cutter {
         match self {
             Self::Pcap(_) => "pcap",
             Self::PcapNg(_) => "pcapng",
+            Self::NetMon(_) => "netmon",
         }
     }
 
@@ -96,6 +138,41 @@ impl Cutter {
         match self {
             Self::Pcap(pcap) => pcap.cut(bytes, base, out),
             Self::PcapNg(pcapng) => pcapng.cut(bytes, base, out),
+            Self::NetMon(netmon) => netmon.cut(bytes, base, out),
+        }
+    }
+
+    /// Tells that the file ended, with `left` bytes of an unfinished record at `position` that needs `wanted`.
+    /// Returns where to go on, if anywhere.
+    pub(super) fn end(
+        &mut self,
+        left: usize,
+        wanted: usize,
+        position: u64,
+        out: &mut Out<'_>,
+    ) -> Option<u64> {
+        if let Self::NetMon(netmon) = self
+            && let Some(next) = netmon.end(position, out)
+        {
+            return Some(next);
+        }
+        if left > 0 {
+            out.problem(
+                position,
+                format!("the file ends within a record: {left} of its {wanted} bytes are there"),
+            );
+        }
+        None
+    }
+
+    /// Looks, behind damage, for the place where records go on. `base` is the position of `bytes` in the file;
+    /// `last` says that the file ends with them.
+    pub(super) fn search(&self, bytes: &[u8], last: bool) -> Search {
+        match self {
+            Self::Pcap(pcap) => search(bytes, |rest| pcap.plausible(rest, last)),
+            Self::PcapNg(pcapng) => search(bytes, |rest| pcapng.plausible(rest, last)),
+            // Its records are found through a table; without one there is nothing to hold on to.
+            Self::NetMon(_) => Search::Nothing(bytes.len()),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Records of pcap files: both byte orders, micro- and nanoseconds, and the "modified" kind with longer headers.
 
-use super::{Cutter, Detected, MAX_RECORD, Order, Out, Stop, to_u32, to_u64, to_usize, word};
+use super::{
+    Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, to_u32, to_u64, to_usize, word,
+};
 use crate::capture::chunk::{Interface, RecordMeta};
 use crate::units::{FileOffset, InterfaceId, Nanos};
 
@@ -18,7 +20,16 @@ pub(in crate::capture) struct Pcap {
     snap_len: u32,
     link_type: u32,
     interface: Option<InterfaceId>,
+    /// Seconds of the last record, to tell records from other bytes behind damage.
+    last_seconds: Option<u32>,
 }
+
+/// The longest record that capture programs write where no snap length says more.
+const USUAL_MAX: u32 = 256 << 10;
+/// So many record headers in a row are taken for more than chance.
+const CHAIN: usize = 3;
+/// Records stand no further than this from the one before, in seconds, when looked for behind damage.
+const NEAR: u32 = 7 * 24 * 3600;
 
 impl Pcap {
     pub(super) fn detect(start: &[u8]) -> Detected {
@@ -50,6 +61,7 @@ impl Pcap {
             // The bits above tell the length of the frame check sequence.
             link_type: word(header, 20, order) & 0x03ff_ffff,
             interface: None,
+            last_seconds: None,
         }))
     }
 
@@ -82,7 +94,7 @@ impl Pcap {
                 return (at, Stop::More(self.record_header));
             };
             let captured = word(header, 8, self.order);
-            if captured > MAX_RECORD {
+            if captured > self.limit() {
                 return (
                     at,
                     Stop::Damaged(format!(
@@ -95,12 +107,14 @@ impl Pcap {
                 return (at, Stop::More(len));
             }
             let start = at.saturating_add(self.record_header);
+            let seconds = word(header, 0, self.order);
+            self.last_seconds = Some(seconds);
             out.records.push(RecordMeta {
                 start: to_u32(start),
                 captured,
                 wire: word(header, 12, self.order),
                 offset: FileOffset(base.saturating_add(to_u64(start))),
-                time: self.time(word(header, 0, self.order), word(header, 4, self.order)),
+                time: self.time(seconds, word(header, 4, self.order)),
                 interface,
             });
             at = at.saturating_add(len);
@@ -111,5 +125,49 @@ impl Pcap {
     fn time(&self, seconds: u32, fraction: u32) -> Nanos {
         let seconds = i64::from(seconds).saturating_mul(1_000_000_000);
         Nanos(seconds.saturating_add(i64::from(fraction).saturating_mul(self.unit)))
+    }
+
+    fn limit(&self) -> u32 {
+        self.snap_len.clamp(USUAL_MAX, MAX_RECORD)
+    }
+
+    /// Whether a chain of records begins here.
+    pub(super) fn plausible(&self, bytes: &[u8], last: bool) -> Plausible {
+        let mut rest = bytes;
+        let mut before = self.last_seconds;
+        for _ in 0..CHAIN {
+            let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
+                return match (last, rest.len() == bytes.len()) {
+                    (false, _) => Plausible::Unsure,
+                    // A single header at the very end proves nothing unless its record ends there, too.
+                    (true, false) if rest.is_empty() => Plausible::Yes,
+                    (true, _) => Plausible::No,
+                };
+            };
+            let seconds = word(header, 0, self.order);
+            let captured = word(header, 8, self.order);
+            let wire = word(header, 12, self.order);
+            let one_second = match self.unit {
+                1 => 1_000_000_000,
+                _ => 1_000_000,
+            };
+            let sane = word(header, 4, self.order) < one_second
+                && captured > 0
+                && captured <= self.limit()
+                && wire >= captured
+                && wire <= MAX_RECORD
+                && before.is_none_or(|before| before.abs_diff(seconds) <= NEAR);
+            if !sane {
+                return Plausible::No;
+            }
+            before = Some(seconds);
+            let len = self.record_header.saturating_add(to_usize(captured));
+            match rest.get(len..) {
+                Some(next) => rest = next,
+                None if last => return Plausible::No,
+                None => return Plausible::Unsure,
+            }
+        }
+        Plausible::Yes
     }
 }

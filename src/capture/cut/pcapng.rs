@@ -3,8 +3,11 @@
 //! The interface block is read here too, and tolerantly: one option that is not as it should be (a name that is
 //! not UTF-8, an address of odd length, picoseconds) must not cost the frames behind it.
 
-use super::{Cutter, Detected, MAX_RECORD, Order, Out, Stop, to_u32, to_u64, to_usize, word};
+use super::{
+    Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, to_u32, to_u64, to_usize, word,
+};
 use crate::capture::chunk::{Interface, RecordMeta};
+use crate::capture::link::link_type;
 use crate::units::{FileOffset, InterfaceId, Nanos};
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -12,6 +15,9 @@ const INTERFACE: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE: u32 = 3;
 const ENHANCED: u32 = 6;
+const JOURNAL: u32 = 9;
+const CUSTOM: u32 = 0x0bad;
+const CUSTOM_NOT_COPIED: u32 = 0x4000_0bad;
 
 /// Type, length in front, length behind.
 const FRAMING: usize = 12;
@@ -25,6 +31,8 @@ pub(in crate::capture) struct PcapNg {
     /// Number of the section; `None` before the first.
     section: Option<u32>,
     interfaces: Vec<Clock>,
+    /// Takes what is listed without belonging to an interface.
+    nowhere: Option<Clock>,
     /// Time of the packet before: simple packet blocks have none of their own.
     last_time: Nanos,
 }
@@ -72,6 +80,7 @@ impl PcapNg {
             order: Order::Little,
             section: None,
             interfaces: Vec::new(),
+            nowhere: None,
             last_time: Nanos(0),
         }))
     }
@@ -111,28 +120,32 @@ impl PcapNg {
                 "a block of type {kind:#x} with the impossible length {total}"
             )));
         }
-        let known = matches!(kind, SECTION | INTERFACE | PACKET | SIMPLE | ENHANCED);
-        if total > MAX_RECORD {
-            return Err(if known {
-                Stop::Damaged(format!(
-                    "a block of type {kind:#x} and {total} bytes, which no capture program writes"
-                ))
-            } else {
-                Stop::Skip(u64::from(total))
-            });
+        let known = matches!(
+            kind,
+            SECTION | INTERFACE | PACKET | SIMPLE | ENHANCED | JOURNAL | CUSTOM | CUSTOM_NOT_COPIED
+        );
+        if total > MAX_RECORD && known {
+            return Err(Stop::Damaged(format!(
+                "a block of type {kind:#x} and {total} bytes, which no capture program writes"
+            )));
         }
         let len = to_usize(total);
         let Some(block) = rest.get(..len) else {
             return Err(if known {
                 Stop::More(len)
             } else {
-                Stop::Skip(u64::from(total))
+                Stop::Jump(position.saturating_add(u64::from(total)))
             });
         };
         if block.last_chunk::<4>().map(|end| self.order.u32(*end)) != Some(total) {
-            return Err(Stop::Damaged(format!(
+            let what = format!(
                 "a block of type {kind:#x} whose lengths in front ({total}) and behind disagree"
-            )));
+            );
+            // Where another block follows, the length in front is the right one.
+            if self.plausible(rest.get(len..).unwrap_or_default(), false) == Plausible::No {
+                return Err(Stop::Damaged(what));
+            }
+            out.problem(position, what);
         }
         let Some(body) = block.get(8..len.saturating_sub(4)) else {
             return Ok(len);
@@ -145,9 +158,85 @@ impl PcapNg {
                 self.interfaces.clear();
             }
             INTERFACE => self.interface(body, position, out),
+            // Other programs count these among the frames.
+            JOURNAL => self.other(body, 0, start, position, out),
+            CUSTOM | CUSTOM_NOT_COPIED => self.other(body, 4, start, position, out),
             _ => {}
         }
         Ok(len)
+    }
+
+    /// What is listed as a frame and is none; its first `skipped` bytes say what it is.
+    fn other(&mut self, body: &[u8], skipped: u32, start: u32, position: u64, out: &mut Out<'_>) {
+        let len = to_u32(body.len()).saturating_sub(skipped);
+        let before = skipped.saturating_add(8);
+        let record = RecordMeta {
+            start: start.saturating_add(before),
+            captured: len,
+            wire: len,
+            offset: FileOffset(position.saturating_add(u64::from(before))),
+            time: self.last_time,
+            interface: self.nowhere(out).id,
+        };
+        out.records.push(record);
+    }
+
+    /// The interface of what belongs to none.
+    fn nowhere(&mut self, out: &mut Out<'_>) -> Clock {
+        *self.nowhere.get_or_insert_with(|| Clock {
+            id: out.interface(Interface {
+                file: out.file,
+                section: self.section.unwrap_or(0),
+                local: u32::MAX,
+                link_type: link_type::NONE,
+                snap_len: 0,
+                ticks_per_second: 1_000_000,
+                name: None,
+            }),
+            snap_len: 0,
+            scale: Scale::Times(1000),
+            offset: 0,
+        })
+    }
+
+    /// Whether a block begins here, and another one (or nothing) follows it.
+    pub(super) fn plausible(&self, bytes: &[u8], last: bool) -> Plausible {
+        let mut rest = bytes;
+        for _ in 0..2 {
+            if rest.is_empty() && last && rest.len() < bytes.len() {
+                return Plausible::Yes;
+            }
+            let unsure = if last {
+                Plausible::No
+            } else {
+                Plausible::Unsure
+            };
+            let Some(header) = rest.first_chunk::<8>() else {
+                return unsure;
+            };
+            let kind = word(header, 0, self.order);
+            let order = match rest.get(8..).and_then(<[u8]>::first_chunk::<4>) {
+                Some(magic) if kind == SECTION => match byte_order(*magic) {
+                    Some(order) => order,
+                    None => return Plausible::No,
+                },
+                _ => self.order,
+            };
+            let total = word(header, 4, order);
+            let known = matches!(kind, 1..=10 | CUSTOM | CUSTOM_NOT_COPIED | SECTION);
+            if !known || total < 12 || !total.is_multiple_of(4) || total > MAX_RECORD {
+                return Plausible::No;
+            }
+            let len = to_usize(total);
+            let Some(block) = rest.get(..len) else {
+                return unsure;
+            };
+            if block.last_chunk::<4>().map(|end| order.u32(*end)) != Some(total) {
+                return Plausible::No;
+            }
+            rest = rest.get(len..).unwrap_or_default();
+        }
+        Plausible::Yes
     }
 
     /// Enhanced packet block, and packet block, which has the interface's number in 16 bits and is else alike.
@@ -163,24 +252,27 @@ impl PcapNg {
             u32::from(number.map_or(0, |n| order.u16(*n)))
         };
         let captured = word(header, 20, order);
-        let room = block.len().saturating_sub(PACKET_HEADER + 4);
-        if to_usize(captured) > room {
-            return out.problem(
+        let room = to_u32(block.len().saturating_sub(PACKET_HEADER + 4));
+        if captured > room {
+            out.problem(
                 position,
                 format!("a packet block that holds {room} bytes and claims {captured}"),
             );
         }
-        let Some(clock) = self.interfaces.get(to_usize(local)) else {
-            return out.problem(
+        let clock = if let Some(clock) = self.interfaces.get(to_usize(local)) {
+            *clock
+        } else {
+            out.problem(
                 position,
                 format!("a packet of interface {local}, which its section does not declare"),
             );
+            self.nowhere(out)
         };
         let ticks = (u64::from(word(header, 12, order)) << 32) | u64::from(word(header, 16, order));
         self.last_time = clock.time(ticks);
         out.records.push(RecordMeta {
             start: start.saturating_add(to_u32(PACKET_HEADER)),
-            captured,
+            captured: captured.min(room),
             wire: word(header, 24, order),
             offset: FileOffset(position.saturating_add(to_u64(PACKET_HEADER))),
             time: self.last_time,

@@ -1,0 +1,268 @@
+//! Reading one file from its first record to its last, in stretches, over damage and through growth.
+
+use std::time::Duration;
+
+use super::chunk::{Chunk, Pool};
+use super::cut::{Cutter, Detected, Out, Search, Stop};
+use super::open::CaptureFile;
+
+/// Bytes read at once: large enough to make reading cheap, small enough to stay in the processor's cache.
+pub(super) const STRETCH: usize = 256 << 10;
+/// So long a reader waits for bytes that are still arriving before it lets its caller look around.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What one step of reading gave.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Records, interfaces or problems.
+    Chunk(Chunk),
+    /// Nothing in this stretch, but there are more.
+    Busy,
+    /// Nothing yet; more will come of itself.
+    Waiting,
+    /// Nothing now; the file may grow.
+    Idle,
+    /// Nothing more.
+    Done,
+}
+
+/// Where reading stands within one file.
+#[derive(Debug)]
+pub(super) struct FileReader {
+    /// The file, by its position in the list of files.
+    file: usize,
+    /// Whether its end is only the end for now.
+    follow: bool,
+    cutter: Option<Cutter>,
+    /// Position of the next byte to read.
+    next: u64,
+    /// Bytes read so far, each time anew.
+    read: u64,
+    /// Bytes in front of `next` that are not done with.
+    carry: Vec<u8>,
+    /// Nobody has looked at the carried bytes yet.
+    fresh: bool,
+    /// Bytes that the record at the start of `carry` needs in all.
+    wanted: usize,
+    /// Position of damage behind which records are looked for.
+    searching: Option<u64>,
+    done: bool,
+}
+
+impl FileReader {
+    pub(super) fn new(file: usize, follow: bool) -> Self {
+        Self {
+            file,
+            follow,
+            cutter: None,
+            next: 0,
+            read: 0,
+            carry: Vec::new(),
+            fresh: false,
+            wanted: 0,
+            searching: None,
+            done: false,
+        }
+    }
+
+    /// How many of the file's bytes are read.
+    pub(super) fn progress(&self) -> u64 {
+        match self.cutter {
+            // Reads its frame table, at the end, first.
+            Some(Cutter::NetMon(_)) => self.read,
+            _ => self.next,
+        }
+    }
+
+    /// Reads on to the next records, interfaces or problems.
+    pub(super) fn step(
+        &mut self,
+        file: &CaptureFile,
+        pool: &Pool,
+        next_interface: &mut u32,
+    ) -> Step {
+        while !self.done {
+            let carried = self.carry.len();
+            let size = self.wanted.max(carried.saturating_add(STRETCH / 2));
+            let mut buf = pool.take(STRETCH.max(size));
+            if let Some(front) = buf.get_mut(..carried) {
+                front.copy_from_slice(&self.carry);
+            }
+            let mut chunk = Chunk::default();
+            let mut out = Out {
+                file: self.file,
+                records: &mut chunk.records,
+                interfaces: &mut chunk.interfaces,
+                problems: &mut chunk.problems,
+                next_interface,
+            };
+            let room = buf.get_mut(carried..).unwrap_or_default();
+            let got = match file.source().read_at(room, self.next) {
+                Ok(got) => got,
+                Err(error) => {
+                    out.problem(self.next, format!("cannot be read on: {error}"));
+                    self.done = true;
+                    return Step::Chunk(chunk);
+                }
+            };
+            let base = self.next.saturating_sub(to_u64(carried));
+            self.next = self.next.saturating_add(to_u64(got));
+            self.read = self.read.saturating_add(to_u64(got));
+            if got == 0 && !self.fresh {
+                pool.put(buf);
+                if let Some(pause) = self.pause(file) {
+                    if matches!(pause, Step::Chunk(_)) {
+                        continue;
+                    }
+                    return pause;
+                }
+                self.end(base, file, &mut out);
+                if chunk.problems.is_empty() {
+                    continue;
+                }
+                return Step::Chunk(chunk);
+            }
+            self.fresh = false;
+            let filled = carried.saturating_add(got);
+            self.look_at(buf.get(..filled).unwrap_or_default(), base, &mut out);
+            if chunk.records.is_empty() && chunk.interfaces.is_empty() && chunk.problems.is_empty()
+            {
+                pool.put(buf);
+                // Looking for records behind damage can take long.
+                if self.searching.is_some() {
+                    return Step::Busy;
+                }
+            } else {
+                chunk.data = pool.data(buf, filled);
+                return Step::Chunk(chunk);
+            }
+        }
+        Step::Done
+    }
+
+    /// At the end of what is there: whether there is reason not to call it the file's end. A chunk means that
+    /// reading can go on at once.
+    fn pause(&self, file: &CaptureFile) -> Option<Step> {
+        if file.source().growing(self.next, PATIENCE) {
+            let more = file.source().size().is_ok_and(|size| size > self.next);
+            return Some(if more {
+                Step::Chunk(Chunk::default())
+            } else {
+                Step::Waiting
+            });
+        }
+        self.follow.then_some(Step::Idle)
+    }
+
+    /// The file has ended; says what is missing, and goes on elsewhere in it if the format can.
+    fn end(&mut self, base: u64, file: &CaptureFile, out: &mut Out<'_>) {
+        let left = self.carry.len();
+        let next = match (&mut self.cutter, self.searching) {
+            (_, Some(damage)) => {
+                out.problem(
+                    damage,
+                    "no record was found behind the damage, up to the end of the file",
+                );
+                None
+            }
+            (Some(cutter), None) => cutter.end(left, self.wanted, base, out),
+            (None, None) => None,
+        };
+        self.carry.clear();
+        self.wanted = 0;
+        if let Some(next) = next {
+            self.next = next;
+            return;
+        }
+        self.done = true;
+        if let Some(error) = file.source().error() {
+            out.problem(
+                base,
+                format!("the rest cannot be unpacked or received: {error}"),
+            );
+        }
+        if let (Ok(now), false) = (file.source().size(), file.is_stream())
+            && now < file.size()
+        {
+            out.problem(
+                now,
+                format!(
+                    "the file became shorter while it was open: {now} of {} bytes are there",
+                    file.size()
+                ),
+            );
+        }
+    }
+
+    /// Takes in bytes that begin at `base` in the file.
+    fn look_at(&mut self, bytes: &[u8], base: u64, out: &mut Out<'_>) {
+        if self.cutter.is_none() {
+            match Cutter::detect(bytes) {
+                Detected::Format(cutter) => self.cutter = Some(cutter),
+                // It was one when it was opened.
+                Detected::Broken(_) | Detected::Other => {
+                    out.problem(base, "the file has been replaced while it was open");
+                    self.done = true;
+                    return;
+                }
+            }
+        }
+        let Some(cutter) = &mut self.cutter else {
+            return;
+        };
+        if let Some(damage) = self.searching {
+            // Without new bytes, these are the last.
+            let last = self.carry.len() == bytes.len();
+            match cutter.search(bytes, last) {
+                Search::Found(at) => {
+                    let position = base.saturating_add(to_u64(at));
+                    out.problem(
+                        position,
+                        format!(
+                            "records are found again here, {} bytes behind the damage",
+                            position.saturating_sub(damage)
+                        ),
+                    );
+                    self.searching = None;
+                    self.keep(bytes, at);
+                    self.fresh = true;
+                }
+                Search::Nothing(at) => {
+                    self.keep(bytes, at);
+                    self.fresh = !last && at < bytes.len();
+                }
+            }
+            return;
+        }
+        let (consumed, stop) = cutter.cut(bytes, base, out);
+        let position = base.saturating_add(to_u64(consumed));
+        self.wanted = 0;
+        match stop {
+            Stop::More(wanted) => {
+                self.wanted = wanted;
+                self.keep(bytes, consumed);
+            }
+            Stop::Jump(to) => {
+                self.next = to;
+                self.carry.clear();
+            }
+            Stop::End => self.done = true,
+            Stop::Damaged(what) => {
+                out.problem(position, what);
+                self.searching = Some(position);
+                self.keep(bytes, consumed.saturating_add(1));
+                self.fresh = true;
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8], from: usize) {
+        self.carry.clear();
+        let rest = bytes.get(from..).unwrap_or_default();
+        self.carry.extend_from_slice(rest);
+    }
+}
+
+fn to_u64(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
