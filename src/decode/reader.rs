@@ -110,6 +110,12 @@ impl Reader<'_> {
     pub fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(|[b]| b)
     }
+
+    /// The next big-endian number of three bytes, as TLS writes lengths.
+    pub fn u24_be(&mut self) -> Option<usize> {
+        let [high, middle, low] = self.array()?;
+        usize::try_from(u32::from_be_bytes([0, high, middle, low])).ok()
+    }
 }
 
 #[cfg(test)]

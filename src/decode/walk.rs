@@ -275,6 +275,19 @@ impl<'a> Walk<'a> {
         result
     }
 
+    /// Reads other bytes, whose first has position `at`, and comes back to where it was.
+    pub fn with<T>(
+        &mut self,
+        bytes: &'a [u8],
+        at: usize,
+        read: impl FnOnce(&mut Self) -> Step<T>,
+    ) -> Step<T> {
+        let whole = std::mem::replace(&mut self.r, Reader::at(bytes, at));
+        let result = read(self);
+        self.r = whole;
+        result
+    }
+
     /// As [`Walk::group`], over the next `len` bytes alone: what `inside` leaves is skipped, and it cannot read
     /// further. If fewer bytes are there, it reads those and the result is a failure.
     pub fn bounded<T>(

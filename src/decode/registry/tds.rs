@@ -3,6 +3,12 @@
 use super::{Def, Kind as K, Source as S, own, wireshark};
 
 pub(super) const FIELDS: &[Def] = &[
+    own(
+        "tds.other",
+        K::Nothing,
+        S::Tds,
+        "part of a message without a name of its own",
+    ),
     wireshark("tds.type", K::U8, S::Tds, "packet type"),
     wireshark("tds.status", K::U8, S::Tds, "status bits"),
     wireshark(
@@ -261,6 +267,12 @@ pub(super) const FIELDS: &[Def] = &[
         K::Str,
         S::Tds,
         "a new password is there; never shown",
+    ),
+    own(
+        "tds.7login.feature.data",
+        K::Bytes,
+        S::Tds,
+        "data of a feature extension",
     ),
     own("tds.7login.feature", K::U8, S::Tds, "feature extension"),
     own(

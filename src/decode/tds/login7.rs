@@ -180,7 +180,7 @@ impl Login7 {
             .chain(
                 self.features(body)
                     .into_iter()
-                    .filter(|(id, _)| matches!(*id, feature::SESSION_RECOVERY | feature::FED_AUTH))
+                    .filter(|(id, _)| is_secret_feature(*id))
                     .map(|(_, data)| data),
             )
             .filter(|range| !range.is_empty())
@@ -194,6 +194,11 @@ pub mod feature {
     pub const SESSION_RECOVERY: u8 = 0x01;
     /// FEDAUTH.
     pub const FED_AUTH: u8 = 0x02;
+}
+
+/// Whether a feature's data, of request and answer, are secret.
+pub fn is_secret_feature(id: u8) -> bool {
+    matches!(id, feature::SESSION_RECOVERY | feature::FED_AUTH)
 }
 
 /// The name of a feature extension.

@@ -1,8 +1,15 @@
 //! TDS: the packet header, and the messages inside ([MS-TDS]).
 
 pub mod collation;
+pub mod columns;
+mod envchange;
 pub mod login7;
+pub mod message;
 pub mod prelogin;
+pub mod requests;
+pub mod tokens;
+pub mod tree_login;
+mod tvp;
 pub mod type_info;
 pub mod values;
 pub mod version;

@@ -63,8 +63,7 @@ impl Hello {
         if !matches!(kind, CLIENT_HELLO | SERVER_HELLO) {
             return None;
         }
-        let [a, b, c] = r.array()?;
-        let len = usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()?;
+        let len = r.u24_be()?;
         let (mut body, cut) = r.sub_lax(len);
         let mut hello = Self {
             client: kind == CLIENT_HELLO,

@@ -1,7 +1,9 @@
 //! TLS as far as it is visible without keys: records, hellos, alerts, certificates (RFC 5246, RFC 8446).
 
+mod certificate;
 pub mod hello;
 pub mod names;
+pub mod tree;
 
 use crate::decode::reader::Reader;
 
