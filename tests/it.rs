@@ -15,3 +15,4 @@ mod capture;
 mod fixtures;
 mod layers;
 mod registry;
+mod vectors;

@@ -10,37 +10,48 @@ use crate::decode::reader::Reader;
 use crate::decode::registry;
 use crate::decode::walk::{Flag, KEEP_TEXT, Step, Stop, Walk};
 
-/// The lengths of ALL_HEADERS at the start of a request; `None` if there are none, as before TDS 7.2.
+/// The length of ALL_HEADERS at the start of a request, as far as the bytes show it; `None` if there are none, as
+/// before TDS 7.2. It may reach beyond the bytes.
 pub fn all_headers_len(body: &[u8]) -> Option<usize> {
     let mut r = Reader::new(body);
     let total = size(u64::from(r.u32_le()?));
     if !(4..=1 << 16).contains(&total) {
         return None;
     }
-    // One plausible header, or none at all, must fill the total.
+    // Plausible headers must fill the total.
     let mut at = 4_usize;
     while at < total {
-        let len = size(u64::from(r.u32_le()?));
-        let kind = r.u16_le()?;
+        let (Some(len), Some(kind)) = (r.u32_le(), r.u16_le()) else {
+            // A total that counts more than is there is taken for one if it is of the usual size.
+            return (total <= 256).then_some(total);
+        };
+        let len = size(u64::from(len));
         if len < 6 || !(1..=3).contains(&kind) {
             return None;
         }
         at = at.saturating_add(len);
-        if at < total {
-            r.skip(len.checked_sub(6)?)?;
-        }
+        let _ = r.sub_lax(len.saturating_sub(6));
     }
     (at == total).then_some(total)
 }
 
 fn all_headers(w: &mut Walk<'_>, context: &Context) -> Step<()> {
-    if !context.version.is_wide() || all_headers_len(w.r.rest()).is_none() {
+    if !context.version.is_wide() {
         return Ok(());
     }
+    if w.r.left() < 4 {
+        return Err(Stop::short(w.at(), "ALL_HEADERS"));
+    }
+    let Some(total) = all_headers_len(w.r.rest()) else {
+        w.push(
+            Field::new("tds.assumed", "no ALL_HEADERS", Value::None)
+                .text("the bytes begin with the request itself, as before TDS 7.2"),
+        );
+        return Ok(());
+    };
     w.group("tds.all_headers", "ALL_HEADERS", |w| {
-        let start = w.at();
-        let total = size(w.le("tds.all_headers.total_length", "total length", 4)?);
-        let end = start.saturating_add(total);
+        let end = w.at().saturating_add(total);
+        w.le("tds.all_headers.total_length", "total length", 4)?;
         while w.at() < end {
             header(w)?;
         }
@@ -122,6 +133,9 @@ impl Call {
 /// One or more procedure calls.
 pub fn rpc(w: &mut Walk<'_>, out: &mut Message, context: &Context) -> Step<()> {
     all_headers(w, context)?;
+    if w.r.is_empty() {
+        return Err(Stop::short(w.at(), "RPC"));
+    }
     while !w.r.is_empty() {
         let mut call = Call {
             procedure: String::new(),
