@@ -15,4 +15,5 @@ mod capture;
 mod fixtures;
 mod layers;
 mod registry;
+mod truth;
 mod vectors;

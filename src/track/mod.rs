@@ -1,1 +1,21 @@
 //! The one pass over a capture: connections, stream order, SMP sessions, TDS messages and requests.
+
+mod chain;
+mod conn;
+mod copies;
+mod framing;
+mod login;
+mod order;
+mod out;
+mod request_text;
+mod sessions;
+mod tokens;
+mod tracker;
+mod upper;
+mod view;
+mod worker;
+
+pub use worker::{Indexing, Options, load, start};
+
+/// Characters kept of a request's or an ERROR's text.
+const TEXT_CHARS: usize = 200;

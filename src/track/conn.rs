@@ -1,0 +1,500 @@
+//! One TCP connection: which end is the client, what each segment is, its counts, and its streams.
+
+use std::sync::Arc;
+
+use crate::decode::net::{Checksum, Segment, tcp_checksum};
+use crate::store::{
+    ConnRow, Endpoint, FrameFlags, Phase, PreloginInfo, Protocol, SmpCounts, TcpFlags, TcpStats,
+    TdsCounts,
+};
+use crate::units::{ConnId, End, FrameNo, Nanos, PerEnd, TcpSeq};
+
+use super::copies::Copies;
+use super::framing::SQL_PORT;
+use super::order::{At, Feed, Order};
+use super::out::{Ctx, Out};
+use super::upper::{Deep, Facts};
+
+/// Frames per direction whose TCP checksum is computed: enough to see whether the sender's card fills it in.
+const CHECKSUMS: u8 = 32;
+
+/// What each end's segments have shown.
+#[derive(Debug, Default)]
+struct Side {
+    order: Order,
+    /// Initial sequence number, from its SYN.
+    isn: Option<TcpSeq>,
+    last_ack: Option<TcpSeq>,
+    window: Option<u16>,
+    zero_since: Option<Nanos>,
+    /// A segment whose acknowledgement is awaited, to measure the round trip.
+    timed: Option<(TcpSeq, Nanos)>,
+    checksums: u8,
+    /// The last segment was a keepalive probe.
+    probed: bool,
+    copies: Copies,
+}
+
+/// One incarnation of a 4-tuple.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) row: ConnRow,
+    sides: PerEnd<Side>,
+    deep: Option<Box<Deep>>,
+    violations: u32,
+    closed_by: Option<FrameNo>,
+    pub(super) listed: bool,
+    ended: bool,
+}
+
+/// A frame on its way through its connection.
+pub(super) struct Incoming<'a> {
+    pub(super) segment: &'a Segment,
+    pub(super) frame: &'a [u8],
+    pub(super) no: FrameNo,
+    pub(super) time: Nanos,
+    pub(super) interface: u32,
+    /// The capture has more than one interface.
+    pub(super) several_interfaces: bool,
+    /// A first part of a fragmented packet: its checksum says nothing.
+    pub(super) fragment: bool,
+}
+
+impl Incoming<'_> {
+    fn flags(&self) -> TcpFlags {
+        TcpFlags(self.segment.flags)
+    }
+
+    fn at(&self) -> At {
+        At {
+            frame: self.no,
+            done: self.no,
+            time: self.time,
+        }
+    }
+}
+
+impl Conn {
+    pub(super) fn new(id: ConnId, incarnation: u32, incoming: &Incoming<'_>) -> Self {
+        let segment = incoming.segment;
+        let ends = PerEnd([
+            Endpoint {
+                ip: segment.ip.src,
+                port: segment.src_port,
+            },
+            Endpoint {
+                ip: segment.ip.dst,
+                port: segment.dst_port,
+            },
+        ]);
+        let (client, client_evidence) = by_port(&ends);
+        Self {
+            row: ConnRow {
+                id,
+                ends,
+                client,
+                client_evidence,
+                incarnation,
+                first_frame: incoming.no,
+                last_frame: incoming.no,
+                frames: 0,
+                first_time: incoming.time,
+                last_time: incoming.time,
+                protocol: Protocol::Other,
+                mars: None,
+                smp_seen: false,
+                encryption: None,
+                syn_frame: None,
+                syn_ack_frame: None,
+                handshake_frame: None,
+                base_seq: PerEnd::default(),
+                tcp: PerEnd([TcpStats::default(); 2]),
+                smp: PerEnd([SmpCounts::default(); 2]),
+                tds: PerEnd([TdsCounts::default(); 2]),
+                prelogin: PreloginInfo::default(),
+                tls: None,
+                login: None,
+                phases: Arc::default(),
+                last_plain_pdu: PerEnd::default(),
+                first_pdu: None,
+                last_pdu: None,
+            },
+            sides: PerEnd::default(),
+            deep: None,
+            violations: 0,
+            closed_by: None,
+            listed: false,
+            ended: false,
+        }
+    }
+
+    /// The end that sent a segment.
+    pub(super) fn end_of(&self, segment: &Segment) -> End {
+        let [a, b] = &self.row.ends.0;
+        if a.port != b.port {
+            if a.port == segment.src_port {
+                End::A
+            } else {
+                End::B
+            }
+        } else if a.ip == segment.ip.src {
+            End::A
+        } else {
+            End::B
+        }
+    }
+
+    /// Whether a SYN opens a new incarnation: its initial sequence number is not the one of this connection.
+    pub(super) fn is_reopened_by(&self, segment: &Segment) -> bool {
+        let flags = TcpFlags(segment.flags);
+        if !flags.syn() || flags.rst() {
+            return false;
+        }
+        let side = self.sides.get(self.end_of(segment));
+        match side.isn {
+            Some(isn) if isn == segment.seq => false,
+            Some(_) if flags.ack() => self.closed_by.is_some() || self.deep.is_some(),
+            Some(_) => true,
+            // The SYN of a connection joined by its SYN+ACK, or one that was captured behind its first data.
+            None => {
+                let known = side.order.base();
+                known.is_some_and(|base| base != segment.seq.plus(1))
+                    || (!flags.ack() && self.deep.is_some() && known.is_none())
+            }
+        }
+    }
+
+    /// Takes in a segment; returns what was found out about its frame.
+    pub(super) fn segment(&mut self, incoming: &Incoming<'_>, out: &mut Out) -> FrameFlags {
+        let end = self.end_of(incoming.segment);
+        let mut found = FrameFlags::TCP;
+        if end == End::B {
+            found.set(FrameFlags::FROM_B);
+        }
+        self.row.frames = self.row.frames.saturating_add(1);
+        self.row.last_frame = incoming.no;
+        self.row.last_time = incoming.time;
+        let stats = self.row.tcp.get_mut(end);
+        stats.frames = stats.frames.saturating_add(1);
+        if !incoming.segment.has_flags() {
+            return found;
+        }
+        let side = self.sides.get_mut(end);
+        if side.copies.is_copy(incoming) {
+            found.set(FrameFlags::DUPLICATE);
+            return found;
+        }
+        found.set(checksum(&mut side.checksums, incoming));
+        self.handshake(end, incoming, out);
+        self.acknowledgement(end, incoming, out, &mut found);
+        self.window(end, incoming, &mut found);
+        if !self.probe(end, incoming, &mut found) {
+            self.payload(end, incoming, out, &mut found);
+        }
+        self.close(end, incoming, out);
+        self.row
+            .base_seq
+            .get_mut(end)
+            .clone_from(&self.sides.get(end).order.base());
+        found
+    }
+
+    /// SYN and SYN+ACK, the frame that completes the handshake, and who is the client.
+    fn handshake(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
+        let flags = incoming.flags();
+        let side = self.sides.get_mut(end);
+        if flags.syn() {
+            side.isn = Some(incoming.segment.seq);
+            side.order.syn(incoming.segment.seq);
+            if flags.ack() {
+                self.row.syn_ack_frame.get_or_insert(incoming.no);
+                self.set_client(end.other(), "the other end answers its SYN");
+            } else {
+                self.row.syn_frame.get_or_insert(incoming.no);
+                self.set_client(end, "it sends the SYN");
+            }
+            let no = incoming.no;
+            self.ctx(out).phase(Phase::Connect, no, None);
+        } else {
+            side.order.joined(incoming.segment.seq);
+            if self.row.syn_ack_frame.is_some()
+                && self.row.handshake_frame.is_none()
+                && flags.ack()
+                && !flags.rst()
+                && end == self.row.client
+            {
+                self.row.handshake_frame = Some(incoming.no);
+            }
+        }
+    }
+
+    fn set_client(&mut self, end: End, why: &'static str) {
+        self.row.client = end;
+        self.row.client_evidence = Some(why);
+    }
+
+    fn ctx<'a>(&'a mut self, out: &'a mut Out) -> Ctx<'a> {
+        Ctx {
+            out,
+            row: &mut self.row,
+            violations: &mut self.violations,
+        }
+    }
+
+    fn acknowledgement(
+        &mut self,
+        end: End,
+        incoming: &Incoming<'_>,
+        out: &mut Out,
+        found: &mut FrameFlags,
+    ) {
+        // What a reset acknowledges proves nothing about the stream: a forged one may say anything.
+        if !incoming.flags().ack() || incoming.flags().rst() {
+            return;
+        }
+        let ack = incoming.segment.ack;
+        let own = self.sides.get_mut(end);
+        if own.last_ack.is_none_or(|last| last.before(ack)) {
+            own.last_ack = Some(ack);
+        }
+        let sender = end.other();
+        let side = self.sides.get_mut(sender);
+        if let Some((until, sent)) = side.timed
+            && until.at_or_before(ack)
+        {
+            side.timed = None;
+            let span = incoming.time.since(sent);
+            let best = &mut self.row.tcp.get_mut(sender).round_trip_ns;
+            if span >= 0 && best.is_none_or(|best| span < best) {
+                *best = Some(span);
+            }
+        }
+        if self.sides.get_mut(sender).order.acknowledged(ack) {
+            found.set(FrameFlags::GAP_BEFORE);
+            let at = incoming.at();
+            self.feed(sender, out, |order, total, sink| {
+                order.declare_due(at, total, sink);
+            });
+            self.note_missing(sender);
+        }
+    }
+
+    fn note_missing(&mut self, end: End) {
+        self.row.tcp.get_mut(end).missing_bytes = self.sides.get(end).order.missing;
+    }
+
+    fn window(&mut self, end: End, incoming: &Incoming<'_>, found: &mut FrameFlags) {
+        let flags = incoming.flags();
+        if flags.syn() || flags.rst() {
+            return;
+        }
+        let window = incoming.segment.window;
+        let side = self.sides.get_mut(end);
+        if window == 0 && !flags.fin() {
+            found.set(FrameFlags::ZERO_WINDOW);
+            side.zero_since.get_or_insert(incoming.time);
+        } else if let Some(since) = side.zero_since.take() {
+            let span = incoming.time.since(since).max(0);
+            let stats = self.row.tcp.get_mut(end);
+            stats.zero_window_ns = stats.zero_window_ns.saturating_add(span);
+        }
+        side.window = Some(window);
+    }
+
+    /// Keepalive probes (of 0 or 1 byte), their answers, and probes of a closed window. Whether the payload, if
+    /// there is any, is no part of the stream.
+    fn probe(&mut self, end: End, incoming: &Incoming<'_>, found: &mut FrameFlags) -> bool {
+        let segment = incoming.segment;
+        let flags = incoming.flags();
+        let plain = !(flags.syn() || flags.fin() || flags.rst());
+        let peer = self.sides.get(end.other());
+        let peer_closed = peer.window == Some(0);
+        let acked = peer.last_ack;
+        let peer_probed = peer.probed;
+        let side = self.sides.get(end);
+        let sent_next = side.order.sent_next();
+        let before_next = sent_next == Some(segment.seq.plus(1)) && !side.order.fin_seen();
+        // A probe repeats a number that the peer has acknowledged; anything else is a retransmission.
+        let all_acked = acked.is_some_and(|a| Some(a) == sent_next)
+            || (side.order.base().is_none() && acked == Some(segment.seq.plus(1)));
+        let is_probe = plain && segment.payload_len <= 1 && all_acked && before_next;
+        if is_probe {
+            found.set(if peer_closed {
+                FrameFlags::WINDOW_PROBE
+            } else {
+                FrameFlags::KEEPALIVE
+            });
+            if segment.payload_len > 0 {
+                found.set(FrameFlags::NOT_IN_STREAM);
+            }
+            if !peer_closed {
+                let stats = self.row.tcp.get_mut(end);
+                stats.keepalives = stats.keepalives.saturating_add(1);
+            }
+        } else if plain && segment.payload_len == 1 && peer_closed {
+            found.set(FrameFlags::WINDOW_PROBE);
+        } else if plain && segment.payload_len == 0 && peer_probed && flags.ack() {
+            found.set(FrameFlags::KEEPALIVE_ANSWER);
+            self.sides.get_mut(end.other()).probed = false;
+        }
+        self.sides.get_mut(end).probed = is_probe && !peer_closed;
+        is_probe
+    }
+
+    fn payload(
+        &mut self,
+        end: End,
+        incoming: &Incoming<'_>,
+        out: &mut Out,
+        found: &mut FrameFlags,
+    ) {
+        let segment = incoming.segment;
+        if segment.payload_len == 0 {
+            return;
+        }
+        if incoming.flags().rst() {
+            found.set(FrameFlags::NOT_IN_STREAM);
+            return;
+        }
+        let seq = segment.seq.plus(u32::from(incoming.flags().syn()));
+        let payload = segment.payload(incoming.frame);
+        let at = incoming.at();
+        let len = segment.payload_len;
+        let accepted = self.feed(end, out, |order, total, sink| {
+            order.accept(seq, len, payload, at, total, sink)
+        });
+        found.set(accepted.flags);
+        let stats = self.row.tcp.get_mut(end);
+        stats.bytes = stats.bytes.saturating_add(accepted.fresh);
+        if accepted.flags.has(FrameFlags::RETRANSMISSION) {
+            stats.retransmissions = stats.retransmissions.saturating_add(1);
+            self.sides.get_mut(end).timed = None;
+        } else if accepted.flags.has(FrameFlags::OUT_OF_ORDER) {
+            stats.out_of_order = stats.out_of_order.saturating_add(1);
+        } else {
+            let side = self.sides.get_mut(end);
+            if side.timed.is_none() && accepted.fresh > 0 {
+                side.timed = Some((seq.plus(len), incoming.time));
+            }
+        }
+        self.note_missing(end);
+    }
+
+    fn close(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
+        let flags = incoming.flags();
+        let no = incoming.no;
+        if flags.rst() {
+            self.closed_by.get_or_insert(no);
+            self.ctx(out).phase(Phase::Reset, no, None);
+        } else if flags.fin() {
+            self.closed_by.get_or_insert(no);
+            let segment = incoming.segment;
+            let behind = segment
+                .seq
+                .plus(u32::from(flags.syn()))
+                .plus(segment.payload_len);
+            self.sides.get_mut(end).order.fin(behind);
+            self.ctx(out).phase(Phase::Closing, no, None);
+        }
+    }
+
+    /// Lets a direction's order hand pieces to the layers above.
+    fn feed<R>(
+        &mut self,
+        end: End,
+        out: &mut Out,
+        act: impl FnOnce(&mut Order, &mut usize, Feed<'_>) -> R,
+    ) -> R {
+        let facts = self.facts();
+        let deep = self.deep.get_or_insert_default();
+        let mut waiting = out.waiting;
+        let mut ctx = Ctx {
+            out,
+            row: &mut self.row,
+            violations: &mut self.violations,
+        };
+        let order = &mut self.sides.get_mut(end).order;
+        let result = act(order, &mut waiting, &mut |piece| {
+            deep.piece(end, piece, facts, &mut ctx);
+        });
+        out.waiting = waiting;
+        result
+    }
+
+    fn facts(&self) -> Facts {
+        let [a, b] = &self.row.ends.0;
+        let [side_a, side_b] = &self.sides.0;
+        Facts {
+            client: self.row.client_evidence.map(|_| self.row.client),
+            sql_port: a.port == SQL_PORT || b.port == SQL_PORT,
+            behind_ack: PerEnd([side_a.order.behind_ack(), side_b.order.behind_ack()]),
+        }
+    }
+
+    /// Nothing more comes for this connection.
+    pub(super) fn end(&mut self, now: FrameNo, out: &mut Out) {
+        if std::mem::replace(&mut self.ended, true) || self.deep.is_none() {
+            return;
+        }
+        let at = At {
+            frame: self.row.last_frame,
+            done: now.min(self.row.last_frame),
+            time: self.row.last_time,
+        };
+        for end in End::BOTH {
+            self.feed(end, out, |order, total, sink| order.finish(at, total, sink));
+            self.note_missing(end);
+        }
+        let [a, b] = &self.sides.0;
+        let next = PerEnd([a.order.next(), b.order.next()]);
+        let facts = self.facts();
+        let closed_by = self.closed_by;
+        let mut ctx = Ctx {
+            out,
+            row: &mut self.row,
+            violations: &mut self.violations,
+        };
+        if let Some(deep) = &mut self.deep {
+            deep.end(next, closed_by, facts, at, &mut ctx);
+        }
+        self.deep = None;
+    }
+
+    /// Puts the changed rows into the batch.
+    pub(super) fn flush(&mut self, out: &mut Out) {
+        self.listed = false;
+        let mut ctx = Ctx {
+            out,
+            row: &mut self.row,
+            violations: &mut self.violations,
+        };
+        if let Some(deep) = &mut self.deep {
+            deep.flush(&mut ctx);
+        }
+        out.conn_changed(self.row.clone());
+    }
+}
+
+/// Before anything else tells, the port does: the client uses the higher one if the other is SQL Server's.
+fn by_port(ends: &PerEnd<Endpoint>) -> (End, Option<&'static str>) {
+    let [a, b] = &ends.0;
+    match (a.port == SQL_PORT, b.port == SQL_PORT) {
+        (true, false) => (End::B, Some("the other end uses port 1433")),
+        (false, true) => (End::A, Some("the other end uses port 1433")),
+        _ if a.port < b.port => (End::B, None),
+        _ => (End::A, None),
+    }
+}
+
+fn checksum(done: &mut u8, incoming: &Incoming<'_>) -> FrameFlags {
+    if *done >= CHECKSUMS || incoming.fragment {
+        return FrameFlags::default();
+    }
+    let result = match tcp_checksum(incoming.segment, incoming.frame) {
+        Checksum::Good => FrameFlags::GOOD_CHECKSUM,
+        Checksum::Bad => FrameFlags::BAD_CHECKSUM,
+        Checksum::CannotTell => return FrameFlags::default(),
+    };
+    *done = done.saturating_add(1);
+    result
+}

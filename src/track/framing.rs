@@ -1,0 +1,892 @@
+//! Cuts one direction's stream into PDUs: SMP packets, TDS packets, TLS records, and ranges that cannot be read.
+
+use crate::decode::smp;
+use crate::decode::tds;
+use crate::decode::tds::packet_type as pt;
+use crate::decode::tls::RecordHeader;
+use crate::decode::tls::hello::Hello;
+use crate::store::{PduFlags, PduKind};
+use crate::units::{End, FrameNo, SessionId, Sid, SmpSeq};
+
+use super::order::{At, Content, Piece};
+
+/// The port of SQL Server's default instance: it settles cases that the bytes leave open.
+pub(super) const SQL_PORT: u16 = 1433;
+
+/// As many bytes decide what begins at a PDU border, at most.
+const HEAD: usize = 32;
+
+/// A PDU whose body is being read.
+#[derive(Debug, Clone)]
+pub(super) struct OpenPdu {
+    pub(super) kind: PduKind,
+    pub(super) flags: PduFlags,
+    pub(super) pos: u64,
+    pub(super) len: u32,
+    pub(super) left: u32,
+    pub(super) first_frame: FrameNo,
+    pub(super) sid: Sid,
+    pub(super) seqnum: SmpSeq,
+    pub(super) wndw: SmpSeq,
+    pub(super) tds_type: u8,
+    pub(super) tds_status: u8,
+    pub(super) session: Option<SessionId>,
+}
+
+/// What both directions of a connection have shown about what it carries.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    /// The connection's SYN is in the file.
+    pub(super) from_start: bool,
+    /// TDS was recognised.
+    pub(super) proven: bool,
+    /// One of the ports is SQL Server's.
+    pub(super) sql_port: bool,
+    /// The client, if it is known.
+    pub(super) client: Option<End>,
+    /// MARS agreed by both PRELOGINs, refused, or not known.
+    pub(super) mars: Option<bool>,
+    /// SMP was seen in either direction.
+    pub(super) smp: bool,
+    /// Packet size agreed, if known.
+    pub(super) packet_size: Option<u32>,
+    /// The server's SPID, if known.
+    pub(super) spid: Option<u16>,
+}
+
+/// What begins at a PDU border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// So many bytes are needed to tell.
+    Need(usize),
+    Smp(smp::Header),
+    Tds(tds::Header),
+    Tls(RecordHeader),
+    /// Nothing that belongs here.
+    Unknown,
+    /// The connection carries something else.
+    Other,
+}
+
+/// What the layers above do with what was cut.
+pub(super) trait Sink {
+    fn known(&self) -> Known;
+    /// Whether a Sid has a session, and the last SEQNUM of that end if it is certain.
+    fn sid_state(&self, end: End, sid: Sid) -> Option<Option<SmpSeq>>;
+    /// A TDS or SQL Server TLS stream was recognised by what this end sent.
+    fn prove(&mut self, end: End, class_type: Option<u8>);
+    /// A header was read.
+    fn open(&mut self, end: End, pdu: &mut OpenPdu, tds: Option<tds::Header>, at: At);
+    fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: At);
+    /// So many bytes of the body are not in the file.
+    fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32);
+    fn finish(&mut self, end: End, pdu: OpenPdu, at: At);
+    /// A range whose PDU borders are not known begins.
+    fn lost(&mut self, end: End, at: At, byte: Option<u8>);
+    /// This range could not be read.
+    fn unread(&mut self, end: End, row: Unread, at: At);
+}
+
+/// A range of the stream without PDU borders.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unread {
+    pub(super) pos: u64,
+    pub(super) len: u64,
+    pub(super) hidden: bool,
+    pub(super) first_frame: FrameNo,
+}
+
+#[derive(Debug, Default)]
+enum Mode {
+    #[default]
+    Border,
+    Body(OpenPdu),
+    Lost(Lost),
+    Other,
+}
+
+#[derive(Debug)]
+struct Lost {
+    from: u64,
+    hidden: bool,
+    first_frame: FrameNo,
+    /// The last bytes seen, which may begin a header.
+    carry: Vec<u8>,
+    carry_starts_segment: bool,
+}
+
+/// One direction's place in its stream.
+#[derive(Debug, Default)]
+pub(super) struct Framer {
+    mode: Mode,
+    /// SMP was seen in this direction.
+    smp: bool,
+    head: Vec<u8>,
+    head_pos: u64,
+    head_frame: Option<FrameNo>,
+    head_starts_segment: bool,
+    resynced: bool,
+}
+
+struct Cursor<'a> {
+    pos: u64,
+    data: &'a [u8],
+    at: At,
+    starts_segment: bool,
+}
+
+impl Cursor<'_> {
+    fn skip(&mut self, n: usize) {
+        self.data = self.data.get(n..).unwrap_or_default();
+        self.pos = self
+            .pos
+            .saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
+        self.starts_segment = false;
+    }
+}
+
+impl Framer {
+    /// Whether what this direction carries is of no interest.
+    pub(super) fn is_other(&self) -> bool {
+        matches!(self.mode, Mode::Other)
+    }
+
+    pub(super) fn set_other(&mut self) {
+        self.mode = Mode::Other;
+        self.head = Vec::new();
+    }
+
+    /// Takes the next piece of the stream.
+    pub(super) fn piece(&mut self, end: End, piece: Piece<'_>, sink: &mut impl Sink) {
+        match piece.content {
+            Content::Bytes(data) => {
+                let mut cursor = Cursor {
+                    pos: piece.pos,
+                    data,
+                    at: piece.at,
+                    starts_segment: piece.starts_segment,
+                };
+                while !cursor.data.is_empty() {
+                    self.advance(end, &mut cursor, sink);
+                }
+            }
+            Content::Hidden(len) => self.hidden(end, piece.pos, len, piece.at, sink),
+        }
+    }
+
+    fn advance(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+        match &mut self.mode {
+            Mode::Other => cursor.skip(cursor.data.len()),
+            Mode::Body(pdu) => {
+                let left = usize::try_from(pdu.left).unwrap_or(usize::MAX);
+                let n = left.min(cursor.data.len());
+                let bytes = cursor.data.get(..n).unwrap_or_default();
+                sink.body(end, pdu, bytes, cursor.at);
+                pdu.left = pdu
+                    .left
+                    .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
+                cursor.skip(n);
+                self.close_if_complete(end, cursor.at, sink);
+            }
+            Mode::Lost(_) => self.search(end, cursor, sink),
+            Mode::Border => self.border(end, cursor, sink),
+        }
+    }
+
+    fn close_if_complete(&mut self, end: End, at: At, sink: &mut impl Sink) {
+        if matches!(&self.mode, Mode::Body(pdu) if pdu.left == 0)
+            && let Mode::Body(pdu) = std::mem::take(&mut self.mode)
+        {
+            sink.finish(end, pdu, at);
+        }
+    }
+
+    fn border(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+        if self.head.is_empty() {
+            self.head_pos = cursor.pos;
+            self.head_frame = Some(cursor.at.frame);
+            self.head_starts_segment = cursor.starts_segment;
+            // The usual case: the header lies whole in this segment.
+            let class = self.classify(end, cursor.data, &[], false, sink);
+            if !matches!(class, Class::Need(_)) {
+                let used = self.enter(end, class, cursor.at, sink);
+                cursor.skip(used);
+                self.close_if_complete(end, cursor.at, sink);
+                return;
+            }
+            self.head.extend_from_slice(cursor.data);
+            cursor.skip(cursor.data.len());
+            return;
+        }
+        loop {
+            match self.classify(end, &self.head, cursor.data, false, sink) {
+                Class::Need(need) => {
+                    let want = need.min(HEAD).saturating_sub(self.head.len()).max(1);
+                    let part = cursor.data.get(..want).unwrap_or(cursor.data);
+                    if part.is_empty() {
+                        return;
+                    }
+                    self.head.extend_from_slice(part);
+                    cursor.skip(part.len());
+                }
+                class => {
+                    self.enter_with_head(end, class, cursor.at, sink);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// As [`Framer::enter`] where the header was collected over segments; what was collected beyond it is body.
+    fn enter_with_head(&mut self, end: End, class: Class, at: At, sink: &mut impl Sink) {
+        let head = std::mem::take(&mut self.head);
+        let used = self.enter(end, class, at, sink);
+        self.close_if_complete(end, at, sink);
+        let pos = self
+            .head_pos
+            .saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
+        let mut rest = Cursor {
+            pos,
+            data: head.get(used..).unwrap_or_default(),
+            at,
+            starts_segment: used == 0 && self.head_starts_segment,
+        };
+        while !rest.data.is_empty() {
+            self.advance(end, &mut rest, sink);
+        }
+    }
+
+    /// Goes on with what begins here; returns how many bytes of it are used up.
+    fn enter(&mut self, end: End, class: Class, at: At, sink: &mut impl Sink) -> usize {
+        let first_frame = self.head_frame.unwrap_or(at.frame);
+        let mut pdu = OpenPdu {
+            kind: PduKind::Unknown,
+            flags: PduFlags::default(),
+            pos: self.head_pos,
+            len: 0,
+            left: 0,
+            first_frame,
+            sid: Sid(0),
+            seqnum: SmpSeq(0),
+            wndw: SmpSeq(0),
+            tds_type: 0,
+            tds_status: 0,
+            session: None,
+        };
+        if std::mem::take(&mut self.resynced) {
+            pdu.flags.set(PduFlags::RESYNCED);
+        }
+        let mut tds_header = None;
+        let used = match class {
+            Class::Smp(header) => {
+                pdu.kind = match header.flags {
+                    smp::SYN => PduKind::Syn,
+                    smp::ACK => PduKind::Ack,
+                    smp::FIN => PduKind::Fin,
+                    smp::DATA => PduKind::Data,
+                    _ => PduKind::BadSmp,
+                };
+                if pdu.kind == PduKind::BadSmp {
+                    pdu.tds_type = header.flags;
+                }
+                pdu.len = header.length.max(16);
+                pdu.sid = header.sid;
+                pdu.seqnum = header.seqnum;
+                pdu.wndw = header.wndw;
+                self.smp = true;
+                smp::HEADER_LEN
+            }
+            Class::Tds(header) => {
+                pdu.kind = PduKind::Tds;
+                pdu.len = u32::from(header.length);
+                pdu.tds_type = header.kind;
+                pdu.tds_status = header.status;
+                pdu.flags.set(PduFlags::TDS_HEADER);
+                tds_header = Some(header);
+                tds::HEADER_LEN
+            }
+            Class::Tls(header) => {
+                pdu.kind = PduKind::Tls;
+                pdu.len = u32::from(header.length).saturating_add(5);
+                pdu.tds_type = header.content;
+                5
+            }
+            Class::Other => {
+                self.set_other();
+                return 0;
+            }
+            Class::Unknown | Class::Need(_) => {
+                self.lose(
+                    end,
+                    self.head_pos,
+                    first_frame,
+                    at,
+                    self.head.first().copied(),
+                    sink,
+                );
+                return 0;
+            }
+        };
+        if !sink.known().proven {
+            sink.prove(end, tds_header.map(|h| h.kind));
+        }
+        pdu.left = pdu
+            .len
+            .saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
+        sink.open(end, &mut pdu, tds_header, at);
+        self.mode = Mode::Body(pdu);
+        used
+    }
+
+    fn lose(
+        &mut self,
+        end: End,
+        from: u64,
+        first_frame: FrameNo,
+        at: At,
+        byte: Option<u8>,
+        sink: &mut impl Sink,
+    ) {
+        sink.lost(end, at, byte);
+        self.mode = Mode::Lost(Lost {
+            from,
+            hidden: false,
+            first_frame,
+            carry: Vec::new(),
+            carry_starts_segment: false,
+        });
+    }
+
+    fn hidden(&mut self, end: End, pos: u64, len: u64, at: At, sink: &mut impl Sink) {
+        let (mut pos, mut len) = (pos, len);
+        if matches!(self.mode, Mode::Border) && !self.head.is_empty() {
+            let class = self.classify(end, &self.head, &[], true, sink);
+            self.enter_with_head(end, class, at, sink);
+        }
+        if let Mode::Body(pdu) = &mut self.mode {
+            let part = u64::from(pdu.left).min(len);
+            if part > 0 {
+                let n = u32::try_from(part).unwrap_or(u32::MAX);
+                pdu.flags.set(PduFlags::BODY_HIDDEN);
+                sink.body_hidden(end, pdu, n);
+                pdu.left = pdu.left.saturating_sub(n);
+                pos = pos.saturating_add(part);
+                len = len.saturating_sub(part);
+            }
+            self.close_if_complete(end, at, sink);
+        }
+        if len == 0 {
+            return;
+        }
+        if matches!(self.mode, Mode::Border) {
+            self.lose(end, pos, at.frame, at, None, sink);
+        }
+        if let Mode::Lost(lost) = &mut self.mode {
+            lost.hidden = true;
+            lost.carry.clear();
+        }
+    }
+
+    /// Looks for the next certain header.
+    fn search(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+        let Mode::Lost(lost) = &mut self.mode else {
+            return;
+        };
+        let kept = std::mem::take(&mut lost.carry);
+        let joined: Vec<u8>;
+        let view: &[u8] = if kept.is_empty() {
+            cursor.data
+        } else {
+            joined = [&kept, cursor.data].concat();
+            &joined
+        };
+        let base = cursor
+            .pos
+            .saturating_sub(u64::try_from(kept.len()).unwrap_or(0));
+        let starts_at = if cursor.starts_segment {
+            Some(kept.len())
+        } else {
+            None
+        };
+        let kept_start = lost.carry_starts_segment && !kept.is_empty();
+        let known = sink.known();
+        let mut at = 0_usize;
+        loop {
+            let segment_start = Some(at) == starts_at || (at == 0 && kept_start);
+            let candidate = view.get(at..).unwrap_or_default();
+            let Some(first) = candidate.first() else {
+                break;
+            };
+            let class = if *first == smp::SMID {
+                self.certain_smp(end, candidate, segment_start, known, sink)
+            } else if segment_start {
+                certain_plain(end, candidate, known)
+            } else {
+                Class::Unknown
+            };
+            match class {
+                Class::Unknown | Class::Other => {}
+                Class::Need(_) => {
+                    if let Mode::Lost(lost) = &mut self.mode {
+                        lost.carry = candidate.to_vec();
+                        lost.carry_starts_segment = segment_start;
+                    }
+                    cursor.skip(cursor.data.len());
+                    return;
+                }
+                found => {
+                    let frame = cursor.at;
+                    self.found(end, found, base, at, view, frame, sink);
+                    cursor.skip(cursor.data.len());
+                    return;
+                }
+            }
+            // On to the next place where a header may begin.
+            let next_smp = (known.smp || known.mars == Some(true))
+                .then(|| {
+                    let from = at.saturating_add(1);
+                    memchr::memchr(smp::SMID, view.get(from..).unwrap_or_default())
+                        .map(|i| from.saturating_add(i))
+                })
+                .flatten();
+            let next_start = starts_at.filter(|s| *s > at);
+            let Some(next) = next_smp.into_iter().chain(next_start).min() else {
+                break;
+            };
+            at = next;
+        }
+        cursor.skip(cursor.data.len());
+    }
+
+    /// A header was found at `view[at..]`: what stands before it is booked as unread, then on from there.
+    fn found(
+        &mut self,
+        end: End,
+        class: Class,
+        base: u64,
+        at: usize,
+        view: &[u8],
+        frame: At,
+        sink: &mut impl Sink,
+    ) {
+        let pos = base.saturating_add(u64::try_from(at).unwrap_or(0));
+        if let Mode::Lost(lost) = std::mem::take(&mut self.mode) {
+            let len = pos.saturating_sub(lost.from);
+            if !sink.known().proven {
+                let kind = match class {
+                    Class::Tds(header) => Some(header.kind),
+                    _ => None,
+                };
+                sink.prove(end, kind);
+            }
+            if len > 0 {
+                sink.unread(
+                    end,
+                    Unread {
+                        pos: lost.from,
+                        len,
+                        hidden: lost.hidden,
+                        first_frame: lost.first_frame.min(frame.done),
+                    },
+                    frame,
+                );
+            }
+        }
+        self.resynced = true;
+        self.head_pos = pos;
+        self.head_frame = Some(frame.frame);
+        self.head.clear();
+        let used = self.enter(end, class, frame, sink);
+        self.close_if_complete(end, frame, sink);
+        let from = at.saturating_add(used);
+        let mut rest = Cursor {
+            pos: pos.saturating_add(u64::try_from(used).unwrap_or(0)),
+            data: view.get(from..).unwrap_or_default(),
+            at: frame,
+            starts_segment: false,
+        };
+        while !rest.data.is_empty() {
+            self.advance(end, &mut rest, sink);
+        }
+    }
+
+    /// Nothing more comes: `next` is the position behind the last byte.
+    pub(super) fn end(&mut self, end: End, next: u64, at: At, sink: &mut impl Sink) {
+        let unread = match std::mem::take(&mut self.mode) {
+            Mode::Other => None,
+            Mode::Border => (!self.head.is_empty()).then(|| Unread {
+                pos: self.head_pos,
+                len: u64::try_from(self.head.len()).unwrap_or(0),
+                hidden: false,
+                first_frame: self.head_frame.unwrap_or(at.frame),
+            }),
+            Mode::Body(pdu) => Some(Unread {
+                pos: pdu.pos,
+                len: u64::from(pdu.len.saturating_sub(pdu.left)),
+                hidden: pdu.flags.has(PduFlags::BODY_HIDDEN),
+                first_frame: pdu.first_frame,
+            }),
+            Mode::Lost(lost) => Some(Unread {
+                pos: lost.from,
+                len: next.saturating_sub(lost.from),
+                hidden: lost.hidden,
+                first_frame: lost.first_frame,
+            }),
+        };
+        self.mode = Mode::Other;
+        if let Some(unread) = unread.filter(|u| u.len > 0)
+            && sink.known().proven
+        {
+            sink.unread(end, unread, at);
+        }
+    }
+
+    /// Says what begins with `view`; `rest` follows it in the same segment.
+    fn classify(
+        &self,
+        end: End,
+        view: &[u8],
+        rest: &[u8],
+        no_more: bool,
+        sink: &impl Sink,
+    ) -> Class {
+        let known = sink.known();
+        let short = |need: usize| {
+            if no_more {
+                Class::Unknown
+            } else {
+                Class::Need(need)
+            }
+        };
+        let Some(first) = view.first().copied() else {
+            return Class::Need(1);
+        };
+        if self.smp {
+            if first != smp::SMID {
+                return Class::Unknown;
+            }
+            let Some(header) = smp::Header::read(view) else {
+                return short(smp::HEADER_LEN);
+            };
+            // A LENGTH below the header's own or far beyond the largest packet cannot lead to the next header.
+            let walkable = (16..=smp::MAX_DATA_LEN.saturating_mul(4)).contains(&header.length);
+            return if walkable {
+                Class::Smp(header)
+            } else {
+                Class::Unknown
+            };
+        }
+        if !known.proven {
+            return self.first_bytes(end, view, rest, no_more, known);
+        }
+        match first {
+            smp::SMID => {
+                let Some(header) = smp::Header::read(view) else {
+                    return short(smp::HEADER_LEN);
+                };
+                let expected = known.smp || known.mars == Some(true);
+                if header.is_legal()
+                    && (expected || confirmed_smp(&header, view, rest, no_more) == Some(true))
+                {
+                    Class::Smp(header)
+                } else {
+                    Class::Unknown
+                }
+            }
+            0x14..=0x17 => {
+                if view.len() < 5 {
+                    return short(5);
+                }
+                RecordHeader::read(view).map_or(Class::Unknown, Class::Tls)
+            }
+            _ => {
+                let Some(header) = tds::Header::read(view) else {
+                    return short(tds::HEADER_LEN);
+                };
+                if header.is_plausible() && right_direction(end, header.kind, known) {
+                    Class::Tds(header)
+                } else {
+                    Class::Unknown
+                }
+            }
+        }
+    }
+
+    /// The first bytes of a connection that has not shown yet what it carries.
+    fn first_bytes(
+        &self,
+        end: End,
+        view: &[u8],
+        rest: &[u8],
+        no_more: bool,
+        known: Known,
+    ) -> Class {
+        let opening = known.from_start && self.head_pos == 0;
+        let nothing = if opening {
+            Class::Other
+        } else {
+            Class::Unknown
+        };
+        if !opening {
+            // Joined late or behind a gap: the search decides, which asks for more.
+            return nothing;
+        }
+        let Some(first) = view.first().copied() else {
+            return Class::Need(1);
+        };
+        if known.client.is_some_and(|client| client != end) {
+            // SQL Server never speaks first; but the client's first words may be missing from the file.
+            return Class::Unknown;
+        }
+        match first {
+            pt::PRELOGIN | pt::LOGIN7 | pt::LOGIN_OLD => {
+                let need = 20;
+                let whole;
+                let view = if view.len() < need && !rest.is_empty() {
+                    whole = [view, rest].concat();
+                    &whole
+                } else {
+                    view
+                };
+                if view.len() < need && !no_more {
+                    return Class::Need(need);
+                }
+                match tds::Header::read(view) {
+                    Some(header) if header.is_plausible() && opens(&header, view) => {
+                        Class::Tds(header)
+                    }
+                    _ => nothing,
+                }
+            }
+            0x16 => {
+                let whole = [view, rest].concat();
+                if whole.len() < 9 && !no_more {
+                    return Class::Need(9);
+                }
+                let Some(header) = RecordHeader::read(&whole) else {
+                    return nothing;
+                };
+                let strict = Hello::read_records(&whole).is_some_and(|hello| {
+                    hello.client && (known.sql_port || hello.alpn.iter().any(|a| a == "tds/8.0"))
+                });
+                if strict { Class::Tls(header) } else { nothing }
+            }
+            _ => nothing,
+        }
+    }
+
+    /// An SMP header that can be told from chance: behind a gap, or in a connection joined late.
+    fn certain_smp(
+        &self,
+        end: End,
+        view: &[u8],
+        segment_start: bool,
+        known: Known,
+        sink: &impl Sink,
+    ) -> Class {
+        if known.mars == Some(false) {
+            return Class::Unknown;
+        }
+        let Some(header) = smp::Header::read(view) else {
+            // A few bytes at the end of a segment that could be the start of a header.
+            let possible = view.get(1).is_none_or(|f| matches!(f, 1 | 2 | 4 | 8));
+            return if possible {
+                Class::Need(smp::HEADER_LEN)
+            } else {
+                Class::Unknown
+            };
+        };
+        if !header.is_legal() {
+            return Class::Unknown;
+        }
+        if header.flags == smp::DATA && view.len() < 24 {
+            return if header.length >= 24 {
+                Class::Need(24)
+            } else {
+                Class::Unknown
+            };
+        }
+        let confirmed = confirmed_smp(&header, view, &[], false);
+        if confirmed == Some(false) {
+            return Class::Unknown;
+        }
+        if header.flags == smp::DATA {
+            // The TDS header inside is as good as a second SMP header.
+            return Class::Smp(header);
+        }
+        let follows = match sink.sid_state(end, header.sid) {
+            Some(Some(last)) => (0..=4096).contains(&header.seqnum.diff(last)),
+            Some(None) => true,
+            None => header.flags == smp::SYN && header.seqnum == SmpSeq(0),
+        };
+        if confirmed == Some(true) || (known.smp && follows) || (segment_start && follows) {
+            Class::Smp(header)
+        } else {
+            Class::Unknown
+        }
+    }
+}
+
+/// Whether what follows an SMP header confirms it: `None` if the file does not show it.
+fn confirmed_smp(header: &smp::Header, view: &[u8], rest: &[u8], no_more: bool) -> Option<bool> {
+    let byte = |at: usize| {
+        view.get(at)
+            .or_else(|| rest.get(at.checked_sub(view.len())?))
+            .copied()
+    };
+    if header.flags == smp::DATA && !no_more {
+        let inner: Vec<u8> = (16..24).map_while(byte).collect();
+        let inner = tds::Header::read(&inner)?;
+        if !inner.is_plausible() || u32::from(inner.length) != header.length.saturating_sub(16) {
+            return Some(false);
+        }
+    }
+    let next = usize::try_from(header.length).ok()?;
+    let all = view.len().saturating_add(rest.len());
+    if all == next {
+        return Some(true);
+    }
+    if header.flags == smp::DATA && all < next {
+        return Some(true);
+    }
+    match (byte(next), byte(next.saturating_add(1))) {
+        (Some(smp::SMID), Some(1 | 2 | 4 | 8) | None) => Some(true),
+        (None, _) => None,
+        _ => Some(false),
+    }
+}
+
+/// Whether a TDS packet type is one that this end sends.
+fn right_direction(end: End, kind: u8, known: Known) -> bool {
+    match known.client {
+        // Both send PRELOGIN (the server in a TLS handshake); the server sends nothing but that and results.
+        Some(client) if client == end => kind != pt::TABULAR_RESULT,
+        Some(_) => matches!(kind, pt::TABULAR_RESULT | pt::PRELOGIN),
+        None => true,
+    }
+}
+
+/// Whether a client's first packet is a PRELOGIN or a login, by its body.
+fn opens(header: &tds::Header, packet: &[u8]) -> bool {
+    let body = packet.get(tds::HEADER_LEN..).unwrap_or_default();
+    match header.kind {
+        // VERSION comes first, and its data lies behind the option table ([MS-TDS] 2.2.6.5).
+        pt::PRELOGIN => {
+            matches!(body, [0, hi, lo, 0, 4 | 6, ..]
+                if (6..header.length).contains(&u16::from_be_bytes([*hi, *lo])))
+        }
+        pt::LOGIN7 => {
+            let version = body.get(7).copied();
+            let length = body.first_chunk::<4>().map(|b| u32::from_le_bytes(*b));
+            let packet = u32::from(header.length.saturating_sub(8));
+            matches!(version, Some(0x70..=0x7f | 0x04 | 0x08))
+                && length.is_some_and(|len| len == packet || (len > packet && !header.is_eom()))
+        }
+        pt::LOGIN_OLD => (500..=600).contains(&header.length) && header.status <= 1,
+        _ => false,
+    }
+}
+
+/// TDS or TLS at the start of a segment, behind a gap or in a connection joined late.
+fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
+    if known.smp {
+        return Class::Unknown;
+    }
+    let segment = view.len();
+    if let Some(header) = RecordHeader::read(view).filter(|h| (0x14..=0x17).contains(&h.content)) {
+        let next = usize::from(header.length).saturating_add(5);
+        let confirmed = match view.get(next..) {
+            Some([]) => true,
+            Some(more) => more.len() >= 5 && RecordHeader::read(more).is_some(),
+            None => next > segment,
+        };
+        let allowed = known.proven || known.sql_port;
+        return if confirmed && allowed && header.length > 0 {
+            Class::Tls(header)
+        } else {
+            Class::Unknown
+        };
+    }
+    let Some(header) = tds::Header::read(view) else {
+        return Class::Unknown;
+    };
+    if !header.is_plausible() || !right_direction(end, header.kind, known) {
+        return Class::Unknown;
+    }
+    let next = usize::from(header.length);
+    let confirmed = match view.get(next..) {
+        Some([]) => true,
+        Some(more) => tds::Header::read(more).is_some_and(|h| h.is_plausible()),
+        // The packet goes on in the next segment: only a full packet, or the last of its message, does.
+        None => {
+            header.is_eom()
+                || known
+                    .packet_size
+                    .map_or(header.length % 512 == 0 || header.length == 8000, |size| {
+                        size == u32::from(header.length)
+                    })
+        }
+    };
+    let server = header.kind == pt::TABULAR_RESULT;
+    let spid_fits = match (server, known.spid) {
+        (true, Some(spid)) => header.spid == spid,
+        (true, None) => true,
+        (false, _) => header.spid == 0,
+    };
+    if !confirmed || !spid_fits {
+        return Class::Unknown;
+    }
+    if known.proven || looks_like_tds(&header, view, known.sql_port) {
+        Class::Tds(header)
+    } else {
+        Class::Unknown
+    }
+}
+
+/// Whether a packet's body fits its type; a stream that nothing else proves must show more than a header.
+fn looks_like_tds(header: &tds::Header, packet: &[u8], sql_port: bool) -> bool {
+    let body = packet.get(tds::HEADER_LEN..).unwrap_or_default();
+    let all_headers = matches!(body, [_, _, 0, 0, _, 0, 0, 0, 1..=3, 0, ..]);
+    let first_packet = header.packet_id <= 1;
+    match header.kind {
+        pt::TABULAR_RESULT => {
+            let token = matches!(
+                body.first(),
+                Some(
+                    0x79
+                    | 0x81
+                    | 0xa3..=0xa5
+                    | 0xa9..=0xae
+                    | 0xd1..=0xd3
+                    | 0xe3
+                    | 0xe4
+                    | 0xed
+                    | 0xee
+                    | 0xfd..=0xff,
+                )
+            );
+            if first_packet {
+                token
+                    && (sql_port
+                        || matches!(body, [0x81, _, 0, ..] | [0xe3 | 0xaa..=0xab | 0xfd..=0xff, ..]))
+            } else {
+                sql_port
+            }
+        }
+        pt::SQL_BATCH => {
+            all_headers || matches!(body, [1..=255, 0, 1..=255, 0, 1..=255, 0, 1..=255, 0, ..])
+        }
+        pt::RPC => {
+            all_headers
+                || matches!(
+                    body,
+                    [0xff, 0xff, 1..=15, 0, ..] | [1..=128, 0, 1..=255, 0, 1..=255, 0, ..]
+                )
+        }
+        pt::TRANSACTION_MANAGER => all_headers,
+        pt::BULK_LOAD => body.first() == Some(&0x81),
+        pt::ATTENTION => header.length == 8 && sql_port,
+        pt::PRELOGIN | pt::LOGIN7 => opens(header, packet),
+        _ => false,
+    }
+}

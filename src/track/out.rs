@@ -1,0 +1,148 @@
+//! Where the pass puts its rows until the next batch leaves: new rows in order, changed rows once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::store::{
+    Batch, CheckId, ConnRow, FrameRow, PduRow, Phase, PhaseRow, RequestRow, SessionRow, Severity,
+    ViolationRow,
+};
+use crate::units::{ConnId, FrameNo, PduId, RequestId, SessionId, Sid};
+
+/// Results of SMP checks that are kept per connection; further ones are dropped, so that a hostile capture
+/// cannot fill memory with complaints.
+pub(super) const MAX_VIOLATIONS: u32 = 1000;
+
+/// Phases kept per connection: those of the connection, and of its first sessions.
+const MAX_PHASES: usize = 200;
+
+/// The rows of the batch at hand, and the next numbers.
+#[derive(Debug, Default)]
+pub(super) struct Out {
+    pub(super) batch: Batch,
+    frames: u32,
+    pdus: u32,
+    sessions: u32,
+    requests: u32,
+    changed_conns: BTreeMap<ConnId, ConnRow>,
+    changed_sessions: BTreeMap<SessionId, SessionRow>,
+    changed_requests: BTreeMap<RequestId, RequestRow>,
+    /// Payload bytes that wait behind gaps, over all connections.
+    pub(super) waiting: usize,
+}
+
+impl Out {
+    /// The number that the frame at hand gets.
+    pub(super) fn next_frame(&self) -> FrameNo {
+        FrameNo(self.frames.saturating_add(1))
+    }
+
+    pub(super) fn frame_count(&self) -> u32 {
+        self.frames
+    }
+
+    pub(super) fn push_frame(&mut self, row: FrameRow) {
+        self.batch.frames.push(row);
+        self.frames = self.frames.saturating_add(1);
+    }
+
+    /// The number that the next PDU gets.
+    pub(super) fn next_pdu(&self) -> PduId {
+        PduId(self.pdus)
+    }
+
+    pub(super) fn push_pdu(&mut self, row: PduRow) -> PduId {
+        let id = self.next_pdu();
+        self.batch.pdus.push(row);
+        self.pdus = self.pdus.saturating_add(1);
+        id
+    }
+
+    pub(super) fn new_session(&mut self) -> SessionId {
+        let id = SessionId(self.sessions);
+        self.sessions = self.sessions.saturating_add(1);
+        id
+    }
+
+    pub(super) fn new_request(&mut self) -> RequestId {
+        let id = RequestId(self.requests);
+        self.requests = self.requests.saturating_add(1);
+        id
+    }
+
+    pub(super) fn conn_changed(&mut self, row: ConnRow) {
+        self.changed_conns.insert(row.id, row);
+    }
+
+    pub(super) fn session_changed(&mut self, row: SessionRow) {
+        self.changed_sessions.insert(row.id, row);
+    }
+
+    pub(super) fn request_changed(&mut self, row: RequestRow) {
+        self.changed_requests.insert(row.id, row);
+    }
+
+    /// The batch, with the changed rows in the order of their numbers.
+    pub(super) fn take(&mut self) -> Batch {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.conns = std::mem::take(&mut self.changed_conns)
+            .into_values()
+            .collect();
+        batch.sessions = std::mem::take(&mut self.changed_sessions)
+            .into_values()
+            .collect();
+        batch.requests = std::mem::take(&mut self.changed_requests)
+            .into_values()
+            .collect();
+        batch
+    }
+}
+
+/// What the layers above the stream write to: the rows, and their connection's own row.
+pub(super) struct Ctx<'a> {
+    pub(super) out: &'a mut Out,
+    pub(super) row: &'a mut ConnRow,
+    pub(super) violations: &'a mut u32,
+}
+
+/// A broken check, before it has its place.
+#[derive(Debug, Clone)]
+pub(super) struct Broken {
+    pub(super) check: CheckId,
+    pub(super) severity: Severity,
+    pub(super) fact: String,
+}
+
+impl Ctx<'_> {
+    /// Notes a broken SMP check.
+    pub(super) fn violation(
+        &mut self,
+        broken: Broken,
+        frame: FrameNo,
+        pdu: Option<PduId>,
+        session: Option<SessionId>,
+    ) {
+        if *self.violations >= MAX_VIOLATIONS {
+            return;
+        }
+        *self.violations = self.violations.saturating_add(1);
+        self.out.batch.violations.push(ViolationRow {
+            check: broken.check,
+            severity: broken.severity,
+            frame,
+            pdu,
+            conn: self.row.id,
+            session,
+            fact: broken.fact.into(),
+        });
+    }
+
+    /// Notes where a phase begins; each phase of the connection, and each phase of a session, counts once.
+    pub(super) fn phase(&mut self, phase: Phase, frame: FrameNo, sid: Option<Sid>) {
+        let known = |row: &PhaseRow| row.phase == phase && row.sid == sid;
+        if self.row.phases.len() >= MAX_PHASES || self.row.phases.iter().any(known) {
+            return;
+        }
+        Arc::make_mut(&mut self.row.phases).push(PhaseRow { phase, frame, sid });
+    }
+}

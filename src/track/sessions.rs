@@ -1,0 +1,374 @@
+//! SMP sessions: one state machine per (connection, Sid, life), both sides, with the checks of `smp.md` 6.
+//!
+//! Everything one side knows of the other has passed the capture point before, so each packet is compared with
+//! all that was captured from the peer. Behind a gap, and in sessions joined late, the numbers are taken from the
+//! next packet and the checks that would need the missing ones are not made.
+
+use crate::decode::smp;
+use crate::decode::tds::packet_type as pt;
+use crate::store::{CheckId, PduKind, SessionRow, Severity, SmpCounts, StallInfo};
+use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
+
+use super::chain::{Chain, ChainEnd, SmpEnd, error, note, warn};
+use super::framing::OpenPdu;
+use super::order::At;
+use super::out::{Broken, Ctx};
+
+/// A sender that stood still for at least this long for want of window has stalled.
+const STALL: i64 = 200_000_000;
+
+/// The window that every known implementation begins with ([MC-SMP] 3.1.3.1).
+const WINDOW: u32 = 4;
+
+/// What the checks need to know beyond the session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances {
+    pub(super) client: Option<End>,
+    /// Holes so far in each direction.
+    pub(super) holes: PerEnd<u32>,
+}
+
+/// A new life of a Sid.
+pub(super) fn new_life(
+    conn: &Ctx<'_>,
+    id: SessionId,
+    sid: Sid,
+    life: u32,
+    at: At,
+    syn: Option<SmpSeq>,
+) -> SessionRow {
+    SessionRow {
+        id,
+        conn: conn.row.id,
+        sid,
+        life,
+        open_frame: at.done,
+        last_frame: at.done,
+        syn_seen: syn.is_some(),
+        initial_window: syn.unwrap_or(SmpSeq(WINDOW)),
+        ends: PerEnd::default(),
+        requests: 0,
+        outstanding: 0,
+        attention_outstanding: false,
+        stalls: PerEnd::default(),
+        holes: false,
+    }
+}
+
+/// Both ends' numbers at the start of a session: certain when its SYN was seen.
+pub(super) fn starting_ends(holes: PerEnd<u32>, syn_seen: bool) -> PerEnd<ChainEnd> {
+    let side = |end| {
+        ChainEnd::starting(
+            SmpEnd {
+                synced: syn_seen,
+                holes: *holes.get(end),
+                ..SmpEnd::default()
+            },
+            !syn_seen,
+        )
+    };
+    PerEnd([side(End::A), side(End::B)])
+}
+
+/// An SMP packet is complete: counts, numbers, window, checks.
+pub(super) fn packet(
+    chain: &mut Chain,
+    end: End,
+    pdu: &OpenPdu,
+    id: PduId,
+    at: At,
+    around: Circumstances,
+    ctx: &mut Ctx<'_>,
+) {
+    forget_behind_holes(chain, around);
+    for broken in checks(chain, end, pdu, around) {
+        let session = chain.session.as_ref().map(|s| s.id);
+        ctx.violation(broken, at.done, Some(id), session);
+    }
+    let in_message = chain.in_message(end);
+    let peer_wnd = chain.ends.get(end.other()).smp.wnd;
+    let side = &mut chain.ends.get_mut(end).smp;
+    let raised = pdu.wndw.diff(side.wnd) > 0;
+    side.wnd = pdu.wndw;
+    match pdu.kind {
+        PduKind::Data => {
+            side.seq = pdu.seqnum;
+            side.sent = side.sent.saturating_add(1);
+            let credit = peer_wnd.diff(side.seq);
+            side.used_last_slot |= credit <= 0;
+            // SqlClient's own network layer stops one before the limit.
+            let closed = credit <= 0 || (credit == 1 && !side.used_last_slot);
+            side.blocked = (in_message && closed).then_some(at.time);
+        }
+        PduKind::Fin => {
+            side.fin = true;
+            side.blocked = None;
+        }
+        _ if !side.synced => side.seq = pdu.seqnum,
+        _ => {}
+    }
+    side.synced = true;
+    if raised {
+        end_stall(chain, end.other(), at);
+    }
+    book(chain, end, pdu, id, at);
+    chain.changed = true;
+}
+
+/// What X sent before a hole says nothing about the numbers behind it.
+fn forget_behind_holes(chain: &mut Chain, around: Circumstances) {
+    for end in End::BOTH {
+        let now = *around.holes.get(end);
+        let side = chain.ends.get_mut(end);
+        if side.smp.holes != now {
+            side.smp.holes = now;
+            side.smp.synced = false;
+            side.smp.blocked = None;
+            side.unsure = true;
+            if let Some(session) = &mut chain.session {
+                session.holes = true;
+            }
+        }
+    }
+}
+
+fn end_stall(chain: &mut Chain, sender: End, at: At) {
+    let Some(since) = chain.ends.get_mut(sender).smp.blocked.take() else {
+        return;
+    };
+    let span = at.time.since(since);
+    if span < STALL {
+        return;
+    }
+    if let Some(session) = &mut chain.session {
+        let stalls: &mut StallInfo = session.stalls.get_mut(sender);
+        stalls.count = stalls.count.saturating_add(1);
+        stalls.total_ns = stalls.total_ns.saturating_add(span);
+        if span > stalls.longest_ns {
+            stalls.longest_ns = span;
+            stalls.longest_frame = Some(at.done);
+        }
+    }
+}
+
+/// Counts a packet by its kind.
+pub(super) fn count(counts: &mut SmpCounts, kind: PduKind) {
+    let slot = match kind {
+        PduKind::Syn => &mut counts.syn,
+        PduKind::Ack => &mut counts.ack,
+        PduKind::Fin => &mut counts.fin,
+        PduKind::Data => &mut counts.data,
+        _ => return,
+    };
+    *slot = slot.saturating_add(1);
+}
+
+fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: At) {
+    let Some(session) = &mut chain.session else {
+        return;
+    };
+    session.last_frame = session.last_frame.max(at.done);
+    session.open_frame = session.open_frame.min(pdu.first_frame);
+    let side = session.ends.get_mut(end);
+    count(&mut side.counts, pdu.kind);
+    side.last_seqnum = Some(pdu.seqnum);
+    side.last_wndw = Some(pdu.wndw);
+    side.last_pdu = Some(id);
+    match pdu.kind {
+        PduKind::Data => {
+            side.last_data_seqnum = Some(pdu.seqnum);
+            side.last_data = Some(id);
+        }
+        PduKind::Fin if side.fin_pdu.is_none() => {
+            side.fin_pdu = Some(id);
+            side.fin_frame = Some(at.done);
+        }
+        _ => {}
+    }
+}
+
+fn checks(chain: &Chain, end: End, pdu: &OpenPdu, around: Circumstances) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let own = chain.ends.get(end).smp;
+    let peer = chain.ends.get(end.other()).smp;
+    header_checks(pdu, &mut broken);
+    match pdu.kind {
+        PduKind::Syn => syn_checks(end, pdu, around, &mut broken),
+        PduKind::Data => data_checks(own, peer, pdu, &mut broken),
+        PduKind::Ack => {
+            if own.synced && pdu.seqnum != own.seq {
+                let fact = format!("ACK with SEQNUM {}, last DATA was {}", pdu.seqnum, own.seq);
+                broken.push(error(CheckId::Q3, fact));
+            }
+            if own.fin {
+                broken.push(warn(CheckId::F2, "ACK behind the own FIN".to_owned()));
+            }
+            if own.synced {
+                match pdu.wndw.diff(own.wnd) {
+                    0 => broken.push(note(CheckId::W5, format!("WNDW stays {}", pdu.wndw))),
+                    1 => broken.push(note(CheckId::W6, format!("WNDW up by one to {}", pdu.wndw))),
+                    _ => {}
+                }
+            }
+        }
+        PduKind::Fin => {
+            if own.synced && pdu.seqnum != own.seq {
+                let fact = format!("FIN with SEQNUM {}, last DATA was {}", pdu.seqnum, own.seq);
+                broken.push(warn(CheckId::Q4, fact));
+            }
+            if own.fin {
+                broken.push(error(CheckId::F3, "a second FIN".to_owned()));
+            }
+            if chain.outstanding() > 0 && !own.fin {
+                let fact = format!("{} requests without a complete answer", chain.outstanding());
+                broken.push(note(CheckId::F7, fact));
+            }
+        }
+        _ => {}
+    }
+    if pdu.kind != PduKind::Syn && pdu.kind != PduKind::BadSmp {
+        window_checks(own, peer, pdu, &mut broken);
+    }
+    broken
+}
+
+fn header_checks(pdu: &OpenPdu, broken: &mut Vec<Broken>) {
+    match pdu.kind {
+        PduKind::BadSmp => {
+            broken.push(error(CheckId::H2, format!("FLAGS 0x{:02x}", pdu.tds_type)));
+        }
+        PduKind::Data if pdu.len == 16 => {
+            broken.push(warn(CheckId::H5, "DATA without data".to_owned()));
+        }
+        PduKind::Data if pdu.len > smp::MAX_DATA_LEN => {
+            let fact = format!("LENGTH {} above {}", pdu.len, smp::MAX_DATA_LEN);
+            broken.push(warn(CheckId::H6, fact));
+        }
+        PduKind::Data => {}
+        _ if pdu.len != 16 => {
+            broken.push(error(
+                CheckId::H4,
+                format!("control packet with LENGTH {}", pdu.len),
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn syn_checks(end: End, pdu: &OpenPdu, around: Circumstances, broken: &mut Vec<Broken>) {
+    if around.client.is_some_and(|client| client != end) {
+        broken.push(error(CheckId::S3, "SYN from the server".to_owned()));
+    }
+    if pdu.seqnum != SmpSeq(0) {
+        broken.push(warn(CheckId::S4, format!("SYN with SEQNUM {}", pdu.seqnum)));
+    }
+    if pdu.wndw != SmpSeq(WINDOW) {
+        broken.push(note(CheckId::S5, format!("SYN with WNDW {}", pdu.wndw)));
+    }
+}
+
+fn data_checks(own: SmpEnd, peer: SmpEnd, pdu: &OpenPdu, broken: &mut Vec<Broken>) {
+    let expected = own.seq.plus(1);
+    if own.synced && pdu.seqnum != expected {
+        let check = if own.sent == 0 {
+            CheckId::Q1
+        } else {
+            CheckId::Q2
+        };
+        let fact = format!("DATA with SEQNUM {}, expected {expected}", pdu.seqnum);
+        broken.push(error(check, fact));
+    }
+    if peer.synced {
+        let excess = pdu.seqnum.diff(peer.wnd);
+        if excess > 0 {
+            let fact = format!("DATA with SEQNUM {} beyond WNDW {}", pdu.seqnum, peer.wnd);
+            // FreeTDS sends an attention without looking at the window.
+            let attention = excess == 1 && pdu.tds_type == pt::ATTENTION;
+            broken.push(if attention {
+                warn(CheckId::W1, fact)
+            } else {
+                error(CheckId::W1, fact)
+            });
+        }
+    }
+    if own.fin {
+        broken.push(error(CheckId::F1, "DATA behind the own FIN".to_owned()));
+    }
+    if peer.fin && !own.fin {
+        broken.push(note(CheckId::F4, "DATA behind the peer's FIN".to_owned()));
+    }
+}
+
+fn window_checks(own: SmpEnd, peer: SmpEnd, pdu: &OpenPdu, broken: &mut Vec<Broken>) {
+    if own.synced && pdu.wndw.before(own.wnd) {
+        let fact = format!("WNDW {} after {}", pdu.wndw, own.wnd);
+        broken.push(error(CheckId::W2, fact));
+    }
+    if !peer.synced {
+        return;
+    }
+    let window = pdu.wndw.diff(peer.seq);
+    if window > i32::try_from(WINDOW).unwrap_or(4) {
+        let fact = format!("WNDW {} with {} DATA sent by the peer", pdu.wndw, peer.seq);
+        broken.push(warn(CheckId::W3, fact));
+    } else if window < 0 {
+        let fact = format!("WNDW {} below the peer's SEQNUM {}", pdu.wndw, peer.seq);
+        broken.push(error(CheckId::W4, fact));
+    }
+}
+
+/// The connection is over: sessions that were left open, and FINs without an answer.
+pub(super) fn left_open(chain: &Chain, closed_by: FrameNo) -> Option<(Broken, FrameNo)> {
+    let [a, b] = &chain.ends.0;
+    let session = chain.session.as_ref()?;
+    match (a.smp.fin, b.smp.fin) {
+        (true, true) => None,
+        (false, false) => Some((
+            note(CheckId::F5, format!("Sid {} is still open", session.sid)),
+            closed_by,
+        )),
+        _ => {
+            let fact = format!("the FIN of Sid {} was not answered", session.sid);
+            Some((note(CheckId::F6, fact), closed_by))
+        }
+    }
+}
+
+/// A SYN for a Sid that has a session: what it means for the session that is there.
+pub(super) fn reopen(chain: &Chain) -> Reopen {
+    let [a, b] = &chain.ends.0;
+    let certain = a.smp.synced && b.smp.synced;
+    match (a.smp.fin, b.smp.fin) {
+        (true, true) => Reopen::Legal,
+        _ if !certain => Reopen::Legal,
+        (false, false) => Reopen::WhileOpen,
+        _ => Reopen::HalfClosed,
+    }
+}
+
+/// What a SYN for a Sid that was open before is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reopen {
+    /// A new life ([MC-SMP] 3.1.4.4), or a gap hides the end of the life before.
+    Legal,
+    /// After one FIN only.
+    HalfClosed,
+    /// Without any FIN.
+    WhileOpen,
+}
+
+impl Reopen {
+    /// The check that it breaks, if it is worth a word.
+    pub(super) fn broken(self) -> Broken {
+        let (check, severity, fact) = match self {
+            Self::Legal => (CheckId::S6, Severity::Note, "opened again after both FINs"),
+            Self::HalfClosed => (CheckId::S7, Severity::Error, "opened again after one FIN"),
+            Self::WhileOpen => (CheckId::S2, Severity::Error, "SYN for a Sid that is open"),
+        };
+        Broken {
+            check,
+            severity,
+            fact: fact.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Frames in, rows out: finds each frame's connection and keeps the connections of the capture.
+//!
+//! Bounds: [`MAX_CONNS`] connections; frames of further ones are kept as frames only, and a problem says so.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::capture::link::{self, Network};
+use crate::capture::{Capture, Chunk, RecordMeta};
+use crate::decode::net::{self, Packet, Segment};
+use crate::store::{
+    Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags,
+};
+use crate::units::{ConnId, FileOffset, FrameNo, TcpSeq};
+
+use super::conn::{Conn, Incoming};
+use super::out::Out;
+use super::view::Views;
+
+/// Connections that are followed.
+const MAX_CONNS: usize = 1 << 20;
+
+/// The pass itself: takes chunks of frames and fills batches.
+#[derive(Debug)]
+pub(super) struct Tracker {
+    out: Out,
+    link_types: Vec<u32>,
+    snap_lens: Vec<u32>,
+    interface_files: Vec<usize>,
+    conns: Vec<Conn>,
+    /// The latest incarnation of each 4-tuple, by its ends in order.
+    by_tuple: HashMap<(Endpoint, Endpoint), usize>,
+    /// Connections with changed rows.
+    changed: Vec<usize>,
+    files: Vec<FileRow>,
+    files_changed: bool,
+    views: Views,
+    progress: Progress,
+    full: bool,
+    last: Option<((Endpoint, Endpoint), usize)>,
+}
+
+impl Tracker {
+    pub(super) fn new(capture: &Capture) -> Self {
+        let files = capture
+            .files()
+            .iter()
+            .enumerate()
+            .map(|(index, file)| FileRow {
+                index,
+                path: file.path().display().to_string(),
+                format: file.format(),
+                bytes: file.size(),
+                frames: 0,
+            })
+            .collect();
+        Self {
+            out: Out::default(),
+            link_types: Vec::new(),
+            snap_lens: Vec::new(),
+            interface_files: Vec::new(),
+            conns: Vec::new(),
+            by_tuple: HashMap::new(),
+            changed: Vec::new(),
+            files,
+            files_changed: true,
+            views: Views::default(),
+            progress: Progress::default(),
+            full: false,
+            last: None,
+        }
+    }
+
+    /// Frames taken in so far.
+    pub(super) fn frames(&self) -> u32 {
+        self.out.frame_count()
+    }
+
+    /// Takes in the frames of a chunk.
+    pub(super) fn chunk(&mut self, chunk: &Chunk) {
+        for interface in &chunk.interfaces {
+            self.link_types.push(interface.link_type);
+            self.snap_lens.push(interface.snap_len);
+            self.interface_files.push(interface.file);
+            self.out.batch.interfaces.push(InterfaceRow {
+                file: interface.file,
+                local: interface.local,
+                section: interface.section,
+                link_type: interface.link_type,
+                snap_len: interface.snap_len,
+                ticks_per_second: interface.ticks_per_second,
+                name: interface.name.clone(),
+            });
+        }
+        let before = self.out.frame_count();
+        for record in &chunk.records {
+            self.frame(record, chunk.bytes(record));
+        }
+        for damage in &chunk.problems {
+            let before = before.saturating_add(u32::try_from(damage.records_before).unwrap_or(0));
+            self.out.batch.problems.push(Problem {
+                file: damage.file,
+                offset: damage.offset,
+                frame: (before > 0).then_some(FrameNo(before)),
+                what: damage.what.clone(),
+            });
+        }
+        self.progress.bytes_done = chunk.bytes_done;
+        self.progress.bytes_total = chunk.bytes_total;
+    }
+
+    fn frame(&mut self, record: &RecordMeta, bytes: &[u8]) {
+        let no = self.out.next_frame();
+        let interface = record.interface.index();
+        if let Some(file) = self
+            .interface_files
+            .get(interface)
+            .and_then(|file| self.files.get_mut(*file))
+        {
+            file.frames = file.frames.saturating_add(1);
+            self.files_changed = true;
+        }
+        let mut row = FrameRow {
+            offset: record.offset,
+            time: record.time,
+            captured: record.captured,
+            wire: record.wire,
+            conn: None,
+            prev: None,
+            seq: TcpSeq(0),
+            ack: TcpSeq(0),
+            payload_len: 0,
+            payload_offset: 0,
+            window: 0,
+            ip_id: 0,
+            tcp_flags: TcpFlags::default(),
+            interface: record.interface,
+            ttl: 0,
+            flags: FrameFlags::default(),
+        };
+        if record.captured < record.wire {
+            row.flags.set(FrameFlags::CUT);
+        }
+        let link = self.link_types.get(interface).copied().unwrap_or(u32::MAX);
+        let packet = match link::network(link, bytes) {
+            Network::Ip(at) => net::packet(bytes, at, record.wire),
+            Network::Other(_) | Network::Cut | Network::UnknownLink => {
+                row.flags.set(FrameFlags::NOT_IP);
+                self.out.push_frame(row);
+                return;
+            }
+        };
+        match packet {
+            Packet::Tcp(segment) => self.tcp(&mut row, no, &segment, bytes, false),
+            Packet::Fragment(fragment) => {
+                row.flags.set(FrameFlags::FRAGMENT);
+                if let Some(segment) = &fragment.segment {
+                    self.tcp(&mut row, no, segment, bytes, true);
+                }
+            }
+            Packet::Udp(..) => row.flags.set(FrameFlags::UDP),
+            Packet::Other(_) => {}
+            Packet::Broken(_) => row.flags.set(FrameFlags::NOT_IP),
+        }
+        self.out.push_frame(row);
+    }
+
+    fn tcp(
+        &mut self,
+        row: &mut FrameRow,
+        no: FrameNo,
+        segment: &Segment,
+        bytes: &[u8],
+        fragment: bool,
+    ) {
+        row.seq = segment.seq;
+        row.ack = segment.ack;
+        row.payload_len = segment.payload_len;
+        row.payload_offset = segment.payload_offset;
+        row.window = segment.window;
+        row.ip_id = segment.ip.id;
+        row.tcp_flags = TcpFlags(segment.flags);
+        row.ttl = segment.ip.ttl;
+        row.flags.set(FrameFlags::TCP);
+        if segment.ip.src.is_ipv6() {
+            row.flags.set(FrameFlags::IPV6);
+        }
+        let incoming = Incoming {
+            segment,
+            frame: bytes,
+            no,
+            time: row.time,
+            interface: row.interface.0,
+            several_interfaces: self.link_types.len() > 1,
+            fragment,
+        };
+        let Some(index) = self.find(&incoming) else {
+            return;
+        };
+        let Some(conn) = self.conns.get_mut(index) else {
+            return;
+        };
+        if !std::mem::replace(&mut conn.listed, true) {
+            self.changed.push(index);
+        }
+        row.conn = Some(conn.row.id);
+        row.prev = (conn.row.frames > 0).then_some(conn.row.last_frame);
+        let found = conn.segment(&incoming, &mut self.out);
+        row.flags.set(found);
+        self.views.frame(&conn.row, row);
+    }
+
+    /// The connection of a segment; a new one where there is none, or where a SYN opens it again.
+    fn find(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
+        let segment = incoming.segment;
+        let tuple = tuple(segment);
+        let known = match self.last {
+            Some((last, index)) if last == tuple => Some(index),
+            _ => self.by_tuple.get(&tuple).copied(),
+        };
+        let mut incarnation = 0;
+        if let Some(index) = known {
+            let conn = self.conns.get_mut(index)?;
+            if !conn.is_reopened_by(segment) {
+                self.last = Some((tuple, index));
+                return Some(index);
+            }
+            incarnation = conn.row.incarnation.saturating_add(1);
+            conn.end(incoming.no, &mut self.out);
+            if !std::mem::replace(&mut conn.listed, true) {
+                self.changed.push(index);
+            }
+        }
+        if self.conns.len() >= MAX_CONNS {
+            if !std::mem::replace(&mut self.full, true) {
+                self.out.batch.problems.push(Problem {
+                    file: 0,
+                    offset: FileOffset(0),
+                    frame: Some(incoming.no),
+                    what: format!(
+                        "more than {MAX_CONNS} connections: frames of further ones are not assigned"
+                    ),
+                });
+            }
+            return None;
+        }
+        let index = self.conns.len();
+        let id = ConnId::from_index(index);
+        self.conns.push(Conn::new(id, incarnation, incoming));
+        self.by_tuple.insert(tuple, index);
+        self.last = Some((tuple, index));
+        Some(index)
+    }
+
+    /// The rows that are new or changed since the batch before.
+    pub(super) fn take(&mut self) -> Batch {
+        for index in std::mem::take(&mut self.changed) {
+            if let Some(conn) = self.conns.get_mut(index) {
+                conn.flush(&mut self.out);
+            }
+        }
+        let mut batch = self.out.take();
+        if std::mem::take(&mut self.files_changed) {
+            batch.files.clone_from(&self.files);
+        }
+        batch.view = self.views.verdict();
+        batch.progress = self.progress.clone();
+        batch
+    }
+
+    /// Nothing more comes: all connections end. Says why if the capture was not read to its end.
+    pub(super) fn finish(&mut self, stopped: Option<String>) -> Batch {
+        let last = FrameNo(self.out.frame_count());
+        for (index, conn) in self.conns.iter_mut().enumerate() {
+            conn.end(last, &mut self.out);
+            if !std::mem::replace(&mut conn.listed, true) {
+                self.changed.push(index);
+            }
+        }
+        self.progress.complete = true;
+        self.progress.stopped = stopped;
+        self.take()
+    }
+}
+
+/// Both ends in a fixed order, whoever sends.
+fn tuple(segment: &Segment) -> (Endpoint, Endpoint) {
+    let endpoint = |ip: IpAddr, port| Endpoint { ip, port };
+    let from = endpoint(segment.ip.src, segment.src_port);
+    let to = endpoint(segment.ip.dst, segment.dst_port);
+    if from <= to { (from, to) } else { (to, from) }
+}

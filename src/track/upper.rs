@@ -1,0 +1,512 @@
+//! What stands above one connection's byte streams: its PDUs, sessions, messages and requests.
+//!
+//! Bounds: a session per Sid (65 536 at most), each with the state of its latest life only.
+
+use std::collections::HashMap;
+
+use crate::decode::smp;
+use crate::decode::tds;
+use crate::decode::tds::packet_type as pt;
+use crate::store::{CheckId, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol, SessionRow};
+use crate::units::{End, FrameNo, PduId, PerEnd, Sid, SmpSeq, StreamPos};
+
+use super::chain::{Around, Chain, error};
+use super::framing::{Framer, Known, OpenPdu, Sink, Unread};
+use super::login::LoginState;
+use super::order::{At, Piece};
+use super::out::Ctx;
+use super::sessions::{self, Circumstances};
+
+/// A connection's framers and what they feed; made with its first payload.
+#[derive(Debug, Default)]
+pub(super) struct Deep {
+    framers: PerEnd<Framer>,
+    upper: Upper,
+}
+
+impl Deep {
+    /// The next piece of a direction's stream.
+    pub(super) fn piece(&mut self, end: End, piece: Piece<'_>, facts: Facts, ctx: &mut Ctx<'_>) {
+        self.upper.facts = facts;
+        let mut layer = Layer {
+            upper: &mut self.upper,
+            ctx,
+        };
+        let framer = self.framers.get_mut(end);
+        let was_other = framer.is_other();
+        framer.piece(end, piece, &mut layer);
+        if framer.is_other() && !was_other && !self.upper.proven {
+            for framer in &mut self.framers.0 {
+                framer.set_other();
+            }
+        }
+    }
+
+    /// Nothing more comes. `next` are the positions behind each end's last byte, `closed_by` the frame with the
+    /// first FIN or RST.
+    pub(super) fn end(
+        &mut self,
+        next: PerEnd<u64>,
+        closed_by: Option<FrameNo>,
+        facts: Facts,
+        at: At,
+        ctx: &mut Ctx<'_>,
+    ) {
+        self.upper.facts = facts;
+        let mut layer = Layer {
+            upper: &mut self.upper,
+            ctx,
+        };
+        for end in End::BOTH {
+            self.framers
+                .get_mut(end)
+                .end(end, *next.get(end), at, &mut layer);
+        }
+        self.upper.end(closed_by, ctx);
+    }
+
+    /// Puts the changed sessions and requests into the batch.
+    pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
+        self.upper.flush(ctx);
+    }
+}
+
+/// What the layer of TCP knows and the layers above need.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Facts {
+    pub(super) client: Option<End>,
+    pub(super) sql_port: bool,
+    /// Bytes acknowledged that were not seen (yet): nothing may be missed of what they hold.
+    pub(super) behind_ack: PerEnd<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Plain,
+    Sid(Sid),
+}
+
+#[derive(Debug, Default)]
+struct Upper {
+    facts: Facts,
+    proven: bool,
+    plain: Chain,
+    sids: HashMap<Sid, Box<Chain>>,
+    login: LoginState,
+    /// Holes so far whose PDUs are not known, per direction.
+    holes: PerEnd<u32>,
+    /// Chains with changed rows.
+    changed: Vec<Key>,
+    /// The SMP switch-over has been seen in a direction.
+    smp_in: PerEnd<bool>,
+}
+
+impl Upper {
+    fn around(&self) -> Around {
+        let server = self.facts.client.map(End::other);
+        Around {
+            client: self.facts.client,
+            server_holes: server.map_or(0, |end| *self.holes.get(end)),
+        }
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        Circumstances {
+            client: self.facts.client,
+            holes: self.holes,
+        }
+    }
+
+    fn touch(&mut self, key: Key) {
+        let chain = match key {
+            Key::Plain => &mut self.plain,
+            Key::Sid(sid) => match self.sids.get_mut(&sid) {
+                Some(chain) => chain,
+                None => return,
+            },
+        };
+        if !std::mem::replace(&mut chain.listed, true) {
+            self.changed.push(key);
+        }
+    }
+
+    fn flush(&mut self, ctx: &mut Ctx<'_>) {
+        for key in std::mem::take(&mut self.changed) {
+            let chain = match key {
+                Key::Plain => Some(&mut self.plain),
+                Key::Sid(sid) => self.sids.get_mut(&sid).map(Box::as_mut),
+            };
+            if let Some(chain) = chain {
+                chain.listed = false;
+                chain.flush(ctx);
+            }
+        }
+    }
+
+    fn end(&mut self, closed_by: Option<FrameNo>, ctx: &mut Ctx<'_>) {
+        let mut sids: Vec<Sid> = self.sids.keys().copied().collect();
+        sids.sort_unstable();
+        for sid in sids {
+            let Some(chain) = self.sids.get_mut(&sid) else {
+                continue;
+            };
+            let holes = self.holes;
+            let hidden = End::BOTH
+                .iter()
+                .any(|end| chain.ends.get(*end).smp.holes != *holes.get(*end));
+            if hidden && let Some(session) = &mut chain.session {
+                session.holes = true;
+                chain.changed = true;
+            }
+            if let Some((broken, frame)) = closed_by.and_then(|f| sessions::left_open(chain, f)) {
+                let id = chain.session.as_ref().map(|s| s.id);
+                ctx.violation(broken, frame, None, id);
+            }
+            chain.flush(ctx);
+        }
+        self.plain.flush(ctx);
+        self.changed.clear();
+    }
+
+    /// The chain of a Sid; a Sid that was never opened gets a session from its first packet on.
+    fn session_for(&mut self, end: End, pdu: &OpenPdu, at: At, ctx: &mut Ctx<'_>) -> Sid {
+        let sid = pdu.sid;
+        let is_syn = pdu.kind == PduKind::Syn;
+        let at = At {
+            done: pdu.first_frame.min(at.done),
+            ..at
+        };
+        let life = match self.sids.get(&sid) {
+            Some(_) if !is_syn => return sid,
+            Some(old) => {
+                let reopen = sessions::reopen(old);
+                let id = old.session.as_ref().map(|s| s.id);
+                let pdu = ctx.out.next_pdu();
+                ctx.violation(reopen.broken(), at.done, Some(pdu), id);
+                if reopen == sessions::Reopen::WhileOpen {
+                    return sid;
+                }
+                old.session.as_ref().map_or(1, |s| s.life).saturating_add(1)
+            }
+            None => 1,
+        };
+        if let Some(mut old) = self.sids.remove(&sid) {
+            old.flush(ctx);
+        }
+        let client_holes = self.facts.client.map_or(0, |c| *self.holes.get(c));
+        let behind = self
+            .facts
+            .client
+            .is_some_and(|c| *self.facts.behind_ack.get(c));
+        if !is_syn && ctx.row.syn_frame.is_some() && client_holes == 0 && !behind {
+            let fact = format!("packet for Sid {sid}, which was not opened");
+            ctx.violation(error(CheckId::S1, fact), at.done, None, None);
+        }
+        let id = ctx.out.new_session();
+        let syn = is_syn.then_some(pdu.wndw);
+        let row: SessionRow = sessions::new_life(ctx, id, sid, life, at, syn);
+        let ends = sessions::starting_ends(self.holes, is_syn);
+        let chain = Chain::starting(row, ends);
+        self.sids.insert(sid, Box::new(chain));
+        self.touch(Key::Sid(sid));
+        if is_syn && end == ctx.row.client {
+            ctx.phase(Phase::SessionOpen, at.done, Some(sid));
+        }
+        sid
+    }
+}
+
+/// The upper layers with the rows that they write to, while a piece goes through.
+struct Layer<'a, 'b> {
+    upper: &'a mut Upper,
+    ctx: &'a mut Ctx<'b>,
+}
+
+impl Layer<'_, '_> {
+    fn plain_row(&mut self, end: End, pdu: &OpenPdu, at: At) -> PduId {
+        let prev = *self.ctx.row.last_plain_pdu.get(end);
+        let id = self.push(end, pdu, prev, at);
+        *self.ctx.row.last_plain_pdu.get_mut(end) = Some(id);
+        id
+    }
+
+    fn push(&mut self, end: End, pdu: &OpenPdu, prev: Option<PduId>, at: At) -> PduId {
+        let id = self.ctx.out.push_pdu(PduRow {
+            frame: at.done,
+            first_frame: pdu.first_frame.min(at.done),
+            conn: self.ctx.row.id,
+            end,
+            kind: pdu.kind,
+            flags: pdu.flags,
+            pos: StreamPos(pdu.pos),
+            len: pdu.len,
+            session: pdu.session,
+            sid: pdu.sid,
+            seqnum: pdu.seqnum,
+            wndw: pdu.wndw,
+            tds_type: pdu.tds_type,
+            tds_status: pdu.tds_status,
+            prev,
+        });
+        self.ctx.row.first_pdu.get_or_insert(id);
+        self.ctx.row.last_pdu = Some(id);
+        id
+    }
+
+    fn finish_smp(&mut self, end: End, mut pdu: OpenPdu, at: At) {
+        let around = self.upper.around();
+        let circumstances = self.upper.circumstances();
+        let Some(chain) = self.upper.sids.get_mut(&pdu.sid) else {
+            return;
+        };
+        let id = self.ctx.out.next_pdu();
+        sessions::packet(chain, end, &pdu, id, at, circumstances, self.ctx);
+        if pdu.kind == PduKind::Data {
+            let login = &mut self.upper.login;
+            chain.data_end(end, &mut pdu, id, at, around, login, self.ctx);
+        }
+        let side = chain.ends.get_mut(end);
+        let prev = side.last_pdu.replace(id);
+        sessions::count(self.ctx.row.smp.get_mut(end), pdu.kind);
+        if pdu.kind == PduKind::Fin {
+            self.ctx.phase(Phase::SessionClosed, at.done, Some(pdu.sid));
+        }
+        self.upper.touch(Key::Sid(pdu.sid));
+        self.push(end, &pdu, prev, at);
+    }
+
+    fn finish_plain(&mut self, end: End, mut pdu: OpenPdu, at: At) {
+        let id = self.ctx.out.next_pdu();
+        match pdu.kind {
+            PduKind::Tds => {
+                let around = self.upper.around();
+                let upper = &mut *self.upper;
+                upper
+                    .plain
+                    .packet_end(end, &mut pdu, id, at, around, &mut upper.login, self.ctx);
+                self.upper.touch(Key::Plain);
+            }
+            PduKind::Tls => {
+                self.upper
+                    .login
+                    .record(end, pdu.tds_type, pdu.first_frame, self.ctx);
+            }
+            _ => {}
+        }
+        self.plain_row(end, &pdu, at);
+    }
+}
+
+impl Sink for Layer<'_, '_> {
+    fn known(&self) -> Known {
+        let row = &*self.ctx.row;
+        let login = row.login.as_deref();
+        Known {
+            from_start: row.syn_frame.is_some(),
+            proven: self.upper.proven,
+            sql_port: self.upper.facts.sql_port,
+            client: self.upper.facts.client,
+            mars: row.mars,
+            smp: row.smp_seen,
+            packet_size: login.and_then(|l| l.packet_size),
+            spid: login.and_then(|l| l.spid),
+        }
+    }
+
+    fn sid_state(&self, end: End, sid: Sid) -> Option<Option<SmpSeq>> {
+        let chain = self.upper.sids.get(&sid)?;
+        let side = chain.ends.get(end).smp;
+        Some(side.synced.then_some(side.seq))
+    }
+
+    fn prove(&mut self, end: End, tds_type: Option<u8>) {
+        self.upper.proven = true;
+        self.ctx.row.protocol = Protocol::Tds;
+        if self.ctx.row.client_evidence.is_none() {
+            let (client, why) = match tds_type {
+                Some(pt::TABULAR_RESULT) => (Some(end.other()), "the other end sends results"),
+                Some(_) => (Some(end), "it sends requests"),
+                None => (None, ""),
+            };
+            if let Some(client) = client {
+                self.ctx.row.client = client;
+                self.ctx.row.client_evidence = Some(why);
+                self.upper.facts.client = Some(client);
+            }
+        }
+    }
+
+    fn open(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: At) {
+        if pdu.kind.is_smp() {
+            if pdu.kind == PduKind::Syn && self.ctx.row.client_evidence.is_none() {
+                self.ctx.row.client = end;
+                self.ctx.row.client_evidence = Some("it opens SMP sessions");
+                self.upper.facts.client = Some(end);
+            }
+            if !*self.upper.smp_in.get(end) {
+                *self.upper.smp_in.get_mut(end) = true;
+                self.first_smp(at);
+            }
+            self.ctx.row.smp_seen = true;
+            self.ctx.row.mars = Some(true);
+            let sid = self.upper.session_for(end, pdu, at, self.ctx);
+            pdu.session = self
+                .upper
+                .sids
+                .get(&sid)
+                .and_then(|c| c.session.as_ref())
+                .map(|s| s.id);
+        }
+        match header {
+            Some(header) => {
+                let around = self.upper.around();
+                if around.client != Some(end) && header.kind == pt::TABULAR_RESULT {
+                    self.upper.login.spid(header.spid, self.ctx);
+                }
+                if !self.ctx.row.smp_seen && self.ctx.row.tls.is_some() {
+                    self.clear_again();
+                }
+                let upper = &mut *self.upper;
+                upper
+                    .plain
+                    .packet_start(end, header, pdu, at, around, &upper.login, self.ctx);
+            }
+            None if pdu.kind == PduKind::Tls
+                && pdu.pos == 0
+                && self.ctx.row.encryption.is_none() =>
+            {
+                self.ctx.row.encryption = Some(Encryption::Strict);
+            }
+            None => {}
+        }
+    }
+
+    fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: At) {
+        match pdu.kind {
+            PduKind::Tds => self.upper.plain.packet_body(end, bytes),
+            PduKind::Data => {
+                let around = self.upper.around();
+                let upper = &mut *self.upper;
+                if let Some(chain) = upper.sids.get_mut(&pdu.sid) {
+                    chain.data_body(end, pdu, bytes, at, around, &mut upper.login, self.ctx);
+                }
+                if self.ctx.row.client_evidence.is_none() && pdu.flags.has(PduFlags::TDS_HEADER) {
+                    self.prove(end, Some(pdu.tds_type));
+                }
+            }
+            PduKind::Tls if matches!(pdu.tds_type, 21 | 22) => {
+                let header = [
+                    pdu.tds_type,
+                    3,
+                    3,
+                    0,
+                    u8::try_from(pdu.len.saturating_sub(5)).unwrap_or(u8::MAX),
+                ];
+                // The record header went by; a hello is read from the handshake bytes behind one.
+                let first = pdu.left == pdu.len.saturating_sub(5);
+                let bytes = if first {
+                    [&header[..], bytes].concat()
+                } else {
+                    bytes.to_vec()
+                };
+                let frame = pdu.first_frame;
+                self.upper
+                    .login
+                    .handshake_bytes(end, &bytes, frame, self.ctx);
+                self.ctx.phase(Phase::Tls, frame, None);
+            }
+            _ => {}
+        }
+    }
+
+    fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32) {
+        match pdu.kind {
+            PduKind::Tds => self.upper.plain.packet_hidden(end),
+            PduKind::Data => {
+                if let Some(chain) = self.upper.sids.get_mut(&pdu.sid) {
+                    chain.data_hidden(end, pdu, len);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&mut self, end: End, pdu: OpenPdu, at: At) {
+        if pdu.kind.is_smp() {
+            self.finish_smp(end, pdu, at);
+        } else {
+            self.finish_plain(end, pdu, at);
+        }
+    }
+
+    fn lost(&mut self, end: End, at: At, byte: Option<u8>) {
+        if *self.upper.smp_in.get(end)
+            && let Some(byte) = byte
+        {
+            let fact = format!("byte 0x{byte:02x} where an SMP header must start");
+            let check = if byte == smp::SMID {
+                CheckId::H3
+            } else {
+                CheckId::H1
+            };
+            self.ctx.violation(error(check, fact), at.done, None, None);
+        }
+    }
+
+    fn unread(&mut self, end: End, unread: Unread, at: At) {
+        let holes = self.upper.holes.get_mut(end);
+        *holes = holes.saturating_add(1);
+        let side = self.upper.plain.ends.get_mut(end);
+        side.unsure = true;
+        self.upper.plain.packet_hidden(end);
+        let mut pos = unread.pos;
+        let mut left = unread.len;
+        while left > 0 {
+            let len = u32::try_from(left).unwrap_or(u32::MAX);
+            let row = OpenPdu {
+                kind: if unread.hidden {
+                    PduKind::Hidden
+                } else {
+                    PduKind::Unknown
+                },
+                flags: PduFlags::default(),
+                pos,
+                len,
+                left: 0,
+                first_frame: unread.first_frame,
+                sid: Sid(0),
+                seqnum: SmpSeq(0),
+                wndw: SmpSeq(0),
+                tds_type: 0,
+                tds_status: 0,
+                session: None,
+            };
+            self.plain_row(end, &row, at);
+            pos = pos.saturating_add(u64::from(len));
+            left = left.saturating_sub(u64::from(len));
+        }
+    }
+}
+
+impl Layer<'_, '_> {
+    /// The first SMP packet of a direction.
+    fn first_smp(&mut self, at: At) {
+        if self.ctx.row.prelogin.server_mars == Some(false) && !self.ctx.row.smp_seen {
+            let fact = "SMP although MARS was refused".to_owned();
+            self.ctx
+                .violation(error(CheckId::M1, fact), at.done, None, None);
+        }
+        if self.ctx.row.tls.is_some() {
+            self.clear_again();
+        }
+        self.upper.login.logged_in = true;
+    }
+
+    /// Clear text behind TLS: only the login was encrypted.
+    fn clear_again(&mut self) {
+        let row = &mut *self.ctx.row;
+        if self.upper.login.login_was_sent() && row.encryption.is_none() {
+            row.encryption = Some(Encryption::Login);
+        }
+    }
+}
