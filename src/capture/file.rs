@@ -124,7 +124,10 @@ impl FileReader {
             }
             self.fresh = false;
             let filled = carried.saturating_add(got);
-            self.look_at(buf.get(..filled).unwrap_or_default(), base, &mut out);
+            let last =
+                got == 0 && !self.follow && !file.source().growing(self.next, Duration::ZERO);
+            let bytes = buf.get(..filled).unwrap_or_default();
+            self.look_at(bytes, base, last, &mut out);
             if chunk.records.is_empty() && chunk.interfaces.is_empty() && chunk.problems.is_empty()
             {
                 pool.put(buf);
@@ -157,6 +160,9 @@ impl FileReader {
     /// The file has ended; says what is missing, and goes on elsewhere in it if the format can.
     fn end(&mut self, base: u64, file: &CaptureFile, out: &mut Out<'_>) {
         let left = self.carry.len();
+        if self.searching.is_none() && self.resume(base, out) {
+            return;
+        }
         let next = match (&mut self.cutter, self.searching) {
             (_, Some(damage)) => {
                 out.problem(
@@ -194,8 +200,30 @@ impl FileReader {
         }
     }
 
-    /// Takes in bytes that begin at `base` in the file.
-    fn look_at(&mut self, bytes: &[u8], base: u64, out: &mut Out<'_>) {
+    /// Where records stand in what was taken for a last record that is cut, its length was wrong.
+    fn resume(&mut self, base: u64, out: &mut Out<'_>) -> bool {
+        let Some(cutter) = &self.cutter else {
+            return false;
+        };
+        let inside = self.carry.get(1..).unwrap_or_default();
+        let Search::Found(at) = cutter.search(inside, true) else {
+            return false;
+        };
+        out.problem(
+            base,
+            format!(
+                "a record with a wrong length ({} bytes, beyond the end of the file)",
+                self.wanted
+            ),
+        );
+        self.searching = Some(base);
+        self.carry.drain(..=at);
+        self.fresh = true;
+        true
+    }
+
+    /// Takes in bytes that begin at `base` in the file; `last` says that no more will come.
+    fn look_at(&mut self, bytes: &[u8], base: u64, last: bool, out: &mut Out<'_>) {
         if self.cutter.is_none() {
             match Cutter::detect(bytes) {
                 Detected::Format(cutter) => self.cutter = Some(cutter),
@@ -211,8 +239,6 @@ impl FileReader {
             return;
         };
         if let Some(damage) = self.searching {
-            // Without new bytes, these are the last.
-            let last = self.carry.len() == bytes.len();
             match cutter.search(bytes, last) {
                 Search::Found(at) => {
                     let position = base.saturating_add(to_u64(at));

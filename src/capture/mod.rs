@@ -10,6 +10,8 @@ mod open;
 mod reader;
 mod source;
 mod spool;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 pub use chunk::{Chunk, ChunkData, Damage, FrameSource, Interface, RecordMeta};

@@ -69,10 +69,6 @@ impl ChunkReader {
     pub fn next_chunk(&mut self) -> Option<Chunk> {
         let mut out = Chunk::default();
         self.fill(&mut out);
-        if self.active.is_empty() {
-            // Empty files leave nothing but what is wrong with them.
-            return (!out.problems.is_empty()).then_some(out);
-        }
         if self.alone() {
             self.hand_over(&mut out);
         } else {
@@ -82,6 +78,7 @@ impl ChunkReader {
         if empty && self.active.iter().all(|a| a.pause == Some(Pause::Idle)) {
             return None;
         }
+        // `all` holds of no files at all, too: they are done with.
         let busy = self.active.iter().any(|a| a.pause == Some(Pause::Busy));
         out.caught_up = empty && !busy;
         out.bytes_done = self.active.iter().fold(self.bytes_before, |sum, active| {

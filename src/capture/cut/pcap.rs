@@ -28,7 +28,7 @@ pub(in crate::capture) struct Pcap {
 const USUAL_MAX: u32 = 256 << 10;
 /// So many record headers in a row are taken for more than chance.
 const CHAIN: usize = 3;
-/// Records stand no further than this from the one before, in seconds, when looked for behind damage.
+/// Records that are further from the one before than this, in seconds, are odd.
 const NEAR: u32 = 7 * 24 * 3600;
 
 impl Pcap {
@@ -88,36 +88,93 @@ impl Pcap {
                 name: None,
             }))
         };
+        let mut before = None;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
-            let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
+            let Some(bytes_of_header) = rest.first_chunk::<RECORD_HEADER>() else {
                 return (at, Stop::More(self.record_header));
             };
-            let captured = word(header, 8, self.order);
-            if captured > self.limit() {
-                return (
-                    at,
-                    Stop::Damaged(format!(
-                        "a record of {captured} bytes, which no capture program writes"
-                    )),
+            let header = Header::new(bytes_of_header, self.order);
+            let len = self.record_header.saturating_add(to_usize(header.captured));
+            if let Some(what) = self.damage(&header, rest.get(len..)) {
+                let Some(found) = before.and_then(|before| self.inside(bytes, before, at)) else {
+                    return (at, Stop::Damaged(what));
+                };
+                let begin = before.unwrap_or(at);
+                out.records.pop();
+                out.problem(
+                    base.saturating_add(to_u64(begin)),
+                    format!(
+                        "a record with a wrong length: other records stand in it, the first {} bytes on",
+                        found.saturating_sub(begin)
+                    ),
                 );
+                self.last_seconds = None;
+                before = None;
+                at = found;
+                continue;
             }
-            let len = self.record_header.saturating_add(to_usize(captured));
             if rest.len() < len {
                 return (at, Stop::More(len));
             }
             let start = at.saturating_add(self.record_header);
-            let seconds = word(header, 0, self.order);
-            self.last_seconds = Some(seconds);
+            self.last_seconds = Some(header.seconds);
             out.records.push(RecordMeta {
                 start: to_u32(start),
-                captured,
-                wire: word(header, 12, self.order),
+                captured: header.captured,
+                wire: header.wire,
                 offset: FileOffset(base.saturating_add(to_u64(start))),
-                time: self.time(seconds, word(header, 4, self.order)),
+                time: self.time(header.seconds, header.fraction),
                 interface,
             });
+            before = Some(at);
             at = at.saturating_add(len);
+        }
+    }
+
+    /// Why a header cannot be a record's. One that is merely odd (its time, or a length on the wire below that in
+    /// the file) is one as long as another may follow: such files exist.
+    #[inline]
+    fn damage(&self, header: &Header, behind: Option<&[u8]>) -> Option<String> {
+        if self.is_impossible(header) {
+            return Some(if header.captured == 0 {
+                "zeros where a record should begin".to_owned()
+            } else {
+                format!(
+                    "a record of {} bytes, which no capture program writes",
+                    header.captured
+                )
+            });
+        }
+        let far = self
+            .last_seconds
+            .is_some_and(|last| last.abs_diff(header.seconds) > NEAR);
+        if !far && header.wire >= header.captured && header.fraction < self.one_second() {
+            return None;
+        }
+        let next = behind?.first_chunk::<RECORD_HEADER>()?;
+        self.is_impossible(&Header::new(next, self.order))
+            .then(|| "a record header that makes no sense".to_owned())
+    }
+
+    fn is_impossible(&self, header: &Header) -> bool {
+        header.captured > self.limit()
+            || (header.seconds, header.captured, header.wire) == (0, 0, 0)
+    }
+
+    /// Where records begin between the record header at `before` and the damage at `at`: then it was the header
+    /// at `before` that was wrong.
+    fn inside(&self, bytes: &[u8], before: usize, at: usize) -> Option<usize> {
+        (before.saturating_add(1)..at).find(|candidate| {
+            let rest = bytes.get(*candidate..).unwrap_or_default();
+            self.plausible(rest, false) == Plausible::Yes
+        })
+    }
+
+    fn one_second(&self) -> u32 {
+        match self.unit {
+            1 => 1_000_000_000,
+            _ => 1_000_000,
         }
     }
 
@@ -134,7 +191,7 @@ impl Pcap {
     /// Whether a chain of records begins here.
     pub(super) fn plausible(&self, bytes: &[u8], last: bool) -> Plausible {
         let mut rest = bytes;
-        let mut before = self.last_seconds;
+        let mut before: Option<u32> = None;
         for _ in 0..CHAIN {
             let Some(header) = rest.first_chunk::<RECORD_HEADER>() else {
                 return match (last, rest.len() == bytes.len()) {
@@ -144,24 +201,18 @@ impl Pcap {
                     (true, _) => Plausible::No,
                 };
             };
-            let seconds = word(header, 0, self.order);
-            let captured = word(header, 8, self.order);
-            let wire = word(header, 12, self.order);
-            let one_second = match self.unit {
-                1 => 1_000_000_000,
-                _ => 1_000_000,
-            };
-            let sane = word(header, 4, self.order) < one_second
-                && captured > 0
-                && captured <= self.limit()
-                && wire >= captured
-                && wire <= MAX_RECORD
-                && before.is_none_or(|before| before.abs_diff(seconds) <= NEAR);
+            let header = Header::new(header, self.order);
+            let sane = header.fraction < self.one_second()
+                && header.captured > 0
+                && header.captured <= self.limit()
+                && header.wire >= header.captured
+                && header.wire <= MAX_RECORD
+                && before.is_none_or(|before| before.abs_diff(header.seconds) <= NEAR);
             if !sane {
                 return Plausible::No;
             }
-            before = Some(seconds);
-            let len = self.record_header.saturating_add(to_usize(captured));
+            before = Some(header.seconds);
+            let len = self.record_header.saturating_add(to_usize(header.captured));
             match rest.get(len..) {
                 Some(next) => rest = next,
                 None if last => return Plausible::No,
@@ -169,5 +220,26 @@ impl Pcap {
             }
         }
         Plausible::Yes
+    }
+}
+
+/// The part of a record's header that all kinds have.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    seconds: u32,
+    fraction: u32,
+    captured: u32,
+    wire: u32,
+}
+
+impl Header {
+    #[inline]
+    fn new(bytes: &[u8; RECORD_HEADER], order: Order) -> Self {
+        Self {
+            seconds: word(bytes, 0, order),
+            fraction: word(bytes, 4, order),
+            captured: word(bytes, 8, order),
+            wire: word(bytes, 12, order),
+        }
     }
 }

@@ -120,23 +120,13 @@ impl PcapNg {
                 "a block of type {kind:#x} with the impossible length {total}"
             )));
         }
-        let known = matches!(
-            kind,
-            SECTION | INTERFACE | PACKET | SIMPLE | ENHANCED | JOURNAL | CUSTOM | CUSTOM_NOT_COPIED
-        );
-        if total > MAX_RECORD && known {
+        if total > MAX_RECORD {
             return Err(Stop::Damaged(format!(
                 "a block of type {kind:#x} and {total} bytes, which no capture program writes"
             )));
         }
         let len = to_usize(total);
-        let Some(block) = rest.get(..len) else {
-            return Err(if known {
-                Stop::More(len)
-            } else {
-                Stop::Jump(position.saturating_add(u64::from(total)))
-            });
-        };
+        let block = rest.get(..len).ok_or(Stop::More(len))?;
         if block.last_chunk::<4>().map(|end| self.order.u32(*end)) != Some(total) {
             let what = format!(
                 "a block of type {kind:#x} whose lengths in front ({total}) and behind disagree"
