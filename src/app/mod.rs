@@ -1,1 +1,427 @@
-//! All state of the screen and every change to it; no type of the terminal appears here.
+//! All state of the screen and every change to it; no type of a terminal library is known here.
+//!
+//! [`update`] is the only way in: it takes an [`Event`], changes the [`App`] and returns [`Effect`]s, which the
+//! loop carries out. Everything slow (files, decoding, searching) is done by the loop and comes back as an event.
+
+pub mod clock;
+pub mod command;
+pub mod copy;
+mod event;
+pub mod facts;
+pub mod help;
+pub mod history;
+pub mod key;
+pub mod keymap;
+pub mod layout;
+pub mod marks;
+mod moves;
+pub mod prompt;
+pub mod rows;
+pub mod settings;
+mod summary;
+pub mod tables;
+pub mod timeline;
+pub mod tree;
+mod update;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use event::{Effect, Event, Looked, Wanted};
+pub use help::Help;
+pub use summary::{gravest, summary};
+pub use update::update;
+
+use crate::store::Store;
+use crate::units::{ConnId, FrameNo, Nanos, SessionId};
+use command::Context;
+use facts::Facts;
+use history::{Jumps, UndoStack, Undoable};
+use key::Key;
+use keymap::Keymap;
+use layout::{Layout, Pane, Wishes};
+use marks::FrameSet;
+use prompt::Prompt;
+use rows::Rows;
+use settings::Settings;
+use tables::Table;
+use timeline::{Density, Timeline};
+use tree::{Tree, TreeView};
+
+/// Messages kept for `:messages`.
+const MESSAGES: usize = 500;
+/// Info lines kept; more than any screen shows.
+const LINES_KEPT: usize = 2000;
+
+/// How a message is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// For information.
+    Info,
+    /// Something did not work.
+    Error,
+}
+
+/// What lies over the panes.
+#[derive(Debug, Clone)]
+pub enum Layer {
+    /// One of the full-width lists.
+    Table(Table),
+    /// The keys.
+    Help(Help),
+    /// A page of text with its title: explanations, messages, numbers.
+    Text {
+        /// Its title.
+        title: String,
+        /// Its lines.
+        lines: Vec<String>,
+        /// Lines scrolled past.
+        top: usize,
+    },
+}
+
+/// The frame list.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// Which frames it shows.
+    pub rows: Rows,
+    /// The frame under the cursor.
+    pub cursor: FrameNo,
+    /// The SMP packet within it when its row is open; 0 is the row itself.
+    pub sub: usize,
+    /// The first row on screen.
+    pub top: usize,
+    /// The frame whose packets are shown as rows of their own.
+    pub opened: Option<FrameNo>,
+}
+
+/// What is running beside the screen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Jobs {
+    /// The capture is being indexed.
+    pub indexing: bool,
+    /// The rules have been run over the complete index.
+    pub judged: bool,
+    /// An export is being written.
+    pub exporting: bool,
+}
+
+/// What the loop counts, for `:stats`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes written to the terminal.
+    pub bytes: u64,
+    /// Draws.
+    pub draws: u64,
+    /// Keys taken.
+    pub keys: u64,
+}
+
+/// All state of the screen.
+#[derive(Debug)]
+pub struct App {
+    /// The index.
+    pub store: Arc<Store>,
+    /// The capture's name for the title.
+    pub name: String,
+    /// Terminal size.
+    pub size: (u16, u16),
+    /// What the user set.
+    pub settings: Settings,
+    /// Keys.
+    pub keymap: Keymap,
+    /// The focused pane.
+    pub focus: Pane,
+    /// The pane that fills the screen.
+    pub zoomed: Option<Pane>,
+    /// The bytes pane, where the user decided.
+    pub bytes: Option<bool>,
+    /// First line of the bytes pane.
+    pub bytes_top: usize,
+    /// Rows that the user added to list and timeline.
+    pub extra: (i16, i16),
+    /// The list.
+    pub list: List,
+    /// The decode pane.
+    pub tree: TreeView,
+    /// The timeline.
+    pub timeline: Timeline,
+    /// Frames per stretch of time.
+    pub density: Density,
+    /// What lies over the panes, the top one last.
+    pub layers: Vec<Layer>,
+    /// The input line.
+    pub prompt: Option<Prompt>,
+    /// Earlier inputs per prompt.
+    pub inputs: prompt::Inputs,
+    /// The first keys of a sequence.
+    pub pending: Vec<Key>,
+    /// The number before a command.
+    pub count: Option<u32>,
+    /// Marked frames.
+    pub marks: FrameSet,
+    /// The last frame that was marked, where `M` starts.
+    pub last_mark: Option<FrameNo>,
+    /// Where the range began.
+    pub range: Option<FrameNo>,
+    /// Frames left out of the lanes.
+    pub ignored: FrameSet,
+    /// The filter's text; empty for none.
+    pub filter: String,
+    /// What find looks for; empty for nothing.
+    pub find: String,
+    /// The frame that times count from.
+    pub time_ref: Option<FrameNo>,
+    /// Undo.
+    pub undo: UndoStack,
+    /// Jump history.
+    pub jumps: Jumps,
+    /// The message line.
+    pub message: Option<(Tone, String)>,
+    /// All messages.
+    pub messages: Vec<(Tone, String)>,
+    /// Jobs.
+    pub jobs: Jobs,
+    /// The user has done something: the summary and the first `e` behave differently before that.
+    pub moved: bool,
+    /// What the loop counts.
+    pub stats: Stats,
+    lines: HashMap<FrameNo, String>,
+    decoded: Option<Tree>,
+}
+
+impl App {
+    /// The state at the start, before the first batch.
+    pub fn new(name: impl Into<String>, size: (u16, u16), settings: Settings) -> Self {
+        Self {
+            store: Arc::new(Store::new()),
+            name: name.into(),
+            size,
+            settings,
+            keymap: Keymap::standard(),
+            focus: Pane::List,
+            zoomed: None,
+            bytes: None,
+            bytes_top: 0,
+            extra: (0, 0),
+            list: List {
+                rows: Rows::all(),
+                cursor: FrameNo(1),
+                sub: 0,
+                top: 0,
+                opened: None,
+            },
+            tree: TreeView::default(),
+            timeline: Timeline::default(),
+            density: Density::default(),
+            layers: Vec::new(),
+            prompt: None,
+            inputs: prompt::Inputs::default(),
+            pending: Vec::new(),
+            count: None,
+            marks: FrameSet::default(),
+            last_mark: None,
+            range: None,
+            ignored: FrameSet::default(),
+            filter: String::new(),
+            find: String::new(),
+            time_ref: None,
+            undo: UndoStack::default(),
+            jumps: Jumps::default(),
+            message: None,
+            messages: Vec::new(),
+            jobs: Jobs {
+                indexing: true,
+                ..Jobs::default()
+            },
+            moved: false,
+            stats: Stats::default(),
+            lines: HashMap::new(),
+            decoded: None,
+        }
+    }
+
+    /// The areas of the screen.
+    pub fn layout(&self) -> Layout {
+        let (w, h) = self.size;
+        let sessions = self
+            .conn()
+            .map_or(0, |conn| self.store.conn_sessions(conn).count());
+        // The lanes themselves, `all` and `TCP`; on a high screen also the time axis, the cursor line and the legend.
+        let furniture = if h >= 40 { 7 } else { 2 };
+        let lanes = u16::try_from(sessions.clamp(1, 60))
+            .unwrap_or(60)
+            .saturating_add(furniture);
+        let lanes = if w < 80 { lanes.min(3) } else { lanes };
+        Layout::new(
+            w,
+            h,
+            Wishes {
+                lanes,
+                bytes: self.bytes.unwrap_or(w >= 160),
+                zoomed: self.zoomed,
+                extra: self.extra,
+                plain: self.settings.plain,
+            },
+        )
+    }
+
+    /// Columns of the cells in the timeline.
+    pub fn lane_columns(&self) -> u16 {
+        let (w, _) = self.size;
+        let tail = if w >= 120 { 22 } else { 12 };
+        w.saturating_sub(10).saturating_sub(tail).max(8)
+    }
+
+    /// The connection of the cursor.
+    pub fn conn(&self) -> Option<ConnId> {
+        self.store.frame(self.list.cursor)?.conn
+    }
+
+    /// The session of the cursor.
+    pub fn session(&self) -> Option<SessionId> {
+        self.cursor_facts()?.session
+    }
+
+    /// The facts of the row under the cursor.
+    pub fn cursor_facts(&self) -> Option<Facts> {
+        if self.list.sub > 0 {
+            return facts::pdu_facts(
+                &self.store,
+                self.list.cursor,
+                self.list.sub.saturating_sub(1),
+            );
+        }
+        facts::facts(&self.store, self.list.cursor)
+    }
+
+    /// The time that the Time column counts from.
+    pub fn time_base(&self) -> Nanos {
+        let reference = self.time_ref.and_then(|no| self.store.frame(no));
+        reference
+            .map(|frame| frame.time)
+            .or_else(|| self.store.start_time())
+            .unwrap_or(Nanos(0))
+    }
+
+    /// Decimals that show the capture's times completely.
+    pub fn decimals(&self) -> usize {
+        self.store
+            .interfaces()
+            .iter()
+            .take(64)
+            .map(|i| clock::decimals(i.ticks_per_second))
+            .max()
+            .unwrap_or(6)
+    }
+
+    /// Which pane's keys hold.
+    pub fn context(&self) -> Context {
+        match self.layers.last() {
+            Some(Layer::Table(_)) => Context::Table,
+            Some(_) => Context::Anywhere,
+            None => match self.focus {
+                Pane::List => Context::List,
+                Pane::Lanes => Context::Lanes,
+                Pane::Decode => Context::Decode,
+                Pane::Bytes => Context::Bytes,
+            },
+        }
+    }
+
+    /// What a frame says, once it was decoded.
+    pub fn line(&self, frame: FrameNo) -> Option<&str> {
+        self.lines.get(&frame).map(String::as_str)
+    }
+
+    /// The decoded frame of the cursor; that of the frame before until the new one has come.
+    pub fn decoded(&self) -> Option<&Tree> {
+        self.decoded.as_ref()
+    }
+
+    /// Rows of the list on screen.
+    pub fn page(&self) -> usize {
+        usize::from(self.layout().list.h).max(1)
+    }
+
+    /// The frames of the rows on screen.
+    pub fn visible(&self) -> Vec<FrameNo> {
+        (self.list.top..self.list.top.saturating_add(self.page()))
+            .map_while(|row| self.list.rows.at(&self.store, row))
+            .collect()
+    }
+
+    /// What must be decoded before the screen is complete.
+    pub fn wanted(&self) -> Wanted {
+        let lines = self
+            .visible()
+            .into_iter()
+            .filter(|no| !self.lines.contains_key(no))
+            .collect();
+        let here = self.store.frame(self.list.cursor).map(|_| self.list.cursor);
+        let tree = here.filter(|no| {
+            !self
+                .decoded
+                .as_ref()
+                .is_some_and(|tree| tree.frame == *no && tree.complete)
+        });
+        Wanted { lines, tree }
+    }
+
+    /// Shows a message, and keeps it.
+    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        let text = text.into();
+        self.messages.push((tone, text.clone()));
+        if self.messages.len() > MESSAGES {
+            self.messages.remove(0);
+        }
+        self.message = Some((tone, text));
+    }
+
+    /// What undo would bring back.
+    fn undoable(&self) -> Undoable {
+        Undoable {
+            marks: self.marks.clone(),
+            ignored: self.ignored.clone(),
+            filter: self.filter.clone(),
+            time_ref: self.time_ref,
+        }
+    }
+
+    /// The range being chosen, from the smaller to the greater frame.
+    pub fn chosen_range(&self) -> Option<(FrameNo, FrameNo)> {
+        let start = self.range?;
+        Some((start.min(self.list.cursor), start.max(self.list.cursor)))
+    }
+
+    /// Takes in what was decoded.
+    fn looked(&mut self, looked: Looked) {
+        if self.lines.len().saturating_add(looked.lines.len()) > LINES_KEPT {
+            self.lines.clear();
+        }
+        self.lines.extend(looked.lines);
+        if let Some(mut tree) = looked.tree
+            && tree.frame == self.list.cursor
+        {
+            tree.add_findings(&self.store);
+            let height = self.decode_height();
+            self.tree.arrive(&tree, height);
+            self.decoded = Some(tree);
+        }
+    }
+
+    /// Lines of the decode pane, its head not counted.
+    fn decode_height(&self) -> usize {
+        self.layout()
+            .decode
+            .map_or(0, |a| usize::from(a.h.saturating_sub(1)))
+    }
+
+    /// Forgets what was decoded, because its meaning may have changed.
+    fn forget_decoded(&mut self) {
+        self.lines.clear();
+        if let Some(tree) = &mut self.decoded {
+            tree.complete = false;
+        }
+    }
+}

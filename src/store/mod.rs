@@ -163,6 +163,12 @@ impl Store {
             .map(move |(i, row)| (PduId::from_index(start.saturating_add(i)), row))
     }
 
+    /// The PDUs that are completed behind a frame, in order of completion.
+    pub fn pdus_behind(&self, frame: FrameNo) -> impl Iterator<Item = &PduRow> {
+        let start = self.pdus.partition_point(|pdu| pdu.frame <= frame);
+        self.pdus.iter_from(start)
+    }
+
     /// PDUs from `from` on, in order of completion.
     pub fn pdus_from(&self, from: PduId) -> impl Iterator<Item = (PduId, &PduRow)> {
         let start = from.index().min(self.pdus.len());

@@ -1,1 +1,241 @@
-//! Enters and leaves the terminal and turns its events into those of the app.
+//! The terminal: enters and leaves it, turns its events into the program's, carries out effects, draws.
+//!
+//! One queue brings keys, signals, rows of the index and notices of workers together. All that waits is taken in
+//! before the screen is drawn once; nothing is written when nothing has changed.
+
+mod caps;
+mod guard;
+mod input;
+mod look;
+mod screen;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, select};
+
+use crate::app::settings::Settings;
+use crate::app::{App, Effect, Event, update};
+use crate::capture::FrameSource;
+use crate::exit::Exit;
+use crate::store::Batch;
+pub use caps::{Wanted, settle};
+use input::{Input, Signal};
+use look::look;
+use screen::Screen;
+
+/// While a capture is indexed and its first page stands, the screen follows once in this time.
+const PROGRESS: Duration = Duration::from_secs(1);
+/// Waiting events taken in before a draw at most, so that a flood cannot hold the screen back.
+const MOST_DRAINED: usize = 500;
+
+/// What the screen shows: the name for its title, the bytes, and where the rows come from.
+pub struct Show {
+    /// Name for the title.
+    pub name: String,
+    /// Reads frames again.
+    pub source: Arc<dyn FrameSource>,
+    /// Rows of the index; the channel closes when the pass has ended.
+    pub batches: Receiver<Batch>,
+    /// Stops the indexing pass.
+    pub stop: Arc<std::sync::atomic::AtomicBool>,
+}
+
+/// Shows a capture until the user leaves.
+pub fn run(show: Show, settings: Settings) -> Exit {
+    if !io::stdout().is_terminal() {
+        return say_plainly(
+            "the screen needs a terminal; `marstui report FILE` prints the facts of a capture",
+        );
+    }
+    let (notices, noticed) = crossbeam_channel::unbounded();
+    guard::install(notices.clone());
+    let mut screen = match Screen::enter(settings.mouse) {
+        Ok(screen) => screen,
+        Err(error) => {
+            return say_plainly(&format!("the terminal cannot be used: {error}"));
+        }
+    };
+    let ended = Session {
+        app: App::new(show.name.clone(), screen.size(), settings),
+        inputs: input::listen(),
+        signals: input::signals(),
+        batches: Some(show.batches.clone()),
+        noticed,
+        notices,
+        show,
+        drawn: Instant::now(),
+        stale: true,
+        waiting_progress: false,
+    }
+    .run(&mut screen);
+    screen.leave();
+    ended
+}
+
+fn say_plainly(text: &str) -> Exit {
+    // Nobody is left to tell when even standard error is gone.
+    let _ = writeln!(io::stderr(), "marstui: {text}");
+    Exit::CannotRead
+}
+
+/// A run of the loop.
+struct Session {
+    app: App,
+    show: Show,
+    inputs: Receiver<Input>,
+    signals: Receiver<Signal>,
+    batches: Option<Receiver<Batch>>,
+    noticed: Receiver<Event>,
+    notices: crossbeam_channel::Sender<Event>,
+    drawn: Instant,
+    /// Something changed since the last draw.
+    stale: bool,
+    /// Only the index has grown since the last draw.
+    waiting_progress: bool,
+}
+
+/// What the queue brought.
+enum Came {
+    Input(Input),
+    Signal(Signal),
+    Batch(Option<Batch>),
+    Notice(Event),
+    /// It is time to draw what the index brought.
+    Time,
+}
+
+impl Session {
+    fn run(mut self, screen: &mut Screen) -> Exit {
+        loop {
+            if self.stale && !self.waiting_progress {
+                self.draw(screen);
+            }
+            let Some(mut came) = self.wait() else {
+                return Exit::Fine;
+            };
+            for _ in 0..MOST_DRAINED {
+                match self.take(came, screen) {
+                    Some(exit) => return exit,
+                    None => match self.poll() {
+                        Some(next) => came = next,
+                        None => break,
+                    },
+                }
+            }
+        }
+    }
+
+    /// Waits for the next thing; `None` when nothing can come any more.
+    fn wait(&self) -> Option<Came> {
+        let nothing = never();
+        // A job that holds the store keeps the rows of the index waiting in their bounded channel.
+        let free = Arc::strong_count(&self.app.store) == 1;
+        let batches = match &self.batches {
+            Some(batches) if free => batches,
+            _ => &nothing,
+        };
+        let due = if self.waiting_progress {
+            crossbeam_channel::at(self.drawn.checked_add(PROGRESS).unwrap_or(self.drawn))
+        } else {
+            never()
+        };
+        select! {
+            recv(self.inputs) -> input => input.ok().map(Came::Input),
+            recv(self.signals) -> signal => signal.ok().map(Came::Signal),
+            recv(batches) -> batch => Some(Came::Batch(batch.ok())),
+            recv(self.noticed) -> notice => notice.ok().map(Came::Notice),
+            recv(due) -> _ => Some(Came::Time),
+        }
+    }
+
+    /// What is waiting already; keys first.
+    fn poll(&self) -> Option<Came> {
+        if let Ok(input) = self.inputs.try_recv() {
+            return Some(Came::Input(input));
+        }
+        if let Ok(signal) = self.signals.try_recv() {
+            return Some(Came::Signal(signal));
+        }
+        if let Ok(notice) = self.noticed.try_recv() {
+            return Some(Came::Notice(notice));
+        }
+        None
+    }
+
+    /// Takes one thing in; returns how the program ends, if it ends.
+    fn take(&mut self, came: Came, screen: &mut Screen) -> Option<Exit> {
+        let grown = matches!(came, Came::Batch(Some(_)));
+        let event = match came {
+            Came::Input(Input::Event(event)) => {
+                if matches!(event, Event::Key(_)) {
+                    screen.count_key();
+                }
+                event
+            }
+            Came::Input(Input::Gone) | Came::Signal(Signal::End) => {
+                return Some(Exit::Interrupted);
+            }
+            Came::Signal(Signal::Suspend) => {
+                screen.suspend();
+                Event::Resumed
+            }
+            Came::Batch(Some(batch)) => Event::Batch(Box::new(batch)),
+            Came::Batch(None) => {
+                self.batches = None;
+                Event::Indexed(self.app.store.progress().stopped.clone())
+            }
+            Came::Notice(event) => event,
+            Came::Time => {
+                self.waiting_progress = false;
+                return None;
+            }
+        };
+        let full = self.app.visible().len() >= self.app.page();
+        let effects = update(&mut self.app, event);
+        // Rows behind a full page change only numbers: they can wait.
+        self.waiting_progress = grown && full && (self.waiting_progress || !self.stale);
+        self.stale = true;
+        effects
+            .into_iter()
+            .find_map(|effect| self.carry_out(effect, screen))
+    }
+
+    fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> Option<Exit> {
+        match effect {
+            Effect::Quit => return Some(Exit::Fine),
+            Effect::Suspend => {
+                screen.suspend();
+                update(&mut self.app, Event::Resumed);
+            }
+            Effect::Clear => screen.forget(),
+            Effect::Copy(text) => {
+                if let Err(error) = screen.copy(&text) {
+                    update(&mut self.app, Event::Message(Err(format!("copy: {error}"))));
+                }
+            }
+            Effect::StopIndexing => self
+                .show
+                .stop
+                .store(true, std::sync::atomic::Ordering::Relaxed),
+            Effect::Judge => {
+                update(&mut self.app, Event::Judged(Vec::new(), true));
+            }
+        }
+        None
+    }
+
+    /// Decodes what the screen lacks, and draws.
+    fn draw(&mut self, screen: &mut Screen) {
+        let wanted = self.app.wanted();
+        if !wanted.is_empty() {
+            let looked = look(&self.app.store, self.show.source.as_ref(), &wanted);
+            update(&mut self.app, Event::Looked(looked));
+        }
+        screen.draw(&mut self.app);
+        self.stale = false;
+        self.waiting_progress = false;
+        self.drawn = Instant::now();
+    }
+}

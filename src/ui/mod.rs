@@ -1,1 +1,95 @@
-//! Draws the state of the app; reads it and changes nothing.
+//! Draws the state of the screen with ratatui. Pure: the same state and size give the same buffer.
+
+mod bytes;
+mod decode;
+mod ladder;
+mod lanes;
+mod layers;
+mod lines;
+mod list;
+mod paint;
+pub mod safe_text;
+mod theme;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Position;
+
+use crate::app::layout::{Area, Pane, SMALLEST};
+use crate::app::{App, Layer};
+use paint::Pen;
+use theme::Role;
+
+/// Draws the screen and returns where the terminal's cursor stands.
+pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
+    let layout = app.layout();
+    let mut pen = Pen::new(app, buf);
+    if layout.too_small {
+        let text = format!("terminal too small: {}x{} needed", SMALLEST.0, SMALLEST.1);
+        pen.text(0, 0, layout.screen.w, &text, Role::Text);
+        return None;
+    }
+    let mut cursor = None;
+    if let Some(layer) = app.layers.last() {
+        let area = Area {
+            h: layout.screen.h.saturating_sub(2),
+            ..layout.screen
+        };
+        let area = if layout.keys.is_none() {
+            Area {
+                h: layout.screen.h.saturating_sub(1),
+                ..layout.screen
+            }
+        } else {
+            area
+        };
+        cursor = draw_layer(&mut pen, app, layer, area);
+    } else {
+        if let Some(area) = layout.title {
+            lines::title(&mut pen, app, area);
+        }
+        if layout.list.h > 0 {
+            let at = list::draw(&mut pen, app, layout.heads, layout.list);
+            if app.focus == Pane::List {
+                cursor = at;
+            }
+        }
+        if let Some(area) = layout.lanes {
+            if app.timeline.ladder {
+                ladder::draw(&mut pen, app, area);
+            } else {
+                lanes::draw(&mut pen, app, area);
+            }
+            if app.focus == Pane::Lanes {
+                cursor = Some(Position::new(area.x, area.y));
+            }
+        }
+        if let Some(area) = layout.decode {
+            let at = decode::draw(&mut pen, app, area);
+            if app.focus == Pane::Decode {
+                cursor = at;
+            }
+        }
+        if let Some(area) = layout.bytes {
+            let at = bytes::draw(&mut pen, app, area);
+            if app.focus == Pane::Bytes {
+                cursor = at;
+            }
+        }
+    }
+    let typed = layout
+        .status
+        .and_then(|area| lines::status(&mut pen, app, area));
+    if let Some(area) = layout.keys {
+        lines::keys(&mut pen, app, area);
+    }
+    lines::pending(&mut pen, app, layout.screen);
+    typed.or(cursor)
+}
+
+fn draw_layer(pen: &mut Pen<'_>, app: &App, layer: &Layer, area: Area) -> Option<Position> {
+    match layer {
+        Layer::Table(table) => layers::table(pen, app, table, area),
+        Layer::Help(help) => layers::help(pen, app, help, area),
+        Layer::Text { title, lines, top } => layers::text(pen, title, lines, *top, area),
+    }
+}

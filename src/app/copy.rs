@@ -1,0 +1,131 @@
+//! What the copy commands put on the clipboard.
+
+use super::App;
+use super::clock;
+use super::command::Command;
+use super::tree;
+use crate::units::{FrameNo, Side};
+
+/// What OSC 52 carries safely.
+pub const MOST: usize = 74_000;
+
+impl App {
+    /// The text of a copy command, or why there is none.
+    pub(super) fn copy_text(&self, command: Command) -> Result<String, String> {
+        let text = match command {
+            Command::CopyRow => self.row_text(self.list.cursor),
+            Command::CopyField => self.field_at_cursor()?,
+            Command::CopyHex => self.hex_text()?,
+            Command::CopyFrame if !self.marks.is_empty() => self.marks.text(),
+            Command::CopyFrame => self.list.cursor.to_string(),
+            Command::CopyLadder => self.ladder_text()?,
+            _ => return Err(format!("{} copies nothing", command.entry().name)),
+        };
+        if text.len() > MOST {
+            return Err(format!(
+                "{} bytes are too many for the terminal's clipboard; w writes a file",
+                text.len()
+            ));
+        }
+        Ok(text)
+    }
+
+    /// A row as text: number, time, connection, direction, Sid, kind, what it says.
+    pub fn row_text(&self, no: FrameNo) -> String {
+        let Some(row) = self.store.frame(no) else {
+            return String::new();
+        };
+        let Some(facts) = super::facts::facts(&self.store, no) else {
+            return String::new();
+        };
+        let time = clock::seconds(row.time.since(self.time_base()), self.decimals());
+        let conn = facts.conn.map_or("-".to_string(), |c| c.to_string());
+        let sid = facts.sid.map_or("-".to_string(), |s| s.to_string());
+        format!(
+            "{no} {time} {conn} {} {sid} {} {}",
+            arrow(facts.side),
+            facts.kind,
+            self.line(no).unwrap_or_default()
+        )
+    }
+
+    fn field_at_cursor(&self) -> Result<String, String> {
+        let decoded = self.decoded().ok_or("the frame is not decoded yet")?;
+        let lines = self.tree.lines(decoded);
+        let line = lines.get(self.tree.cursor).ok_or("there is no field")?;
+        Ok(tree::field_text(line.field))
+    }
+
+    fn hex_text(&self) -> Result<String, String> {
+        let decoded = self.decoded().ok_or("the frame is not decoded yet")?;
+        let mut out = String::new();
+        for (i, line) in decoded.bytes.chunks(16).enumerate() {
+            let hex: Vec<String> = line.iter().map(|b| format!("{b:02x}")).collect();
+            out.push_str(&format!(
+                "{:04x}  {}\n",
+                i.saturating_mul(16),
+                hex.join(" ")
+            ));
+        }
+        Ok(out)
+    }
+
+    /// The ladder of the range, else of the marked frames, else of the rows on screen.
+    fn ladder_text(&self) -> Result<String, String> {
+        let frames: Vec<FrameNo> = match self.chosen_range() {
+            Some((first, last)) => (first.0..=last.0).map(FrameNo).collect(),
+            None if !self.marks.is_empty() => self.marks.iter().collect(),
+            None => self.visible(),
+        };
+        let lines: Vec<String> = frames
+            .into_iter()
+            .filter(|no| self.list.rows.contains(&self.store, *no))
+            .take(2000)
+            .map(|no| self.ladder_line(no))
+            .collect();
+        if lines.is_empty() {
+            return Err("no frames to draw".to_string());
+        }
+        Ok(lines.join("\n"))
+    }
+
+    /// A frame as an arrow between client and server.
+    pub fn ladder_line(&self, no: FrameNo) -> String {
+        const WIDTH: usize = 28;
+        let Some(row) = self.store.frame(no) else {
+            return String::new();
+        };
+        let Some(facts) = super::facts::facts(&self.store, no) else {
+            return String::new();
+        };
+        let time = clock::seconds(row.time.since(self.time_base()), self.decimals());
+        let what = match facts.sid {
+            Some(sid) => format!("Sid {sid} {}", facts.kind),
+            None => facts.kind.replace("T.", "TCP "),
+        };
+        let line = if facts.sid.is_some() { '-' } else { '=' };
+        let text = format!(" {what} ");
+        let room = WIDTH.saturating_sub(5);
+        let fill = |n: usize| std::iter::repeat_n(line, n).collect::<String>();
+        let pad = room.saturating_sub(text.chars().count());
+        let arrow = match facts.side {
+            Some(Side::Server) => format!("<{}{text}{}", fill(pad), fill(3)),
+            Some(Side::Client) => format!("{}{text}{}>", fill(3), fill(pad)),
+            None => format!("{}{text}{}", fill(3), fill(pad.saturating_add(1))),
+        };
+        let letter = self
+            .store
+            .finding_on(no)
+            .map_or(' ', |f| f.verdict.letter());
+        format!("{time:>16}  |{arrow}| {letter} {no}")
+    }
+}
+
+/// The direction as an arrow.
+pub fn arrow(side: Option<Side>) -> &'static str {
+    match side {
+        Some(Side::Client) => "->",
+        Some(Side::Server) => "<-",
+        None => "--",
+    }
+}

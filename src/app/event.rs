@@ -1,0 +1,75 @@
+//! What comes in and what goes out: events for [`super::update`], effects for the loop.
+
+use super::key::Key;
+use super::tree::Tree;
+use crate::store::{Batch, Finding};
+use crate::units::FrameNo;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A key.
+    Key(Key),
+    /// Text pasted by the terminal.
+    Paste(String),
+    /// The terminal has a new size: columns and rows.
+    Resize(u16, u16),
+    /// Rows of the index.
+    Batch(Box<Batch>),
+    /// The indexing pass has ended, with the reason if it was not the end of the capture.
+    Indexed(Option<String>),
+    /// Findings of the rules; the flag says that these were the last.
+    Judged(Vec<Finding>, bool),
+    /// Frames were decoded.
+    Looked(Looked),
+    /// An export has ended with a message or an error.
+    Exported(Result<String, String>),
+    /// Something to tell the user.
+    Message(Result<String, String>),
+    /// The program was suspended and is back.
+    Resumed,
+    /// Numbers of the loop.
+    Stats(super::Stats),
+}
+
+/// Something to do outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// End the program.
+    Quit,
+    /// Give the terminal back until the shell resumes the program.
+    Suspend,
+    /// Draw everything anew.
+    Clear,
+    /// Put text on the terminal's clipboard.
+    Copy(String),
+    /// Stop the indexing pass.
+    StopIndexing,
+    /// Run the rules over the complete index.
+    Judge,
+}
+
+/// Frames to decode.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Frames whose line is missing.
+    pub lines: Vec<FrameNo>,
+    /// The frame whose tree is missing.
+    pub tree: Option<FrameNo>,
+}
+
+impl Wanted {
+    /// Whether nothing is missing.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.tree.is_none()
+    }
+}
+
+/// Frames that were decoded.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Frames and what they say in a line.
+    pub lines: Vec<(FrameNo, String)>,
+    /// The frame of the cursor.
+    pub tree: Option<Tree>,
+}

@@ -1,0 +1,340 @@
+//! Moving: where a command leads from the cursor. Rows that the filter hides are never landed on.
+
+use super::App;
+use super::facts;
+use super::summary::gravest;
+use crate::app::command::Command;
+use crate::store::{FrameRow, RequestRow, Verdict};
+use crate::units::{FrameNo, Nanos};
+
+impl App {
+    /// Puts the cursor on a frame, or on the nearest shown one, and brings it on screen.
+    pub(super) fn land(&mut self, frame: FrameNo) {
+        if let Some(frame) = self.list.rows.nearest(&self.store, frame) {
+            if self.list.cursor != frame {
+                self.list.opened = None;
+                self.bytes_top = 0;
+            }
+            self.list.cursor = frame;
+            self.list.sub = 0;
+        }
+        self.show_cursor(true);
+    }
+
+    /// As [`App::land`], and notes where it came from.
+    pub(super) fn jump(&mut self, frame: FrameNo) {
+        if frame != self.list.cursor {
+            self.jumps.leave(self.list.cursor);
+        }
+        self.land(frame);
+    }
+
+    /// Brings the cursor's row on screen. A far jump puts it into the middle; at the edge the page moves by a
+    /// third, which writes less to the line than moving by a row.
+    pub(super) fn show_cursor(&mut self, far: bool) {
+        let page = self.page();
+        let row = self.list.rows.row_of(self.list.cursor);
+        let len = self.list.rows.len(&self.store);
+        let most = len.saturating_sub(page);
+        let step = if self.settings.low_bandwidth {
+            page / 2
+        } else {
+            page / 3
+        };
+        let top = self.list.top;
+        if row < top {
+            self.list.top = if far && top.saturating_sub(row) > page {
+                row.saturating_sub(page / 2)
+            } else {
+                row.saturating_sub(step)
+            };
+        } else if row >= top.saturating_add(page) {
+            self.list.top = if far && row.saturating_sub(top) > page.saturating_mul(2) {
+                row.saturating_sub(page / 2)
+            } else {
+                row.saturating_add(1)
+                    .saturating_add(step)
+                    .saturating_sub(page)
+            };
+        }
+        self.list.top = self.list.top.min(most);
+        self.show_time();
+    }
+
+    /// Keeps the cursor's frame in the timeline's window.
+    pub(super) fn show_time(&mut self) {
+        let columns = self.lane_columns();
+        let Some(frame) = self.store.frame(self.list.cursor) else {
+            return;
+        };
+        let time = frame.time;
+        if !self.timeline.placed {
+            self.place_timeline();
+        }
+        self.timeline.keep_in_view(time, columns);
+    }
+
+    /// The first window: about twice the time of the rows on screen.
+    fn place_timeline(&mut self) {
+        let visible = self.visible();
+        let times: Vec<Nanos> = visible
+            .iter()
+            .filter_map(|no| self.store.frame(*no))
+            .map(|f| f.time)
+            .collect();
+        let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
+            return;
+        };
+        let span = last.since(*first).max(1_000);
+        let (first, last) = (*first, Nanos(last.0.saturating_add(span)));
+        let columns = self.lane_columns();
+        self.timeline.fit(first, last, columns);
+    }
+
+    /// Moves by rows; the packets of an opened row are rows too.
+    pub(super) fn step(&mut self, by: i64) {
+        let down = by > 0;
+        for _ in 0..by.unsigned_abs() {
+            if !self.step_one(down) {
+                break;
+            }
+        }
+        self.show_cursor(false);
+    }
+
+    fn step_one(&mut self, down: bool) -> bool {
+        let packets = self.sub_rows(self.list.cursor);
+        if down && self.list.sub < packets {
+            self.list.sub = self.list.sub.saturating_add(1);
+            return true;
+        }
+        if !down && self.list.sub > 0 {
+            self.list.sub = self.list.sub.saturating_sub(1);
+            return true;
+        }
+        let next = self
+            .list
+            .rows
+            .walk(&self.store, self.list.cursor, down)
+            .next();
+        let Some(next) = next else {
+            return false;
+        };
+        self.list.cursor = next;
+        self.bytes_top = 0;
+        self.list.sub = if down { 0 } else { self.sub_rows(next) };
+        true
+    }
+
+    /// Rows below a frame's row: its packets, when it is open.
+    pub fn sub_rows(&self, frame: FrameNo) -> usize {
+        if self.list.opened != Some(frame) {
+            return 0;
+        }
+        facts::facts(&self.store, frame).map_or(0, |f| f.pdus)
+    }
+
+    /// Moves by whole frames; for pages.
+    pub(super) fn step_rows(&mut self, by: i64) {
+        let row = i64::try_from(self.list.rows.row_of(self.list.cursor)).unwrap_or(i64::MAX);
+        let last = i64::try_from(self.list.rows.len(&self.store).saturating_sub(1)).unwrap_or(0);
+        let to = usize::try_from(row.saturating_add(by).clamp(0, last)).unwrap_or(0);
+        if let Some(frame) = self.list.rows.at(&self.store, to) {
+            // The page moves with the cursor, so that the cursor keeps its place on screen.
+            let top = i64::try_from(self.list.top).unwrap_or(0);
+            let most = i64::try_from(self.list.rows.len(&self.store).saturating_sub(self.page()))
+                .unwrap_or(0);
+            self.list.top = usize::try_from(top.saturating_add(by).clamp(0, most)).unwrap_or(0);
+            self.land(frame);
+        }
+    }
+
+    /// The first shown frame in a direction that satisfies a condition.
+    fn seek(&self, forward: bool, holds: impl Fn(FrameNo, &FrameRow) -> bool) -> Option<FrameNo> {
+        self.list
+            .rows
+            .walk(&self.store, self.list.cursor, forward)
+            .find(|no| self.store.frame(*no).is_some_and(|row| holds(*no, row)))
+    }
+
+    /// Where a command leads, or why it leads nowhere.
+    pub(super) fn target(&self, command: Command) -> Result<FrameNo, String> {
+        use Command as C;
+        match command {
+            C::NextSameSid => self.same_sid(true),
+            C::PrevSameSid => self.same_sid(false),
+            C::NextSameConn => self.same_conn(true),
+            C::PrevSameConn => self.same_conn(false),
+            C::NextReset => self.reset(true),
+            C::PrevReset => self.reset(false),
+            C::NextGap => self.gap(true),
+            C::PrevGap => self.gap(false),
+            C::NextFinding => self.finding(true),
+            C::PrevFinding => self.finding(false),
+            C::NextPhase => self.phase(true),
+            C::PrevPhase => self.phase(false),
+            C::NextMark => self.marked(true),
+            C::PrevMark => self.marked(false),
+            C::Pair => self.pair(),
+            _ => Err(format!("{} is no move", command.entry().name)),
+        }
+    }
+
+    fn same_sid(&self, forward: bool) -> Result<FrameNo, String> {
+        let facts = self.cursor_facts().ok_or("there are no frames")?;
+        let Some(session) = facts.session else {
+            return Err("this frame has no Sid; > and < stay on the connection".to_string());
+        };
+        self.seek(forward, |no, row| {
+            row.conn == facts.conn && facts::carries(&self.store, no, session)
+        })
+        .ok_or_else(|| {
+            let sid = facts.sid.map_or_else(String::new, |sid| sid.to_string());
+            format!("no {} frame of Sid {sid}", way(forward))
+        })
+    }
+
+    fn same_conn(&self, forward: bool) -> Result<FrameNo, String> {
+        let conn = self.conn().ok_or("this frame belongs to no connection")?;
+        self.seek(forward, |_, row| row.conn == Some(conn))
+            .ok_or_else(|| format!("no {} frame of connection {conn}", way(forward)))
+    }
+
+    fn reset(&self, forward: bool) -> Result<FrameNo, String> {
+        self.seek(forward, |_, row| row.is_tcp() && row.tcp_flags.rst())
+            .ok_or_else(|| format!("no {} TCP reset", way(forward)))
+    }
+
+    /// The frame behind the next wait, as the shown frames have it.
+    fn gap(&self, forward: bool) -> Result<FrameNo, String> {
+        let limit = i64::from(self.settings.gap_ms).saturating_mul(1_000_000);
+        let mut later: Option<(FrameNo, Nanos)> = None;
+        let start = if forward {
+            self.store
+                .frame(self.list.cursor)
+                .map(|row| (self.list.cursor, row.time))
+        } else {
+            None
+        };
+        let mut before = start;
+        for no in self.list.rows.walk(&self.store, self.list.cursor, forward) {
+            let Some(row) = self.store.frame(no) else {
+                continue;
+            };
+            if forward {
+                if before.is_some_and(|(_, time)| row.time.since(time) > limit) {
+                    return Ok(no);
+                }
+                before = Some((no, row.time));
+            } else {
+                if let Some((frame, time)) = later
+                    && time.since(row.time) > limit
+                {
+                    return Ok(frame);
+                }
+                later = Some((no, row.time));
+            }
+        }
+        Err(format!(
+            "no {} wait longer than {} ms; :set gap-ms changes the limit",
+            way(forward),
+            self.settings.gap_ms
+        ))
+    }
+
+    /// One stop per finding: its first marked frame. Before anything else was done, the gravest finding.
+    fn finding(&self, forward: bool) -> Result<FrameNo, String> {
+        if !self.jobs.judged && self.store.findings().is_empty() {
+            return Err("the rules run when the capture is indexed; not yet".to_string());
+        }
+        if forward
+            && !self.moved
+            && let Some(frame) = gravest(&self.store)
+            && self.list.rows.contains(&self.store, frame)
+            && frame != self.list.cursor
+        {
+            return Ok(frame);
+        }
+        let mut stops: Vec<FrameNo> = self
+            .store
+            .findings()
+            .iter()
+            .filter(|f| f.verdict != Verdict::Normal)
+            .filter_map(crate::store::Finding::decisive_frame)
+            .filter(|no| self.list.rows.contains(&self.store, *no))
+            .collect();
+        stops.sort_unstable();
+        stops.dedup();
+        let here = self.list.cursor;
+        let next = if forward {
+            stops.iter().find(|no| **no > here)
+        } else {
+            stops.iter().rev().find(|no| **no < here)
+        };
+        next.copied().ok_or_else(|| {
+            if stops.is_empty() {
+                "no findings".to_string()
+            } else {
+                format!("no {} finding; there are {}", way(forward), stops.len())
+            }
+        })
+    }
+
+    fn phase(&self, forward: bool) -> Result<FrameNo, String> {
+        let conn = self
+            .conn()
+            .and_then(|id| self.store.conn(id))
+            .ok_or("this frame belongs to no connection")?;
+        let here = self.list.cursor;
+        let mut frames: Vec<FrameNo> = conn.phases.iter().map(|p| p.frame).collect();
+        frames.sort_unstable();
+        let next = if forward {
+            frames.iter().find(|no| **no > here)
+        } else {
+            frames.iter().rev().find(|no| **no < here)
+        };
+        next.copied()
+            .ok_or_else(|| format!("no {} phase of connection {}", way(forward), conn.id))
+    }
+
+    fn marked(&self, forward: bool) -> Result<FrameNo, String> {
+        if self.marks.is_empty() {
+            return Err("nothing is marked; m marks the row".to_string());
+        }
+        self.seek(forward, |no, _| self.marks.contains(no))
+            .ok_or_else(|| format!("no {} marked frame", way(forward)))
+    }
+
+    /// From a request to its reply, and back.
+    fn pair(&self) -> Result<FrameNo, String> {
+        let conn = self.conn().ok_or("this frame belongs to no connection")?;
+        let here = self.list.cursor;
+        let sessions = facts::sessions_of(&self.store, here);
+        let spans = |r: &&RequestRow| {
+            let last = r.answer_last_frame.unwrap_or(r.last_frame);
+            r.first_frame <= here
+                && here <= last
+                && match r.session {
+                    Some(session) => sessions.is_empty() || sessions.contains(&session),
+                    None => true,
+                }
+        };
+        let request = self
+            .store
+            .conn_requests(conn)
+            .filter(spans)
+            .last()
+            .ok_or("this frame belongs to no request and to no reply")?;
+        if here <= request.last_frame {
+            request
+                .answer_first_frame
+                .ok_or_else(|| "this request has no reply in the capture".to_string())
+        } else {
+            Ok(request.first_frame)
+        }
+    }
+}
+
+fn way(forward: bool) -> &'static str {
+    if forward { "further" } else { "earlier" }
+}

@@ -1,0 +1,231 @@
+//! What the user can set: columns, times, theme, glyphs, limits. Plain values; reading a file is done elsewhere.
+
+use super::clock::{DeltaFrom, TimeFormat};
+
+/// A column of the frame list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Column {
+    /// Frame number.
+    No,
+    /// Time.
+    Time,
+    /// Time since a frame before, in milliseconds.
+    Delta,
+    /// Connection.
+    Conn,
+    /// Direction.
+    Dir,
+    /// Sid.
+    Sid,
+    /// Kind.
+    Kind,
+    /// SMP SEQNUM.
+    Seq,
+    /// SMP WNDW.
+    Wnd,
+    /// Bytes.
+    Len,
+    /// Lane gutter.
+    Lanes,
+    /// Source address.
+    Src,
+    /// Destination address.
+    Dst,
+    /// TCP flags.
+    Flags,
+    /// What the frame says.
+    Info,
+}
+
+impl Column {
+    /// All columns, in the order of the screen.
+    pub const ALL: [Self; 15] = [
+        Self::No,
+        Self::Time,
+        Self::Delta,
+        Self::Conn,
+        Self::Dir,
+        Self::Sid,
+        Self::Kind,
+        Self::Seq,
+        Self::Wnd,
+        Self::Len,
+        Self::Flags,
+        Self::Src,
+        Self::Dst,
+        Self::Lanes,
+        Self::Info,
+    ];
+
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Time => "time",
+            Self::Delta => "d",
+            Self::Conn => "c",
+            Self::Dir => "dir",
+            Self::Sid => "sid",
+            Self::Kind => "kind",
+            Self::Seq => "seq",
+            Self::Wnd => "wnd",
+            Self::Len => "len",
+            Self::Lanes => "lanes",
+            Self::Src => "src",
+            Self::Dst => "dst",
+            Self::Flags => "flags",
+            Self::Info => "info",
+        }
+    }
+
+    /// The column with a name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.name() == name)
+    }
+
+    /// The columns that a width has room for when the user chose none.
+    pub fn standard(width: u16) -> Vec<Self> {
+        use Column::{Conn, Delta, Dir, Info, Kind, Len, No, Seq, Sid, Time, Wnd};
+        match width {
+            0..40 => vec![No, Kind, Info],
+            40..80 => vec![No, Time, Sid, Kind, Info],
+            80..110 => vec![No, Time, Delta, Conn, Dir, Sid, Kind, Len, Info],
+            _ => vec![No, Time, Delta, Conn, Dir, Sid, Kind, Seq, Wnd, Len, Info],
+        }
+    }
+}
+
+/// Colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ThemeName {
+    /// For dark backgrounds.
+    #[default]
+    Dark,
+    /// For light backgrounds.
+    Light,
+    /// No colour codes at all.
+    Mono,
+    /// Strong contrast.
+    Contrast,
+}
+
+impl ThemeName {
+    /// All themes.
+    pub const ALL: [Self; 4] = [Self::Dark, Self::Light, Self::Mono, Self::Contrast];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+            Self::Mono => "mono",
+            Self::Contrast => "contrast",
+        }
+    }
+}
+
+/// How many colours the terminal is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ColorDepth {
+    /// None.
+    Never,
+    /// The 16 of the terminal.
+    #[default]
+    Sixteen,
+    /// The 256 of xterm.
+    Palette,
+    /// 24 bits.
+    True,
+}
+
+impl ColorDepth {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Sixteen => "16",
+            Self::Palette => "256",
+            Self::True => "true",
+        }
+    }
+}
+
+/// Which characters draw lines and graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GlyphSet {
+    /// ASCII only.
+    #[default]
+    Ascii,
+    /// Box drawing and blocks.
+    Unicode,
+    /// As Unicode, with braille dots for density.
+    Braille,
+}
+
+impl GlyphSet {
+    /// All sets.
+    pub const ALL: [Self; 3] = [Self::Ascii, Self::Unicode, Self::Braille];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ascii => "ascii",
+            Self::Unicode => "unicode",
+            Self::Braille => "braille",
+        }
+    }
+}
+
+/// All settings of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Columns chosen; `None` for those that fit the width.
+    pub columns: Option<Vec<Column>>,
+    /// The lane gutter, where the user decided.
+    pub lane_gutter: Option<bool>,
+    /// What the Time column shows.
+    pub time: TimeFormat,
+    /// What the d column counts from.
+    pub delta: DeltaFrom,
+    /// Colours.
+    pub theme: ThemeName,
+    /// Colour depth.
+    pub colors: ColorDepth,
+    /// Characters.
+    pub glyphs: GlyphSet,
+    /// A wait that the gap commands stop at, in milliseconds.
+    pub gap_ms: u32,
+    /// Fewer bytes on the line.
+    pub low_bandwidth: bool,
+    /// One pane, no frames.
+    pub plain: bool,
+    /// Copies go to the terminal's clipboard.
+    pub osc52: bool,
+    /// The mouse is used.
+    pub mouse: bool,
+    /// Folder that exports go to; `None` for the current one.
+    pub export_folder: Option<String>,
+    /// Saved filters: name and text.
+    pub filters: Vec<(String, String)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            columns: None,
+            lane_gutter: None,
+            time: TimeFormat::default(),
+            delta: DeltaFrom::default(),
+            theme: ThemeName::default(),
+            colors: ColorDepth::default(),
+            glyphs: GlyphSet::default(),
+            gap_ms: 100,
+            low_bandwidth: false,
+            plain: false,
+            osc52: true,
+            mouse: false,
+            export_folder: None,
+            filters: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The sentence that sums a capture up once it is indexed.
+
+use super::App;
+use super::keymap::Keymap;
+use crate::app::command::Command;
+use crate::store::{Protocol, Store, Verdict};
+use crate::units::FrameNo;
+
+/// The frame of the gravest finding: the first fault, else the first that asks for most attention.
+pub fn gravest(store: &Store) -> Option<FrameNo> {
+    store
+        .findings()
+        .iter()
+        .filter(|f| f.verdict != Verdict::Normal)
+        .filter_map(|f| Some((f.verdict.weight(), f.decisive_frame()?)))
+        .max_by_key(|(weight, frame)| (*weight, std::cmp::Reverse(*frame)))
+        .map(|(_, frame)| frame)
+}
+
+/// `3 connections, 2 MARS, 5 resets: 4 benign, 1 fault. e goes to the fault, F lists all`.
+pub fn summary(app: &App) -> String {
+    let store = &app.store;
+    let conns = store.conns().len();
+    let sql = store
+        .conns()
+        .iter()
+        .filter(|c| c.protocol == Protocol::Tds)
+        .count();
+    let mars = store
+        .conns()
+        .iter()
+        .filter(|c| c.mars == Some(true))
+        .count();
+    let mut out = counted(conns, "connection");
+    if sql != conns {
+        out.push_str(&format!(", {sql} SQL Server"));
+    }
+    out.push_str(&format!(", {mars} MARS"));
+    let mut parts = Vec::new();
+    for (verdict, one, many) in [
+        (Verdict::Fault, "fault", "faults"),
+        (Verdict::Undecided, "undecided", "undecided"),
+        (Verdict::LikelyBenign, "likely benign", "likely benign"),
+        (Verdict::Benign, "benign", "benign"),
+        (Verdict::Notice, "notice", "notices"),
+    ] {
+        let n = store
+            .findings()
+            .iter()
+            .filter(|f| f.verdict == verdict)
+            .count();
+        if n > 0 {
+            parts.push(format!("{n} {}", if n == 1 { one } else { many }));
+        }
+    }
+    if parts.is_empty() {
+        out.push_str(", no findings");
+        return out;
+    }
+    out.push_str(&format!(
+        ", {}: {}. {}",
+        counted(store.findings().len(), "finding"),
+        parts.join(", "),
+        way_on(store, &app.keymap)
+    ));
+    out
+}
+
+fn way_on(store: &Store, keymap: &Keymap) -> String {
+    let key = |command| {
+        keymap
+            .keys_of(command)
+            .into_iter()
+            .next()
+            .unwrap_or_default()
+    };
+    let to = if store.findings().iter().any(|f| f.verdict == Verdict::Fault) {
+        "the fault"
+    } else {
+        "the finding"
+    };
+    format!(
+        "{} goes to {to}, {} lists all",
+        key(Command::NextFinding),
+        key(Command::Findings)
+    )
+}
+
+/// `1 frame`, `2 frames`.
+pub(super) fn counted(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{s}")
+}

@@ -1,0 +1,293 @@
+//! The decode pane: a frame as a tree of fields, which nodes are open, and the lines that come of it.
+
+use std::collections::HashMap;
+
+use super::clock;
+use crate::decode::field::{Field, Value};
+use crate::store::{Condition, Finding, Outcome, Store};
+use crate::units::{FrameNo, Nanos};
+
+/// Lines that a tree is turned into at most.
+const MOST_LINES: usize = 100_000;
+/// Bytes of a value shown as hex.
+const MOST_BYTES: usize = 64;
+
+/// A decoded frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tree {
+    /// The frame.
+    pub frame: FrameNo,
+    /// Its layers.
+    pub fields: Vec<Field>,
+    /// Its bytes, as far as they are in the file; secrets are blanked.
+    pub bytes: Vec<u8>,
+    /// Nothing has changed since that would show more.
+    pub complete: bool,
+}
+
+impl Tree {
+    /// Appends what the rules say about the frame.
+    pub(super) fn add_findings(&mut self, store: &Store) {
+        self.fields.retain(|f| f.name != RULE);
+        if let Some(finding) = store.finding_on(self.frame) {
+            self.fields.push(rule_field(finding, true));
+            return;
+        }
+        let conn = store.frame(self.frame).and_then(|f| f.conn);
+        let about = conn.and_then(|conn| {
+            store
+                .conn_findings(conn)
+                .find(|f| f.evidence.iter().any(|e| e.frame == self.frame))
+        });
+        if let Some(finding) = about {
+            self.fields
+                .push(rule_field(finding, false).text(part(finding, self.frame)));
+        }
+    }
+}
+
+/// The name of nodes that show a rule.
+const RULE: &str = "finding";
+
+fn part(finding: &Finding, frame: FrameNo) -> String {
+    let roles: Vec<_> = finding
+        .evidence
+        .iter()
+        .filter(|e| e.frame == frame)
+        .map(|e| e.role.as_ref())
+        .collect();
+    format!(
+        "{}, {}; this frame: {}",
+        finding.verdict.name(),
+        finding.confidence.name(),
+        roles.join(", ")
+    )
+}
+
+/// A finding as a node with its conditions: failed ones first, then unknown ones, then those with numbers.
+pub fn rule_field(finding: &Finding, marked: bool) -> Field {
+    let text = format!(
+        "{}, {}: {}",
+        finding.verdict.name(),
+        finding.confidence.name(),
+        finding.text
+    );
+    let mut field = Field::new(RULE, format!("Rule {}", finding.rule), Value::None).text(text);
+    if !marked && let Some(frame) = finding.decisive_frame() {
+        field = field.link(frame);
+    }
+    let mut conditions: Vec<&Condition> = finding.conditions.iter().collect();
+    conditions.sort_by_key(|c| match c.outcome {
+        Outcome::Failed => 0,
+        Outcome::Unknown => 1,
+        Outcome::Held if c.fact.contains('=') => 2,
+        Outcome::Held => 3,
+    });
+    for condition in conditions {
+        let mut child = Field::new(
+            "",
+            format!(
+                "{:<4}{:<8}{}",
+                condition.id,
+                condition.outcome.word(),
+                condition.text
+            ),
+            Value::None,
+        )
+        .text(condition.fact.clone());
+        for frame in &condition.frames {
+            child = child.link(*frame);
+        }
+        field = field.child(child);
+    }
+    for evidence in &finding.evidence {
+        field = field.child(
+            Field::new("", evidence.role.to_string(), Value::None)
+                .text(evidence.fact.clone())
+                .link(evidence.frame),
+        );
+    }
+    for note in &finding.notes {
+        field = field.child(Field::new("", "note", Value::None).text(note.clone()));
+    }
+    field
+}
+
+/// A line of the pane.
+#[derive(Debug, Clone)]
+pub struct TreeLine<'a> {
+    /// Depth; top-level nodes have 0.
+    pub depth: usize,
+    /// The field.
+    pub field: &'a Field,
+    /// Which node it is, the same from frame to frame.
+    pub path: String,
+    /// Whether it is open; `None` for a leaf.
+    pub open: Option<bool>,
+}
+
+/// What the user did with the tree; it holds from frame to frame.
+#[derive(Debug, Clone, Default)]
+pub struct TreeView {
+    folds: HashMap<String, bool>,
+    /// The line under the cursor.
+    pub cursor: usize,
+    /// The first line on screen.
+    pub top: usize,
+}
+
+impl TreeView {
+    /// Whether a node is open: as the user left it, else rules, SMP, TDS and whatever they hold one level deep.
+    pub fn is_open(&self, path: &str, depth: usize, field: &Field) -> bool {
+        if let Some(open) = self.folds.get(path) {
+            return *open;
+        }
+        match depth {
+            0 => {
+                let label = field.label.to_ascii_lowercase();
+                ![
+                    "frame", "eth", "linux", "null", "raw", "ip", "tcp", "vlan", "802.1q",
+                ]
+                .iter()
+                .any(|low| label.starts_with(low))
+            }
+            1 => field.children.len() <= 4,
+            _ => false,
+        }
+    }
+
+    /// The lines of a tree as it is folded now.
+    pub fn lines<'a>(&self, tree: &'a Tree) -> Vec<TreeLine<'a>> {
+        let mut out = Vec::new();
+        self.walk(&tree.fields, 0, "", &mut out);
+        out
+    }
+
+    fn walk<'a>(
+        &self,
+        fields: &'a [Field],
+        depth: usize,
+        above: &str,
+        out: &mut Vec<TreeLine<'a>>,
+    ) {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for field in fields {
+            if out.len() >= MOST_LINES {
+                return;
+            }
+            let key = if field.name.is_empty() {
+                field.label.as_ref()
+            } else {
+                field.name
+            };
+            let nth = seen.entry(key).or_default();
+            *nth = nth.saturating_add(1);
+            let path = format!("{above}/{key}#{nth}");
+            let open = (!field.children.is_empty()).then(|| self.is_open(&path, depth, field));
+            out.push(TreeLine {
+                depth,
+                field,
+                path: path.clone(),
+                open,
+            });
+            if open == Some(true) {
+                self.walk(&field.children, depth.saturating_add(1), &path, out);
+            }
+        }
+    }
+
+    /// Opens or closes a node.
+    pub fn fold(&mut self, path: &str, open: bool) {
+        self.folds.insert(path.to_string(), open);
+    }
+
+    /// A new frame's tree has come: shows its most telling part.
+    pub(super) fn arrive(&mut self, tree: &Tree, height: usize) {
+        let lines = self.lines(tree);
+        let telling = lines
+            .iter()
+            .position(|l| l.field.name == RULE)
+            .or_else(|| {
+                lines.iter().position(|l| {
+                    l.depth == 0 && self.is_open(&l.path, 0, l.field) && l.open.is_some()
+                })
+            })
+            .or_else(|| lines.iter().rposition(|l| l.depth == 0))
+            .unwrap_or(0);
+        self.cursor = telling;
+        self.top = if lines.len() <= height {
+            0
+        } else if telling.saturating_add(2) < height {
+            0
+        } else {
+            telling.saturating_sub(usize::from(height > 3 || lines.len() < 4))
+        };
+        let most = lines.len().saturating_sub(height);
+        self.top = self.top.min(most.max(0));
+    }
+
+    /// Moves the cursor by lines and keeps it on screen.
+    pub fn step(&mut self, lines: usize, height: usize, by: i64) {
+        let last = i64::try_from(lines.saturating_sub(1)).unwrap_or(i64::MAX);
+        let now = i64::try_from(self.cursor).unwrap_or(0);
+        let to = now.saturating_add(by).clamp(0, last);
+        self.cursor = usize::try_from(to).unwrap_or(0);
+        let height = height.max(1);
+        if self.cursor < self.top {
+            self.top = self.cursor;
+        } else if self.cursor >= self.top.saturating_add(height) {
+            self.top = self.cursor.saturating_sub(height).saturating_add(1);
+        }
+    }
+}
+
+/// A field's value as text, before it is made safe for a terminal.
+pub fn value_text(value: &Value) -> String {
+    match value {
+        Value::None => String::new(),
+        Value::UInt(n) => n.to_string(),
+        Value::Hex(n, digits) => format!("0x{n:0width$x}", width = usize::from(*digits)),
+        Value::Int(n) => n.to_string(),
+        Value::Bool(b) => if *b { "yes" } else { "no" }.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Bytes(bytes) => {
+            let mut out: Vec<String> = bytes
+                .iter()
+                .take(MOST_BYTES)
+                .map(|b| format!("{b:02x}"))
+                .collect();
+            if bytes.len() > MOST_BYTES {
+                out.push(format!("({} bytes)", bytes.len()));
+            }
+            out.join(" ")
+        }
+        Value::Ip(ip) => ip.to_string(),
+        Value::Time(t) => clock::date_time(Nanos(*t), 9),
+        Value::Span(ns) => clock::span(*ns),
+        Value::Frame(no) => no.to_string(),
+        Value::Secret(len) => format!("<secret, {len} bytes>"),
+    }
+}
+
+/// A field as one line: label, value, words, frames to jump to.
+pub fn field_text(field: &Field) -> String {
+    let mut out = field.label.to_string();
+    let value = value_text(&field.value);
+    for (gap, part) in [(" ", value.as_str()), ("  ", field.text.as_str())] {
+        if !part.is_empty() {
+            out.push_str(gap);
+            out.push_str(part);
+        }
+    }
+    if !field.links.is_empty() && !matches!(field.value, Value::Frame(_)) {
+        out.push_str("  ->");
+        for link in field.links.iter().take(8) {
+            out.push(' ');
+            out.push_str(&link.to_string());
+        }
+        if field.links.len() > 8 {
+            out.push_str(" ...");
+        }
+    }
+    out
+}

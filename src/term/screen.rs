@@ -1,0 +1,187 @@
+//! The terminal's screen: taken over, drawn on, given back. Everything written is counted.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::cursor::Show;
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use crossterm::style::force_color_output;
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{Command, execute, queue};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use crate::app::{App, Event, Stats, update};
+use crate::ui;
+
+/// Whether the terminal is taken over, so that whoever ends the program knows what to undo.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the mouse is captured.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
+/// A writer that counts.
+struct Counted {
+    out: BufWriter<Stdout>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Write for Counted {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(buf)?;
+        let more = u64::try_from(written).unwrap_or(0);
+        self.bytes.fetch_add(more, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// The screen.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Counted>>,
+    bytes: Arc<AtomicU64>,
+    draws: u64,
+    keys: u64,
+    last: Option<(Buffer, Option<Position>)>,
+}
+
+impl Screen {
+    /// Takes the terminal over.
+    pub fn enter(mouse: bool) -> io::Result<Self> {
+        // The theme decides about colours; the library's own NO_COLOR handling would remove the reversed row.
+        force_color_output(true);
+        MOUSE.store(mouse, Ordering::Relaxed);
+        take_over()?;
+        let bytes = Arc::new(AtomicU64::new(0));
+        let counted = Counted {
+            out: BufWriter::with_capacity(32 * 1024, io::stdout()),
+            bytes: Arc::clone(&bytes),
+        };
+        let terminal = Terminal::new(CrosstermBackend::new(counted)).inspect_err(|_| restore())?;
+        Ok(Self {
+            terminal,
+            bytes,
+            draws: 0,
+            keys: 0,
+            last: None,
+        })
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> (u16, u16) {
+        self.terminal
+            .size()
+            .map_or((80, 24), |size| (size.width, size.height))
+    }
+
+    /// Draws the state, if that changes anything on screen.
+    pub fn draw(&mut self, app: &mut App) {
+        let stats = Stats {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            draws: self.draws,
+            keys: self.keys,
+        };
+        update(app, Event::Stats(stats));
+        let (w, h) = app.size;
+        let mut next = Buffer::empty(Rect::new(0, 0, w, h));
+        let cursor = ui::draw(app, &mut next);
+        if let Some((buffer, at)) = &self.last
+            && *buffer == next
+            && *at == cursor
+        {
+            return;
+        }
+        // An error here means that the terminal is gone; its hang-up signal or end of input ends the program.
+        let drawn = self.terminal.draw(|frame| {
+            let area = frame.area();
+            let buffer = frame.buffer_mut();
+            if *buffer.area() == *next.area() {
+                buffer.clone_from(&next);
+            } else {
+                ui::draw(app, buffer);
+            }
+            if let Some(at) = cursor.filter(|at| area.contains(*at)) {
+                frame.set_cursor_position(at);
+            }
+        });
+        if drawn.is_ok() {
+            self.draws = self.draws.saturating_add(1);
+            self.last = Some((next, cursor));
+        }
+    }
+
+    /// Counts a key, for the statistics.
+    pub fn count_key(&mut self) {
+        self.keys = self.keys.saturating_add(1);
+    }
+
+    /// Forgets what is on screen, so that the next draw writes everything.
+    pub fn forget(&mut self) {
+        self.last = None;
+        // See `draw` about errors.
+        let _ = self.terminal.clear();
+    }
+
+    /// Puts text on the terminal's clipboard; inside tmux and screen wrapped so that it gets through.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut sequence = String::new();
+        CopyToClipboard::to_clipboard_from(text)
+            .write_ansi(&mut sequence)
+            .map_err(|_| io::Error::other("the text cannot be encoded"))?;
+        let sequence = super::caps::wrapped(&sequence);
+        let out = self.terminal.backend_mut();
+        out.write_all(sequence.as_bytes())?;
+        Write::flush(out)
+    }
+
+    /// Gives the terminal back, stops the program, and takes the terminal over again when it goes on.
+    pub fn suspend(&mut self) {
+        restore();
+        // Without job control the signal does nothing, and the program simply goes on.
+        let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP);
+        // See `draw` about errors.
+        let _ = take_over();
+        self.forget();
+    }
+
+    /// Gives the terminal back.
+    pub fn leave(&mut self) {
+        let _ = self.terminal.backend_mut().flush();
+        restore();
+    }
+}
+
+fn take_over() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    let mut out = io::stdout();
+    execute!(out, EnterAlternateScreen, EnableBracketedPaste)?;
+    if MOUSE.load(Ordering::Relaxed) {
+        execute!(out, EnableMouseCapture)?;
+    }
+    Ok(())
+}
+
+/// Gives the terminal back, if it is taken; whoever comes first does it, others do nothing. A terminal that is
+/// gone cannot be restored, so errors are of no use to anybody.
+pub fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    if MOUSE.load(Ordering::Relaxed) {
+        let _ = queue!(out, DisableMouseCapture);
+    }
+    let _ = execute!(out, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _ = disable_raw_mode();
+}

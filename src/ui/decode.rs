@@ -1,0 +1,75 @@
+//! The decode pane: the tree of the frame under the cursor.
+
+use ratatui::layout::Position;
+
+use super::paint::Pen;
+use super::theme::Role;
+use crate::app::App;
+use crate::app::layout::{Area, Pane};
+use crate::app::tables::phase_name;
+use crate::app::tree::field_text;
+
+/// Draws the pane; returns the place of the field under the cursor.
+pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
+    let focused = app.focus == Pane::Decode;
+    let title = title(app);
+    let right = verdict(app);
+    pen.head(area.row(0), &title, &right, focused);
+    let body = area.below(1);
+    let tree = app.decoded()?;
+    let lines = app.tree.lines(tree);
+    let mut at = None;
+    let shown = lines.iter().enumerate().skip(app.tree.top);
+    for (y, (i, line)) in shown.take(usize::from(body.h)).enumerate() {
+        let row = body.row(u16::try_from(y).unwrap_or(0));
+        let sign = match line.open {
+            Some(true) => "v",
+            Some(false) => ">",
+            None => " ",
+        };
+        let indent = "  ".repeat(line.depth.min(12));
+        let text = format!(" {indent}{sign} {}", field_text(line.field));
+        let role = if line.depth == 0 {
+            Role::Head
+        } else {
+            Role::Text
+        };
+        pen.text(row.x, row.y, row.w, &text, role);
+        if i == app.tree.cursor {
+            at = Some(Position::new(row.x, row.y));
+            if focused {
+                pen.over(row, Role::Cursor);
+            }
+        }
+    }
+    at
+}
+
+fn title(app: &App) -> String {
+    let no = app.list.cursor;
+    let mut out = format!("Frame {no}");
+    let conn = app.conn().and_then(|id| app.store.conn(id));
+    if let Some(conn) = conn {
+        let phase = conn.phases.iter().rev().find(|p| p.frame <= no);
+        if let Some(phase) = phase {
+            out.push_str("  ");
+            out.push_str(phase_name(phase.phase));
+            if let Some(sid) = phase.sid {
+                out.push_str(&format!(" {sid}"));
+            }
+        }
+    }
+    if app.decoded().is_some_and(|tree| tree.frame != no) {
+        out.push_str("  ...");
+    }
+    out
+}
+
+fn verdict(app: &App) -> String {
+    app.store
+        .finding_on(app.list.cursor)
+        .map_or_else(String::new, |f| {
+            let letter = f.verdict.letter();
+            format!("verdict {letter} {}", f.verdict.name())
+        })
+}

@@ -1,0 +1,233 @@
+//! What lies over the panes: the full-width lists, the help, pages of text.
+
+use ratatui::layout::Position;
+
+use super::paint::Pen;
+use super::theme::Role;
+use crate::app::App;
+use crate::app::Help;
+use crate::app::help::HelpLine;
+use crate::app::layout::Area;
+use crate::app::tables::{Kind, Row, Table};
+use crate::store::Verdict;
+
+/// Draws a list; returns the place of its cursor.
+pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<Position> {
+    let right = if table.filter.is_empty() {
+        format!("{} rows", table.rows.len())
+    } else {
+        format!("{} rows with {}", table.rows.len(), table.filter)
+    };
+    pen.head(area.row(0), &table.title(), &right, true);
+    let mut body = area.below(1);
+    if table.kind == Kind::Findings {
+        strip(pen, app, body.row(0));
+        body = body.below(1);
+    }
+    let shown = table.shown(app.size.0);
+    let mut x = body.x.saturating_add(1);
+    for column in &shown {
+        let Some(head) = table.columns().get(*column) else {
+            continue;
+        };
+        let sign = match (table.sort == Some(*column), table.descending) {
+            (true, false) => "^",
+            (true, true) => "v",
+            _ => "",
+        };
+        let name = format!("{}{sign}", head.name);
+        x = cell(
+            pen,
+            x,
+            body.row(0),
+            head.width,
+            head.right,
+            &name,
+            Role::Head,
+        );
+    }
+    let body = body.below(1);
+    let mut at = None;
+    for y in 0..body.h {
+        let index = table.top.saturating_add(usize::from(y));
+        let Some(row) = table.rows.get(index) else {
+            break;
+        };
+        let line = body.row(y);
+        draw_row(pen, app, table, *row, &shown, line);
+        if index == table.cursor {
+            at = Some(Position::new(line.x, line.y));
+            pen.text(line.x, line.y, 1, ">", Role::Text);
+            pen.over(line, Role::Cursor);
+        }
+    }
+    if table.rows.is_empty() {
+        let text = if !table.filter.is_empty() {
+            format!("no row holds {}; & then Enter clears", table.filter)
+        } else if app.jobs.indexing || (table.kind == Kind::Findings && !app.jobs.judged) {
+            "the capture is still being read".to_string()
+        } else {
+            "there are none".to_string()
+        };
+        pen.text(1, body.y, body.w, &text, Role::Dim);
+    }
+    at
+}
+
+fn draw_row(pen: &mut Pen<'_>, app: &App, table: &Table, row: Row, shown: &[usize], line: Area) {
+    let role = table
+        .verdict(&app.store, row)
+        .map_or(Role::Text, Role::Verdict);
+    let mut x = line.x.saturating_add(1);
+    for column in shown {
+        let Some(head) = table.columns().get(*column) else {
+            continue;
+        };
+        let text = table.cell(app, row, *column);
+        let role = if matches!(head.name, "" | "Verdict" | "End") {
+            role
+        } else {
+            Role::Text
+        };
+        x = cell(pen, x, line, head.width, head.right, &text, role);
+    }
+}
+
+/// Writes a cell and returns where the next one begins.
+fn cell(
+    pen: &mut Pen<'_>,
+    x: u16,
+    line: Area,
+    width: u16,
+    right: bool,
+    text: &str,
+    role: Role,
+) -> u16 {
+    let end = line.x.saturating_add(line.w);
+    let room = end.saturating_sub(x);
+    let width = if width == 0 { room } else { width.min(room) };
+    if right {
+        pen.right(x.saturating_add(width), line.y, width, text, role);
+    } else {
+        pen.text(x, line.y, width, text, role);
+    }
+    x.saturating_add(width).saturating_add(1)
+}
+
+/// When findings happened: one cell per stretch of time, the gravest of each.
+fn strip(pen: &mut Pen<'_>, app: &App, line: Area) {
+    let store = &app.store;
+    let columns = line.w.saturating_sub(2);
+    let (Some(start), Some(last)) = (
+        store.start_time(),
+        store
+            .last_frame()
+            .and_then(|no| store.frame(no))
+            .map(|f| f.time),
+    ) else {
+        return;
+    };
+    let span = i128::from(last.since(start).max(1));
+    let mut cells: Vec<Option<Verdict>> = vec![None; usize::from(columns)];
+    for finding in store.findings() {
+        let time = finding
+            .decisive_frame()
+            .and_then(|no| store.frame(no))
+            .map(|f| f.time);
+        let Some(time) = time else {
+            continue;
+        };
+        let at = i128::from(time.since(start)).clamp(0, span);
+        let column = at
+            .saturating_mul(i128::from(columns.saturating_sub(1)))
+            .checked_div(span)
+            .unwrap_or(0);
+        if let Some(cell) = usize::try_from(column).ok().and_then(|c| cells.get_mut(c))
+            && cell.is_none_or(|v| v.weight() < finding.verdict.weight())
+        {
+            *cell = Some(finding.verdict);
+        }
+    }
+    let mut x = line.x.saturating_add(1);
+    for cell in cells {
+        match cell {
+            Some(verdict) => {
+                let letter = verdict.letter().to_string();
+                pen.text(x, line.y, 1, &letter, Role::Verdict(verdict));
+            }
+            None => {
+                pen.text(x, line.y, 1, ".", Role::Dim);
+            }
+        }
+        x = x.saturating_add(1);
+    }
+}
+
+/// Draws the help.
+pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Option<Position> {
+    let right = if help.search.is_empty() {
+        "type to search".to_string()
+    } else {
+        format!("search: {}", help.search)
+    };
+    pen.head(area.row(0), "Keys", &right, true);
+    let body = area.below(1);
+    let lines = help.lines(&app.keymap);
+    for (y, line) in lines
+        .iter()
+        .skip(help.top)
+        .take(usize::from(body.h))
+        .enumerate()
+    {
+        let row = body.row(u16::try_from(y).unwrap_or(0));
+        match line {
+            HelpLine::Heading(text) => {
+                pen.text(row.x.saturating_add(1), row.y, row.w, text, Role::Head);
+            }
+            HelpLine::Command(keys, name, sentence) => {
+                let x = row.x.saturating_add(3);
+                pen.text(x, row.y, 15, keys, Role::Key);
+                let wide = row.w >= 100;
+                let mut x = x.saturating_add(16);
+                if wide {
+                    pen.text(x, row.y, 17, name, Role::Dim);
+                    x = x.saturating_add(18);
+                }
+                pen.text(x, row.y, row.w.saturating_sub(x), sentence, Role::Text);
+            }
+        }
+    }
+    if lines.is_empty() {
+        pen.text(
+            1,
+            body.y,
+            body.w,
+            "no command matches; Esc clears the search",
+            Role::Dim,
+        );
+    }
+    Some(Position::new(area.x, area.y))
+}
+
+/// Draws a page of text.
+pub fn text(
+    pen: &mut Pen<'_>,
+    title: &str,
+    lines: &[String],
+    top: usize,
+    area: Area,
+) -> Option<Position> {
+    pen.head(area.row(0), title, &format!("{} lines", lines.len()), true);
+    let body = area.below(1);
+    for (y, line) in lines.iter().skip(top).take(usize::from(body.h)).enumerate() {
+        let row = body.row(u16::try_from(y).unwrap_or(0));
+        pen.text(
+            row.x.saturating_add(1),
+            row.y,
+            row.w.saturating_sub(1),
+            line,
+            Role::Text,
+        );
+    }
+    Some(Position::new(area.x, area.y))
+}

@@ -1,0 +1,387 @@
+//! The single lines of the screen: title, status with messages and input, keys, and the box of next keys.
+
+use ratatui::layout::Position;
+
+use super::paint::Pen;
+use super::safe_text::{safe_text, width};
+use super::theme::Role;
+use crate::app::command::{Command, Context};
+use crate::app::layout::Area;
+use crate::app::prompt::Prompt;
+use crate::app::tables::human;
+use crate::app::{App, Layer, Tone};
+use crate::store::{Encryption, Protocol};
+use crate::units::Side;
+
+/// File and connection.
+pub fn title(pen: &mut Pen<'_>, app: &App, area: Area) {
+    let frames = format!("{} fr", app.store.frame_count());
+    let wide = area.w >= 120;
+    let mut left = format!(" marstui {}", app.name);
+    if wide {
+        if let Some(file) = app.store.files().first() {
+            left.push_str(&format!("  {}  {}", human(file.bytes), file.format));
+        }
+        let view = app.store.view().0;
+        if let Some(view) = view.name() {
+            left.push_str(&format!("  taken on: {view}"));
+        }
+    }
+    let conn = app.conn().and_then(|id| app.store.conn(id));
+    let mut middle = String::new();
+    if let Some(conn) = conn {
+        let all = app.store.conns().len();
+        middle = format!(
+            "conn {}/{all}  {} > {}",
+            conn.id,
+            conn.endpoint(Side::Client),
+            conn.endpoint(Side::Server)
+        );
+        if wide {
+            middle.push_str(&conn_words(conn));
+        }
+    }
+    let full = usize::from(area.w);
+    let needed = width(&safe_text(&middle, pen.ascii()))
+        .saturating_add(frames.len())
+        .saturating_add(6);
+    let room = u16::try_from(full.saturating_sub(needed).max(10)).unwrap_or(area.w);
+    let end = pen.text(area.x, area.y, room, &left, Role::Head);
+    let stop = area.x.saturating_add(area.w);
+    let frames_at = stop.saturating_sub(u16::try_from(frames.len()).unwrap_or(8).saturating_add(1));
+    let from = end.saturating_add(3);
+    let room = frames_at.saturating_sub(from).saturating_sub(1);
+    pen.text(from, area.y, room, &middle, Role::Head);
+    pen.text(
+        frames_at,
+        area.y,
+        stop.saturating_sub(frames_at),
+        &frames,
+        Role::Head,
+    );
+}
+
+fn conn_words(conn: &crate::store::ConnRow) -> String {
+    let mars = match conn.mars {
+        Some(true) => "MARS yes",
+        Some(false) => "MARS no",
+        None if conn.protocol == Protocol::Other => "not SQL Server",
+        None => "MARS ?",
+    };
+    let tls = match conn.encryption {
+        Some(Encryption::None) => "no TLS",
+        Some(Encryption::Login) => "TLS login only",
+        Some(Encryption::Full) => "TLS, Sids not visible",
+        Some(Encryption::Strict) => "TLS strict, Sids not visible",
+        None => "",
+    };
+    format!("  {mars}  {tls}")
+}
+
+/// The status line: input, message or state. Returns the place of the input's cursor.
+pub fn status(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
+    if let Some(prompt) = &app.prompt {
+        return Some(input(pen, prompt, area));
+    }
+    let right = place(app);
+    let right_width = u16::try_from(right.len()).unwrap_or(20).saturating_add(1);
+    let end = area.x.saturating_add(area.w);
+    if let Some((tone, text)) = &app.message {
+        let role = match tone {
+            Tone::Info => Role::Text,
+            Tone::Error => Role::Error,
+        };
+        pen.text(
+            area.x.saturating_add(1),
+            area.y,
+            area.w.saturating_sub(2),
+            text,
+            role,
+        );
+        return None;
+    }
+    let left = state(app, area.w);
+    let room = area.w.saturating_sub(right_width).saturating_sub(2);
+    pen.text(area.x, area.y, room, &left, Role::Text);
+    if room > 0 {
+        pen.right(
+            end.saturating_sub(1),
+            area.y,
+            right_width,
+            &right,
+            Role::Text,
+        );
+    }
+    None
+}
+
+fn input(pen: &mut Pen<'_>, prompt: &Prompt, area: Area) -> Position {
+    let sign = prompt.ask.sign();
+    let x = pen.text(area.x.saturating_add(1), area.y, area.w, sign, Role::Key);
+    let room = area
+        .x
+        .saturating_add(area.w)
+        .saturating_sub(x)
+        .saturating_sub(1);
+    let scroll = prompt.input.visual_scroll(usize::from(room.max(1)));
+    let shown: String = prompt.text().chars().skip(scroll).collect();
+    let end = pen.text(x, area.y, room, &shown, Role::Text);
+    if !prompt.remark.is_empty() {
+        let left = area
+            .x
+            .saturating_add(area.w)
+            .saturating_sub(end.saturating_add(2));
+        pen.right(
+            area.x.saturating_add(area.w).saturating_sub(1),
+            area.y,
+            left,
+            &prompt.remark,
+            Role::Dim,
+        );
+    }
+    let at = prompt.input.visual_cursor().saturating_sub(scroll);
+    let at = u16::try_from(at).unwrap_or(room).min(room);
+    Position::new(x.saturating_add(at), area.y)
+}
+
+fn state(app: &App, w: u16) -> String {
+    let mut parts = Vec::new();
+    if let Some(count) = app.count {
+        parts.push(count.to_string());
+    }
+    if let Some((first, last)) = app.chosen_range() {
+        parts.push(format!("range {first}-{last}"));
+    }
+    parts.push(match app.marks.ends() {
+        Some((first, last)) if w >= 100 => {
+            format!("{} marked ({first}-{last})", app.marks.len())
+        }
+        _ => format!("{} marked", app.marks.len()),
+    });
+    if app.filter.is_empty() {
+        parts.push("filter off".to_string());
+    } else {
+        let n = app.list.rows.len(&app.store);
+        parts.push(format!("filter {} ({n})", app.filter));
+    }
+    parts.push(if app.find.is_empty() {
+        "find -".to_string()
+    } else {
+        format!("find {}", app.find)
+    });
+    let conn = app.conn().map_or("-".to_string(), |c| c.to_string());
+    let sid = app
+        .cursor_facts()
+        .and_then(|f| f.sid)
+        .map_or("-".to_string(), |s| s.to_string());
+    parts.push(format!("conn {conn} Sid {sid}"));
+    if w >= 120 {
+        parts.push(match app.time_ref {
+            Some(no) => format!("time ref {no}"),
+            None => "time ref -".to_string(),
+        });
+        parts.push(format!("theme {}", app.settings.theme.name()));
+        parts.push(format!("glyphs {}", app.settings.glyphs.name()));
+        parts.push(format!("colour {}", app.settings.colors.name()));
+    }
+    format!(" {}", parts.join("  "))
+}
+
+fn place(app: &App) -> String {
+    let last = app.store.frame_count();
+    if app.jobs.indexing {
+        let progress = app.store.progress();
+        let percent = progress
+            .bytes_done
+            .saturating_mul(100)
+            .checked_div(progress.bytes_total)
+            .unwrap_or(0);
+        return format!("indexed {percent}%  {last} frames");
+    }
+    let no = app.list.cursor.0;
+    let percent = u64::from(no)
+        .saturating_mul(100)
+        .checked_div(u64::try_from(last).unwrap_or(1))
+        .unwrap_or(0);
+    format!("frame {no}/{last}  {percent:>3}%")
+}
+
+/// The most useful keys of what has the focus.
+pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
+    if let Some(prompt) = &app.prompt {
+        let line = match &prompt.mistake {
+            Some(mistake) => (mistake.text.clone(), Role::Error),
+            None if !prompt.offers.is_empty() => (prompt.offers.join("  "), Role::Text),
+            None => (
+                "Enter takes it   Tab completes   Up earlier inputs   Esc leaves".to_string(),
+                Role::Dim,
+            ),
+        };
+        pen.text(
+            area.x.saturating_add(1),
+            area.y,
+            area.w.saturating_sub(1),
+            &line.0,
+            line.1,
+        );
+        return;
+    }
+    let mut x = area.x.saturating_add(1);
+    let end = area.x.saturating_add(area.w);
+    for command in key_line(app) {
+        let mut keys = app.keymap.keys_of(*command);
+        let Some(first) = (!keys.is_empty()).then(|| keys.remove(0)) else {
+            continue;
+        };
+        let short = command.entry().short;
+        let needed =
+            u16::try_from(first.len().saturating_add(short.len()).saturating_add(1)).unwrap_or(20);
+        if x.saturating_add(needed) > end {
+            break;
+        }
+        x = pen.text(x, area.y, end.saturating_sub(x), &first, Role::Key);
+        x = pen.text(
+            x.saturating_add(1),
+            area.y,
+            end.saturating_sub(x),
+            short,
+            Role::Dim,
+        );
+        x = x.saturating_add(2);
+    }
+}
+
+fn key_line(app: &App) -> &'static [Command] {
+    use Command as C;
+    match app.layers.last() {
+        Some(Layer::Help(_)) => &[C::Close, C::Down, C::PageDown],
+        Some(Layer::Text { .. }) => &[C::Close, C::Down, C::PageDown],
+        Some(Layer::Table(_)) => &[
+            C::Follow,
+            C::Sort,
+            C::Find,
+            C::Filter,
+            C::Connections,
+            C::Findings,
+            C::Requests,
+            C::Close,
+            C::Help,
+        ],
+        None => match app.context() {
+            Context::Lanes => &[
+                C::PanLeft,
+                C::ZoomIn,
+                C::Fit,
+                C::LaneNext,
+                C::LaneHere,
+                C::Ladder,
+                C::Pane,
+                C::Help,
+                C::Close,
+            ],
+            Context::Decode | Context::Bytes => &[
+                C::Down,
+                C::Follow,
+                C::Pane,
+                C::ZoomPane,
+                C::Bytes,
+                C::NextFinding,
+                C::Help,
+                C::Close,
+            ],
+            _ => &[
+                C::Down,
+                C::NextFinding,
+                C::NextReset,
+                C::NextSameSid,
+                C::Find,
+                C::Filter,
+                C::Mark,
+                C::Export,
+                C::Help,
+                C::CommandLine,
+                C::Pane,
+                C::Range,
+                C::Connections,
+                C::Findings,
+                C::Ladder,
+                C::ZoomPane,
+                C::Close,
+            ],
+        },
+    }
+}
+
+/// The box that lists what may follow the first key of a sequence.
+pub fn pending(pen: &mut Pen<'_>, app: &App, screen: Area) {
+    if app.pending.is_empty() {
+        return;
+    }
+    let next = app.keymap.continuations(app.context(), &app.pending);
+    let lines: Vec<String> = next
+        .iter()
+        .map(|(key, command)| format!("{key:<6} {}", command.entry().sentence))
+        .collect();
+    let inner = lines
+        .iter()
+        .map(|l| width(l))
+        .max()
+        .unwrap_or(0)
+        .min(usize::from(screen.w.saturating_sub(4)));
+    let w = u16::try_from(inner.saturating_add(4))
+        .unwrap_or(screen.w)
+        .min(screen.w);
+    let h = u16::try_from(lines.len().saturating_add(2))
+        .unwrap_or(screen.h)
+        .min(screen.h.saturating_sub(1));
+    let y = screen.h.saturating_sub(h).saturating_sub(2);
+    let area = Area {
+        x: screen.w.saturating_sub(w),
+        y,
+        w,
+        h,
+    };
+    boxed(pen, area, &crate::app::key::show_sequence(&app.pending));
+    for (i, line) in lines
+        .iter()
+        .enumerate()
+        .take(usize::from(h.saturating_sub(2)))
+    {
+        let row = area.row(u16::try_from(i).unwrap_or(0).saturating_add(1));
+        pen.text(
+            row.x.saturating_add(2),
+            row.y,
+            w.saturating_sub(4),
+            line,
+            Role::Text,
+        );
+    }
+}
+
+/// A frame with a title, blank inside.
+pub fn boxed(pen: &mut Pen<'_>, area: Area, title: &str) {
+    let (corner, line, side) = if pen.ascii() {
+        ("+", "-", "|")
+    } else {
+        ("\u{253c}", "\u{2500}", "\u{2502}")
+    };
+    let inner = usize::from(area.w.saturating_sub(2));
+    let edge = format!("{corner}{}{corner}", line.repeat(inner));
+    let blank = format!("{side}{}{side}", " ".repeat(inner));
+    for y in 0..area.h {
+        let row = area.row(y);
+        let text = if y == 0 || y.saturating_add(1) == area.h {
+            &edge
+        } else {
+            &blank
+        };
+        pen.text(row.x, row.y, row.w, text, Role::Text);
+    }
+    pen.text(
+        area.x.saturating_add(2),
+        area.y,
+        area.w.saturating_sub(4),
+        &format!(" {title} "),
+        Role::Head,
+    );
+}

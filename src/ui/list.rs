@@ -1,0 +1,553 @@
+//! The frame list: columns by width, one row per frame, the packets of an opened row below it.
+
+use ratatui::layout::Position;
+
+use super::paint::Pen;
+use super::theme::Role;
+use crate::app::App;
+use crate::app::clock::{self, DeltaFrom, TimeFormat};
+use crate::app::copy::arrow;
+use crate::app::facts::{self, Facts};
+use crate::app::layout::{Area, Pane};
+use crate::app::settings::Column;
+use crate::app::timeline::lane_name;
+use crate::store::{FrameRow, SessionRow, TcpFlags};
+use crate::units::{End, FrameNo, SessionId, Side};
+
+/// Cells before the first column: cursor, mark, verdict.
+const GUTTER: u16 = 3;
+/// Frames looked back for the one that a delta counts from.
+const LOOK_BACK: usize = 20_000;
+/// Lanes in the gutter.
+const MOST_LANES: usize = 8;
+
+struct Shown {
+    column: Column,
+    width: u16,
+    right: bool,
+}
+
+/// Draws head and rows; returns the place of the cursor's row.
+pub fn draw(pen: &mut Pen<'_>, app: &App, heads: Option<Area>, area: Area) -> Option<Position> {
+    let lanes = gutter_lanes(app);
+    let columns = columns(app, area.w, lanes.len());
+    if let Some(heads) = heads {
+        draw_heads(pen, app, &columns, &lanes, heads);
+    }
+    let mut at = None;
+    let mut y = 0;
+    let mut row = app.list.top;
+    while y < area.h {
+        let Some(no) = app.list.rows.at(&app.store, row) else {
+            break;
+        };
+        let here = no == app.list.cursor;
+        let line = area.row(y);
+        draw_row(pen, app, &columns, &lanes, no, line);
+        if here && app.list.sub == 0 {
+            at = Some(Position::new(area.x, line.y));
+            cursor(pen, app, line);
+        }
+        y = y.saturating_add(1);
+        for sub in 0..app.sub_rows(no) {
+            if y >= area.h {
+                break;
+            }
+            let line = area.row(y);
+            draw_packet(pen, app, &columns, no, sub, line);
+            if here && app.list.sub == sub.saturating_add(1) {
+                at = Some(Position::new(area.x, line.y));
+                cursor(pen, app, line);
+            }
+            y = y.saturating_add(1);
+        }
+        row = row.saturating_add(1);
+    }
+    if row == app.list.top {
+        let text = empty_text(app);
+        pen.text(1, area.y, area.w.saturating_sub(1), &text, Role::Dim);
+    }
+    at
+}
+
+fn cursor(pen: &mut Pen<'_>, app: &App, line: Area) {
+    pen.text(line.x, line.y, 1, ">", Role::Text);
+    if app.focus == Pane::List {
+        pen.over(line, Role::Cursor);
+    }
+}
+
+fn empty_text(app: &App) -> String {
+    if app.list.rows.is_filtered() {
+        let sids: Vec<String> = app
+            .store
+            .sessions()
+            .iter()
+            .map(|s| s.sid.0)
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .take(12)
+            .map(|s| s.to_string())
+            .collect();
+        return format!(
+            "no frames match {} (Sids here: {}); & then Enter clears",
+            app.filter,
+            if sids.is_empty() {
+                "none".to_string()
+            } else {
+                sids.join(" ")
+            }
+        );
+    }
+    if app.jobs.indexing {
+        "reading the capture ...".to_string()
+    } else {
+        "this capture holds no frames".to_string()
+    }
+}
+
+fn columns(app: &App, width: u16, lanes: usize) -> Vec<Shown> {
+    let mut chosen = app
+        .settings
+        .columns
+        .clone()
+        .unwrap_or_else(|| Column::standard(width));
+    if lanes > 0 && !chosen.contains(&Column::Lanes) {
+        let at = chosen
+            .iter()
+            .position(|c| *c == Column::Info)
+            .unwrap_or(chosen.len());
+        chosen.insert(at, Column::Lanes);
+    }
+    let mut shown: Vec<Shown> = chosen
+        .into_iter()
+        .filter(|c| *c != Column::Lanes || lanes > 0)
+        .map(|column| Shown {
+            column,
+            width: column_width(app, column, lanes),
+            right: matches!(
+                column,
+                Column::No
+                    | Column::Time
+                    | Column::Delta
+                    | Column::Conn
+                    | Column::Sid
+                    | Column::Seq
+                    | Column::Wnd
+                    | Column::Len
+            ),
+        })
+        .collect();
+    // Columns from the right give way when the rest leaves no room for a word or two of Info.
+    loop {
+        let used: u16 = shown
+            .iter()
+            .map(|s| s.width.saturating_add(1))
+            .fold(GUTTER, u16::saturating_add);
+        if used <= width || shown.len() <= 2 {
+            break;
+        }
+        let drop = [
+            Column::Flags,
+            Column::Dst,
+            Column::Src,
+            Column::Lanes,
+            Column::Wnd,
+            Column::Seq,
+            Column::Conn,
+            Column::Len,
+            Column::Delta,
+            Column::Dir,
+            Column::Time,
+            Column::Sid,
+        ]
+        .into_iter()
+        .find_map(|c| shown.iter().position(|s| s.column == c));
+        match drop {
+            Some(at) => {
+                shown.remove(at);
+            }
+            None => break,
+        }
+    }
+    shown
+}
+
+fn column_width(app: &App, column: Column, lanes: usize) -> u16 {
+    let digits = |n: usize| u16::try_from(n.max(1).to_string().len()).unwrap_or(9);
+    match column {
+        Column::No => digits(app.store.frame_count()).max(6),
+        Column::Time => time_width(app),
+        Column::Delta => 6,
+        Column::Conn => digits(app.store.conns().len()).max(1),
+        Column::Dir => 2,
+        Column::Sid => 3,
+        Column::Kind => 7,
+        Column::Seq | Column::Wnd => 5,
+        Column::Len => 5,
+        Column::Lanes => u16::try_from(lanes.saturating_mul(2).saturating_sub(1)).unwrap_or(15),
+        Column::Src | Column::Dst => 21,
+        Column::Flags => 8,
+        Column::Info => 10,
+    }
+}
+
+fn time_width(app: &App) -> u16 {
+    let decimals = app.decimals();
+    match app.settings.time {
+        TimeFormat::Utc | TimeFormat::Local => {
+            u16::try_from(decimals.saturating_add(9)).unwrap_or(18)
+        }
+        _ => {
+            let span = app
+                .store
+                .last_frame()
+                .and_then(|no| app.store.frame(no))
+                .map_or(0, |f| f.time.since(app.time_base()));
+            let longest = clock::seconds(span, decimals).len();
+            u16::try_from(longest.max(8)).unwrap_or(20)
+        }
+    }
+}
+
+fn heading(app: &App, column: Column) -> &'static str {
+    match column {
+        Column::No => "No",
+        Column::Time => app.settings.time.heading(),
+        Column::Delta => "d ms",
+        Column::Conn => "C",
+        Column::Dir => "Dr",
+        Column::Sid => "Sid",
+        Column::Kind => "Kind",
+        Column::Seq => "Seq",
+        Column::Wnd => "Wnd",
+        Column::Len => "Len",
+        Column::Lanes => "",
+        Column::Src => "Source",
+        Column::Dst => "Destination",
+        Column::Flags => "Flags",
+        Column::Info => "Info",
+    }
+}
+
+fn draw_heads(pen: &mut Pen<'_>, app: &App, columns: &[Shown], lanes: &[GutterLane], area: Area) {
+    let mut x = area.x.saturating_add(GUTTER);
+    for shown in columns {
+        if shown.column == Column::Lanes {
+            let names: Vec<&str> = lanes.iter().map(|l| l.letter.as_str()).collect();
+            pen.text(x, area.y, shown.width, &names.join(" "), Role::Head);
+        } else {
+            cell(pen, x, area, shown, heading(app, shown.column), Role::Head);
+        }
+        x = x.saturating_add(shown.width).saturating_add(1);
+    }
+}
+
+/// Writes a cell; the last column takes what is left of the line.
+fn cell(pen: &mut Pen<'_>, x: u16, line: Area, shown: &Shown, text: &str, role: Role) {
+    let end = line.x.saturating_add(line.w);
+    if x >= end {
+        return;
+    }
+    let room = end.saturating_sub(x);
+    if shown.column == Column::Info {
+        pen.text(x, line.y, room, text, role);
+    } else if shown.right {
+        let width = shown.width.min(room);
+        pen.right(x.saturating_add(width), line.y, width, text, role);
+    } else {
+        pen.text(x, line.y, shown.width.min(room), text, role);
+    }
+}
+
+fn draw_row(
+    pen: &mut Pen<'_>,
+    app: &App,
+    columns: &[Shown],
+    lanes: &[GutterLane],
+    no: FrameNo,
+    line: Area,
+) {
+    let (Some(row), Some(facts)) = (app.store.frame(no), facts::facts(&app.store, no)) else {
+        return;
+    };
+    let marked = app.marks.contains(no);
+    let base = if marked { Role::Marked } else { Role::Text };
+    if marked {
+        pen.text(line.x.saturating_add(1), line.y, 1, "*", Role::Marked);
+    }
+    if let Some(finding) = app.store.finding_on(no) {
+        let letter = finding.verdict.letter().to_string();
+        let role = Role::Verdict(finding.verdict);
+        pen.text(line.x.saturating_add(2), line.y, 1, &letter, role);
+    }
+    let mut x = line.x.saturating_add(GUTTER);
+    for shown in columns {
+        match shown.column {
+            Column::Lanes => draw_gutter(pen, app, lanes, no, x, line.y),
+            column => {
+                let text = text_of(app, column, no, row, &facts);
+                let role = match column {
+                    Column::Dir | Column::Kind => side_role(facts.side, base),
+                    _ => base,
+                };
+                cell(pen, x, line, shown, &text, role);
+            }
+        }
+        x = x.saturating_add(shown.width).saturating_add(1);
+    }
+    if app
+        .chosen_range()
+        .is_some_and(|(first, last)| first <= no && no <= last)
+    {
+        pen.over(line, Role::Chosen);
+    }
+}
+
+fn draw_packet(
+    pen: &mut Pen<'_>,
+    app: &App,
+    columns: &[Shown],
+    no: FrameNo,
+    sub: usize,
+    line: Area,
+) {
+    let (Some(row), Some(facts)) = (app.store.frame(no), facts::pdu_facts(&app.store, no, sub))
+    else {
+        return;
+    };
+    let mut x = line.x.saturating_add(GUTTER);
+    for shown in columns {
+        let text = match shown.column {
+            Column::No => format!("{no}.{}", sub.saturating_add(1)),
+            Column::Time | Column::Delta | Column::Conn | Column::Lanes | Column::Info => {
+                String::new()
+            }
+            column => text_of(app, column, no, row, &facts),
+        };
+        cell(
+            pen,
+            x,
+            line,
+            shown,
+            &text,
+            side_role(facts.side, Role::Text),
+        );
+        x = x.saturating_add(shown.width).saturating_add(1);
+    }
+}
+
+fn side_role(side: Option<Side>, base: Role) -> Role {
+    match side {
+        _ if base == Role::Marked => base,
+        Some(Side::Client) => Role::Client,
+        Some(Side::Server) => Role::Server,
+        None => base,
+    }
+}
+
+fn text_of(app: &App, column: Column, no: FrameNo, row: &FrameRow, facts: &Facts) -> String {
+    let dash = || "-".to_string();
+    let number = |n: Option<u32>| n.map_or_else(dash, |n| n.to_string());
+    let endpoint = |source: bool| {
+        let end = if source { row.end() } else { row.end().other() };
+        app.store
+            .conn(row.conn?)
+            .map(|c| c.ends.get(end).to_string())
+    };
+    match column {
+        Column::No => no.to_string(),
+        Column::Time => time_text(app, no, row),
+        Column::Delta => delta_text(app, no, row, facts),
+        Column::Conn => facts.conn.map_or_else(dash, |c| c.to_string()),
+        Column::Dir => arrow(facts.side).to_string(),
+        Column::Sid => facts.sid.map_or_else(dash, |s| s.to_string()),
+        Column::Kind => facts.kind.clone(),
+        Column::Seq => number(facts.seqnum),
+        Column::Wnd => number(facts.wndw),
+        Column::Len => facts.len.to_string(),
+        Column::Src => endpoint(true).unwrap_or_else(dash),
+        Column::Dst => endpoint(false).unwrap_or_else(dash),
+        Column::Flags => flag_letters(row.tcp_flags),
+        Column::Info => info_text(app, no, facts),
+        Column::Lanes => String::new(),
+    }
+}
+
+/// What the frame says; a verdict's sentence stands before it.
+fn info_text(app: &App, no: FrameNo, facts: &Facts) -> String {
+    if let Some(part) = facts.part_of {
+        return format!("part of {part}");
+    }
+    app.line(no).unwrap_or_default().to_string()
+}
+
+/// The letters of Network Monitor: C E U A P R S F.
+fn flag_letters(flags: TcpFlags) -> String {
+    [
+        (0x80, 'C'),
+        (0x40, 'E'),
+        (0x20, 'U'),
+        (0x10, 'A'),
+        (0x08, 'P'),
+        (0x04, 'R'),
+        (0x02, 'S'),
+        (0x01, 'F'),
+    ]
+    .into_iter()
+    .map(|(bit, letter)| {
+        if flags.has(TcpFlags(bit)) {
+            letter
+        } else {
+            '.'
+        }
+    })
+    .collect()
+}
+
+fn time_text(app: &App, no: FrameNo, row: &FrameRow) -> String {
+    let decimals = app.decimals();
+    match app.settings.time {
+        TimeFormat::Start => {
+            let start = app.store.start_time().unwrap_or(row.time);
+            clock::seconds(row.time.since(start), decimals)
+        }
+        TimeFormat::Reference => clock::seconds(row.time.since(app.time_base()), decimals),
+        TimeFormat::Utc => clock::time_of_day(row.time, decimals, false),
+        TimeFormat::Local => clock::time_of_day(row.time, decimals, true),
+        TimeFormat::Delta => {
+            let before = app.list.rows.walk(&app.store, no, false).next();
+            before
+                .and_then(|b| app.store.frame(b))
+                .map_or_else(String::new, |b| {
+                    clock::seconds(row.time.since(b.time), decimals)
+                })
+        }
+    }
+}
+
+fn delta_text(app: &App, no: FrameNo, row: &FrameRow, facts: &Facts) -> String {
+    let before = match app.settings.delta {
+        DeltaFrom::Shown => app.list.rows.walk(&app.store, no, false).next(),
+        DeltaFrom::Conn => row.prev,
+        DeltaFrom::Sid => facts.session.and_then(|session| {
+            let mut at = row.prev;
+            for _ in 0..LOOK_BACK {
+                let no = at?;
+                if facts::carries(&app.store, no, session) {
+                    return Some(no);
+                }
+                at = app.store.frame(no)?.prev;
+            }
+            None
+        }),
+    };
+    before
+        .and_then(|b| app.store.frame(b))
+        .map_or_else(|| "-".to_string(), |b| clock::delta(row.time.since(b.time)))
+}
+
+/// A lane of the gutter.
+struct GutterLane {
+    session: Option<SessionId>,
+    letter: String,
+}
+
+/// The lanes that stand beside the rows: the sessions of the cursor's connection that are open near the rows on
+/// screen, and TCP.
+fn gutter_lanes(app: &App) -> Vec<GutterLane> {
+    let Some(conn) = app.conn().filter(|_| app.lane_gutter()) else {
+        return Vec::new();
+    };
+    let visible = app.visible();
+    let (Some(first), Some(last)) = (visible.first(), visible.last()) else {
+        return Vec::new();
+    };
+    let mut lanes: Vec<GutterLane> = app
+        .store
+        .conn_sessions(conn)
+        .filter(|s| s.open_frame <= *last && s.last_frame >= *first)
+        .take(MOST_LANES)
+        .map(|s| GutterLane {
+            session: Some(s.id),
+            letter: lane_name(s)
+                .chars()
+                .next_back()
+                .map_or(String::new(), |c| c.to_string()),
+        })
+        .collect();
+    if lanes.is_empty() {
+        return Vec::new();
+    }
+    lanes.push(GutterLane {
+        session: None,
+        letter: "T".to_string(),
+    });
+    lanes
+}
+
+fn draw_gutter(pen: &mut Pen<'_>, app: &App, lanes: &[GutterLane], no: FrameNo, x: u16, y: u16) {
+    let conn = app.conn();
+    let Some(row) = app.store.frame(no).filter(|row| row.conn == conn) else {
+        return;
+    };
+    let mut x = x;
+    for lane in lanes {
+        let (letter, role) = match lane.session {
+            Some(session) => session_letter(app, session, no),
+            None => tcp_letter(app, row, no),
+        };
+        pen.text(x, y, 1, letter, role);
+        x = x.saturating_add(2);
+    }
+}
+
+fn session_letter(app: &App, session: SessionId, no: FrameNo) -> (&'static str, Role) {
+    use crate::store::PduKind;
+    let pdu = app
+        .store
+        .pdus_in(no)
+        .find(|(_, pdu)| pdu.session == Some(session));
+    if let Some((_, pdu)) = pdu {
+        let side = app.store.pdu_side(pdu);
+        let letter = match (pdu.kind, side) {
+            (PduKind::Syn, _) => "S",
+            (PduKind::Ack, _) => "a",
+            (PduKind::Fin, _) => "F",
+            (_, Some(Side::Server)) => "<",
+            _ => ">",
+        };
+        return (letter, side_role(side, Role::Text));
+    }
+    let open = app
+        .store
+        .session(session)
+        .is_some_and(|s| s.open_frame <= no && no <= closed_at(s));
+    (if open { "|" } else { " " }, Role::Dim)
+}
+
+fn closed_at(session: &SessionRow) -> FrameNo {
+    let fins = End::BOTH.map(|end| session.ends.get(end).fin_frame);
+    match fins {
+        [Some(a), Some(b)] => a.max(b),
+        _ => FrameNo(u32::MAX),
+    }
+}
+
+fn tcp_letter(app: &App, row: &FrameRow, no: FrameNo) -> (&'static str, Role) {
+    let flags = row.tcp_flags;
+    let letter = if flags.rst() {
+        "R"
+    } else if flags.fin() {
+        "F"
+    } else if flags.syn() {
+        "S"
+    } else {
+        " "
+    };
+    let role = app
+        .store
+        .finding_on(no)
+        .map_or(Role::Text, |f| Role::Verdict(f.verdict));
+    (letter, role)
+}
