@@ -1,5 +1,7 @@
 //! What the copy commands put on the clipboard.
 
+use std::fmt::Write as _;
+
 use super::App;
 use super::clock;
 use super::command::Command;
@@ -61,11 +63,7 @@ impl App {
         let mut out = String::new();
         for (i, line) in decoded.bytes.chunks(16).enumerate() {
             let hex: Vec<String> = line.iter().map(|b| format!("{b:02x}")).collect();
-            out.push_str(&format!(
-                "{:04x}  {}\n",
-                i.saturating_mul(16),
-                hex.join(" ")
-            ));
+            let _ = writeln!(out, "{:04x}  {}", i.saturating_mul(16), hex.join(" "));
         }
         Ok(out)
     }

@@ -3,6 +3,7 @@
 //! [`update`] is the only way in: it takes an [`Event`], changes the [`App`] and returns [`Effect`]s, which the
 //! loop carries out. Everything slow (files, decoding, searching) is done by the loop and comes back as an event.
 
+mod asking;
 pub mod clock;
 pub mod command;
 pub mod copy;
@@ -13,6 +14,8 @@ pub mod history;
 pub mod key;
 pub mod keymap;
 pub mod layout;
+mod listing;
+mod marking;
 pub mod marks;
 mod moves;
 pub mod prompt;
@@ -20,9 +23,15 @@ pub mod rows;
 pub mod settings;
 mod summary;
 pub mod tables;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod timeline;
 pub mod tree;
 mod update;
+mod viewing;
+mod walking;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The sentence that sums a capture up once it is indexed.
 
+use std::fmt::Write as _;
+
 use super::App;
 use super::keymap::Keymap;
 use crate::app::command::Command;
@@ -33,9 +35,9 @@ pub fn summary(app: &App) -> String {
         .count();
     let mut out = counted(conns, "connection");
     if sql != conns {
-        out.push_str(&format!(", {sql} SQL Server"));
+        let _ = write!(out, ", {sql} SQL Server");
     }
-    out.push_str(&format!(", {mars} MARS"));
+    let _ = write!(out, ", {mars} MARS");
     let mut parts = Vec::new();
     for (verdict, one, many) in [
         (Verdict::Fault, "fault", "faults"),
@@ -57,12 +59,13 @@ pub fn summary(app: &App) -> String {
         out.push_str(", no findings");
         return out;
     }
-    out.push_str(&format!(
+    let _ = write!(
+        out,
         ", {}: {}. {}",
         counted(store.findings().len(), "finding"),
         parts.join(", "),
         way_on(store, &app.keymap)
-    ));
+    );
     out
 }
 

@@ -215,15 +215,13 @@ impl TreeView {
             .or_else(|| lines.iter().rposition(|l| l.depth == 0))
             .unwrap_or(0);
         self.cursor = telling;
-        self.top = if lines.len() <= height {
-            0
-        } else if telling.saturating_add(2) < height {
+        self.top = if lines.len() <= height || telling.saturating_add(2) < height {
             0
         } else {
             telling.saturating_sub(usize::from(height > 3 || lines.len() < 4))
         };
         let most = lines.len().saturating_sub(height);
-        self.top = self.top.min(most.max(0));
+        self.top = self.top.min(most);
     }
 
     /// Moves the cursor by lines and keeps it on screen.
@@ -248,6 +246,7 @@ pub fn value_text(value: &Value) -> String {
         Value::UInt(n) => n.to_string(),
         Value::Hex(n, digits) => format!("0x{n:0width$x}", width = usize::from(*digits)),
         Value::Int(n) => n.to_string(),
+        Value::Float(n) => n.to_string(),
         Value::Bool(b) => if *b { "yes" } else { "no" }.to_string(),
         Value::Text(text) => text.clone(),
         Value::Bytes(bytes) => {

@@ -49,8 +49,8 @@ pub fn run(show: Show, settings: Settings) -> Exit {
             "the screen needs a terminal; `marstui report FILE` prints the facts of a capture",
         );
     }
-    let (notices, noticed) = crossbeam_channel::unbounded();
-    guard::install(notices.clone());
+    let (tell, noticed) = crossbeam_channel::unbounded();
+    guard::install(tell);
     let mut screen = match Screen::enter(settings.mouse) {
         Ok(screen) => screen,
         Err(error) => {
@@ -63,7 +63,6 @@ pub fn run(show: Show, settings: Settings) -> Exit {
         signals: input::signals(),
         batches: Some(show.batches.clone()),
         noticed,
-        notices,
         show,
         drawn: Instant::now(),
         stale: true,
@@ -88,7 +87,6 @@ struct Session {
     signals: Receiver<Signal>,
     batches: Option<Receiver<Batch>>,
     noticed: Receiver<Event>,
-    notices: crossbeam_channel::Sender<Event>,
     drawn: Instant,
     /// Something changed since the last draw.
     stale: bool,
@@ -100,7 +98,7 @@ struct Session {
 enum Came {
     Input(Input),
     Signal(Signal),
-    Batch(Option<Batch>),
+    Batch(Option<Box<Batch>>),
     Notice(Event),
     /// It is time to draw what the index brought.
     Time,
@@ -144,7 +142,7 @@ impl Session {
         select! {
             recv(self.inputs) -> input => input.ok().map(Came::Input),
             recv(self.signals) -> signal => signal.ok().map(Came::Signal),
-            recv(batches) -> batch => Some(Came::Batch(batch.ok())),
+            recv(batches) -> batch => Some(Came::Batch(batch.ok().map(Box::new))),
             recv(self.noticed) -> notice => notice.ok().map(Came::Notice),
             recv(due) -> _ => Some(Came::Time),
         }
@@ -181,7 +179,7 @@ impl Session {
                 screen.suspend();
                 Event::Resumed
             }
-            Came::Batch(Some(batch)) => Event::Batch(Box::new(batch)),
+            Came::Batch(Some(batch)) => Event::Batch(batch),
             Came::Batch(None) => {
                 self.batches = None;
                 Event::Indexed(self.app.store.progress().stopped.clone())

@@ -1,5 +1,7 @@
 //! The decode pane: the tree of the frame under the cursor.
 
+use std::fmt::Write as _;
+
 use ratatui::layout::Position;
 
 use super::paint::Pen;
@@ -55,7 +57,7 @@ fn title(app: &App) -> String {
             out.push_str("  ");
             out.push_str(phase_name(phase.phase));
             if let Some(sid) = phase.sid {
-                out.push_str(&format!(" {sid}"));
+                let _ = write!(out, " {sid}");
             }
         }
     }

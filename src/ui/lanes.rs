@@ -170,11 +170,11 @@ fn density_glyph(n: u64, most: u64, glyphs: &[char]) -> char {
     glyphs.get(at).copied().unwrap_or('.')
 }
 
-fn draw_lane(pen: &mut Pen<'_>, lane: &Lane, line: Area, cursor: Option<usize>) {
+fn draw_lane(pen: &mut Pen<'_>, lane: &Lane, area: Area, cursor: Option<usize>) {
     let pin = if lane.pinned { "*" } else { " " };
     let name = format!("{pin}{}", lane.name);
-    pen.text(line.x, line.y, NAME.saturating_sub(1), &name, Role::Text);
-    let mut x = line.x.saturating_add(NAME);
+    pen.text(area.x, area.y, NAME.saturating_sub(1), &name, Role::Text);
+    let mut x = area.x.saturating_add(NAME);
     for (i, cell) in lane.cells.iter().enumerate() {
         let mut style = pen.style(Role::Lane(cell.mark));
         if cell.events > 1 {
@@ -186,20 +186,20 @@ fn draw_lane(pen: &mut Pen<'_>, lane: &Lane, line: Area, cursor: Option<usize>) 
         let glyph = glyph(pen.glyphs, cell.mark);
         if glyph != ' ' || cursor == Some(i) {
             let mut text = [0; 4];
-            pen.styled(x, line.y, 1, glyph.encode_utf8(&mut text), style);
+            pen.styled(x, area.y, 1, glyph.encode_utf8(&mut text), style);
         }
         x = x.saturating_add(1);
     }
-    let room = line
+    let room = area
         .x
-        .saturating_add(line.w)
+        .saturating_add(area.w)
         .saturating_sub(x.saturating_add(1));
     let tail = if room < 20 {
         lane.tail.rsplit("  ").next().unwrap_or(&lane.tail)
     } else {
         &lane.tail
     };
-    pen.text(x.saturating_add(1), line.y, room, tail, Role::Text);
+    pen.text(x.saturating_add(1), area.y, room, tail, Role::Text);
 }
 
 /// Lines get better glyphs where the terminal has them; events stay letters in every set.

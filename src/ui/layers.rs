@@ -164,7 +164,7 @@ fn strip(pen: &mut Pen<'_>, app: &App, line: Area) {
 }
 
 /// Draws the help.
-pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Option<Position> {
+pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Position {
     let right = if help.search.is_empty() {
         "type to search".to_string()
     } else {
@@ -206,17 +206,11 @@ pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Option<Pos
             Role::Dim,
         );
     }
-    Some(Position::new(area.x, area.y))
+    Position::new(area.x, area.y)
 }
 
 /// Draws a page of text.
-pub fn text(
-    pen: &mut Pen<'_>,
-    title: &str,
-    lines: &[String],
-    top: usize,
-    area: Area,
-) -> Option<Position> {
+pub fn text(pen: &mut Pen<'_>, title: &str, lines: &[String], top: usize, area: Area) -> Position {
     pen.head(area.row(0), title, &format!("{} lines", lines.len()), true);
     let body = area.below(1);
     for (y, line) in lines.iter().skip(top).take(usize::from(body.h)).enumerate() {
@@ -229,5 +223,5 @@ pub fn text(
             Role::Text,
         );
     }
-    Some(Position::new(area.x, area.y))
+    Position::new(area.x, area.y)
 }

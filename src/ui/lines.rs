@@ -1,5 +1,7 @@
 //! The single lines of the screen: title, status with messages and input, keys, and the box of next keys.
 
+use std::fmt::Write as _;
+
 use ratatui::layout::Position;
 
 use super::paint::Pen;
@@ -20,11 +22,11 @@ pub fn title(pen: &mut Pen<'_>, app: &App, area: Area) {
     let mut left = format!(" marstui {}", app.name);
     if wide {
         if let Some(file) = app.store.files().first() {
-            left.push_str(&format!("  {}  {}", human(file.bytes), file.format));
+            let _ = write!(left, "  {}  {}", human(file.bytes), file.format);
         }
         let view = app.store.view().0;
         if let Some(view) = view.name() {
-            left.push_str(&format!("  taken on: {view}"));
+            let _ = write!(left, "  taken on: {view}");
         }
     }
     let conn = app.conn().and_then(|id| app.store.conn(id));
@@ -254,8 +256,7 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
 fn key_line(app: &App) -> &'static [Command] {
     use Command as C;
     match app.layers.last() {
-        Some(Layer::Help(_)) => &[C::Close, C::Down, C::PageDown],
-        Some(Layer::Text { .. }) => &[C::Close, C::Down, C::PageDown],
+        Some(Layer::Help(_) | Layer::Text { .. }) => &[C::Close, C::Down, C::PageDown],
         Some(Layer::Table(_)) => &[
             C::Follow,
             C::Sort,

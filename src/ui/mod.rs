@@ -89,7 +89,10 @@ pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
 fn draw_layer(pen: &mut Pen<'_>, app: &App, layer: &Layer, area: Area) -> Option<Position> {
     match layer {
         Layer::Table(table) => layers::table(pen, app, table, area),
-        Layer::Help(help) => layers::help(pen, app, help, area),
-        Layer::Text { title, lines, top } => layers::text(pen, title, lines, *top, area),
+        Layer::Help(help) => Some(layers::help(pen, app, help, area)),
+        Layer::Text { title, lines, top } => Some(layers::text(pen, title, lines, *top, area)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! The one gate between texts of a capture and the terminal: nothing that a terminal would act on gets through.
 
+use std::fmt::Write as _;
+
 use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -40,7 +42,7 @@ fn push_escape(out: &mut String, c: char) {
         '\t' => out.push_str("\\t"),
         _ => {
             let code = u32::from(c);
-            out.push_str(&format!("\\x{code:02x}"));
+            let _ = write!(out, "\\x{code:02x}");
         }
     }
 }

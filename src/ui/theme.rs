@@ -70,14 +70,13 @@ impl Theme {
         }
         let (sixteen, palette) = match role {
             Role::Text | Role::Cursor | Role::Focus | Role::Marked | Role::Chosen => return None,
-            Role::Head => (Color::Cyan, 117),
             Role::Dim => {
                 if self.name == ThemeName::Contrast {
                     return None;
                 }
                 return (self.depth != ColorDepth::Sixteen).then_some(Color::Indexed(245));
             }
-            Role::Client => (Color::Cyan, 117),
+            Role::Head | Role::Client => (Color::Cyan, 117),
             Role::Server => (Color::Blue, 32),
             Role::Key => (Color::Green, 36),
             Role::Error => (Color::Red, 202),
@@ -91,9 +90,8 @@ impl Theme {
             Role::Lane(mark) => match mark {
                 Mark::Reset => (Color::Red, 202),
                 Mark::Fault => (Color::Yellow, 220),
-                Mark::HarmlessReset => (Color::Green, 36),
                 Mark::Fin => (Color::Magenta, 175),
-                Mark::Syn => (Color::Green, 36),
+                Mark::HarmlessReset | Mark::Syn => (Color::Green, 36),
                 Mark::Request => (Color::Cyan, 117),
                 Mark::Reply => (Color::Blue, 32),
                 Mark::Both | Mark::Empty | Mark::Border | Mark::Waiting => return None,
@@ -118,9 +116,12 @@ impl Theme {
 fn attributes(role: Role) -> Modifier {
     match role {
         Role::Cursor => Modifier::REVERSED,
-        Role::Marked | Role::Focus | Role::Key | Role::Error => Modifier::BOLD,
+        Role::Marked
+        | Role::Focus
+        | Role::Key
+        | Role::Error
+        | Role::Verdict(Verdict::Fault | Verdict::Undecided) => Modifier::BOLD,
         Role::Chosen => Modifier::UNDERLINED,
-        Role::Verdict(Verdict::Fault | Verdict::Undecided) => Modifier::BOLD,
         Role::Lane(mark) => match mark {
             Mark::Reset => Modifier::BOLD.union(Modifier::REVERSED),
             Mark::Fault | Mark::Fin | Mark::Syn => Modifier::BOLD,

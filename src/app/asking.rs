@@ -1,0 +1,95 @@
+//! The input line: what is asked, how it is checked, and what an answer does.
+
+use super::command::Command;
+use super::key::Key;
+use super::prompt::{Ask, Prompt, Typed};
+use super::{App, Effect, Tone, clock};
+use crate::units::{FrameNo, Nanos};
+
+impl App {
+    /// Opens the input line.
+    pub(super) fn ask(&mut self, ask: Ask, text: &str) {
+        self.prompt = Some(Prompt::new(ask, text));
+        self.check_prompt();
+    }
+
+    /// Checks what is typed, while it is typed.
+    pub(super) fn check_prompt(&mut self) {
+        if let Some(prompt) = &mut self.prompt {
+            prompt.mistake = None;
+        }
+    }
+
+    pub(super) fn prompt_key(&mut self, key: Key) -> Vec<Effect> {
+        let Some(prompt) = &mut self.prompt else {
+            return Vec::new();
+        };
+        match prompt.key(key, &self.inputs) {
+            Typed::Changed => self.check_prompt(),
+            Typed::Same | Typed::Complete(_) => {}
+            Typed::Left => self.prompt = None,
+            Typed::Done => {
+                if let Some(prompt) = self.prompt.take() {
+                    self.message = None;
+                    let text = prompt.text().trim().to_string();
+                    self.inputs.keep(prompt.ask, &text);
+                    return self.answer(prompt.ask, &text);
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// Takes what was typed.
+    pub(super) fn answer(&mut self, ask: Ask, text: &str) -> Vec<Effect> {
+        match ask {
+            Ask::Frame => match text.parse() {
+                Ok(no) => self.goto(FrameNo(no)),
+                Err(_) => self.say(Tone::Error, format!("no frame number: {text}")),
+            },
+            Ask::Time => self.goto_time(text),
+            Ask::Command => return self.command_line(text),
+            Ask::Find | Ask::Filter => self.say(Tone::Error, "not there yet"),
+        }
+        Vec::new()
+    }
+
+    pub(super) fn goto_time(&mut self, text: &str) {
+        let here = self
+            .store
+            .frame(self.list.cursor)
+            .map_or(Nanos(0), |f| f.time);
+        let local = self.settings.time == clock::TimeFormat::Local;
+        match clock::parse(text, self.time_base(), here, local) {
+            Ok(time) => {
+                let frame = self.store.frame_at(time).unwrap_or(FrameNo(1));
+                self.close_layers();
+                self.jump(frame);
+            }
+            Err(why) => self.say(Tone::Error, why),
+        }
+    }
+
+    /// A line typed behind the colon: a frame number, or a command with its argument.
+    pub(super) fn command_line(&mut self, text: &str) -> Vec<Effect> {
+        if text.is_empty() {
+            return Vec::new();
+        }
+        if let Ok(no) = text.parse() {
+            self.goto(FrameNo(no));
+            return Vec::new();
+        }
+        let (name, _argument) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        if let Some(command) = Command::by_name(name) {
+            self.run(command, None)
+        } else {
+            let names = super::command::COMMANDS.iter().map(|e| e.name);
+            let near = super::keymap::nearest(name, names);
+            self.say(
+                Tone::Error,
+                format!("no command is called {name}; nearest: {near}"),
+            );
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Marks, ranges, ignored frames, the time reference, undo and copies.
+
+use super::command::Command;
+use super::history::Undoable;
+use super::{App, Effect, Layer, Tone, clock};
+use crate::store::Finding;
+use crate::units::FrameNo;
+
+impl App {
+    /// Changes something that undo brings back.
+    pub(super) fn change(&mut self, what: &'static str, change: impl FnOnce(&mut Self)) {
+        let before = self.undoable();
+        change(self);
+        if self.undoable() != before {
+            self.undo.before(before, what);
+        }
+    }
+
+    pub(super) fn undo_redo(&mut self, undo: bool) {
+        let now = self.undoable();
+        let found = if undo {
+            self.undo.undo(now)
+        } else {
+            self.undo.redo(now)
+        };
+        match found {
+            Some((state, what)) => {
+                self.restore(state);
+                let word = if undo { "undone" } else { "done again" };
+                self.say(Tone::Info, format!("{word}: {what}"));
+            }
+            None => self.say(
+                Tone::Info,
+                if undo {
+                    "nothing to undo"
+                } else {
+                    "nothing to do again"
+                },
+            ),
+        }
+    }
+
+    pub(super) fn restore(&mut self, state: Undoable) {
+        self.marks = state.marks;
+        self.ignored = state.ignored;
+        self.time_ref = state.time_ref;
+        self.filter = state.filter;
+    }
+
+    pub(super) fn mark(&mut self) {
+        let here = self.list.cursor;
+        if self.store.frame(here).is_none() {
+            return;
+        }
+        if let Some((first, last)) = self.chosen_range() {
+            self.range = None;
+            self.mark_shown(first, last);
+        } else {
+            self.change("marks", |app| app.marks.toggle(here));
+        }
+        self.last_mark = Some(here);
+    }
+
+    /// Marks the shown frames from one to another.
+    pub(super) fn mark_shown(&mut self, first: FrameNo, last: FrameNo) {
+        let frames: Option<Vec<FrameNo>> = self.list.rows.is_filtered().then(|| {
+            let before = FrameNo(first.0.saturating_sub(1));
+            self.list
+                .rows
+                .walk(&self.store, before, true)
+                .take_while(|no| *no <= last)
+                .collect()
+        });
+        self.change("marks", |app| match frames {
+            None => app.marks.insert(first, last),
+            Some(frames) => {
+                for no in frames {
+                    app.marks.insert(no, no);
+                }
+            }
+        });
+        let n = self.marks.len();
+        self.say(Tone::Info, format!("{n} marked"));
+    }
+
+    pub(super) fn mark_to_here(&mut self) {
+        let here = self.list.cursor;
+        let from = self.last_mark.unwrap_or(here);
+        self.mark_shown(from.min(here), from.max(here));
+        self.last_mark = Some(here);
+    }
+
+    pub(super) fn mark_finding(&mut self) {
+        let frames = self
+            .store
+            .finding_on(self.list.cursor)
+            .or_else(|| {
+                let conn = self.conn()?;
+                super::tables::close_of(&self.store, conn)
+            })
+            .map(Finding::frames);
+        match frames {
+            Some(frames) if !frames.is_empty() => {
+                let n = frames.len();
+                self.change("marks", |app| {
+                    for no in frames {
+                        app.marks.insert(no, no);
+                    }
+                });
+                self.say(Tone::Info, format!("{n} frames of the finding marked"));
+            }
+            _ => self.say(Tone::Info, "no finding here"),
+        }
+    }
+
+    pub(super) fn toggle_range(&mut self) {
+        if self.range.take().is_none() {
+            self.range = Some(self.list.cursor);
+            let mark = self.key_of(Command::Mark);
+            self.say(
+                Tone::Info,
+                format!(
+                    "range begins at {}; move, then {mark} marks it, Esc drops it",
+                    self.list.cursor
+                ),
+            );
+        }
+    }
+
+    pub(super) fn toggle_time_ref(&mut self) {
+        let here = self.list.cursor;
+        self.change("time reference", |app| {
+            app.time_ref = (app.time_ref != Some(here)).then_some(here);
+        });
+        self.settings.time = match self.time_ref {
+            Some(_) => clock::TimeFormat::Reference,
+            None => clock::TimeFormat::Start,
+        };
+    }
+
+    pub(super) fn copy(&mut self, command: Command) -> Vec<Effect> {
+        match self.copy_text(command) {
+            Ok(text) if self.settings.osc52 => {
+                let n = text.len();
+                self.say(Tone::Info, format!("{n} bytes sent to terminal clipboard"));
+                vec![Effect::Copy(text)]
+            }
+            Ok(text) => {
+                self.layers.push(Layer::Text {
+                    title: "Copy".to_string(),
+                    lines: text.lines().map(str::to_string).collect(),
+                    top: 0,
+                });
+                Vec::new()
+            }
+            Err(why) => {
+                self.say(Tone::Error, why);
+                Vec::new()
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A small capture made by hand, for the tests of the screen: one MARS connection with two Sids that is closed and
+//! reset, 12 frames.
+
+use std::sync::Arc;
+
+use super::settings::Settings;
+use super::{App, Event, update};
+use crate::store::{
+    Batch, Condition, Confidence, ConnRow, Endpoint, Evidence, Finding, FrameFlags, FrameRow,
+    InterfaceRow, Outcome, PduFlags, PduKind, PduRow, Phase, PhaseRow, PreloginInfo, Progress,
+    Protocol, SessionEnd, SessionRow, SmpCounts, StallInfo, TcpFlags, TcpStats, TdsCounts, Verdict,
+};
+use crate::units::{
+    ConnId, End, FileOffset, FindingId, FrameNo, InterfaceId, Nanos, PduId, PerEnd, SessionId, Sid,
+    SmpSeq, StreamPos, TcpSeq,
+};
+
+/// Frames: microseconds, sender, what, Sid.
+const FRAMES: [(i64, End, &str, u16); 12] = [
+    (0, End::A, "syn", 0),
+    (100, End::B, "syn", 0),
+    (200, End::A, "ack", 0),
+    (5_000, End::A, "SYN", 0),
+    (5_100, End::A, "DATA", 0),
+    (7_000, End::B, "DATA", 0),
+    (8_000, End::A, "SYN", 5),
+    (208_000, End::A, "FIN", 5),
+    (208_500, End::B, "FIN", 5),
+    (210_000, End::A, "FIN", 0),
+    (210_100, End::A, "fin", 0),
+    (210_300, End::A, "rst", 0),
+];
+
+/// The frame's row.
+fn frame_row(at: usize) -> FrameRow {
+    let (us, end, what, _) = FRAMES[at];
+    let mut flags = FrameFlags::TCP;
+    if end == End::B {
+        flags.set(FrameFlags::FROM_B);
+    }
+    let smp = what.chars().all(char::is_uppercase);
+    FrameRow {
+        offset: FileOffset(0),
+        time: Nanos(1_773_480_672_000_000_000 + us * 1000),
+        captured: 60,
+        wire: 60,
+        conn: Some(ConnId(0)),
+        prev: at.checked_sub(1).map(FrameNo::from_index),
+        seq: TcpSeq(1000),
+        ack: TcpSeq(2000),
+        payload_len: if smp { 16 } else { 0 },
+        payload_offset: 54,
+        window: 512,
+        ip_id: 0,
+        tcp_flags: TcpFlags(match what {
+            "syn" => 0x02,
+            "fin" => 0x11,
+            "rst" => 0x14,
+            _ => 0x10,
+        }),
+        interface: InterfaceId(0),
+        ttl: 64,
+        flags,
+    }
+}
+
+fn pdu_row(at: usize) -> Option<PduRow> {
+    let (_, end, what, sid) = FRAMES[at];
+    let kind = match what {
+        "SYN" => PduKind::Syn,
+        "DATA" => PduKind::Data,
+        "FIN" => PduKind::Fin,
+        _ => return None,
+    };
+    Some(PduRow {
+        frame: FrameNo::from_index(at),
+        first_frame: FrameNo::from_index(at),
+        conn: ConnId(0),
+        end,
+        kind,
+        flags: PduFlags::default(),
+        pos: StreamPos(0),
+        len: 16,
+        session: Some(SessionId(u32::from(sid > 0))),
+        sid: Sid(sid),
+        seqnum: SmpSeq(1),
+        wndw: SmpSeq(4),
+        tds_type: 0,
+        tds_status: 0,
+        prev: None,
+    })
+}
+
+fn session_row(id: u32, sid: u16, open: u32, fins: (u32, Option<u32>)) -> SessionRow {
+    let end = |fin: Option<u32>| SessionEnd {
+        counts: SmpCounts::default(),
+        fin_frame: fin.map(FrameNo),
+        ..SessionEnd::default()
+    };
+    SessionRow {
+        id: SessionId(id),
+        conn: ConnId(0),
+        sid: Sid(sid),
+        life: 1,
+        open_frame: FrameNo(open),
+        last_frame: FrameNo(fins.0),
+        syn_seen: true,
+        initial_window: SmpSeq(4),
+        ends: PerEnd([end(Some(fins.0)), end(fins.1)]),
+        requests: 1,
+        outstanding: 0,
+        attention_outstanding: false,
+        stalls: PerEnd([StallInfo::default(); 2]),
+        holes: false,
+    }
+}
+
+fn conn_row() -> ConnRow {
+    let endpoint = |ip: [u8; 4], port| Endpoint {
+        ip: ip.into(),
+        port,
+    };
+    ConnRow {
+        id: ConnId(0),
+        ends: PerEnd([
+            endpoint([10, 0, 0, 5], 50123),
+            endpoint([10, 0, 0, 9], 1433),
+        ]),
+        client: End::A,
+        client_evidence: Some("SYN"),
+        incarnation: 0,
+        first_frame: FrameNo(1),
+        last_frame: FrameNo(12),
+        frames: 12,
+        first_time: frame_row(0).time,
+        last_time: frame_row(11).time,
+        protocol: Protocol::Tds,
+        mars: Some(true),
+        smp_seen: true,
+        encryption: None,
+        syn_frame: Some(FrameNo(1)),
+        syn_ack_frame: Some(FrameNo(2)),
+        handshake_frame: Some(FrameNo(3)),
+        base_seq: PerEnd([Some(TcpSeq(1)), Some(TcpSeq(1))]),
+        tcp: PerEnd([TcpStats::default(); 2]),
+        smp: PerEnd([SmpCounts::default(); 2]),
+        tds: PerEnd([TdsCounts::default(); 2]),
+        prelogin: PreloginInfo::default(),
+        tls: None,
+        login: None,
+        phases: Arc::new(vec![
+            PhaseRow {
+                phase: Phase::Connect,
+                frame: FrameNo(1),
+                sid: None,
+            },
+            PhaseRow {
+                phase: Phase::SessionOpen,
+                frame: FrameNo(4),
+                sid: Some(Sid(0)),
+            },
+            PhaseRow {
+                phase: Phase::Reset,
+                frame: FrameNo(12),
+                sid: None,
+            },
+        ]),
+        last_plain_pdu: PerEnd([None, None]),
+        first_pdu: Some(PduId(0)),
+        last_pdu: Some(PduId(6)),
+    }
+}
+
+/// What a rule says about the reset.
+pub(crate) fn finding() -> Finding {
+    Finding {
+        id: FindingId(0),
+        rule: "mars-close-rst".into(),
+        verdict: Verdict::Benign,
+        confidence: Confidence::Proven,
+        close: true,
+        conn: Some(ConnId(0)),
+        session: None,
+        marks: vec![FrameNo(12)],
+        evidence: vec![Evidence {
+            frame: FrameNo(11),
+            role: "client TCP FIN".into(),
+            fact: "FIN.Seq 1000".to_string(),
+        }],
+        conditions: vec![Condition {
+            id: "M5".into(),
+            text: "late bytes are one SMP FIN".into(),
+            outcome: Outcome::Held,
+            frames: vec![FrameNo(11)],
+            fact: "51022 - 51006 = 16".to_string(),
+        }],
+        notes: Vec::new(),
+        text: "a late SMP FIN met a closed socket".to_string(),
+    }
+}
+
+/// The rows.
+pub(crate) fn batch() -> Batch {
+    Batch {
+        frames: (0..FRAMES.len()).map(frame_row).collect(),
+        pdus: (0..FRAMES.len()).filter_map(pdu_row).collect(),
+        conns: vec![conn_row()],
+        sessions: vec![
+            session_row(0, 0, 4, (10, None)),
+            session_row(1, 5, 7, (8, Some(9))),
+        ],
+        interfaces: vec![InterfaceRow {
+            file: 0,
+            local: 0,
+            section: 0,
+            link_type: 1,
+            snap_len: 0,
+            ticks_per_second: 1_000_000,
+            name: None,
+        }],
+        progress: Progress {
+            complete: true,
+            ..Progress::default()
+        },
+        ..Batch::default()
+    }
+}
+
+/// The screen over the small capture, indexed and judged.
+pub(crate) fn app(w: u16, h: u16) -> App {
+    let mut app = App::new("small.pcapng", (w, h), Settings::default());
+    update(&mut app, Event::Batch(Box::new(batch())));
+    update(&mut app, Event::Indexed(None));
+    update(&mut app, Event::Judged(vec![finding()], true));
+    app
+}
+
+/// Presses keys, written as in the command table, blanks between.
+pub(crate) fn press(app: &mut App, keys: &str) -> Vec<super::Effect> {
+    let keys = super::key::parse_sequence(keys).unwrap();
+    keys.into_iter()
+        .flat_map(|key| update(app, Event::Key(key)))
+        .collect()
+}

@@ -1,0 +1,130 @@
+//! Keys pressed on the small capture, and the state that comes of them.
+
+use super::testing::{app, press};
+use super::*;
+
+/// Start at a frame, press keys, and be on a frame.
+fn moves(start: u32, keys: &str) -> u32 {
+    let mut app = app(80, 24);
+    app.moved = true;
+    app.list.cursor = FrameNo(start);
+    press(&mut app, keys);
+    app.list.cursor.0
+}
+
+#[test]
+fn moving_keys_land_where_they_say() {
+    for (start, keys, end) in [
+        (1, "j", 2),
+        (1, "3 j", 4),
+        (4, "2 k", 2),
+        (1, "k", 1),
+        (12, "j", 12),
+        (1, "G", 12),
+        (9, "g g", 1),
+        (1, "7 G", 7),
+        (1, ": 5 Enter", 5),
+        (4, ".", 5),
+        (6, ".", 10),
+        (10, ",", 6),
+        (7, ".", 8),
+        (12, "<", 11),
+        (1, "r", 12),
+        (12, "R", 12),
+        (1, "e", 12),
+        (1, "]", 4),
+        (4, "]", 12),
+        (12, "[", 4),
+        (1, "s", 8),
+        (12, "S", 8),
+        (1, "t 0 . 0 0 7 Enter", 6),
+        (1, "t + 5 m s Enter", 4),
+        (5, "r (", 5),
+        (5, "r ( )", 12),
+    ] {
+        assert_eq!(moves(start, keys), end, "from {start}: {keys}");
+    }
+}
+
+#[test]
+fn the_first_e_goes_to_the_gravest_finding() {
+    let mut app = app(80, 24);
+    press(&mut app, "e");
+    assert_eq!(app.list.cursor, FrameNo(12));
+    press(&mut app, "e");
+    assert!(
+        app.message
+            .as_ref()
+            .unwrap()
+            .1
+            .contains("no further finding")
+    );
+}
+
+#[test]
+fn marks_and_ranges_can_be_undone_and_done_again() {
+    let mut app = app(80, 24);
+    press(&mut app, "m Space j v 2 j m");
+    assert_eq!(app.marks.text(), "3-5");
+    assert_eq!(app.range, None);
+    press(&mut app, "u");
+    assert!(app.marks.is_empty(), "{}", app.marks.text());
+    press(&mut app, "u");
+    assert_eq!(app.marks.text(), "1");
+    press(&mut app, "U U");
+    assert_eq!(app.marks.text(), "3-5");
+    press(&mut app, "g g '");
+    assert_eq!(app.list.cursor, FrameNo(3));
+    press(&mut app, "v j Esc");
+    assert_eq!((app.range, app.marks.text().as_str()), (None, "3-5"));
+    press(&mut app, "1 2 G m 9 G M");
+    assert_eq!(app.marks.text(), "3-5,9-12");
+}
+
+#[test]
+fn nothing_but_q_and_ctrl_c_quits_and_layers_close_first() {
+    let mut app = app(80, 24);
+    assert!(press(&mut app, "Esc Esc").is_empty());
+    press(&mut app, "c ?");
+    assert_eq!(app.layers.len(), 2);
+    assert!(press(&mut app, "q").is_empty());
+    assert!(press(&mut app, "q").is_empty());
+    assert!(app.layers.is_empty());
+    assert_eq!(press(&mut app, "q"), [Effect::Quit]);
+    assert_eq!(press(&mut app, "Ctrl-C"), [Effect::Quit]);
+}
+
+#[test]
+fn ctrl_c_stops_the_index_before_it_quits() {
+    let mut app = App::new("x", (80, 24), Settings::default());
+    assert_eq!(press(&mut app, "Ctrl-C"), [Effect::StopIndexing]);
+    update(&mut app, Event::Indexed(Some("stopped by the user".into())));
+    assert_eq!(press(&mut app, "Ctrl-C"), [Effect::Quit]);
+}
+
+#[test]
+fn enter_in_the_connections_list_lands_on_the_end_of_the_connection() {
+    let mut app = app(80, 24);
+    press(&mut app, "c Enter");
+    assert!(app.layers.is_empty());
+    assert_eq!(app.list.cursor, FrameNo(12));
+    press(&mut app, "(");
+    assert_eq!(app.list.cursor, FrameNo(1));
+    press(&mut app, "F Enter");
+    assert_eq!(app.list.cursor, FrameNo(12));
+}
+
+#[test]
+fn an_unknown_key_says_so_and_does_nothing() {
+    let mut app = app(80, 24);
+    press(&mut app, "K");
+    assert!(
+        app.message
+            .as_ref()
+            .unwrap()
+            .1
+            .starts_with("K means nothing here")
+    );
+    press(&mut app, "9 9 G");
+    assert_eq!(app.message.as_ref().unwrap().1, "no frame 99; there are 12");
+}

@@ -1,0 +1,282 @@
+//! What the panes show: timeline, folds, focus, sizes, pages of text.
+
+use super::command::{Command, Context};
+use super::layout::Pane;
+use super::timeline::Scale;
+use super::{App, Layer, Tone};
+use crate::decode::field::Value;
+use crate::units::FrameNo;
+
+impl App {
+    pub(super) fn timeline_command(&mut self, command: Command) {
+        use Command as C;
+        let columns = self.lane_columns();
+        let here = self.store.frame(self.list.cursor).map(|f| f.time);
+        let Some(here) = here else {
+            return;
+        };
+        match command {
+            C::ZoomIn => self.timeline.zoom(here, columns, true),
+            C::ZoomOut => self.timeline.zoom(here, columns, false),
+            C::ZoomAll => {
+                let first = self.store.start_time();
+                let last = self
+                    .store
+                    .last_frame()
+                    .and_then(|no| self.store.frame(no))
+                    .map(|f| f.time);
+                if let (Some(first), Some(last)) = (first, last) {
+                    self.timeline.fit(first, last, columns);
+                }
+            }
+            C::Fit => self.fit(columns),
+            C::EventScale => {
+                self.timeline.scale = match self.timeline.scale {
+                    Scale::Linear => Scale::Events,
+                    Scale::Events => Scale::Linear,
+                };
+            }
+            C::Ladder => self.timeline.ladder = !self.timeline.ladder,
+            C::Pin => match self.session() {
+                Some(session) => {
+                    let pinned = &mut self.timeline.pinned;
+                    if let Some(at) = pinned.iter().position(|s| *s == session) {
+                        pinned.remove(at);
+                    } else {
+                        pinned.push(session);
+                    }
+                }
+                None => self.say(Tone::Error, "this frame has no Sid"),
+            },
+            C::PanLeft => self.timeline.pan(columns, -1),
+            C::PanRight => self.timeline.pan(columns, 1),
+            C::PanLeftPage => self.timeline.pan(columns, -4),
+            C::PanRightPage => self.timeline.pan(columns, 4),
+            C::LaneNext => self.follow_target(C::NextSameSid, 1, false),
+            C::LanePrev => self.follow_target(C::PrevSameSid, 1, false),
+            _ => self.focus = Pane::List,
+        }
+    }
+
+    /// Fits the Sid of the cursor; when that is what is shown, the connection.
+    pub(super) fn fit(&mut self, columns: u16) {
+        let time = |no: FrameNo| self.store.frame(no).map(|f| f.time);
+        let session = self.session().and_then(|id| self.store.session(id));
+        let conn = self.conn().and_then(|id| self.store.conn(id));
+        let span = |first: FrameNo, last: FrameNo| Some((time(first)?, time(last)?));
+        let of_sid = session.and_then(|s| span(s.open_frame, s.last_frame));
+        let of_conn = conn.and_then(|c| span(c.first_frame, c.last_frame));
+        let mut fitted = self.timeline.clone();
+        if let Some((first, last)) = of_sid {
+            fitted.fit(first, last, columns);
+        }
+        if (of_sid.is_none() || fitted == self.timeline)
+            && let Some((first, last)) = of_conn
+        {
+            fitted.fit(first, last, columns);
+        }
+        self.timeline = fitted;
+    }
+
+    /// Whether the lanes stand as columns in the list.
+    pub fn lane_gutter(&self) -> bool {
+        let (w, _) = self.size;
+        let sids = self
+            .conn()
+            .map_or(0, |conn| self.store.conn_sessions(conn).count());
+        self.settings
+            .lane_gutter
+            .unwrap_or(w >= 160 || (w >= 100 && sids <= 8))
+    }
+
+    pub(super) fn next_pane(&mut self, forward: bool) {
+        if !self.layers.is_empty() {
+            return;
+        }
+        let panes = self.layout().panes();
+        if let Some(zoomed) = &mut self.zoomed {
+            // A zoomed pane gives the whole screen to the next one.
+            let all = [Pane::List, Pane::Lanes, Pane::Decode, Pane::Bytes];
+            *zoomed = neighbour(&all, *zoomed, forward);
+            self.focus = *zoomed;
+        } else {
+            self.focus = neighbour(&panes, self.focus, forward);
+        }
+        self.show_cursor(true);
+    }
+
+    pub(super) fn toggle_bytes(&mut self) {
+        let now = self.layout().bytes.is_some();
+        self.bytes = Some(!now);
+        let panes = self.layout().panes();
+        if !panes.contains(&self.focus) {
+            self.focus = if now { Pane::Decode } else { Pane::Bytes };
+        }
+    }
+
+    pub(super) fn resize_pane(&mut self, by: i16) {
+        match self.focus {
+            Pane::List => self.extra.0 = self.extra.0.saturating_add(by).clamp(-200, 200),
+            Pane::Lanes => self.extra.1 = self.extra.1.saturating_add(by).clamp(-200, 200),
+            Pane::Decode | Pane::Bytes => {
+                self.extra.0 = self.extra.0.saturating_sub(by).clamp(-200, 200);
+            }
+        }
+        self.show_cursor(true);
+    }
+
+    pub(super) fn fold(&mut self, open: bool) {
+        if self.context() == Context::List {
+            let here = self.list.cursor;
+            if open {
+                let several = self.cursor_facts().is_some_and(|f| f.pdus > 1);
+                if several || self.sub_rows(here) > 0 {
+                    self.list.opened = Some(here);
+                } else {
+                    self.say(Tone::Info, "this frame holds no more than one packet");
+                }
+            } else {
+                self.list.opened = None;
+                self.list.sub = 0;
+            }
+            return;
+        }
+        let height = self.decode_height();
+        let Some(tree) = &self.decoded else {
+            return;
+        };
+        let lines = self.tree.lines(tree);
+        let Some(line) = lines.get(self.tree.cursor) else {
+            return;
+        };
+        match (line.open, open) {
+            (Some(now), wanted) if now != wanted => {
+                let path = line.path.clone();
+                self.tree.fold(&path, wanted);
+            }
+            (_, false) => {
+                // A leaf or a closed node: to the node above.
+                let above = lines
+                    .iter()
+                    .take(self.tree.cursor)
+                    .rposition(|l| l.depth < line.depth);
+                if let Some(above) = above {
+                    let by = i64::try_from(self.tree.cursor.saturating_sub(above)).unwrap_or(0);
+                    let count = lines.len();
+                    self.tree.step(count, height, -by);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Enter: from the list into the decode pane, from a field to the frame that it names, from a table's row to
+    /// its frame.
+    pub(super) fn follow(&mut self) {
+        match self.layers.last() {
+            Some(Layer::Table(table)) => {
+                let row = table.rows.get(table.cursor).copied();
+                if let Some(super::tables::Row::Folded(..)) = row {
+                    let mut table = table.clone();
+                    table.unfolded = true;
+                    table.refresh(self);
+                    if let Some(Layer::Table(slot)) = self.layers.last_mut() {
+                        *slot = table;
+                    }
+                } else if let Some(frame) = table.target(self) {
+                    self.goto(frame);
+                }
+            }
+            Some(Layer::Help(_) | Layer::Text { .. }) => {
+                self.layers.pop();
+            }
+            None => match self.focus {
+                Pane::List | Pane::Lanes => {
+                    if self.layout().decode.is_some() {
+                        self.focus = Pane::Decode;
+                    }
+                }
+                Pane::Decode | Pane::Bytes => self.follow_field(),
+            },
+        }
+    }
+
+    pub(super) fn follow_field(&mut self) {
+        let Some(tree) = &self.decoded else {
+            return;
+        };
+        let lines = self.tree.lines(tree);
+        let Some(line) = lines.get(self.tree.cursor) else {
+            return;
+        };
+        let here = self.list.cursor;
+        let target = match line.field.value {
+            Value::Frame(no) => Some(no),
+            _ => line.field.links.iter().find(|no| **no != here).copied(),
+        };
+        match target {
+            Some(frame) => self.goto(frame),
+            None => match line.open {
+                Some(open) => {
+                    let path = line.path.clone();
+                    self.tree.fold(&path, !open);
+                }
+                None => self.say(Tone::Info, "this field names no other frame"),
+            },
+        }
+    }
+
+    pub(super) fn show_messages(&mut self) {
+        let lines: Vec<String> = self
+            .messages
+            .iter()
+            .map(|(tone, text)| match tone {
+                Tone::Info => text.clone(),
+                Tone::Error => format!("error: {text}"),
+            })
+            .collect();
+        self.layers.push(Layer::Text {
+            title: "Messages".to_string(),
+            top: lines.len().saturating_sub(self.layer_height()),
+            lines,
+        });
+    }
+
+    pub(super) fn show_stats(&mut self) {
+        let stats = self.stats;
+        let store = &self.store;
+        let per_key = stats.bytes.checked_div(stats.keys.max(1)).unwrap_or(0);
+        let lines = vec![
+            format!("bytes written    {}", stats.bytes),
+            format!("keys             {}", stats.keys),
+            format!("bytes per key    {per_key}"),
+            format!("draws            {}", stats.draws),
+            format!("frames           {}", store.frame_count()),
+            format!("packets          {}", store.pdu_count()),
+            format!("connections      {}", store.conns().len()),
+            format!("sessions         {}", store.sessions().len()),
+            format!("requests         {}", store.requests().len()),
+            format!("findings         {}", store.findings().len()),
+        ];
+        self.layers.push(Layer::Text {
+            title: "Numbers".to_string(),
+            lines,
+            top: 0,
+        });
+    }
+}
+
+fn neighbour(panes: &[Pane], now: Pane, forward: bool) -> Pane {
+    let at = panes.iter().position(|p| *p == now).unwrap_or(0);
+    let step = if forward {
+        1
+    } else {
+        panes.len().saturating_sub(1)
+    };
+    panes
+        .iter()
+        .cycle()
+        .nth(at.saturating_add(step))
+        .copied()
+        .unwrap_or(now)
+}

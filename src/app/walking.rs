@@ -1,0 +1,143 @@
+//! Moving within whatever is on top: the list, a pane, a layer.
+
+use super::command::Command;
+use super::layout::Pane;
+use super::{App, Layer, Tone};
+use crate::units::FrameNo;
+
+impl App {
+    pub(super) fn move_rows(&mut self, by: i64) {
+        let height = self.layer_height();
+        let decode_height = self.decode_height();
+        match self.layers.last_mut() {
+            Some(Layer::Table(table)) => table.step(by, height),
+            Some(Layer::Help(help)) => help.top = scrolled(help.top, by),
+            Some(Layer::Text { top, lines, .. }) => {
+                *top = scrolled(*top, by).min(lines.len().saturating_sub(height));
+            }
+            None => match self.focus {
+                Pane::List => self.step(by),
+                Pane::Decode => {
+                    let lines = self
+                        .decoded
+                        .as_ref()
+                        .map_or(0, |tree| self.tree.lines(tree).len());
+                    self.tree.step(lines, decode_height, by);
+                }
+                Pane::Bytes => self.bytes_top = scrolled(self.bytes_top, by),
+                Pane::Lanes => self.timeline.row = scrolled(self.timeline.row, by),
+            },
+        }
+        self.keep_help_in_range();
+    }
+
+    pub(super) fn keep_help_in_range(&mut self) {
+        let height = self.layer_height();
+        let keymap = &self.keymap;
+        if let Some(Layer::Help(help)) = self.layers.last_mut() {
+            let lines = help.lines(keymap).len();
+            help.top = help.top.min(lines.saturating_sub(height));
+        }
+    }
+
+    /// Moves by half pages.
+    pub(super) fn move_pages(&mut self, halves: i64) {
+        let page = match (self.layers.is_empty(), self.focus) {
+            (true, Pane::List) => self.page(),
+            (true, Pane::Decode | Pane::Bytes | Pane::Lanes) => self.decode_height(),
+            _ => self.layer_height(),
+        };
+        let page = i64::try_from(page.max(2)).unwrap_or(2);
+        let by = page.saturating_mul(halves) / 2;
+        if self.layers.is_empty() && self.focus == Pane::List {
+            self.step_rows(by);
+        } else {
+            self.move_rows(by);
+        }
+    }
+
+    pub(super) fn move_to_end(&mut self, last: bool) {
+        if !self.layers.is_empty() || self.focus != Pane::List {
+            self.move_rows(if last { 1_000_000_000 } else { -1_000_000_000 });
+            return;
+        }
+        let row = if last {
+            self.list.rows.len(&self.store).saturating_sub(1)
+        } else {
+            0
+        };
+        if let Some(frame) = self.list.rows.at(&self.store, row) {
+            self.jump(frame);
+        }
+        if last && self.jobs.indexing {
+            self.say(
+                Tone::Info,
+                "this is the last frame indexed so far; the index is not complete",
+            );
+        }
+    }
+
+    /// Rows of a layer's body.
+    pub(super) fn layer_height(&self) -> usize {
+        usize::from(self.size.1.saturating_sub(4)).max(1)
+    }
+
+    /// Goes to a frame by number, or says why it cannot.
+    pub(super) fn goto(&mut self, frame: FrameNo) {
+        let Some(last) = self.store.last_frame() else {
+            self.say(Tone::Error, "there are no frames");
+            return;
+        };
+        if frame.0 == 0 || frame > last {
+            let more = if self.jobs.indexing { " so far" } else { "" };
+            self.say(
+                Tone::Error,
+                format!("no frame {frame}; there are {last}{more}"),
+            );
+            return;
+        }
+        self.close_layers();
+        self.jump(frame);
+        if self.list.cursor != frame {
+            self.say(
+                Tone::Info,
+                format!(
+                    "frame {frame} is hidden by the filter; {} is the nearest shown",
+                    self.list.cursor
+                ),
+            );
+        }
+    }
+
+    pub(super) fn follow_target(&mut self, command: Command, times: i64, far: bool) {
+        for _ in 0..times.clamp(1, 10_000) {
+            match self.target(command) {
+                Ok(frame) if far => {
+                    self.close_layers();
+                    self.jump(frame);
+                }
+                Ok(frame) => self.land(frame),
+                Err(why) => {
+                    self.say(Tone::Info, why);
+                    return;
+                }
+            }
+            self.moved = true;
+        }
+    }
+
+    pub(super) fn land_from_layer(&mut self, frame: FrameNo) {
+        self.close_layers();
+        self.land(frame);
+    }
+
+    pub(super) fn close_layers(&mut self) {
+        self.layers.clear();
+    }
+}
+
+/// An offset moved by lines, not below 0.
+fn scrolled(top: usize, by: i64) -> usize {
+    let now = i64::try_from(top).unwrap_or(i64::MAX);
+    usize::try_from(now.saturating_add(by).max(0)).unwrap_or(0)
+}
