@@ -30,22 +30,32 @@ fn the_files_are_what_the_generator_makes() {
     let files = fixtures::all();
     for file in &files {
         assert!(
-            stored(file.name) == file.content,
+            stored(&file.name) == file.content,
             "fixtures/{} is old",
             file.name
         );
     }
     let readme = String::from_utf8(stored("README.md")).unwrap();
     assert_eq!(readme, fixtures::readme(&files));
-    let mut names: Vec<_> = fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name != "README.md")
-        .collect();
+    let mut names = Vec::new();
+    list(&folder(), "", &mut names);
+    names.retain(|name| name != "README.md");
     names.sort();
-    let mut made: Vec<_> = files.iter().map(|f| f.name.to_owned()).collect();
+    let mut made: Vec<_> = files.into_iter().map(|f| f.name).collect();
     made.sort();
     assert_eq!(names, made);
+}
+
+fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            list(&entry.path(), &format!("{name}/"), names);
+        } else {
+            names.push(name);
+        }
+    }
 }
 
 #[test]
@@ -188,22 +198,24 @@ fn tshark_has_no_complaint() {
         return;
     }
     for file in fixtures::all() {
+        // The page's connection is in order; cases lose, repeat and reorder segments on purpose.
+        let tidy = !file.name.contains('/');
         let mut plain = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut plain, &file.content).unwrap();
+        let complaint = if tidy {
+            "_ws.malformed || _ws.expert.severity == \"Error\" || tcp.analysis.flags"
+        } else {
+            "_ws.malformed || _ws.expert.severity == \"Error\""
+        };
         let output = Command::new("tshark")
             .arg("-r")
             .arg(plain.path())
-            .args([
-                "-Y",
-                "_ws.malformed || _ws.expert.severity == \"Error\" || tcp.analysis.flags",
-            ])
+            .args(["-Y", complaint])
             .args([
                 "-T",
                 "fields",
                 "-e",
                 "frame.number",
-                "-e",
-                "tds.type",
                 "-e",
                 "_ws.expert.message",
             ])
@@ -213,8 +225,16 @@ fn tshark_has_no_complaint() {
         let complaints = String::from_utf8(output.stdout).unwrap();
         let complaints: Vec<_> = complaints
             .lines()
-            .filter(|line| !file.tshark_is_wrong_about(line.split('\t').next().unwrap()))
+            .filter(|line| !tshark_is_wrong_about(&file.name, line.split('\t').next().unwrap()))
             .collect();
         assert!(complaints.is_empty(), "{}: {complaints:?}", file.name);
     }
+}
+
+/// Frames that Wireshark 4.0 misreads although they are right; `fixtures/README.md` says why.
+fn tshark_is_wrong_about(file: &str, frame: &str) -> bool {
+    matches!(
+        (file, frame),
+        ("demo.pcapng.zst", "7275") | ("seed-client.pcapng.zst", "1309")
+    )
 }

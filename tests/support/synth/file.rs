@@ -47,13 +47,6 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// The first frame number with a label. Labels of [`super::conn::Conn`] are unique unless a frame is there twice.
-    pub fn number(&self, label: &str) -> u32 {
-        let at = self.frames.iter().position(|f| f.label == label);
-        let at = at.unwrap_or_else(|| panic!("no frame is labelled {label}"));
-        u32::try_from(at + 1).unwrap()
-    }
-
     /// Puts the frames with one label right behind the (last) frame with another. Times stay as they are.
     pub fn move_behind(&mut self, label: &str, anchor: &str) {
         let (moved, rest): (Vec<_>, Vec<_>) = self.frames.drain(..).partition(|f| f.label == label);

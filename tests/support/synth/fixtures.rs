@@ -1,55 +1,71 @@
 //! The files of `fixtures/`: what each holds, what it shows, and what is to be expected of it.
 
-use std::path::Path;
-
+use super::cases::{self, Case};
 use super::seed;
 
 /// A file of `fixtures/`.
 pub struct Fixture {
-    pub name: &'static str,
+    /// Its path below `fixtures/`.
+    pub name: String,
     /// What it shows.
-    pub shows: &'static str,
+    pub shows: String,
     /// What a reader has to say of it.
-    pub expected: &'static str,
+    pub expected: String,
     /// The capture file, not compressed.
     pub content: Vec<u8>,
 }
 
-impl Fixture {
-    /// Frames that Wireshark 4.0 misreads although they are right; the README says why.
-    pub fn tshark_is_wrong_about(&self, frame: &str) -> bool {
-        matches!(
-            (self.name, frame),
-            ("demo.pcapng.zst", "7275") | ("seed-client.pcapng.zst", "1309")
-        )
-    }
-
-    /// The bytes of the file on disk: names in `.zst` are compressed.
-    pub fn bytes(&self) -> Vec<u8> {
-        if Path::new(self.name).extension() == Some("zst".as_ref()) {
-            zstd::encode_all(&self.content[..], 19).expect("memory can be compressed")
-        } else {
-            self.content.clone()
-        }
-    }
-}
-
 /// All files.
 pub fn all() -> Vec<Fixture> {
-    vec![
+    let mut files = vec![
         Fixture {
-            name: "demo.pcapng.zst",
-            shows: "the page's connection as its server saw it, among the traffic of others",
-            expected: "`mars-close-rst`, Benign, proven: frames 93689, 93691, 93692, 93704",
+            name: "demo.pcapng.zst".to_owned(),
+            shows: "the page's connection as its server saw it, among the traffic of others".to_owned(),
+            expected: "`mars-close-rst`: Benign, proven by frames 93689, 93691, 93692, 93704".to_owned(),
             content: seed::server_view().to_pcapng(),
         },
         Fixture {
-            name: "seed-client.pcapng.zst",
-            shows: "the same connection as its client saw it, with the times that the page gives: frame 12361 is 253.8 µs before frame 12352",
-            expected: "`mars-close-rst`, Benign, proven: frames 12346, 12352, 12361, 12374",
+            name: "seed-client.pcapng.zst".to_owned(),
+            shows: "the same connection as its client saw it, with the times that the page gives: frame 12361 is \
+                    253.8 µs before frame 12352"
+                .to_owned(),
+            expected: "`mars-close-rst`: Benign, proven by frames 12346, 12352, 12361, 12374".to_owned(),
             content: seed::client_view().to_pcapng(),
         },
-    ]
+    ];
+    files.extend(
+        cases::near_misses()
+            .iter()
+            .map(|case| case_file("near-misses", case)),
+    );
+    files.extend(cases::benign().iter().map(|case| case_file("closes", case)));
+    files.extend(cases::faults().iter().map(|case| case_file("rules", case)));
+    files
+}
+
+/// A case in its first form, as the server saw it (if it did).
+fn case_file(folder: &str, case: &Case) -> Fixture {
+    let view = *case.views.last().expect("a case can be seen somewhere");
+    let accepted: Vec<_> = case
+        .expect
+        .accepted
+        .iter()
+        .map(|(rule, verdict)| match *rule {
+            "" => verdict.name().to_owned(),
+            rule => format!("`{rule}`: {}", verdict.name()),
+        })
+        .collect();
+    let also = case
+        .expect
+        .also
+        .iter()
+        .map(|(_, rule, verdict)| format!("; and `{rule}`: {}", verdict.name()));
+    Fixture {
+        name: format!("{folder}/{}.pcapng.zst", case.id),
+        shows: format!("{} ({} view)", case.what, view.word()),
+        expected: accepted.join(" or ") + &also.collect::<String>(),
+        content: case.capture(case.forms[0], view).to_pcapng(),
+    }
 }
 
 /// `fixtures/README.md`.

@@ -9,10 +9,12 @@
     reason = "a generator that cannot make what it was asked for has to stop; its names say what things are"
 )]
 
+pub mod cases;
 pub mod close;
 pub mod conn;
 pub mod file;
 pub mod fixtures;
+pub mod mars;
 pub mod noise;
 pub mod ntlm;
 pub mod rng;

@@ -2,8 +2,9 @@
 
 use marstui::units::Side;
 
-use super::conn::{Conn, Encryption, Host, MS, Stack, US};
+use super::conn::{Conn, Host, MS, Stack, US};
 use super::file::Frame;
+use super::mars::Encryption;
 use super::tds;
 use super::wire::{self, ACK};
 

@@ -3,8 +3,9 @@
 
 use marstui::units::Side;
 
-use super::conn::{Conn, Host, MS, NAMES, START, Stack, US, ntlm_messages};
+use super::conn::{Conn, Host, MS, START, Stack, US};
 use super::file::{Capture, Frame, Interface};
+use super::mars::{NAMES, ntlm_messages};
 use super::noise::Noise;
 use super::rng::Rng;
 use super::wire::{ACK, CWR, ECE, FIN, SYN};
@@ -43,15 +44,6 @@ pub const SERVER_LINES: [(u32, i64); 30] = [
     (93704, 5_699_173_178),
     // Not on the page: the capture goes on for a moment.
     (LAST_FRAME, 5_699_178_000),
-];
-
-/// The lines of the page as the client saw them. The page gives them the server's times.
-pub const CLIENT_LINES: [(u32, i64); 5] = [
-    (12345, 5_699_165_034),
-    (12346, 5_699_170_056),
-    (12352, 5_699_173_178),
-    (12361, 5_699_170_640),
-    (12374, 5_699_173_178),
 ];
 
 /// Bytes in each direction up to the SMP:FINs, their own included for the client.

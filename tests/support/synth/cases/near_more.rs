@@ -1,0 +1,280 @@
+//! The near misses N17 to N32 of the catalogue.
+
+use marstui::store::Verdict::{Benign, Fault, LikelyBenign, Normal, Notice, Undecided};
+use marstui::units::Side::{Client, Server};
+
+use super::super::close::Form;
+use super::super::conn::{MS, US};
+use super::super::tds;
+use super::super::wire::{ACK, FIN, RST};
+use super::scripts::{ask_and_answer_in_part, close_without_smp, plain};
+use super::{Case, opened, page_close, work};
+
+const ALL: &[Form] = &Form::ALL;
+const ABORTS: &[Form] = &Form::ABORTS;
+const BARE: &[Form] = &[Form::LinuxL];
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new(
+            "N17",
+            "not MARS: bytes that merely begin with 0x53",
+            ABORTS,
+            |form| {
+                let mut c = plain(form);
+                c.data(Client, b"SELECT 'not TDS at all'");
+                let sent = c.now;
+                c.client_tcp_fin();
+                c.now = sent + c.delay + 58 * US;
+                c.data(Server, b"SORRY, 16 bytes.");
+                c.now = c.last().arrives + US;
+                c.client_abort();
+                c
+            },
+            &[
+                ("rst-after-close", Normal),
+                ("rst-abort-client", Undecided),
+                ("rst-data-lost", Fault),
+            ],
+        ),
+        Case::new(
+            "N18",
+            "SMP:FIN and FIN belong to an earlier connection of the same ports",
+            ALL,
+            |form| {
+                let mut c = page_close(form);
+                for segment in &mut c.segments {
+                    segment.label.insert_str(0, "old:");
+                }
+                c.wait(5_000 * MS);
+                c.reconnect(3_000_000_000, 2_100_000_000);
+                work(&mut c, &[0]);
+                close_without_smp(&mut c, form);
+                c
+            },
+            &[("rst-abort-client", Undecided)],
+        )
+        .failing(&["M2"])
+        .also(&[("old:rst", "mars-close-rst", Benign)]),
+        Case::new(
+            "N19",
+            "the server's SMP:FIN stands after the reset",
+            ALL,
+            page_close,
+            &[("rst-abort-client", Undecided)],
+        )
+        .edited(|capture| {
+            let last = capture
+                .frames
+                .iter()
+                .rfind(|f| f.label.starts_with("rst"))
+                .unwrap()
+                .label
+                .clone();
+            capture.move_behind("sfin:0", &last);
+            if capture.frames.iter().any(|f| f.label == "stf") {
+                capture.move_behind("stf", "sfin:0");
+            }
+        }),
+        Case::new(
+            "N20",
+            "an ERROR of class 20 in the last answer",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                let mut body =
+                    tds::message_token(true, 50_000, 20, "Something is badly wrong.", "SQLPROD1");
+                body.extend(tds::done(0xFD, tds::ERROR, 0xC1, 0));
+                c.request(0, "exec dbo.Fail", &body);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("mars-close-rst", Notice)],
+        )
+        .noting("error-before-close"),
+        Case::new(
+            "N20b",
+            "the last DONE has SRVERROR",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.request(
+                    0,
+                    "exec dbo.Fail",
+                    &tds::done(0xFD, tds::ERROR | tds::SRVERROR, 0xC1, 0),
+                );
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("mars-close-rst", Notice)],
+        )
+        .noting("error-before-close"),
+        Case::new(
+            "N21",
+            "the reset is lost, the server sends its SMP:FIN again",
+            ALL,
+            |form| {
+                let mut c = page_close(form);
+                for segment in c.segments.iter_mut().filter(|s| s.flags & RST != 0) {
+                    segment.lost = true;
+                }
+                c.wait(300 * MS);
+                let at = c.segments.iter().position(|s| s.label == "sfin:0").unwrap();
+                let again = c.resend(at);
+                let ack = c.segments[again].ack;
+                c.trip(US);
+                c.bare_reset(Client, ack);
+                c.label("rst:again");
+                c
+            },
+            &[("mars-close-rst", Benign)],
+        )
+        .noting("loss-after-close"),
+        Case::new(
+            "N22",
+            "the snap length cuts the SMP headers",
+            ALL,
+            page_close,
+            &[("", Undecided)],
+        )
+        .edited(|capture| *capture = std::mem::take(capture).snap(60)),
+        Case::new(
+            "N23",
+            "the reset comes a second and a half later",
+            ALL,
+            |form| {
+                let mut c = page_close(form);
+                for segment in c.segments.iter_mut().filter(|s| s.flags & RST != 0) {
+                    segment.sent += 1_500 * MS;
+                    segment.arrives += 1_500 * MS;
+                }
+                c
+            },
+            &[("mars-close-rst", LikelyBenign)],
+        )
+        .not_knowing(&["M15"]),
+        Case::new(
+            "N24",
+            "the server's SMP:FIN was there, unread, before the FIN",
+            ABORTS,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.close_unread(&[0]);
+                c
+            },
+            &[("mars-close-rst", Benign)],
+        ),
+        Case::new(
+            "N25",
+            "as N24, and one packet of the answer was not taken",
+            ABORTS,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.untake(Server, 0, 1);
+                c.close_unread(&[0]);
+                c
+            },
+            &[("rst-unread-data", Notice)],
+        )
+        .failing(&["M14"]),
+        Case::new(
+            "N26",
+            "one bare reset's Seq is within a PDU",
+            BARE,
+            |form| {
+                let mut c = opened(form, &[0, 1]);
+                c.close_benign(form, &[0, 1]);
+                c.segment("rst").seq -= 24;
+                c
+            },
+            &[("rst-odd-seq", Undecided)],
+        )
+        .failing(&["M8"]),
+        Case::new(
+            "N27",
+            "one packet of the answer was not taken",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.untake(Server, 0, 1);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("rst-unread-data", Notice)],
+        )
+        .failing(&["M14"]),
+        Case::new(
+            "N28",
+            "the server's SMP:FIN is no answer to the client's",
+            ALL,
+            |form| {
+                let mut c = page_close(form);
+                c.segment("sfin:0").ack -= 16;
+                if form == Form::LinuxL {
+                    c.segment("rst").seq -= 16;
+                }
+                c
+            },
+            &[("smp-server-closed-sid", Notice)],
+        )
+        .failing(&["M13"]),
+        Case::new(
+            "N29",
+            "the server's FIN does not acknowledge the client's",
+            ABORTS,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.close_crossing(form, &[0], &|c| {
+                    c.server_fins(&[0]);
+                    c.send(Server, ACK | FIN, &[]);
+                    c.label("stf");
+                });
+                c
+            },
+            &[("server-fin-first", Fault)],
+        )
+        .failing(&["M9"]),
+        Case::new(
+            "N30",
+            "a server that pauses in the middle of an answer",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0, 1, 2]);
+                ask_and_answer_in_part(&mut c, 1);
+                c.close_benign(form, &[0, 1, 2]);
+                c
+            },
+            &[("rst-with-request", Fault)],
+        )
+        .failing(&["M3"]),
+        Case::new(
+            "N31",
+            "a reset that nobody minds, and later the close",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                let seq = c.snd_nxt(Client);
+                c.bare_reset(Client, seq);
+                c.label("forged");
+                c.wait(20 * MS);
+                c.request(0, "select 1", &tds::rows(1));
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("mars-close-rst", Benign)],
+        )
+        .also(&[("forged", "rst-ignored", Fault)]),
+        Case::new(
+            "N32",
+            "two of three SMP:FINs of the server are not in the file",
+            BARE,
+            |form| {
+                let mut c = opened(form, &[0, 1, 2]);
+                c.close_benign(form, &[0, 1, 2]);
+                c
+            },
+            &[("", LikelyBenign), ("", Undecided)],
+        )
+        .edited(|capture| *capture = std::mem::take(capture).without("sfin:0").without("sfin:1")),
+    ]
+}
