@@ -23,6 +23,8 @@ pub enum Format {
     JsonLines,
     /// The requests of the connections concerned, comma-separated.
     Requests,
+    /// Lanes and ladder on one page as a picture (SVG).
+    Svg,
     /// The lanes of the Sids as a picture (SVG).
     SvgLanes,
     /// The ladder as a picture (SVG).
@@ -31,7 +33,7 @@ pub enum Format {
 
 impl Format {
     /// All formats, in the order in which they are offered.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Pcapng,
         Self::Pcap,
         Self::Listing,
@@ -41,6 +43,7 @@ impl Format {
         Self::Csv,
         Self::JsonLines,
         Self::Requests,
+        Self::Svg,
         Self::SvgLanes,
         Self::SvgLadder,
     ];
@@ -57,7 +60,8 @@ impl Format {
             Self::Csv => "csv",
             Self::JsonLines => "json",
             Self::Requests => "requests",
-            Self::SvgLanes => "svg",
+            Self::Svg => "svg",
+            Self::SvgLanes => "svg-lanes",
             Self::SvgLadder => "svg-ladder",
         }
     }
@@ -79,6 +83,7 @@ impl Format {
             Self::Csv => "fields of each frame as CSV",
             Self::JsonLines => "fields of each frame as JSON lines",
             Self::Requests => "requests of the connections as CSV",
+            Self::Svg => "picture of lanes and ladder",
             Self::SvgLanes => "picture of the lanes",
             Self::SvgLadder => "picture of the ladder",
         }
@@ -93,7 +98,7 @@ impl Format {
             Self::TicketMarkdown => "md",
             Self::Csv | Self::Requests => "csv",
             Self::JsonLines => "jsonl",
-            Self::SvgLanes | Self::SvgLadder => "svg",
+            Self::Svg | Self::SvgLanes | Self::SvgLadder => "svg",
         }
     }
 
@@ -117,7 +122,7 @@ impl Format {
             "md" | "markdown" => Self::TicketMarkdown,
             "csv" => Self::Csv,
             "json" | "jsonl" | "ndjson" => Self::JsonLines,
-            "svg" => Self::SvgLanes,
+            "svg" => Self::Svg,
             _ => return None,
         })
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::ExportError;
 use super::format::Format;
 use super::frames::FrameSet;
+use super::picture::{self, Part};
 use super::plan::{Plan, counted, human_bytes};
 use super::target::Target;
 use super::{ladder, listing, packets, requests, ticket};
@@ -137,6 +138,9 @@ impl Job<'_> {
             Format::TicketText => ticket::write(self, false, out),
             Format::Ladder => ladder::write(self, out),
             Format::Requests => requests::write(self, out),
+            Format::Svg => picture::write(self, Part::Page, out),
+            Format::SvgLanes => picture::write(self, Part::Lanes, out),
+            Format::SvgLadder => picture::write(self, Part::Ladder, out),
             _ => Err(ExportError::Refused("not yet".into())),
         }
     }

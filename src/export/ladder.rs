@@ -13,7 +13,7 @@ use crate::units::{ConnId, FrameNo, Nanos, Side};
 /// Columns between the two life lines.
 const WIDTH: usize = 38;
 /// A wait between two rows that is worth a line of its own, in nanoseconds.
-const GAP_NS: i64 = 100_000_000;
+pub(super) const GAP_NS: i64 = 100_000_000;
 
 pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
     let store = job.store;
@@ -58,7 +58,7 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
         };
         let line = arrow.line(&conn);
         let time = offsets.show(frame.time);
-        let tail = arrow.tail(no);
+        let tail = arrow.tail();
         writeln!(
             out,
             "{}",
@@ -118,7 +118,7 @@ impl Arrow {
         }
     }
 
-    fn tail(&self, _no: FrameNo) -> String {
+    fn tail(&self) -> String {
         match &self.verdict {
             None => String::new(),
             Some((letter, frames)) => {

@@ -12,8 +12,10 @@ mod job;
 mod ladder;
 mod listing;
 mod packets;
+mod picture;
 mod plan;
 mod reading;
+mod redact;
 mod requests;
 mod target;
 #[cfg(test)]

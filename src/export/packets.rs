@@ -7,6 +7,7 @@ use std::io::Write;
 use super::error::ExportError;
 use super::job::Job;
 use super::reading::Frames;
+use super::redact::Redactor;
 use crate::capture::write::{Frame, InterfaceSpec, PcapShape, PcapWriter, PcapngWriter};
 use crate::report::words;
 use crate::store::{Finding, InterfaceRow};
@@ -35,6 +36,11 @@ fn spec(row: &InterfaceRow) -> InterfaceSpec<'_> {
     }
 }
 
+/// An interface of a redacted capture has no name: names of devices can tell whose they are.
+fn unnamed(spec: InterfaceSpec<'_>) -> InterfaceSpec<'_> {
+    InterfaceSpec { name: None, ..spec }
+}
+
 pub(super) fn write_pcap(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
     let shape = pcap_shape(job).map_err(ExportError::Refused)?;
     let mut writer = PcapWriter::new(out, shape)?;
@@ -48,6 +54,7 @@ pub(super) fn write_pcapng(job: &Job<'_>, out: &mut dyn Write) -> Result<(), Exp
     for id in &job.plan.interfaces {
         let row = job.store.interface(*id);
         local.push(match row {
+            Some(row) if job.options.redact.is_some() => writer.interface(&unnamed(spec(row)))?,
             Some(row) => writer.interface(&spec(row))?,
             None => return Err(ExportError::Refused(format!("interface {id} is not known"))),
         });
@@ -82,6 +89,7 @@ fn each_frame(
     mut write: impl FnMut(FrameNo, &OneFrame<'_>) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
     let mut reading = Frames::new(job.store, job.capture);
+    let mut redactor = job.options.redact.map(|wish| Redactor::new(job, wish));
     let mut frames = job.plan.frames.iter().peekable();
     let mut done = 0_u64;
     while let Some(no) = frames.next() {
@@ -92,11 +100,12 @@ fn each_frame(
         };
         let next = frames.peek().and_then(|next| job.store.frame(*next));
         let bytes = reading.read(row, next)?;
+        let redacted = redactor.as_mut().map(|r| r.frame(row, bytes)).transpose()?;
         let frame = OneFrame {
             frame: Frame {
                 time: row.time,
                 wire: row.wire,
-                bytes,
+                bytes: redacted.as_deref().unwrap_or(bytes),
             },
             interface: row.interface,
         };
@@ -128,9 +137,13 @@ fn section_comment(job: &Job<'_>) -> String {
     } else {
         ""
     };
+    let source = if job.options.redact.is_some() {
+        "a capture".to_owned()
+    } else {
+        files.join(", ")
+    };
     format!(
-        "From {}, frames {numbers} ({}){redacted}",
-        files.join(", "),
+        "From {source}, frames {numbers} ({}){redacted}",
         job.plan.title
     )
 }
@@ -152,12 +165,13 @@ fn comments(job: &Job<'_>, no: FrameNo) -> Vec<String> {
         return out;
     };
     for finding in job.store.conn_findings(conn) {
-        out.extend(finding_comment(finding, no));
+        out.extend(finding_comment(finding, no, job.options.redact.is_none()));
     }
     out
 }
 
-fn finding_comment(finding: &Finding, no: FrameNo) -> Option<String> {
+/// With `facts`, numbers and texts from the capture too.
+fn finding_comment(finding: &Finding, no: FrameNo, facts: bool) -> Option<String> {
     let role = finding.evidence.iter().find(|e| e.frame == no);
     let marked = finding.marks.contains(&no);
     if role.is_none() && !marked {
@@ -171,20 +185,25 @@ fn finding_comment(finding: &Finding, no: FrameNo) -> Option<String> {
         finding.confidence.name()
     );
     if let Some(role) = role {
-        let _ = write!(text, "; {} {}", role.role, role.fact);
+        let _ = write!(text, "; {}", role.role);
+        if facts {
+            let _ = write!(text, " {}", role.fact);
+        }
     }
-    if marked {
+    if marked && facts {
         let _ = write!(text, "\n{}", finding.text);
     }
     for condition in finding.conditions.iter().filter(|c| c.frames.contains(&no)) {
         let _ = write!(
             text,
-            "\n{} {}: {} {}",
+            "\n{} {}: {}",
             condition.id,
             condition.outcome.word(),
-            condition.text,
-            condition.fact
+            condition.text
         );
+        if facts {
+            let _ = write!(text, " {}", condition.fact);
+        }
     }
     Some(text)
 }

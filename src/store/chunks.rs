@@ -23,6 +23,12 @@ impl<T> Chunks<T> {
         self.len
     }
 
+    /// Bytes that the chunks hold.
+    pub(super) fn memory(&self) -> usize {
+        let rows: usize = self.chunks.iter().map(Vec::capacity).sum();
+        rows.saturating_mul(size_of::<T>())
+    }
+
     pub(super) fn get(&self, index: usize) -> Option<&T> {
         self.chunks.get(index / ROWS)?.get(index % ROWS)
     }

@@ -81,6 +81,29 @@ impl Store {
         self.progress = batch.progress;
     }
 
+    /// Bytes that the tables hold, without texts and lists inside rows.
+    pub fn memory(&self) -> u64 {
+        let lists = self.by_conn.iter().map(|l| {
+            vec_memory(&l.sessions)
+                .saturating_add(vec_memory(&l.requests))
+                .saturating_add(vec_memory(&l.findings))
+        });
+        let tables = [
+            self.frames.memory(),
+            self.pdus.memory(),
+            vec_memory(&self.conns),
+            vec_memory(&self.sessions),
+            vec_memory(&self.requests),
+            vec_memory(&self.violations),
+            vec_memory(&self.problems),
+            vec_memory(&self.interfaces),
+            vec_memory(&self.findings),
+            vec_memory(&self.by_conn),
+        ];
+        let bytes: usize = tables.into_iter().chain(lists).sum();
+        bytes as u64
+    }
+
     /// Number of frames indexed so far.
     pub fn frame_count(&self) -> usize {
         self.frames.len()
@@ -373,6 +396,10 @@ impl Store {
         let last = self.conn(conn).and_then(|c| *c.last_plain_pdu.get(end));
         self.pdu_chain_back(last)
     }
+}
+
+fn vec_memory<T>(table: &Vec<T>) -> usize {
+    table.capacity().saturating_mul(size_of::<T>())
 }
 
 /// Replaces rows that exist and appends those that are new. Rows come in the order of their numbers, so that a

@@ -1,0 +1,169 @@
+//! Checksums of IPv4, TCP, UDP and ICMP (RFC 1071), also where the file holds only part of the segment (RFC 1624).
+
+use std::net::IpAddr;
+
+/// What of the IP header counts in a checksum above it.
+pub(super) struct Pseudo {
+    pub(super) from: IpAddr,
+    pub(super) to: IpAddr,
+    pub(super) counts: bool,
+    pub(super) protocol: u8,
+    pub(super) len: usize,
+}
+
+impl Pseudo {
+    fn sum(&self) -> u64 {
+        if !self.counts {
+            return 0;
+        }
+        let len = u64::try_from(self.len).unwrap_or(0);
+        let address = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) => words(&ip.octets()),
+            IpAddr::V6(ip) => words(&ip.octets()),
+        };
+        address(&self.from)
+            .saturating_add(address(&self.to))
+            .saturating_add(u64::from(self.protocol))
+            .saturating_add(len & 0xffff)
+            .saturating_add(len >> 16)
+    }
+}
+
+/// Makes the checksum of an IPv4 header right.
+pub(super) fn set_ipv4(header: &mut [u8]) {
+    if let Some(field) = header.get_mut(10..12) {
+        field.fill(0);
+    }
+    let sum = !fold(words(header));
+    if let Some(field) = header.get_mut(10..12) {
+        field.copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+/// Sets the checksum at a position of a copy. One that was right, or that may be made right, is computed anew. One
+/// that cannot be computed because the file holds only part of the segment, or that has to stay wrong, moves with
+/// the bytes that changed.
+pub(super) fn set_upper(
+    original: (Pseudo, &[u8]),
+    copy: (Pseudo, &mut [u8]),
+    at: usize,
+    complete: bool,
+    keep_wrong: bool,
+) {
+    let Some(end) = at.checked_add(2) else { return };
+    let (before, bytes) = original;
+    let (after, to) = copy;
+    let Some([high, low]) = bytes.get(at..end) else {
+        return;
+    };
+    let old = u16::from_be_bytes([*high, *low]);
+    if let Some(field) = to.get_mut(at..end) {
+        field.fill(0);
+    }
+    let without = words(bytes).saturating_sub(u64::from(old));
+    let old_sum = fold(before.sum().saturating_add(without));
+    let new_sum = fold(after.sum().saturating_add(words(to)));
+    let right = fold(u64::from(old_sum).saturating_add(u64::from(old))) == 0xffff;
+    let new = if complete && (right || !keep_wrong) {
+        !new_sum
+    } else {
+        let rest = u64::from(!old).saturating_add(u64::from(!old_sum));
+        !fold(rest.saturating_add(u64::from(new_sum)))
+    };
+    // For UDP a computed 0 is written as all ones; both mean the same to a sum.
+    let new = if after.protocol == 17 && new == 0 {
+        0xffff
+    } else {
+        new
+    };
+    if let Some(field) = to.get_mut(at..end) {
+        field.copy_from_slice(&new.to_be_bytes());
+    }
+}
+
+fn words(bytes: &[u8]) -> u64 {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let sum: u64 = pairs
+        .iter()
+        .map(|pair| u64::from(u16::from_be_bytes(*pair)))
+        .sum();
+    sum.saturating_add(rest.first().map_or(0, |last| u64::from(*last) << 8))
+}
+
+fn fold(mut sum: u64) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff).saturating_add(sum >> 16);
+    }
+    u16::try_from(sum).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pseudo(last: u8, len: usize) -> Pseudo {
+        Pseudo {
+            from: IpAddr::from([10, 0, 0, 1]),
+            to: IpAddr::from([10, 0, 0, last]),
+            counts: true,
+            protocol: 6,
+            len,
+        }
+    }
+
+    fn is_right(pseudo: &Pseudo, bytes: &[u8]) -> bool {
+        fold(pseudo.sum() + words(bytes)) == 0xffff
+    }
+
+    fn segment() -> Vec<u8> {
+        let mut bytes: Vec<u8> = (0..41).collect();
+        bytes[16..18].fill(0);
+        let sum = !fold(pseudo(2, bytes.len()).sum() + words(&bytes));
+        bytes[16..18].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_right_checksum_stays_right_and_a_wrong_one_is_mended_or_kept_wrong() {
+        let right = segment();
+        let mut wrong = right.clone();
+        wrong[16] ^= 0x5a;
+        for (original, keep_wrong, expected) in [
+            (&right, true, true),
+            (&right, false, true),
+            (&wrong, false, true),
+            (&wrong, true, false),
+        ] {
+            let mut copy = original.clone();
+            copy[30..].fill(0);
+            let len = copy.len();
+            set_upper(
+                (pseudo(2, len), original),
+                (pseudo(9, len), &mut copy),
+                16,
+                true,
+                keep_wrong,
+            );
+            assert_eq!(is_right(&pseudo(9, len), &copy), expected);
+        }
+    }
+
+    #[test]
+    fn a_checksum_over_bytes_that_are_not_in_the_file_moves_with_what_changed() {
+        let whole = segment();
+        let mut cut = whole[..30].to_vec();
+        let original = cut.clone();
+        cut[20..24].fill(0xee);
+        let len = whole.len();
+        set_upper(
+            (pseudo(2, len), &original),
+            (pseudo(9, len), &mut cut),
+            16,
+            false,
+            false,
+        );
+        let mut all = whole;
+        all[..30].copy_from_slice(&cut);
+        assert!(is_right(&pseudo(9, len), &all));
+    }
+}

@@ -1,0 +1,379 @@
+//! The headers of a frame: addresses replaced, checksums made right again, lengths and numbers as they were. What is
+//! no header that is known here is zeroed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::checksum::{Pseudo, set_ipv4, set_upper};
+use super::mask::Mask;
+use super::names::Names;
+use crate::capture::link::{Network, link_type, network};
+
+/// How often one packet may stand in another before the rest counts as not understood.
+const MAX_NESTING: usize = 4;
+
+/// Fills the copy of a payload, which holds zeros, from the original.
+pub(super) type Fill<'f> = dyn FnMut(&[u8], &mut [u8], &mut Names) + 'f;
+
+/// What is to be done with the TCP segment of a frame.
+pub(super) struct Segment<'f> {
+    /// Fills the payload's copy.
+    pub(super) payload: &'f mut Fill<'f>,
+    /// The source port gets a stand-in, and the destination port.
+    pub(super) replace_ports: (bool, bool),
+    /// A checksum that was wrong stays wrong: it tells which end took the capture.
+    pub(super) keep_wrong: bool,
+}
+
+/// A redacted copy of a frame.
+pub(super) fn frame(
+    link: u32,
+    original: &[u8],
+    names: &mut Names,
+    segment: &mut Segment<'_>,
+) -> Vec<u8> {
+    let mut copy = vec![0; original.len()];
+    link_layer(link, original, &mut copy, names, segment, 0);
+    copy
+}
+
+fn link_layer(
+    link: u32,
+    original: &[u8],
+    copy: &mut [u8],
+    names: &mut Names,
+    segment: &mut Segment<'_>,
+    depth: usize,
+) {
+    let mut mask = Mask::new(original, copy);
+    let ip = match network(link, original) {
+        Network::Ip(at) => Some(at),
+        Network::Other(_) | Network::Cut | Network::UnknownLink => None,
+    };
+    match link {
+        link_type::ETHERNET => {
+            mac(&mut mask, names);
+            mac(&mut mask, names);
+            mask.keep(ip.map_or(2, |at| at.saturating_sub(12)));
+        }
+        link_type::LINUX_SLL => {
+            mask.keep(6);
+            mac(&mut mask, names);
+            mask.hide(2);
+            mask.keep(2);
+        }
+        link_type::LINUX_SLL2 => {
+            mask.keep(12);
+            mac(&mut mask, names);
+            mask.hide(2);
+        }
+        link_type::NULL | link_type::LOOP => drop(mask.keep(4)),
+        _ => {}
+    }
+    let Some(at) = ip else { return };
+    let passed = mask.position();
+    if passed < at {
+        mask.keep(at.saturating_sub(passed));
+    }
+    if let (Some(from), Some(to)) = (original.get(at..), copy.get_mut(at..)) {
+        ip_packet(from, to, names, segment, depth);
+    }
+}
+
+fn mac(mask: &mut Mask<'_>, names: &mut Names) {
+    if let Some(address) = mask.rest().first_chunk::<6>() {
+        mask.put(&names.mac(*address));
+    } else {
+        mask.hide_rest();
+    }
+}
+
+fn ip_packet(
+    original: &[u8],
+    copy: &mut [u8],
+    names: &mut Names,
+    segment: &mut Segment<'_>,
+    depth: usize,
+) {
+    let Some(header) = ip_header(original, copy, names) else {
+        return;
+    };
+    let end = header.end.unwrap_or(original.len());
+    let complete = end <= original.len();
+    let range = header.at..end.min(original.len());
+    let (Some(from), Some(to)) = (original.get(range.clone()), copy.get_mut(range)) else {
+        return;
+    };
+    if header.fragment {
+        return;
+    }
+    upper(&header, from, to, complete, names, segment, depth);
+}
+
+/// What an IP header says about what follows it.
+struct Header {
+    /// Where the upper layer begins.
+    at: usize,
+    /// Where the packet ends, by its own length; none where the length is 0 (segmentation offload).
+    end: Option<usize>,
+    protocol: u8,
+    fragment: bool,
+    before: (IpAddr, IpAddr),
+    after: (IpAddr, IpAddr),
+}
+
+fn ip_header(original: &[u8], copy: &mut [u8], names: &mut Names) -> Option<Header> {
+    match original.first()? >> 4 {
+        4 => ipv4(original, copy, names),
+        6 => ipv6(original, copy, names),
+        _ => None,
+    }
+}
+
+fn ipv4(original: &[u8], copy: &mut [u8], names: &mut Names) -> Option<Header> {
+    let head = original.first_chunk::<20>()?;
+    let [
+        first,
+        _,
+        len_high,
+        len_low,
+        ..,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = *head;
+    let [_, _, _, _, _, _, frag_high, frag_low, _, protocol, ..] = *head;
+    let before = (
+        IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
+        IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+    );
+    let after = (names.ip(before.0), names.ip(before.1));
+    let size = usize::from(first & 0x0f).saturating_mul(4).max(20);
+    let mut mask = Mask::new(original, copy);
+    mask.keep(12)?;
+    for ip in [after.0, after.1] {
+        if let IpAddr::V4(ip) = ip {
+            mask.put(&ip.octets());
+        }
+    }
+    // Options can hold addresses; zero ends their list.
+    if let Some(header) = copy.get_mut(..size) {
+        set_ipv4(header);
+    }
+    let total = usize::from(u16::from_be_bytes([len_high, len_low]));
+    let fragment = u16::from_be_bytes([frag_high, frag_low]) & 0x3fff != 0;
+    Some(Header {
+        at: size,
+        end: (total >= size).then_some(total),
+        protocol,
+        fragment,
+        before,
+        after,
+    })
+}
+
+fn ipv6(original: &[u8], copy: &mut [u8], names: &mut Names) -> Option<Header> {
+    let mut mask = Mask::new(original, copy);
+    let head = mask.keep(8)?;
+    let [.., len_high, len_low, next, _]: [u8; 8] = head.try_into().ok()?;
+    let mut addresses = [Ipv6Addr::UNSPECIFIED; 2];
+    for slot in &mut addresses {
+        *slot = Ipv6Addr::from(*mask.rest().first_chunk::<16>()?);
+        let IpAddr::V6(stand_in) = names.ip(IpAddr::V6(*slot)) else {
+            return None;
+        };
+        mask.put(&stand_in.octets());
+    }
+    let [source, dest] = addresses;
+    let before = (IpAddr::V6(source), IpAddr::V6(dest));
+    let after = (names.ip(before.0), names.ip(before.1));
+    let len = usize::from(u16::from_be_bytes([len_high, len_low]));
+    let mut protocol = next;
+    let mut fragment = false;
+    // Hop-by-hop, routing and destination options, and the fragment header.
+    while matches!(protocol, 0 | 43 | 44 | 60) {
+        let this = protocol;
+        protocol = mask.u8()?;
+        let units = usize::from(mask.u8()?);
+        if this == 44 {
+            let place = mask.u16_be()?;
+            fragment |= place & 0xfff9 != 0;
+            mask.keep(4)?;
+        } else {
+            mask.hide(units.saturating_mul(8).saturating_add(6))?;
+        }
+    }
+    Some(Header {
+        at: mask.position(),
+        end: (len > 0).then_some(len.saturating_add(40)),
+        protocol,
+        fragment,
+        before,
+        after,
+    })
+}
+
+fn upper(
+    header: &Header,
+    original: &[u8],
+    copy: &mut [u8],
+    complete: bool,
+    names: &mut Names,
+    segment: &mut Segment<'_>,
+    depth: usize,
+) {
+    let nested = depth.saturating_add(1);
+    let (checksum_at, keep_wrong) = match header.protocol {
+        6 => {
+            tcp(header, original, copy, names, segment);
+            (16, segment.keep_wrong)
+        }
+        17 => {
+            udp(original, copy, names, segment, nested);
+            (6, false)
+        }
+        // ICMP, for IPv4 and IPv6: type, code and checksum.
+        1 | 58 => {
+            Mask::new(original, copy).keep(4);
+            (2, false)
+        }
+        4 | 41 if nested < MAX_NESTING => {
+            ip_packet(original, copy, names, segment, nested);
+            return;
+        }
+        47 if nested < MAX_NESTING => {
+            gre(original, copy, names, segment, nested);
+            return;
+        }
+        _ => return,
+    };
+    if header.protocol == 17 && matches!(original.get(6..8), Some([0, 0])) {
+        // UDP without checksum.
+        return;
+    }
+    let pseudo = |(from, to)| Pseudo {
+        from,
+        to,
+        // ICMP for IPv4 has no pseudo header.
+        counts: header.protocol != 1,
+        protocol: header.protocol,
+        len: original.len(),
+    };
+    set_upper(
+        (pseudo(header.before), original),
+        (pseudo(header.after), copy),
+        checksum_at,
+        complete,
+        keep_wrong,
+    );
+}
+
+fn tcp(
+    header: &Header,
+    original: &[u8],
+    copy: &mut [u8],
+    names: &mut Names,
+    segment: &mut Segment<'_>,
+) {
+    let mut mask = Mask::new(original, copy);
+    let (from, to) = segment.replace_ports;
+    for (replace, ip) in [(from, header.before.0), (to, header.before.1)] {
+        let Some(port) = mask.reader().u16_be() else {
+            return;
+        };
+        let port = if replace { names.port(ip, port) } else { port };
+        mask.put(&port.to_be_bytes());
+    }
+    let Some(fixed) = mask.rest().get(..16) else {
+        let rest = mask.rest().len();
+        mask.keep(rest);
+        return;
+    };
+    let size = fixed
+        .get(8)
+        .map_or(0, |b| usize::from(b >> 4))
+        .saturating_mul(4)
+        .max(20);
+    mask.keep(16);
+    let options_end = size.min(original.len());
+    if let (Some(from), Some(to)) = (original.get(20..options_end), copy.get_mut(20..options_end)) {
+        tcp_options(from, to);
+    }
+    if let (Some(from), Some(to)) = (original.get(size..), copy.get_mut(size..)) {
+        (segment.payload)(from, to, names);
+    }
+}
+
+/// Options that carry numbers only stay: end, no-operation, segment size, window scale, SACK, time stamps.
+fn tcp_options(original: &[u8], copy: &mut [u8]) {
+    let mut mask = Mask::new(original, copy);
+    while let Some(kind) = mask.peek() {
+        if kind < 2 {
+            mask.keep(1);
+            continue;
+        }
+        let len = usize::from(mask.rest().get(1).copied().unwrap_or(0));
+        let known = matches!(kind, 2..=5 | 8);
+        let done = match len {
+            0 | 1 => None,
+            len if known => mask.keep(len).map(drop),
+            len => mask
+                .keep(2)
+                .and_then(|_| mask.hide(len.saturating_sub(2)))
+                .map(drop),
+        };
+        if done.is_none() {
+            return;
+        }
+    }
+}
+
+/// UDP: ports and length; of the content only VXLAN is looked through.
+fn udp(
+    original: &[u8],
+    copy: &mut [u8],
+    names: &mut Names,
+    segment: &mut Segment<'_>,
+    depth: usize,
+) {
+    let mut mask = Mask::new(original, copy);
+    let Some([_, _, high, low, ..]) = mask.keep(8) else {
+        return;
+    };
+    let vxlan = u16::from_be_bytes([*high, *low]) == 4789;
+    if !vxlan || depth >= MAX_NESTING || mask.keep(8).is_none() {
+        return;
+    }
+    if let (Some(from), Some(to)) = (original.get(16..), copy.get_mut(16..)) {
+        link_layer(link_type::ETHERNET, from, to, names, segment, depth);
+    }
+}
+
+fn gre(
+    original: &[u8],
+    copy: &mut [u8],
+    names: &mut Names,
+    segment: &mut Segment<'_>,
+    depth: usize,
+) {
+    let mut mask = Mask::new(original, copy);
+    let (Some(flags), Some(inner)) = (mask.u16_be(), mask.u16_be()) else {
+        return;
+    };
+    for bit in [0x8000_u16, 0x2000, 0x1000] {
+        if flags & bit != 0 && mask.keep(4).is_none() {
+            return;
+        }
+    }
+    let at = mask.position();
+    if !matches!(inner, 0x0800 | 0x86dd) || flags & 7 != 0 {
+        return;
+    }
+    if let (Some(from), Some(to)) = (original.get(at..), copy.get_mut(at..)) {
+        ip_packet(from, to, names, segment, depth);
+    }
+}

@@ -1,0 +1,217 @@
+//! The tokens of an answer ([MS-TDS] 2.2.7): numbers and shapes stay, so that rows, errors and the end of the answer
+//! can still be told; values, names and messages are replaced.
+
+use super::login;
+use super::mask::Mask;
+use super::names::{Kind, Names};
+use super::values::{b_varchar, type_info, us_varchar, value};
+use crate::decode::tds::type_info::{Place, TypeInfo};
+use crate::decode::tds::version::Version;
+
+/// What one direction of a session remembers from answer to answer.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    infos: Vec<TypeInfo>,
+    /// COLUMNENCRYPTION was acknowledged: COLMETADATA holds a table of keys.
+    encryption: bool,
+}
+
+/// Redacts the body of an answer, or of a bulk load; what is behind the first thing not understood stays zero.
+pub(super) fn tokens(
+    mask: &mut Mask<'_>,
+    names: &mut Names,
+    columns: &mut Columns,
+    version: Version,
+) {
+    while !mask.is_empty() {
+        if token(mask, names, columns, version).is_none() {
+            mask.hide_rest();
+        }
+    }
+}
+
+fn token(
+    mask: &mut Mask<'_>,
+    names: &mut Names,
+    columns: &mut Columns,
+    version: Version,
+) -> Option<()> {
+    match mask.u8()? {
+        0xd1 => row(mask, names, columns, version, &[]),
+        0xd2 => {
+            let bits = mask.keep(columns.infos.len().div_ceil(8))?;
+            row(mask, names, columns, version, bits)
+        }
+        0xfd..=0xff => mask.keep(if version.is_wide() { 12 } else { 8 }).map(drop),
+        0x81 => metadata(mask, names, columns, version),
+        0x78 | 0x79 => mask.keep(4).map(drop),
+        0xaa | 0xab => counted(mask, |mask| message(mask, names, version)),
+        0xad => counted(mask, |mask| {
+            mask.keep(5)?;
+            b_varchar(mask, names, Kind::Program)?;
+            mask.keep(4).map(drop)
+        }),
+        0xe3 => env_change(mask, names),
+        0xed => counted(mask, |mask| {
+            login::sspi(mask);
+            Some(())
+        }),
+        0xa9 | 0xa5 => {
+            let len = usize::from(mask.u16_le()?);
+            mask.keep(len).map(drop)
+        }
+        0xa4 => {
+            let len = usize::from(mask.u16_le()?);
+            mask.hide(len).map(drop)
+        }
+        0xe4 | 0xee => {
+            let len = usize::try_from(mask.u32_le()?).ok()?;
+            mask.hide(len).map(drop)
+        }
+        0xac => return_value(mask, names, version),
+        0xae => feature_ack(mask, columns),
+        _ => None,
+    }
+}
+
+fn row(
+    mask: &mut Mask<'_>,
+    names: &mut Names,
+    columns: &Columns,
+    version: Version,
+    nulls: &[u8],
+) -> Option<()> {
+    if columns.infos.is_empty() {
+        return None;
+    }
+    for (i, info) in columns.infos.iter().enumerate() {
+        let null = nulls
+            .get(i / 8)
+            .is_some_and(|byte| byte >> (i % 8) & 1 == 1);
+        if !null {
+            value(mask, info, version, names)?;
+        }
+    }
+    Some(())
+}
+
+fn metadata(
+    mask: &mut Mask<'_>,
+    names: &mut Names,
+    columns: &mut Columns,
+    version: Version,
+) -> Option<()> {
+    let count = mask.u16_le()?;
+    if count == 0xffff {
+        return Some(());
+    }
+    if columns.encryption && mask.u16_le()? != 0 {
+        // A table of keys: encrypted columns are not taken apart.
+        return None;
+    }
+    columns.infos.clear();
+    for _ in 0..count {
+        mask.keep(if version.is_wide() { 4 } else { 2 })?;
+        let flags = mask.u16_le()?;
+        let info = type_info(mask, names, Place::Column, version)?;
+        if info.has_table_name() {
+            let parts = if version >= Version::V71R1 {
+                mask.u8()?
+            } else {
+                1
+            };
+            for _ in 0..parts {
+                us_varchar(mask, names, Kind::Object)?;
+            }
+        }
+        if flags & 0x0800 != 0 {
+            return None;
+        }
+        b_varchar(mask, names, Kind::Object)?;
+        columns.infos.push(info);
+    }
+    Some(())
+}
+
+/// A token with a u16 length: what `inside` leaves of it stays zero, and the walk goes on behind it.
+fn counted(mask: &mut Mask<'_>, inside: impl FnOnce(&mut Mask<'_>) -> Option<()>) -> Option<()> {
+    let len = usize::from(mask.u16_le()?);
+    let original = mask.rest().get(..len)?;
+    let mut copy = vec![0; len];
+    // A part that is not understood stays zero; the token's length is known all the same.
+    let _ = inside(&mut Mask::new(original, &mut copy));
+    mask.put(&copy);
+    Some(())
+}
+
+/// ERROR and INFO: number, state and class stay.
+fn message(mask: &mut Mask<'_>, names: &mut Names, version: Version) -> Option<()> {
+    mask.keep(6)?;
+    us_varchar(mask, names, Kind::Message)?;
+    b_varchar(mask, names, Kind::Server)?;
+    b_varchar(mask, names, Kind::Object)?;
+    mask.keep(if version.is_wide() { 4 } else { 2 }).map(drop)
+}
+
+fn env_change(mask: &mut Mask<'_>, names: &mut Names) -> Option<()> {
+    let len = usize::from(mask.u16_le()?);
+    if mask.peek() == Some(15) {
+        // Promote: the length counts one byte; an L_VARBYTE and an empty old value follow.
+        mask.u8()?;
+        let len = usize::try_from(mask.u32_le()?).ok()?;
+        mask.hide(len)?;
+        return mask.keep(1).map(drop);
+    }
+    let original = mask.rest().get(..len)?;
+    let mut copy = vec![0; len];
+    let mut inner = Mask::new(original, &mut copy);
+    let _ = env_value(&mut inner, names);
+    mask.put(&copy);
+    Some(())
+}
+
+fn env_value(mask: &mut Mask<'_>, names: &mut Names) -> Option<()> {
+    let kind = match mask.u8()? {
+        1 => Kind::Database,
+        // Language, character set, packet size, locale ids: no names.
+        2..=6 => {
+            mask.keep(mask.rest().len());
+            return Some(());
+        }
+        7..=12 | 17 | 18 => {
+            // Collation and transaction descriptors: counts of bytes.
+            mask.keep(mask.rest().len());
+            return Some(());
+        }
+        13 | 19 => Kind::Server,
+        // Routing and whatever else: shape unknown to us, or a server's address.
+        _ => return None,
+    };
+    b_varchar(mask, names, kind)?;
+    b_varchar(mask, names, kind)
+}
+
+fn return_value(mask: &mut Mask<'_>, names: &mut Names, version: Version) -> Option<()> {
+    mask.keep(2)?;
+    b_varchar(mask, names, Kind::Object)?;
+    mask.keep(1)?;
+    mask.keep(if version.is_wide() { 4 } else { 2 })?;
+    let flags = mask.u16_le()?;
+    let info = type_info(mask, names, Place::ReturnValue, version)?;
+    if flags & 0x0800 != 0 {
+        return None;
+    }
+    value(mask, &info, version, names)
+}
+
+fn feature_ack(mask: &mut Mask<'_>, columns: &mut Columns) -> Option<()> {
+    loop {
+        let id = mask.u8()?;
+        if id == 0xff {
+            return Some(());
+        }
+        columns.encryption |= id == 4;
+        let len = usize::try_from(mask.u32_le()?).ok()?;
+        mask.hide(len)?;
+    }
+}
