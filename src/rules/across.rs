@@ -1,0 +1,231 @@
+//! Findings across connections, and on the capture itself.
+
+use std::collections::HashMap;
+
+use super::catalogue::{
+    CLOCK_STEP, DUP_FRAMES, MASS_CLOSE, OFFLOAD_CHECKSUM, PORT_REUSE, SNAPLEN, count, duration,
+};
+use super::engine;
+use super::facts::Facts;
+use super::rule::{Check, Conclusion, MOST_FRAMES, Rule, evidence};
+use super::settings::{Settings, Threshold};
+use crate::store::{Confidence, Endpoint, Evidence, Finding, FrameFlags, Store, Verdict};
+use crate::units::{ConnId, FrameNo, Nanos, Side};
+
+/// A connection that its server ended.
+#[derive(Debug, Clone, Copy)]
+struct ServerEnd {
+    conn: ConnId,
+    frame: FrameNo,
+    time: Nanos,
+}
+
+/// What is kept of each connection until all are judged.
+#[derive(Debug, Default)]
+pub(super) struct Across {
+    server_ends: HashMap<Endpoint, Vec<ServerEnd>>,
+    /// The last connection of each pair of addresses and ports, and the connections that used it again.
+    pairs: HashMap<(Endpoint, Endpoint), Vec<ConnId>>,
+}
+
+impl Across {
+    /// Takes note of a judged connection.
+    pub(super) fn note(&mut self, facts: &Facts<'_>, close: Option<&Finding>) {
+        let fault = close.is_some_and(|f| f.verdict == Verdict::Fault);
+        let refused = close.is_some_and(|f| f.rule.starts_with("syn-"));
+        if let Some((Side::Server, seg)) = facts.close.ender
+            && fault
+            && !refused
+        {
+            let server = *facts.conn.endpoint(Side::Server);
+            self.server_ends.entry(server).or_default().push(ServerEnd {
+                conn: facts.conn.id,
+                frame: seg.no,
+                time: seg.time,
+            });
+        }
+        let [a, b] = facts.conn.ends.0;
+        let pair = if a <= b { (a, b) } else { (b, a) };
+        if facts.conn.incarnation > 0 {
+            self.pairs.entry(pair).or_default().push(facts.conn.id);
+        }
+    }
+
+    /// The findings, once every connection was noted.
+    pub(super) fn finish(&mut self, store: &Store, settings: &Settings) -> Vec<Finding> {
+        let mut out = Vec::new();
+        let mut servers: Vec<_> = std::mem::take(&mut self.server_ends).into_iter().collect();
+        servers.sort_by_key(|(server, _)| *server);
+        for (server, ends) in servers {
+            out.extend(mass_close(server, ends, settings));
+        }
+        let mut pairs: Vec<_> = std::mem::take(&mut self.pairs).into_iter().collect();
+        pairs.sort_by_key(|(_, conns)| conns.first().copied());
+        for (pair, conns) in pairs {
+            out.extend(port_reuse(store, pair, &conns, settings));
+        }
+        out.extend(artefacts(store));
+        out.retain(|finding| settings.is_on(&finding.rule));
+        out
+    }
+}
+
+fn stated(rule: &Rule, verdict: Verdict, text: String, proof: Vec<Evidence>) -> Finding {
+    let frames: Vec<FrameNo> = proof.iter().map(|e| e.frame).collect();
+    let conclusion = Conclusion::new(verdict, Confidence::Proven, text).with_evidence(proof);
+    let mut finding = engine::finding(rule, None, conclusion);
+    finding.conditions = rule
+        .conditions
+        .iter()
+        .map(|c| c.with(Check::held("").on(frames.iter().copied())))
+        .collect();
+    finding
+}
+
+/// Groups of connections that one server ended within the limit.
+fn mass_close(server: Endpoint, mut ends: Vec<ServerEnd>, settings: &Settings) -> Vec<Finding> {
+    ends.sort_by_key(|end| (end.time, end.frame));
+    let within = settings.get(Threshold::MassCloseWithin);
+    let least = settings.count(Threshold::MassCloseConnections).max(2);
+    let mut out = Vec::new();
+    let mut group: Vec<ServerEnd> = Vec::new();
+    let mut flush = |group: &mut Vec<ServerEnd>| {
+        if group.len() >= least {
+            let proof = group
+                .iter()
+                .take(MOST_FRAMES)
+                .map(|end| evidence(end.frame, format!("end of connection {}", end.conn), ""))
+                .collect();
+            out.push(stated(
+                &MASS_CLOSE,
+                Verdict::Fault,
+                format!(
+                    "The server {server} ended {} connections within {}: restart, fail-over or starvation.",
+                    group.len(),
+                    duration(within)
+                ),
+                proof,
+            ));
+        }
+        group.clear();
+    };
+    for end in ends {
+        let apart = group
+            .first()
+            .is_some_and(|first| end.time.since(first.time) > within);
+        if apart {
+            flush(&mut group);
+        }
+        group.push(end);
+    }
+    flush(&mut group);
+    out
+}
+
+/// A pair of addresses and ports that was used again.
+fn port_reuse(
+    store: &Store,
+    pair: (Endpoint, Endpoint),
+    conns: &[ConnId],
+    settings: &Settings,
+) -> Option<Finding> {
+    let rows: Vec<_> = conns.iter().filter_map(|id| store.conn(*id)).collect();
+    let first = rows.first()?;
+    let proof: Vec<Evidence> = rows
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|conn| {
+            evidence(
+                conn.first_frame,
+                format!("connection {}", conn.id),
+                "begins anew",
+            )
+        })
+        .collect();
+    let mut finding = stated(
+        &PORT_REUSE,
+        Verdict::Notice,
+        format!(
+            "{} and {} were used again for {}.",
+            pair.0,
+            pair.1,
+            count(rows.len(), "later connection")
+        ),
+        proof,
+    );
+    finding.conn = Some(first.id);
+    let rest = settings.get(Threshold::PortQuarantine);
+    let quick = rows.windows(2).any(|two| match two {
+        [a, b] => b.first_time.since(a.last_time) < rest,
+        _ => false,
+    });
+    if quick {
+        finding.notes.push(format!(
+            "used again within {}: the client may be running out of ports",
+            duration(rest)
+        ));
+    }
+    Some(finding)
+}
+
+/// What is peculiar about the capture itself, from one look at every frame.
+fn artefacts(store: &Store) -> Vec<Finding> {
+    let mut copies = Seen::default();
+    let mut cut = Seen::default();
+    let mut steps = Seen::default();
+    let mut bad = Seen::default();
+    let mut last: Option<Nanos> = None;
+    for (no, row) in store.frames_from(FrameNo(1)) {
+        let flags = row.flags;
+        copies.note(no, flags.has(FrameFlags::DUPLICATE));
+        cut.note(no, flags.has(FrameFlags::CUT) && row.payload_len > 0);
+        steps.note(no, last.is_some_and(|last| row.time < last));
+        bad.note(no, flags.has(FrameFlags::BAD_CHECKSUM));
+        last = Some(row.time);
+    }
+    [
+        copies.finding(&DUP_FRAMES, Verdict::Notice, "copies of another frame"),
+        cut.finding(&SNAPLEN, Verdict::Notice, "cut, with payload"),
+        steps.finding(
+            &CLOCK_STEP,
+            Verdict::Normal,
+            "stamped earlier than the frame before",
+        ),
+        bad.finding(
+            &OFFLOAD_CHECKSUM,
+            Verdict::Normal,
+            "with a wrong TCP checksum",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[derive(Default)]
+struct Seen {
+    frames: usize,
+    first: Option<FrameNo>,
+}
+
+impl Seen {
+    fn note(&mut self, no: FrameNo, seen: bool) {
+        if seen {
+            self.frames = self.frames.saturating_add(1);
+            self.first = self.first.or(Some(no));
+        }
+    }
+
+    fn finding(&self, rule: &Rule, verdict: Verdict, what: &str) -> Option<Finding> {
+        let first = self.first?;
+        Some(stated(
+            rule,
+            verdict,
+            format!(
+                "{} {what}, the first is frame {first}.",
+                count(self.frames, "frame")
+            ),
+            vec![evidence(first, "the first such frame", "")],
+        ))
+    }
+}

@@ -1,0 +1,466 @@
+//! Findings on a connection beside its close: sessions, requests, single resets, quality of the capture.
+
+use super::catalogue::{
+    ATTENTION_OK, FILE_GAP, LOGIN_SLOW, MARS_SID_CLOSE, ONE_DIRECTION, ORPHAN_SID, POOL_RESET,
+    RST_IGNORED, RST_MIDDLEBOX, SLOW_RESPONSE, SMP_VIOLATION, WINDOW_STALL, ZERO_WINDOW, count,
+    duration, slow_login,
+};
+use super::engine;
+use super::facts::Facts;
+use super::rule::{Check, Conclusion, MOST_FRAMES, Rule, evidence};
+use super::settings::Threshold;
+use crate::store::{Confidence, Evidence, Finding, Protocol, RequestRow, Severity, Verdict};
+use crate::units::{FrameNo, Sid, Side};
+
+/// Adds what there is to say about a connection beside its close.
+pub(super) fn gather(facts: &Facts<'_>, out: &mut Vec<Finding>) {
+    let mut add = |finding: Option<Finding>| {
+        out.extend(finding.filter(|f| facts.settings.is_on(&f.rule)));
+    };
+    for ignored in &facts.close.ignored {
+        add(Some(rst_ignored(facts, ignored.reset.no, ignored.later)));
+    }
+    add(foreign_resets(facts));
+    if facts.conn.protocol != Protocol::Tds && !facts.conn.smp_seen {
+        return;
+    }
+    add(login_slow(facts));
+    add(attentions(facts));
+    add(slow_responses(facts));
+    add(pool_resets(facts));
+    add(stalls(facts));
+    add(sids_closed(facts));
+    add(orphans(facts));
+    add(zero_windows(facts));
+    add(one_direction(facts));
+    add(file_gap(facts));
+    let told = out.iter().any(|f| f.rule == SMP_VIOLATION.id);
+    if !told && facts.settings.is_on(SMP_VIOLATION.id) {
+        out.extend(violations(facts));
+    }
+}
+
+/// A finding of a gathered rule; its condition is stated with the fact that it rests on.
+fn stated(
+    facts: &Facts<'_>,
+    rule: &Rule,
+    verdict: Verdict,
+    text: String,
+    proof: Vec<Evidence>,
+) -> Finding {
+    let frames: Vec<FrameNo> = proof.iter().map(|e| e.frame).collect();
+    let conclusion = Conclusion::new(verdict, Confidence::Proven, text).with_evidence(proof);
+    let mut finding = engine::finding(rule, Some(facts.conn.id), conclusion);
+    finding.conditions = rule
+        .conditions
+        .iter()
+        .map(|c| c.with(Check::held("").on(frames.iter().copied())))
+        .collect();
+    finding
+}
+
+fn rst_ignored(facts: &Facts<'_>, reset: FrameNo, later: FrameNo) -> Finding {
+    let mut finding = stated(
+        facts,
+        &RST_IGNORED,
+        Verdict::Fault,
+        format!(
+            "The reset in frame {reset} had no effect: its alleged sender goes on in frame {later}. Suspected to be forged on the path."
+        ),
+        vec![
+            evidence(reset, "reset without effect", ""),
+            evidence(later, "its alleged sender goes on", ""),
+        ],
+    );
+    finding.confidence = Confidence::Likely;
+    finding.marks = vec![reset];
+    finding
+}
+
+/// Resets of foreign origin that did not end the connection.
+fn foreign_resets(facts: &Facts<'_>) -> Option<Finding> {
+    if facts.close.foreign.is_empty() || facts.close.ended_by_foreign() {
+        return None;
+    }
+    let proof = facts
+        .close
+        .foreign
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|seg| {
+            evidence(
+                seg.no,
+                "reset of another sender",
+                format!("time to live {}", seg.ttl),
+            )
+        })
+        .collect();
+    let mut finding = stated(
+        facts,
+        &RST_MIDDLEBOX,
+        Verdict::Fault,
+        format!(
+            "{} with a time to live unlike its sender's: suspected to be made by a device on the path.",
+            count(facts.close.foreign.len(), "reset")
+        ),
+        proof,
+    );
+    finding.confidence = Confidence::Likely;
+    finding.marks = facts.close.foreign.iter().map(|seg| seg.no).collect();
+    Some(finding)
+}
+
+fn login_slow(facts: &Facts<'_>) -> Option<Finding> {
+    let (text, proof) = slow_login(facts)?;
+    Some(stated(facts, &LOGIN_SLOW, Verdict::Notice, text, proof))
+}
+
+/// Requests that satisfy a test, as evidence, with their number.
+fn requests(
+    facts: &Facts<'_>,
+    test: impl Fn(&RequestRow) -> Option<(FrameNo, String)>,
+    role: &'static str,
+) -> (usize, Vec<Evidence>) {
+    let mut n = 0_usize;
+    let mut proof = Vec::new();
+    for request in facts.store.conn_requests(facts.conn.id) {
+        if let Some((frame, fact)) = test(request) {
+            n = n.saturating_add(1);
+            if proof.len() < MOST_FRAMES {
+                let sid = request.session.and_then(|id| facts.store.session(id));
+                let on = sid.map_or(String::new(), |s| format!("Sid {}: ", s.sid));
+                proof.push(evidence(frame, role, format!("{on}{fact}")));
+            }
+        }
+    }
+    (n, proof)
+}
+
+fn attentions(facts: &Facts<'_>) -> Option<Finding> {
+    let timeout = facts.settings.get(Threshold::CommandTimeout);
+    let mut by_timeout = 0_usize;
+    let (n, proof) = {
+        let test = |request: &RequestRow| {
+            let attention = request.attention_frame?;
+            request.attention_ack_frame?;
+            let at = facts.store.frame(attention)?.time;
+            let after = at.since(request.start);
+            Some((
+                attention,
+                format!("attention {} after the request", duration(after)),
+            ))
+        };
+        requests(facts, test, "attention, acknowledged")
+    };
+    for request in facts.store.conn_requests(facts.conn.id) {
+        let at = request
+            .attention_frame
+            .filter(|_| request.attention_ack_frame.is_some())
+            .and_then(|no| facts.store.frame(no));
+        let near = at.is_some_and(|row| {
+            let off = row.time.since(request.start).saturating_sub(timeout);
+            off.abs() <= timeout / 20
+        });
+        by_timeout = by_timeout.saturating_add(usize::from(near));
+    }
+    if n == 0 {
+        return None;
+    }
+    let tail = if by_timeout > 0 {
+        format!(
+            "; {by_timeout} after a command timeout of {}",
+            duration(timeout)
+        )
+    } else {
+        String::new()
+    };
+    Some(stated(
+        facts,
+        &ATTENTION_OK,
+        Verdict::Notice,
+        format!(
+            "The client cancelled {}, and the server confirmed it{tail}.",
+            count(n, "request")
+        ),
+        proof,
+    ))
+}
+
+fn slow_responses(facts: &Facts<'_>) -> Option<Finding> {
+    let limit = facts.settings.get(Threshold::SlowResponse);
+    let test = |request: &RequestRow| {
+        let gap = request.first_byte_ns.filter(|ns| *ns >= limit)?;
+        Some((
+            request.answer_first_frame?,
+            format!("{} to the first byte", duration(gap)),
+        ))
+    };
+    let (n, proof) = requests(facts, test, "first byte of a late answer");
+    if n == 0 {
+        return None;
+    }
+    let longest = facts
+        .store
+        .conn_requests(facts.conn.id)
+        .filter_map(|r| r.first_byte_ns)
+        .max()
+        .unwrap_or(0);
+    let grave = longest >= facts.settings.get(Threshold::SlowResponseWarn);
+    let word = if grave { "very late" } else { "late" };
+    Some(stated(
+        facts,
+        &SLOW_RESPONSE,
+        Verdict::Notice,
+        format!(
+            "{} came {word}; the longest took {}.",
+            count(n, "answer"),
+            duration(longest)
+        ),
+        proof,
+    ))
+}
+
+fn pool_resets(facts: &Facts<'_>) -> Option<Finding> {
+    let test = |request: &RequestRow| {
+        request
+            .reset_connection
+            .then(|| (request.first_frame, request.kind.name().to_owned()))
+    };
+    let (n, proof) = requests(facts, test, "first request of a pooled use");
+    (n > 0).then(|| {
+        stated(
+            facts,
+            &POOL_RESET,
+            Verdict::Normal,
+            format!(
+                "The pooled connection was taken from the pool {}.",
+                count(n, "time")
+            ),
+            proof,
+        )
+    })
+}
+
+fn stalls(facts: &Facts<'_>) -> Option<Finding> {
+    let limit = facts.settings.get(Threshold::WindowStall);
+    let mut proof = Vec::new();
+    let mut n = 0_u64;
+    let mut total = 0_i64;
+    let mut longest: (i64, Option<(Sid, Side)>) = (0, None);
+    for session in facts.store.conn_sessions(facts.conn.id) {
+        for side in Side::BOTH {
+            let stall = session.stalls.get(facts.conn.end_of(side));
+            if stall.longest_ns < limit {
+                continue;
+            }
+            n = n.saturating_add(u64::from(stall.count));
+            total = total.saturating_add(stall.total_ns);
+            if stall.longest_ns > longest.0 {
+                longest = (stall.longest_ns, Some((session.sid, side)));
+            }
+            if let Some(frame) = stall.longest_frame.filter(|_| proof.len() < MOST_FRAMES) {
+                proof.push(evidence(
+                    frame,
+                    format!("Sid {}: the {} may send again", session.sid, side.word()),
+                    format!("after {}", duration(stall.longest_ns)),
+                ));
+            }
+        }
+    }
+    let (sid, side) = longest.1?;
+    let grave = longest.0 >= facts.settings.get(Threshold::WindowStallWarn);
+    let much = if grave { "long " } else { "" };
+    let mut finding = stated(
+        facts,
+        &WINDOW_STALL,
+        Verdict::Notice,
+        format!(
+            "The {} stood still {n} times for {much}want of SMP window, {} in all, longest {} on Sid {sid}: the {} did not take what had arrived.",
+            side.word(),
+            duration(total),
+            duration(longest.0),
+            side.other().word()
+        ),
+        proof,
+    );
+    let trip = facts.conn.tcp.get(facts.conn.end_of(side)).round_trip_ns;
+    if let Some(trip) = trip {
+        finding.notes.push(format!(
+            "a window costs about one round trip, here {}",
+            duration(trip)
+        ));
+    }
+    Some(finding)
+}
+
+fn sids_closed(facts: &Facts<'_>) -> Option<Finding> {
+    let c0 = facts.streams.c0?;
+    let mut proof = Vec::new();
+    let mut n = 0_usize;
+    for lane in &facts.lanes {
+        let (Some(client), Some(server)) = (lane.client_fin, lane.server_fin) else {
+            continue;
+        };
+        let ends_with_connection =
+            super::facts::start_of(client) >= c0 && facts.close.ender.is_some();
+        if ends_with_connection {
+            continue;
+        }
+        n = n.saturating_add(1);
+        if proof.len() < MOST_FRAMES / 2 {
+            proof.push(evidence(
+                client.frame,
+                format!("client SMP:FIN Sid {}", client.sid),
+                "",
+            ));
+            proof.push(evidence(
+                server.frame,
+                format!("server SMP:FIN Sid {}", server.sid),
+                "",
+            ));
+        }
+    }
+    (n > 0).then(|| {
+        stated(
+            facts,
+            &MARS_SID_CLOSE,
+            Verdict::Normal,
+            format!(
+                "{} closed while the connection went on.",
+                count(n, "session")
+            ),
+            proof,
+        )
+    })
+}
+
+fn orphans(facts: &Facts<'_>) -> Option<Finding> {
+    facts.close.ender?;
+    let last = facts.lanes.iter().filter(|lane| lane.last_life);
+    let open: Vec<_> = last
+        .filter(|lane| lane.session.is_some())
+        .filter(|lane| lane.client_fin.is_none())
+        .collect();
+    if open.len() < 2 && open.iter().all(|lane| lane.server_fin.is_none()) {
+        return None;
+    }
+    let proof = open
+        .iter()
+        .take(MOST_FRAMES)
+        .filter_map(|lane| lane.session)
+        .map(|s| evidence(s.last_frame, format!("last packet of Sid {}", s.sid), ""))
+        .collect();
+    Some(stated(
+        facts,
+        &ORPHAN_SID,
+        Verdict::Notice,
+        format!(
+            "{} left open by the client when the connection ended.",
+            count(open.len(), "session")
+        ),
+        proof,
+    ))
+}
+
+fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
+    let limit = facts.settings.get(Threshold::ZeroWindow);
+    let mut n = 0_usize;
+    let mut longest: (i64, Side) = (0, Side::Client);
+    let mut proof = Vec::new();
+    for period in &facts.frames.zero_windows {
+        let Some(opened) = period.opened else {
+            continue;
+        };
+        let length = opened.time.since(period.start.time);
+        if length < limit {
+            continue;
+        }
+        n = n.saturating_add(1);
+        if length > longest.0 {
+            longest = (length, period.start.side);
+        }
+        if proof.len() < MOST_FRAMES {
+            proof.push(evidence(
+                period.start.no,
+                format!("{} window 0", period.start.side.word()),
+                format!("until frame {}, {}", opened.no, duration(length)),
+            ));
+        }
+    }
+    (n > 0).then(|| {
+        stated(
+            facts,
+            &ZERO_WINDOW,
+            Verdict::Notice,
+            format!(
+                "TCP window 0 in {}, longest {} at the {}: it did not read what had arrived.",
+                count(n, "period"),
+                duration(longest.0),
+                longest.1.word()
+            ),
+            proof,
+        )
+    })
+}
+
+fn one_direction(facts: &Facts<'_>) -> Option<Finding> {
+    facts.one_direction().then(|| {
+        stated(
+            facts,
+            &ONE_DIRECTION,
+            Verdict::Notice,
+            "Only one direction of this connection is in the file.".to_owned(),
+            vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}
+
+fn file_gap(facts: &Facts<'_>) -> Option<Finding> {
+    let missing = facts.missing_bytes();
+    (missing > 0 && !facts.one_direction()).then(|| {
+        stated(
+            facts,
+            &FILE_GAP,
+            Verdict::Notice,
+            format!("{missing} bytes of this connection are not in the file."),
+            vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}
+
+/// The summary of grave violations; where bytes are missing they may be the capture's fault.
+fn violations(facts: &Facts<'_>) -> Option<Finding> {
+    let found: Vec<_> = facts
+        .violations()
+        .filter(|v| v.severity == Severity::Error)
+        .take(1000)
+        .collect();
+    let first = found.first()?;
+    let complete = facts.missing_bytes() == 0 && facts.conn.from_start() && !facts.frames.cut;
+    let proof = found
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|v| evidence(v.frame, format!("check {:?}", v.check), v.fact.to_string()))
+        .collect();
+    let mut finding = stated(
+        facts,
+        &SMP_VIOLATION,
+        if complete {
+            Verdict::Fault
+        } else {
+            Verdict::Undecided
+        },
+        format!(
+            "{} against the SMP specification; first {:?} in frame {}: {}.",
+            count(found.len(), "packet"),
+            first.check,
+            first.frame,
+            first.fact
+        ),
+        proof,
+    );
+    if !complete {
+        finding.confidence = Confidence::Possible;
+    }
+    Some(finding)
+}

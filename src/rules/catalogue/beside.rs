@@ -1,0 +1,317 @@
+//! Rules beside the closes: on sessions, on requests, on several connections, and on the capture itself.
+
+use crate::rules::rule::{Criterion, Rule, Scope};
+use crate::store::Verdict;
+
+/// A rule whose conditions are checked where its rows are gathered.
+const fn rule(
+    id: &'static str,
+    title: &'static str,
+    scope: Scope,
+    verdict: Verdict,
+    conditions: &'static [Criterion],
+) -> Rule {
+    Rule::gathered(id, title, scope, verdict, conditions)
+}
+
+pub(in crate::rules) const MARS_SID_CLOSE: Rule = rule(
+    "mars-sid-close",
+    "Session closed",
+    Scope::Session,
+    Verdict::Normal,
+    &[Criterion::gathered(
+        "fins",
+        "Client and server sent an SMP:FIN on the Sid, and the connection went on",
+    )],
+)
+.says(
+    "A session was closed while the connection went on.",
+    "Nothing to do.",
+    "[MC-SMP] 3.1.4.4",
+);
+
+pub(in crate::rules) const POOL_RESET: Rule = rule(
+    "pool-reset",
+    "Pooled connection reused",
+    Scope::Session,
+    Verdict::Normal,
+    &[Criterion::gathered(
+        "bit",
+        "The first packet of a request has status bit 0x08 or 0x10",
+    )],
+)
+.says(
+    "A pooled connection starts its next use; the server resets the session's state first.",
+    "Nothing to do.",
+    "[MS-TDS] 2.2.3.1.2",
+);
+
+pub(in crate::rules) const ATTENTION_OK: Rule = rule(
+    "attention-ok",
+    "Request cancelled",
+    Scope::Session,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "acknowledged",
+        "An attention was acknowledged by a DONE with bit 0x0020",
+    )],
+)
+.says(
+    "The client cancelled a request, and the server confirmed it.",
+    "If it came after the command timeout, look at the statement; else the program cancels on purpose.",
+    "[MS-TDS] 2.2.1.7",
+);
+
+pub(in crate::rules) const WINDOW_STALL: Rule = rule(
+    "mars-window-stall",
+    "Session stood still for want of SMP window",
+    Scope::Session,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "blocked",
+        "A message was unfinished, the window used up, and no DATA came for longer than the limit",
+    )],
+)
+.says(
+    "The receiver of the data did not take it: a client that reads slowly blocks the server.",
+    "Look at the reading side; every window costs about one round trip.",
+    "[MC-SMP] 3.1.4.3 and 3.1.5.2",
+);
+
+pub(in crate::rules) const ORPHAN_SID: Rule = rule(
+    "orphan-sid",
+    "Session left open",
+    Scope::Session,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "open",
+        "A Sid was opened and not closed by both sides, or its SMP:FIN was not answered in time",
+    )],
+)
+.says(
+    "Sessions stayed open to the end. One idle Sid is how FreeTDS closes; a growing number is a leak.",
+    "Count open Sids over time in the lanes.",
+    "[MC-SMP] 3.1.4.4",
+);
+
+pub(in crate::rules) const SLOW_RESPONSE: Rule = rule(
+    "slow-response",
+    "Slow answer",
+    Scope::Session,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "slow",
+        "From the end of a request to the first byte of its answer it took longer than the limit",
+    )],
+)
+.says(
+    "The server took long to begin the answer. Where TCP acknowledged the request at once, it is not the network.",
+    "Look at the statement: locks, plan, load.",
+    "Own limit; the page's request 18028 shows how to split the time",
+);
+
+pub(in crate::rules) const SLOW_ACK: Rule = rule(
+    "slow-ack",
+    "Late TCP acknowledgement",
+    Scope::Connection,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "late",
+        "Data was not acknowledged for longer than the limit, without being sent again",
+    )],
+)
+.says(
+    "One end, or the path to it, was slow to acknowledge.",
+    "On the sender's file the time includes the path; on the receiver's own file it is the receiver.",
+    "RFC 1122 4.2.3.2",
+);
+
+pub(in crate::rules) const TDS_VIOLATION: Rule = rule(
+    "tds-violation",
+    "TDS against its specification",
+    Scope::Connection,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "bits",
+        "A request carries both reset bits, or one of them behind its first packet",
+    )],
+)
+.says(
+    "A packet header breaks the rules of TDS.",
+    "Look at the driver named in the login.",
+    "[MS-TDS] 2.2.3.1.2",
+);
+
+pub(in crate::rules) const ONE_WAY_LOSS: Rule = rule(
+    "one-way-loss",
+    "Packets lost in one direction",
+    Scope::Connection,
+    Verdict::Fault,
+    &[Criterion::gathered(
+        "asymmetry",
+        "One side keeps sending new data that the other acknowledges, while its own probes and data stay unanswered",
+    )],
+)
+.says(
+    "Packets of one direction do not arrive.",
+    "Take captures on both sides at the same time.",
+    "CSS wiki, Connection Dropped in one Direction",
+);
+
+pub(in crate::rules) const PORT_REUSE: Rule = rule(
+    "port-reuse",
+    "Client port used again",
+    Scope::Capture,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "again",
+        "A SYN opens a pair of addresses and ports that was in the file before",
+    )],
+)
+.says(
+    "The client used the same port again; soon after a close that may mean that its ports run out.",
+    "Count the client's connections per minute; look at pooling.",
+    "Support guidance on intermittent network issues: ports rest for 240 s",
+);
+
+pub(in crate::rules) const MASS_CLOSE: Rule = rule(
+    "mass-close",
+    "Many connections ended at once",
+    Scope::Capture,
+    Verdict::Fault,
+    &[Criterion::gathered(
+        "together",
+        "The same server ended several connections within the limit",
+    )],
+)
+.says(
+    "The server was restarted, failed over, or ran out of something.",
+    "Look into the server's error log and the cluster's log at that time.",
+    "Support guidance on intermittent network issues",
+);
+
+/// Artefacts of the capture: they change what other rules may claim.
+pub(in crate::rules) const DUP_FRAMES: Rule = rule(
+    "dup-frames",
+    "Frames are in the file twice",
+    Scope::Capture,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "copies",
+        "Frames repeat IP identification, TCP header and payload of another",
+    )],
+)
+.says(
+    "Two capture points, or a mirrored port. Copies are left out of the analysis and shown greyed.",
+    "Nothing to do.",
+    "Catalogue 7",
+);
+
+pub(in crate::rules) const ONE_DIRECTION: Rule = rule(
+    "one-direction",
+    "Only one direction was captured",
+    Scope::Connection,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "one-way",
+        "Payload of one side only, while acknowledgements prove the other",
+    )],
+)
+.says(
+    "Nothing about requests, answers or the close can be said for certain.",
+    "Capture again so that both directions are in the file.",
+    "CSS wiki, Network Patterns",
+);
+
+pub(in crate::rules) const SNAPLEN: Rule = rule(
+    "snaplen",
+    "Frames are cut",
+    Scope::Capture,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "cut",
+        "Frames with payload are shorter in the file than on the wire",
+    )],
+)
+.says(
+    "Tokens and headers behind the cut are not known; some conditions stay unknown.",
+    "Capture again without a snap length.",
+    "Catalogue 7",
+);
+
+pub(in crate::rules) const FILE_GAP: Rule = rule(
+    "file-gap",
+    "Bytes are missing from the file",
+    Scope::Connection,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "gap",
+        "Bytes were acknowledged that the file never shows",
+    )],
+)
+.says(
+    "The capture lost frames; conditions on those bytes stay unknown.",
+    "Look at the capture's drop counters; capture with a larger buffer.",
+    "Catalogue 7",
+);
+
+pub(in crate::rules) const MID_STREAM: Rule = rule(
+    "mid-stream",
+    "Joined late",
+    Scope::Connection,
+    Verdict::Normal,
+    &[Criterion::gathered("late", "The file lacks the TCP SYN")],
+)
+.says(
+    "The capture began after the connection was opened; sessions opened before may be unseen.",
+    "Nothing to do.",
+    "Catalogue 7",
+);
+
+pub(in crate::rules) const NONSTANDARD_PORT: Rule = rule(
+    "nonstandard-port",
+    "SQL Server on another port",
+    Scope::Connection,
+    Verdict::Normal,
+    &[Criterion::gathered(
+        "port",
+        "TDS or SMP was found on a port other than 1433",
+    )],
+)
+.says(
+    "A named instance, or a configured port. It is decoded all the same.",
+    "Nothing to do.",
+    "Catalogue 7",
+);
+
+pub(in crate::rules) const CLOCK_STEP: Rule = rule(
+    "clock-step",
+    "Time stamps run backwards",
+    Scope::Capture,
+    Verdict::Normal,
+    &[Criterion::gathered(
+        "step",
+        "A frame is stamped earlier than the frame before it",
+    )],
+)
+.says(
+    "Clock set back, or several processors or files merged. Order is that of the file.",
+    "Nothing to do.",
+    "Catalogue 7",
+);
+
+pub(in crate::rules) const OFFLOAD_CHECKSUM: Rule = rule(
+    "offload-checksum",
+    "Checksums wrong in one direction",
+    Scope::Capture,
+    Verdict::Normal,
+    &[Criterion::gathered(
+        "one-way",
+        "TCP checksums are wrong in frames of one direction only",
+    )],
+)
+.says(
+    "The capturing host leaves checksums to its network card; they are right on the wire. It tells which end it is.",
+    "Nothing to do.",
+    "Microsoft Learn, close sequence; Catalogue 7",
+);

@@ -1,0 +1,221 @@
+//! The engine: checks the rules on closes in their order of precedence and makes the finding of the first that applies.
+
+use super::catalogue::{
+    MARS_CLOSE_NOFIN, MARS_CLOSE_RST, MARS_CONDITIONS, catalogue, failed_mars_conditions,
+};
+use super::facts::Facts;
+use super::rule::{Check, Conclusion, MOST_FRAMES, Probe, Rule, Scope};
+use crate::store::{Condition, Confidence, Finding, Outcome, Protocol, Verdict};
+use crate::units::{ConnId, FindingId, FrameNo, Side};
+
+/// The conditions of the benign close on a connection, all of them, checked once.
+pub(super) fn mars_conditions<'f>(facts: &'f Facts<'_>) -> &'f [Condition] {
+    facts.mars_conditions.get_or_init(|| {
+        MARS_CONDITIONS
+            .iter()
+            .map(|criterion| {
+                if facts.settings.skips(MARS_CLOSE_RST.id, criterion.id) {
+                    return criterion.with(Check::held("not checked"));
+                }
+                match criterion.check {
+                    Probe::Facts(check) => criterion.with(check(facts)),
+                    Probe::Gathered => criterion.with(Check::unknown("")),
+                }
+            })
+            .collect()
+    })
+}
+
+/// The conditions of a rule, if none failed (and none is unknown, unless the rule bears it).
+fn conditions_met(rule: &Rule, facts: &Facts<'_>) -> Option<Vec<Condition>> {
+    if is_mars_close(rule) {
+        let applies = facts.close.tf.is_empty() == (rule.id == MARS_CLOSE_NOFIN.id);
+        let all = mars_conditions(facts);
+        let failed = all.iter().any(|c| c.outcome == Outcome::Failed);
+        return (applies && !facts.close.resets.is_empty() && !failed).then(|| all.to_vec());
+    }
+    let mut out = Vec::with_capacity(rule.conditions.len());
+    for criterion in rule.conditions {
+        let check = match criterion.check {
+            _ if facts.settings.skips(rule.id, criterion.id) => Check::held("not checked"),
+            Probe::Facts(check) => check(facts),
+            Probe::Gathered => return None,
+        };
+        match check.outcome {
+            Outcome::Failed => return None,
+            Outcome::Unknown if !rule.unknown_is_enough => return None,
+            _ => out.push(criterion.with(check)),
+        }
+    }
+    Some(out)
+}
+
+fn is_mars_close(rule: &Rule) -> bool {
+    rule.id == MARS_CLOSE_RST.id || rule.id == MARS_CLOSE_NOFIN.id
+}
+
+/// Rules that say something only about connections to SQL Server.
+const SQL_ONLY: &[&str] = &[
+    "server-fin-first",
+    "rst-data-lost",
+    "mars-close-clean",
+    "close-unread-data",
+    "close-idle",
+    "close-4way",
+];
+
+/// How a connection ended: the finding of the first rule that applies.
+pub(super) fn judge_close(facts: &Facts<'_>) -> Option<Finding> {
+    let other = facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen;
+    catalogue()
+        .iter()
+        .filter(|rule| rule.scope == Scope::Close && facts.settings.is_on(rule.id))
+        .filter(|rule| !(other && SQL_ONLY.contains(&rule.id)))
+        .find_map(|rule| {
+            let conclude = rule.conclude?;
+            let conditions = conditions_met(rule, facts)?;
+            let conclusion = conclude(facts, &conditions);
+            Some(close_finding(facts, rule, conditions, conclusion))
+        })
+}
+
+fn close_finding(
+    facts: &Facts<'_>,
+    rule: &Rule,
+    conditions: Vec<Condition>,
+    conclusion: Conclusion,
+) -> Finding {
+    let mut finding = finding(rule, Some(facts.conn.id), conclusion);
+    finding.close = true;
+    finding.conditions = conditions;
+    finding.marks = close_marks(facts);
+    if !is_mars_close(rule) && !facts.close_resets().is_empty() {
+        attach_mars_conditions(facts, &mut finding);
+    } else if facts.close.ended_by_foreign() {
+        attach_mars_conditions(facts, &mut finding);
+    }
+    if finding.verdict == Verdict::Fault
+        && not_sql_server(facts)
+        && rule.id.starts_with("rst-abort")
+    {
+        finding.verdict = Verdict::Undecided;
+        finding
+            .notes
+            .push("not recognised as a SQL Server connection".to_owned());
+    }
+    cap(facts, &mut finding);
+    finding
+}
+
+/// Whether neither content nor port tells of SQL Server.
+fn not_sql_server(facts: &Facts<'_>) -> bool {
+    facts.conn.protocol == Protocol::Other
+        && !facts.conn.smp_seen
+        && facts.conn.ends.0.iter().all(|end| end.port != 1433)
+}
+
+/// The frames that carry the letter of a close: its resets, else the segment that ended the connection.
+fn close_marks(facts: &Facts<'_>) -> Vec<FrameNo> {
+    let mut marks = facts.close_resets();
+    if facts.close.ended_by_foreign() {
+        marks.extend(facts.close.foreign.iter().map(|seg| seg.no));
+        marks.sort_unstable();
+    }
+    if marks.is_empty() {
+        let last = || Some(facts.conn.last_frame);
+        marks.extend(facts.close.ender.map(|(_, seg)| seg.no).or_else(last));
+    }
+    marks
+}
+
+/// Adds the conditions of the benign close to a finding that stands in its place: failed first, then unknown.
+fn attach_mars_conditions(facts: &Facts<'_>, finding: &mut Finding) {
+    if facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen {
+        return;
+    }
+    let failed = failed_mars_conditions(facts);
+    let mut all: Vec<Condition> = mars_conditions(facts)
+        .iter()
+        .filter(|c| !finding.conditions.iter().any(|own| own.id == c.id))
+        .cloned()
+        .collect();
+    if failed.contains(&"M1") {
+        all.retain(|c| c.id == "M1");
+    }
+    all.sort_by_key(|c| match c.outcome {
+        Outcome::Failed => 0,
+        Outcome::Unknown => 1,
+        Outcome::Held => 2,
+    });
+    finding.conditions.extend(all);
+}
+
+/// What the capture itself does not allow to claim (catalogue, section 7).
+fn cap(facts: &Facts<'_>, finding: &mut Finding) {
+    let rule = finding.rule.as_ref();
+    let early = rule.starts_with("syn-") || rule == "handshake-incomplete";
+    if facts.one_direction() && !early && finding.verdict != Verdict::Undecided {
+        finding.verdict = Verdict::Undecided;
+        finding.confidence = Confidence::Possible;
+        finding
+            .notes
+            .push("one-direction: only one direction of the connection is in the file".to_owned());
+    }
+    if !facts.client_known()
+        && matches!(
+            finding.verdict,
+            Verdict::Benign | Verdict::LikelyBenign | Verdict::Normal
+        )
+    {
+        finding.verdict = Verdict::Undecided;
+        finding.confidence = Confidence::Possible;
+        finding
+            .notes
+            .push("it is not known which end is the client".to_owned());
+    }
+    if !facts.conn.from_start() {
+        finding
+            .notes
+            .push("mid-stream: the file lacks the start of the connection".to_owned());
+    }
+    if facts.missing_bytes() > 0 {
+        finding.notes.push(format!(
+            "file-gap: {} bytes of the connection are not in the file",
+            facts.missing_bytes()
+        ));
+    }
+    if facts.frames.cut {
+        finding.notes.push("snaplen: frames are cut".to_owned());
+    }
+    if facts.frames.copies > 0 {
+        finding.notes.push(format!(
+            "dup-frames: {} frames are copies",
+            facts.frames.copies
+        ));
+    }
+    let port = facts.conn.endpoint(Side::Server).port;
+    if port != 1433 && facts.conn.protocol == Protocol::Tds {
+        finding.notes.push(format!("nonstandard-port: {port}"));
+    }
+}
+
+/// A finding of a rule, with what the conclusion says.
+pub(super) fn finding(rule: &Rule, conn: Option<ConnId>, conclusion: Conclusion) -> Finding {
+    let mut evidence = conclusion.evidence;
+    evidence.sort_by_key(|e| e.frame);
+    evidence.truncate(MOST_FRAMES * 4);
+    Finding {
+        id: FindingId(0),
+        rule: rule.id.into(),
+        verdict: conclusion.verdict,
+        confidence: conclusion.confidence,
+        close: false,
+        conn,
+        session: None,
+        marks: Vec::new(),
+        evidence,
+        conditions: Vec::new(),
+        notes: conclusion.notes,
+        text: conclusion.text,
+    }
+}

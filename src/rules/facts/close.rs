@@ -1,0 +1,321 @@
+//! Who ended the connection, with which FINs and resets, and which resets had no part in it.
+
+use super::frames::{Frames, Pos, Seg};
+use super::streams::Streams;
+use crate::rules::settings::{Settings, Threshold};
+use crate::store::{ConnRow, PduKind, Store};
+use crate::units::{FrameNo, Side};
+
+/// A reset that had no effect: its alleged sender went on.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct Ignored {
+    pub reset: Seg,
+    /// The later segment of the same sender.
+    pub later: FrameNo,
+}
+
+/// How the connection ended.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct Close {
+    /// The client's FIN segments, in file order.
+    pub tf: Vec<Seg>,
+    /// Number of the client's FIN, as a position of its stream.
+    pub f: Option<Pos>,
+    /// Two FINs of the client have different numbers.
+    pub two_fins: bool,
+    /// The smallest acknowledgement of the client's FIN segments.
+    pub a: Option<Pos>,
+    pub server_fins: Vec<Seg>,
+    /// The client's resets that the close is judged by, in file order.
+    pub resets: Vec<Seg>,
+    /// The server's resets, in file order.
+    pub server_resets: Vec<Seg>,
+    pub ignored: Vec<Ignored>,
+    /// Resets with another sender's time to live.
+    pub foreign: Vec<Seg>,
+    /// A reset that no number of either side explains (condition 3 of `rst-middlebox`).
+    pub stray: Option<Seg>,
+    /// Who ended the connection, and the segment that did (for a foreign reset, who it says it is).
+    pub ender: Option<(Side, Seg)>,
+    /// Position in the server's stream up to which the client had everything when it closed.
+    pub reached: Option<Pos>,
+}
+
+impl Close {
+    /// The first reset in file order, of either side.
+    pub fn first_reset(&self) -> Option<&Seg> {
+        self.resets
+            .iter()
+            .chain(&self.server_resets)
+            .min_by_key(|seg| seg.no)
+    }
+
+    /// Whether a reset of foreign origin ended the connection.
+    pub fn ended_by_foreign(&self) -> bool {
+        self.ender
+            .is_some_and(|(_, seg)| self.foreign.iter().any(|f| f.no == seg.no))
+    }
+
+    /// Which side closed first, foreign resets left aside.
+    pub fn closed_by(&self, side: Side) -> bool {
+        self.ender.is_some_and(|(ender, _)| ender == side) && !self.ended_by_foreign()
+    }
+
+    /// The client's reset with ACK flag, if there is one.
+    pub fn abort(&self) -> Option<&Seg> {
+        self.resets.iter().find(|seg| seg.flags.ack())
+    }
+}
+
+/// Finds out who closed and how.
+pub(super) fn read(
+    store: &Store,
+    conn: &ConnRow,
+    frames: &Frames,
+    streams: &Streams<'_>,
+    settings: &Settings,
+) -> Close {
+    let mut close = Close {
+        tf: frames.fins_of(Side::Client).copied().collect(),
+        server_fins: frames.fins_of(Side::Server).copied().collect(),
+        ..Close::default()
+    };
+    close.f = close.tf.first().map(|fin| fin.end);
+    close.two_fins = close.tf.iter().any(|fin| Some(fin.end) != close.f);
+    close.a = close.tf.iter().filter_map(|fin| fin.ack).min();
+    let later = LaterData::read(store, conn, frames, streams);
+    for reset in &frames.rsts {
+        let foreign = is_foreign(reset, frames, settings);
+        let went_on = later.after(reset, foreign);
+        let answered_by_reset = frames
+            .rsts
+            .iter()
+            .any(|other| other.no > reset.no && other.side != reset.side);
+        match went_on {
+            Some(later) if !(foreign && answered_by_reset) => close.ignored.push(Ignored {
+                reset: *reset,
+                later,
+            }),
+            _ if foreign => close.foreign.push(*reset),
+            _ if reset.side == Side::Client => close.resets.push(*reset),
+            _ => close.server_resets.push(*reset),
+        }
+    }
+    let stray = frames.rsts.iter().take(64).find(|r| {
+        close.ignored.iter().all(|i| i.reset.no != r.no)
+            && is_stray(r, store, conn, frames, streams)
+    });
+    close.stray = stray.copied();
+    close.ender = ender(&close, streams, frames);
+    close.reached = reached(&close);
+    close
+}
+
+/// Whether a reset's time to live is another than that of its sender's other segments.
+fn is_foreign(reset: &Seg, frames: &Frames, settings: &Settings) -> bool {
+    if !settings.is_on("rst-middlebox") {
+        return false;
+    }
+    let limit = settings.get(Threshold::TtlDifference);
+    frames
+        .ttl
+        .get(reset.side)
+        .mode()
+        .is_some_and(|mode| i64::from(mode.abs_diff(reset.ttl)) >= limit)
+}
+
+/// Segments behind the first reset of their sender that carry more than SMP control packets.
+struct LaterData {
+    data: Vec<Seg>,
+    all: Vec<Seg>,
+}
+
+impl LaterData {
+    fn read(store: &Store, conn: &ConnRow, frames: &Frames, streams: &Streams<'_>) -> Self {
+        let mut out = Self {
+            data: Vec::new(),
+            all: Vec::new(),
+        };
+        let Some(first) = frames.rsts.first() else {
+            return out;
+        };
+        for (no, row) in store.conn_frames_back(conn.id) {
+            if no <= first.no {
+                break;
+            }
+            if !row.is_tcp() || row.tcp_flags.rst() || row.tcp_flags.syn() {
+                continue;
+            }
+            let seg = Seg::new(no, row, conn.side_of(row.end()), &streams.axes);
+            let in_stream = !row.flags.has(crate::store::FrameFlags::NOT_IN_STREAM);
+            if seg.len > 0 && in_stream && !only_control(store, &seg, streams) {
+                out.data.push(seg);
+            }
+            if out.all.len() < 1000 {
+                out.all.push(seg);
+            }
+        }
+        out
+    }
+
+    /// The first segment with which the sender of a reset goes on behind it.
+    fn after(&self, reset: &Seg, foreign: bool) -> Option<FrameNo> {
+        let goes_on = self
+            .data
+            .iter()
+            .filter(|seg| seg.side == reset.side && seg.no > reset.no && seg.pos >= reset.pos);
+        let by_data = goes_on.map(|seg| seg.no).min();
+        if by_data.is_some() || !foreign {
+            return by_data;
+        }
+        self.all
+            .iter()
+            .filter(|seg| seg.side == reset.side && seg.no > reset.no)
+            .filter(|seg| seg.ack.is_some() && seg.ack > reset.ack && reset.ack.is_some())
+            .map(|seg| seg.no)
+            .min()
+    }
+}
+
+/// Whether a segment carries nothing but SMP control packets, or bytes of the closing row of SMP:FINs.
+fn only_control(store: &Store, seg: &Seg, streams: &Streams<'_>) -> bool {
+    let closing = match seg.side {
+        Side::Client => streams
+            .c0
+            .zip(streams.e)
+            .is_some_and(|(c0, e)| seg.pos >= c0 && seg.end <= e),
+        Side::Server => {
+            seg.pos >= streams.b
+                && streams
+                    .tail_pdus
+                    .iter()
+                    .all(|pdu| pdu.kind.is_control() || pdu.kind == PduKind::Hidden)
+                && seg.end <= *streams.decoded_end.get(Side::Server)
+        }
+    };
+    if closing {
+        return true;
+    }
+    let mut covered: i64 = 0;
+    for (_, pdu) in store.pdus_in(seg.no) {
+        if !pdu.kind.is_control() {
+            return false;
+        }
+        covered = covered.saturating_add(i64::from(pdu.len));
+    }
+    covered >= i64::from(seg.len)
+}
+
+/// Condition 3 of `rst-middlebox`: inside the receiver's window, but neither what its sender would send next, nor
+/// what the peer acknowledged, nor a border between the sender's segments that the peer may have acknowledged.
+fn is_stray(
+    reset: &Seg,
+    store: &Store,
+    conn: &ConnRow,
+    frames: &Frames,
+    streams: &Streams<'_>,
+) -> bool {
+    let side = reset.side;
+    if conn.tcp.get(conn.end_of(side)).missing_bytes > 0 {
+        return false;
+    }
+    let (mut window, mut rcv_nxt) = (None, None);
+    let mut seen = 0_u32;
+    for (no, row) in store.conn_frames_back(conn.id) {
+        if !row.is_tcp() || row.tcp_flags.rst() {
+            continue;
+        }
+        seen = seen.saturating_add(1);
+        if seen > 4000 {
+            break;
+        }
+        let seg = Seg::new(no, row, conn.side_of(row.end()), &streams.axes);
+        if seg.side == side {
+            if seg.pos == reset.pos || seg.end == reset.pos || seg.next == reset.pos {
+                return false;
+            }
+        } else if let Some(ack) = seg.ack {
+            if ack == reset.pos {
+                return false;
+            }
+            if no < reset.no {
+                rcv_nxt = rcv_nxt.max(Some(ack));
+                if window.is_none() {
+                    window = Some(Pos::from(seg.window));
+                }
+            }
+        }
+    }
+    // A border of the closing row of SMP:FINs may have been acknowledged by a segment lost before the capture.
+    let on_border = streams
+        .client_fins
+        .iter()
+        .any(|fin| side == Side::Client && (fin.pos == reset.pos || fin.end == reset.pos));
+    if on_border || frames.sent_end.get(side).is_none() {
+        return false;
+    }
+    rcv_nxt.zip(window).is_some_and(|(nxt, window)| {
+        reset.pos > nxt && reset.pos < nxt.saturating_add(window.max(1))
+    })
+}
+
+/// Who ended the connection: the first FIN or reset, unless it only answers the client's.
+fn ender(close: &Close, streams: &Streams<'_>, frames: &Frames) -> Option<(Side, Seg)> {
+    // A foreign reset ended the connection if its receiver sent nothing but resets from then on.
+    let deadly = close.foreign.iter().find(|reset| {
+        let receiver = *frames.last_sent.get(reset.side.other());
+        receiver.is_none_or(|last| last < reset.no)
+    });
+    if let Some(reset) = deadly {
+        return Some((reset.side, *reset));
+    }
+    let first = close
+        .tf
+        .iter()
+        .chain(&close.server_fins)
+        .chain(&close.resets)
+        .chain(&close.server_resets)
+        .min_by_key(|seg| seg.no)?;
+    let tf = close.tf.iter().min_by_key(|seg| seg.no);
+    // A server FIN sent without having the client's, or acknowledged by it, came first whatever the file's order.
+    let blind = close.server_fins.iter().find(|fin| {
+        let without = fin.ack.zip(close.f).is_some_and(|(ack, f)| ack <= f);
+        without || close.a.is_some_and(|a| fin.end < a)
+    });
+    if let Some(fin) = blind.filter(|_| first.flags.fin()) {
+        return Some((Side::Server, *fin));
+    }
+    if first.side == Side::Server && first.flags.fin() {
+        let answers_tf = tf.is_some() && first.ack > close.f && close.f.is_some();
+        if answers_tf {
+            return tf.map(|seg| (Side::Client, *seg));
+        }
+        // The FIN is not in the file, but the server has it.
+        let unseen = streams.e.map(|e| e.saturating_add(1));
+        let heard = frames
+            .late
+            .get(Side::Server)
+            .iter()
+            .any(|seg| seg.ack.is_some() && seg.ack == unseen);
+        if tf.is_none() && heard && first.ack == unseen {
+            return Some((Side::Client, *first));
+        }
+        return Some((Side::Server, *first));
+    }
+    let bare = first.side == Side::Client && first.flags.rst() && !first.flags.ack();
+    match tf {
+        Some(tf) if bare => Some((Side::Client, *tf)),
+        _ => Some((first.side, *first)),
+    }
+}
+
+/// How much of the server's stream the client had when it closed.
+fn reached(close: &Close) -> Option<Pos> {
+    let (side, _) = close.ender?;
+    if side == Side::Server {
+        return None;
+    }
+    close
+        .a
+        .or_else(|| close.resets.iter().find_map(|reset| reset.ack))
+}

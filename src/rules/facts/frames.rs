@@ -1,0 +1,408 @@
+//! One walk over a connection's frames, from the last to the first, that keeps the few which closes are judged by.
+
+use crate::store::{ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
+use crate::units::{FrameNo, Nanos, PerSide, Side, TcpSeq};
+
+/// A position in one side's byte stream; signed, so that distances need no care.
+pub(in crate::rules) type Pos = i64;
+
+/// More frames of one kind than this are not kept: the latest ones decide.
+const KEEP: usize = 20_000;
+
+/// Turns a side's sequence numbers into stream positions, around the end of its stream.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct Axis {
+    near: Pos,
+    near_seq: TcpSeq,
+}
+
+impl Axis {
+    pub(super) fn new(conn: &ConnRow, side: Side) -> Option<Self> {
+        let end = conn.end_of(side);
+        let base = (*conn.base_seq.get(end))?;
+        let tcp = conn.tcp.get(end);
+        let near = tcp.bytes.saturating_add(tcp.missing_bytes);
+        // The low 32 bits are all that sequence numbers hold.
+        let low = u32::try_from(near & u64::from(u32::MAX)).unwrap_or(0);
+        Some(Self {
+            near: Pos::try_from(near).unwrap_or(Pos::MAX / 2),
+            near_seq: base.plus(low),
+        })
+    }
+
+    pub(in crate::rules) fn pos(self, seq: TcpSeq) -> Pos {
+        self.near.saturating_add(Pos::from(seq.diff(self.near_seq)))
+    }
+
+    /// The number on the wire of a position.
+    pub(in crate::rules) fn seq(self, pos: Pos) -> TcpSeq {
+        let delta = pos.saturating_sub(self.near);
+        let low = u32::try_from(delta & Pos::from(u32::MAX)).unwrap_or(0);
+        self.near_seq.plus(low)
+    }
+}
+
+/// A TCP segment with its numbers as stream positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rules) struct Seg {
+    pub no: FrameNo,
+    pub side: Side,
+    pub time: Nanos,
+    /// Position of its first byte, in its sender's stream.
+    pub pos: Pos,
+    /// Position behind its payload.
+    pub end: Pos,
+    /// Position behind payload, SYN and FIN.
+    pub next: Pos,
+    /// Position that it acknowledges, in the peer's stream; `None` without ACK flag.
+    pub ack: Option<Pos>,
+    pub seq: TcpSeq,
+    pub raw_ack: TcpSeq,
+    pub len: u32,
+    pub flags: TcpFlags,
+    pub marks: FrameFlags,
+    pub window: u16,
+    pub ttl: u8,
+}
+
+impl Seg {
+    pub(super) fn new(
+        no: FrameNo,
+        row: &FrameRow,
+        side: Side,
+        axes: &PerSide<Option<Axis>>,
+    ) -> Self {
+        let own = axes.get(side);
+        let peer = axes.get(side.other());
+        let pos = own.map_or(0, |axis| axis.pos(row.seq));
+        let end = pos.saturating_add(Pos::from(row.payload_len));
+        let extra = Pos::from(row.tcp_flags.syn()) + Pos::from(row.tcp_flags.fin());
+        Self {
+            no,
+            side,
+            time: row.time,
+            pos,
+            end,
+            next: end.saturating_add(extra),
+            ack: peer
+                .filter(|_| row.tcp_flags.ack())
+                .map(|axis| axis.pos(row.ack)),
+            seq: row.seq,
+            raw_ack: row.ack,
+            len: row.payload_len,
+            flags: row.tcp_flags,
+            marks: row.flags,
+            window: row.window,
+            ttl: row.ttl,
+        }
+    }
+
+    /// Whether it is a copy of a transmission that stands in the file before.
+    pub fn is_copy(&self) -> bool {
+        self.marks.has(FrameFlags::DUPLICATE)
+    }
+}
+
+/// A keepalive probe, and the frame in which the peer was heard next.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct Probe {
+    pub seg: Seg,
+    pub heard: Option<FrameNo>,
+}
+
+/// A period with a TCP window of 0.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct ZeroWindow {
+    pub start: Seg,
+    /// The segment that opened the window again.
+    pub opened: Option<Seg>,
+}
+
+/// How often each time to live was seen in segments of one side, resets left aside.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::rules) struct TtlCounts([(u8, u32); 4]);
+
+impl TtlCounts {
+    fn add(&mut self, ttl: u8) {
+        for slot in &mut self.0 {
+            if slot.1 == 0 || slot.0 == ttl {
+                *slot = (ttl, slot.1.saturating_add(1));
+                return;
+            }
+        }
+    }
+
+    /// The most frequent one.
+    pub(in crate::rules) fn mode(&self) -> Option<u8> {
+        self.0
+            .iter()
+            .filter(|slot| slot.1 > 0)
+            .max_by_key(|slot| slot.1)
+            .map(|slot| slot.0)
+    }
+}
+
+/// What the walk kept; every list is in file order.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct Frames {
+    pub syns: Vec<Seg>,
+    pub fins: Vec<Seg>,
+    pub rsts: Vec<Seg>,
+    /// Segments of each side, resets and SYNs left aside, that reach beyond the given position of their stream.
+    pub late: PerSide<Vec<Seg>>,
+    pub probes: Vec<Probe>,
+    pub resent: Vec<Seg>,
+    pub zero_windows: Vec<ZeroWindow>,
+    pub ttl: PerSide<TtlCounts>,
+    /// Position behind the last payload byte that a side sent.
+    pub sent_end: PerSide<Option<Pos>>,
+    /// The highest position of the peer's stream that a side acknowledged.
+    pub acked: PerSide<Option<Pos>>,
+    pub last_payload: PerSide<Option<Seg>>,
+    pub first_payload: PerSide<Option<Seg>>,
+    /// The last segment of each side that is no reset.
+    pub last_sent: PerSide<Option<FrameNo>>,
+    pub copies: u32,
+    pub cut: bool,
+}
+
+struct ZeroRun {
+    start: Seg,
+    opened: Option<Seg>,
+}
+
+/// Walks all frames of a connection. `from` tells from which position of each side's stream on segments are kept.
+pub(super) fn walk(
+    store: &Store,
+    conn: &ConnRow,
+    axes: &PerSide<Option<Axis>>,
+    from: &PerSide<Pos>,
+) -> Frames {
+    let mut out = Frames::default();
+    let mut heard: PerSide<Option<FrameNo>> = PerSide::default();
+    let mut open: PerSide<Option<Seg>> = PerSide::default();
+    let mut runs: PerSide<Option<ZeroRun>> = PerSide([None, None]);
+    for (no, row) in store.conn_frames_back(conn.id) {
+        if !row.is_tcp() {
+            continue;
+        }
+        let side = conn.side_of(row.end());
+        let seg = Seg::new(no, row, side, axes);
+        out.cut |= row.flags.has(FrameFlags::CUT) && row.payload_len > 0;
+        if seg.flags.rst() {
+            out.rsts.push(seg);
+            continue;
+        }
+        out.last_sent.get_mut(side).get_or_insert(no);
+        if seg.is_copy() {
+            out.copies = out.copies.saturating_add(1);
+        }
+        out.ttl.get_mut(side).add(row.ttl);
+        raise(out.acked.get_mut(side), seg.ack);
+        if seg.flags.syn() {
+            out.syns.push(seg);
+            *heard.get_mut(side) = Some(no);
+            continue;
+        }
+        if seg.flags.fin() {
+            out.fins.push(seg);
+        }
+        let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
+        if seg.len > 0 && in_stream {
+            raise(out.sent_end.get_mut(side), Some(seg.end));
+            if out.last_payload.get(side).is_none() {
+                *out.last_payload.get_mut(side) = Some(seg);
+            }
+            *out.first_payload.get_mut(side) = Some(seg);
+        }
+        let start = *from.get(side);
+        if (seg.next > start || seg.pos >= start) && out.late.get(side).len() < KEEP * 10 {
+            out.late.get_mut(side).push(seg);
+        }
+        if row.flags.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
+            if out.probes.len() < KEEP {
+                out.probes.push(Probe {
+                    seg,
+                    heard: *heard.get(side.other()),
+                });
+            }
+        } else if row.flags.has(FrameFlags::RETRANSMISSION)
+            && seg.len > 0
+            && !seg.is_copy()
+            && out.resent.len() < KEEP
+        {
+            out.resent.push(seg);
+        }
+        zero_window(
+            seg,
+            open.get_mut(side),
+            runs.get_mut(side),
+            &mut out.zero_windows,
+        );
+        *heard.get_mut(side) = Some(no);
+    }
+    for side in Side::BOTH {
+        if let Some(run) = runs.get_mut(side).take() {
+            close_run(run, &mut out.zero_windows);
+        }
+    }
+    out.into_file_order()
+}
+
+/// Follows the window of one side backwards; a run of zero windows ends, in file order, where it was opened.
+fn zero_window(
+    seg: Seg,
+    open: &mut Option<Seg>,
+    run: &mut Option<ZeroRun>,
+    found: &mut Vec<ZeroWindow>,
+) {
+    if seg.marks.has(FrameFlags::ZERO_WINDOW) {
+        match run {
+            Some(run) => run.start = seg,
+            None => {
+                *run = Some(ZeroRun {
+                    start: seg,
+                    opened: *open,
+                });
+            }
+        }
+    } else if seg.window > 0 {
+        if let Some(run) = run.take() {
+            close_run(run, found);
+        }
+        *open = Some(seg);
+    }
+}
+
+fn close_run(run: ZeroRun, found: &mut Vec<ZeroWindow>) {
+    if found.len() < KEEP {
+        found.push(ZeroWindow {
+            start: run.start,
+            opened: run.opened,
+        });
+    }
+}
+
+/// Raises a maximum.
+fn raise(slot: &mut Option<Pos>, value: Option<Pos>) {
+    if let Some(value) = value {
+        *slot = Some(slot.map_or(value, |old| old.max(value)));
+    }
+}
+
+impl Frames {
+    fn into_file_order(mut self) -> Self {
+        self.syns.reverse();
+        self.fins.reverse();
+        self.rsts.reverse();
+        self.probes.reverse();
+        self.resent.reverse();
+        self.zero_windows.sort_by_key(|z| z.start.no);
+        for side in Side::BOTH {
+            self.late.get_mut(side).reverse();
+        }
+        self
+    }
+
+    /// The FINs of one side, in file order.
+    pub(in crate::rules) fn fins_of(&self, side: Side) -> impl Iterator<Item = &Seg> + Clone {
+        self.fins.iter().filter(move |seg| seg.side == side)
+    }
+}
+
+/// A run of keepalive probes of one side between which nothing was heard from the peer.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct ProbeRun {
+    pub side: Side,
+    pub count: usize,
+    pub first: Seg,
+    pub last: Seg,
+    /// The frame in which the peer was heard after the last probe.
+    pub heard: Option<FrameNo>,
+    pub shortest_gap: i64,
+    pub longest_gap: i64,
+}
+
+impl Frames {
+    /// The runs of probes, each with the probes between which the peer was silent, in order of their last frame.
+    pub(in crate::rules) fn probe_runs(&self) -> Vec<ProbeRun> {
+        let mut runs: Vec<ProbeRun> = Vec::new();
+        for side in Side::BOTH {
+            let mut current: Option<ProbeRun> = None;
+            for probe in self.probes.iter().filter(|p| p.seg.side == side) {
+                let goes_on = current
+                    .as_ref()
+                    .is_some_and(|run| run.heard.is_none_or(|heard| heard > probe.seg.no));
+                match current.as_mut() {
+                    Some(run) if goes_on => {
+                        let gap = probe.seg.time.since(run.last.time);
+                        run.shortest_gap = run.shortest_gap.min(gap);
+                        run.longest_gap = run.longest_gap.max(gap);
+                        run.count = run.count.saturating_add(1);
+                        run.last = probe.seg;
+                        run.heard = probe.heard;
+                    }
+                    _ => {
+                        runs.extend(current.take());
+                        current = Some(ProbeRun {
+                            side,
+                            count: 1,
+                            first: probe.seg,
+                            last: probe.seg,
+                            heard: probe.heard,
+                            shortest_gap: i64::MAX,
+                            longest_gap: 0,
+                        });
+                    }
+                }
+            }
+            runs.extend(current);
+        }
+        runs.sort_by_key(|run| run.last.no);
+        runs
+    }
+
+    /// Runs of the same bytes sent again by one side: first and last frame of each, and how often they were sent
+    /// again. FINs without payload count too.
+    pub(in crate::rules) fn resend_runs(&self) -> Vec<ResendRun> {
+        let mut runs: std::collections::BTreeMap<(Side, Pos), ResendRun> =
+            std::collections::BTreeMap::new();
+        let bare_fins = self
+            .fins
+            .iter()
+            .filter(|fin| fin.len == 0 && !fin.is_copy())
+            .map(|fin| (fin, true));
+        for (seg, first_counts) in self.resent.iter().map(|seg| (seg, false)).chain(bare_fins) {
+            let run = runs
+                .entry((seg.side, seg.pos))
+                .or_insert_with(|| ResendRun {
+                    side: seg.side,
+                    pos: seg.pos,
+                    segs: Vec::new(),
+                    first_is_original: first_counts,
+                });
+            run.segs.push(*seg);
+        }
+        runs.into_values().collect()
+    }
+}
+
+/// The same first byte sent several times by one side.
+#[derive(Debug, Clone)]
+pub(in crate::rules) struct ResendRun {
+    pub side: Side,
+    pub pos: Pos,
+    /// The segments in file order.
+    pub segs: Vec<Seg>,
+    /// Whether the first of them is the original transmission.
+    pub first_is_original: bool,
+}
+
+impl ResendRun {
+    /// How often it was sent again.
+    pub(in crate::rules) fn resent(&self) -> usize {
+        self.segs
+            .len()
+            .saturating_sub(usize::from(self.first_is_original))
+    }
+}

@@ -1,0 +1,321 @@
+//! What each session (or the connection, where there is no SMP) had outstanding when the closing side closed.
+
+use super::frames::Pos;
+use super::streams::{AnswerEnd, answer_end, end_of, start_of};
+use crate::decode::tds::packet_type;
+use crate::store::{ConnRow, PduFlags, PduKind, PduRow, SessionRow, Store};
+use crate::units::{FrameNo, PduId, PerSide, Sid, Side, SmpSeq};
+
+/// Why it is not known whether something is outstanding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rules) enum Doubt {
+    /// The last DATA of the session is not in the file, or may not be.
+    LastMissing,
+    /// The last packet is cut before its TDS type and EOM bit.
+    HeaderCut,
+    /// Type and EOM say that the answer ended; only its DONE lies behind the snap length.
+    DoneCut,
+    /// It is encrypted.
+    Encrypted,
+}
+
+/// What a lane had outstanding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rules) enum Work {
+    /// Nothing was ever asked.
+    Unused,
+    /// The last answer ended.
+    Answered,
+    /// A request has no complete answer.
+    Request,
+    /// An attention was not acknowledged.
+    Attention,
+    /// The capture does not tell.
+    Unknown(Doubt),
+}
+
+/// One session, or the connection without SMP.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct Lane<'a> {
+    pub session: Option<&'a SessionRow>,
+    /// Whether it is the last life of its Sid.
+    pub last_life: bool,
+    pub client_fin: Option<&'a PduRow>,
+    pub server_fin: Option<&'a PduRow>,
+    /// The last packet with TDS of each side in the file.
+    pub last_data: PerSide<Option<&'a PduRow>>,
+    /// The last packet of the server that had reached the client when that closed.
+    pub reached: Option<&'a PduRow>,
+    pub work: Work,
+}
+
+impl Lane<'_> {
+    pub fn sid(&self) -> Option<Sid> {
+        self.session.map(|s| s.sid)
+    }
+
+    /// `Sid 3`, or `the connection` where there is no SMP.
+    pub fn name(&self) -> String {
+        self.sid()
+            .map_or_else(|| "the connection".to_owned(), |sid| format!("Sid {sid}"))
+    }
+}
+
+/// What the judgement of a lane needs to know about the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds<'a> {
+    /// Position in the server's stream that the closing segment of the client acknowledges.
+    pub reached: Option<Pos>,
+    /// Hidden ranges of both sides.
+    pub hidden: &'a PerSide<Vec<(Pos, Pos)>>,
+    /// Ends of what was decoded of both sides.
+    pub decoded_end: PerSide<Pos>,
+    /// Ends of what both sides are known to have sent.
+    pub known_end: PerSide<Pos>,
+    /// The file has the start of the connection.
+    pub from_start: bool,
+}
+
+/// The lanes of a connection: its sessions, or itself.
+pub(super) fn read<'a>(
+    store: &'a Store,
+    conn: &'a ConnRow,
+    sessions: &[&'a SessionRow],
+    last_lives: &[bool],
+    bounds: Bounds<'_>,
+) -> Vec<Lane<'a>> {
+    if conn.smp_seen {
+        return sessions
+            .iter()
+            .zip(last_lives)
+            .map(|(session, last)| session_lane(store, conn, session, *last, bounds))
+            .collect();
+    }
+    vec![plain_lane(store, conn, bounds)]
+}
+
+fn session_lane<'a>(
+    store: &'a Store,
+    conn: &ConnRow,
+    session: &'a SessionRow,
+    last_life: bool,
+    bounds: Bounds<'_>,
+) -> Lane<'a> {
+    let client = session.ends.get(conn.end_of(Side::Client));
+    let server = session.ends.get(conn.end_of(Side::Server));
+    let find = |id: Option<PduId>| id.and_then(|id| store.pdu(id));
+    let last_data = PerSide([find(client.last_data), find(server.last_data)]);
+    let chain = store.pdu_chain_back(server.last_data).map(|(_, pdu)| pdu);
+    let mut lane = Lane {
+        session: Some(session),
+        last_life,
+        client_fin: find(client.fin_pdu),
+        server_fin: find(server.fin_pdu),
+        last_data,
+        reached: last_reached(chain, PduKind::Data, bounds.reached),
+        work: Work::Unused,
+    };
+    lane.work = session_work(&lane, session, bounds);
+    lane
+}
+
+fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> Lane<'a> {
+    let last = |side: Side| {
+        store
+            .plain_pdus_back(conn.id, conn.end_of(side))
+            .map(|(_, pdu)| pdu)
+            .find(|pdu| pdu.kind == PduKind::Tds)
+    };
+    let chain = store
+        .plain_pdus_back(conn.id, conn.end_of(Side::Server))
+        .map(|(_, pdu)| pdu);
+    let mut lane = Lane {
+        session: None,
+        last_life: true,
+        client_fin: None,
+        server_fin: None,
+        last_data: PerSide(Side::BOTH.map(last)),
+        reached: last_reached(chain, PduKind::Tds, bounds.reached),
+        work: Work::Unused,
+    };
+    lane.work = plain_work(&lane, bounds);
+    lane
+}
+
+/// The last packet of a kind that ends at or before what the client had.
+fn last_reached<'a>(
+    chain: impl Iterator<Item = &'a PduRow>,
+    kind: PduKind,
+    reached: Option<Pos>,
+) -> Option<&'a PduRow> {
+    chain
+        .filter(|pdu| pdu.kind == kind)
+        .find(|pdu| reached.is_none_or(|limit| end_of(pdu) <= limit))
+}
+
+/// M3 for one session: its last DATA decides, if it is known to be the last.
+fn session_work(lane: &Lane<'_>, session: &SessionRow, bounds: Bounds<'_>) -> Work {
+    let asked = *lane.last_data.get(Side::Client);
+    let answered = *lane.last_data.get(Side::Server);
+    if missing_behind(asked, lane.client_fin.map(|fin| fin.seqnum)) {
+        return Work::Unknown(Doubt::LastMissing);
+    }
+    let server_last = lane.server_fin.map(|fin| fin.seqnum).or_else(|| {
+        lane.client_fin
+            .map(|fin| fin.wndw.minus(session.initial_window.0))
+    });
+    let server_missing = missing_behind(answered, server_last);
+    let unproved = lane.client_fin.is_none() || server_last.is_none();
+    let lost_later = |side: Side, last: Option<&PduRow>| {
+        let from = last.map_or(0, end_of);
+        hides_data(bounds, side, from) || (last.is_none() && !session.syn_seen)
+    };
+    let Some(asked) = asked else {
+        return match (answered, lane.client_fin) {
+            (_, Some(fin)) if fin.seqnum == SmpSeq(0) => Work::Unused,
+            (None, None) if !lost_later(Side::Client, None) => Work::Unused,
+            (Some(_), _) if !server_missing && !unproved => {
+                // Joined late: the client's side of it lies before the file.
+                finished(lane, None)
+            }
+            _ => Work::Unknown(Doubt::LastMissing),
+        };
+    };
+    if unproved && lost_later(Side::Client, Some(asked)) {
+        return Work::Unknown(Doubt::LastMissing);
+    }
+    match lane.reached {
+        Some(answer) if answer.first_frame > asked.first_frame => {
+            let late_visible = answered.is_some_and(|last| last.pos > answer.pos);
+            if late_visible && matches!(answer_end(answer), AnswerEnd::No) {
+                return pending(asked);
+            }
+            if server_missing || (unproved && lost_later(Side::Server, answered)) {
+                return Work::Unknown(Doubt::LastMissing);
+            }
+            finished(lane, Some(asked))
+        }
+        _ => {
+            // The request is the last: unless the answer lies in a hole, it has none.
+            let hidden =
+                server_missing || (unproved && lost_later(Side::Server, lane.reached.or(answered)));
+            let nothing_late = answered.is_none_or(|last| last.first_frame < asked.first_frame);
+            if hidden && nothing_late {
+                Work::Unknown(Doubt::LastMissing)
+            } else {
+                pending(asked)
+            }
+        }
+    }
+}
+
+/// Whether a SEQNUM that a FIN or window tells of lies behind the last DATA in the file.
+fn missing_behind(last: Option<&PduRow>, told: Option<SmpSeq>) -> bool {
+    told.is_some_and(|told| told.diff(last.map_or(SmpSeq(0), |pdu| pdu.seqnum)) > 0)
+}
+
+/// Whether bytes of a side behind a position are not in the file and could be data.
+fn hides_data(bounds: Bounds<'_>, side: Side, from: Pos) -> bool {
+    let hidden = bounds
+        .hidden
+        .get(side)
+        .iter()
+        .any(|(pos, len)| pos.saturating_add(*len) > from && *len > super::streams::CONTROL);
+    hidden || bounds.known_end.get(side) > bounds.decoded_end.get(side)
+}
+
+fn pending(asked: &PduRow) -> Work {
+    if asked.tds_type == packet_type::ATTENTION && asked.flags.has(PduFlags::TDS_HEADER) {
+        Work::Attention
+    } else {
+        Work::Request
+    }
+}
+
+/// What the last answer says, given that nothing came behind it.
+fn finished(lane: &Lane<'_>, asked: Option<&PduRow>) -> Work {
+    let Some(answer) = lane.reached else {
+        return Work::Unknown(Doubt::LastMissing);
+    };
+    let attention = asked.is_some_and(|pdu| {
+        pdu.tds_type == packet_type::ATTENTION && pdu.flags.has(PduFlags::TDS_HEADER)
+    });
+    if answer.flags.has(PduFlags::TDS_HEADER) && answer.tds_type != packet_type::TABULAR_RESULT {
+        return Work::Request;
+    }
+    match answer_end(answer) {
+        AnswerEnd::No if attention => Work::Attention,
+        AnswerEnd::No => Work::Request,
+        AnswerEnd::HeaderCut => Work::Unknown(Doubt::HeaderCut),
+        AnswerEnd::DoneCut => Work::Unknown(Doubt::DoneCut),
+        AnswerEnd::Yes {
+            attention: acknowledged,
+            done_read,
+        } => match (attention, acknowledged, done_read) {
+            (false, ..) | (true, true, _) => Work::Answered,
+            (true, false, true) => Work::Attention,
+            (true, false, false) => Work::Unknown(Doubt::DoneCut),
+        },
+    }
+}
+
+/// The same without SMP: no SEQNUM proves anything, so every byte behind the last packet must be in the file.
+fn plain_work(lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
+    let asked = *lane.last_data.get(Side::Client);
+    let answered = *lane.last_data.get(Side::Server);
+    let lost = |side: Side, last: Option<&PduRow>| {
+        let from = last.map_or(0, end_of);
+        bounds
+            .hidden
+            .get(side)
+            .iter()
+            .any(|(pos, len)| pos.saturating_add(*len) > from)
+            || bounds.known_end.get(side) > bounds.decoded_end.get(side)
+    };
+    if lost(Side::Client, asked) {
+        return Work::Unknown(Doubt::LastMissing);
+    }
+    let Some(asked) = asked else {
+        return match answered {
+            _ if !bounds.from_start => Work::Unknown(Doubt::LastMissing),
+            Some(_) => finished(lane, None),
+            None => Work::Unused,
+        };
+    };
+    let login = matches!(
+        asked.tds_type,
+        packet_type::LOGIN_OLD
+            | packet_type::FED_AUTH
+            | packet_type::LOGIN7
+            | packet_type::SSPI
+            | packet_type::PRELOGIN
+    );
+    if login && asked.flags.has(PduFlags::TDS_HEADER) {
+        return Work::Unused;
+    }
+    match lane.reached {
+        Some(answer) if answer.first_frame > asked.first_frame => {
+            let late_visible = answered.is_some_and(|last| start_of(last) > start_of(answer));
+            if lost(Side::Server, answered) && !late_visible {
+                // More came that is no whole packet: the answer goes on, or another began.
+                return match answer_end(answer) {
+                    AnswerEnd::No => pending(asked),
+                    _ => Work::Unknown(Doubt::LastMissing),
+                };
+            }
+            finished(lane, Some(asked))
+        }
+        _ if lost(Side::Server, lane.reached)
+            && answered.is_none_or(|last| last.first_frame < asked.first_frame) =>
+        {
+            Work::Unknown(Doubt::LastMissing)
+        }
+        _ => pending(asked),
+    }
+}
+
+/// The frames that a lane's state rests on.
+pub(in crate::rules) fn frames_of(lane: &Lane<'_>) -> impl Iterator<Item = FrameNo> {
+    let asked = lane.last_data.get(Side::Client).map(|pdu| pdu.frame);
+    asked.into_iter().chain(lane.reached.map(|pdu| pdu.frame))
+}

@@ -1,0 +1,266 @@
+//! The facts of one finished connection: worked out once from the store, then asked by every rule.
+
+mod close;
+mod frames;
+mod lanes;
+mod shared;
+mod streams;
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use super::settings::Settings;
+use crate::store::{Condition, ConnRow, Encryption, RequestRow, SessionRow, Store, ViolationRow};
+use crate::units::{FrameNo, PerSide, SessionId, Side};
+
+pub(super) use close::Close;
+pub(super) use frames::{Frames, Pos, ProbeRun, ResendRun, Seg};
+pub(super) use lanes::{Doubt, Lane, Work, frames_of};
+pub(super) use shared::Shared;
+pub(super) use streams::{
+    CONTROL, Streams, TailKind, TailPart, end_of, first_frame_reaching, start_of,
+};
+
+/// How far a connection came before it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// No payload yet.
+    Connect,
+    /// PRELOGIN was sent.
+    Prelogin,
+    /// The TLS handshake began.
+    Tls,
+    /// LOGIN7 was sent, or what must be it inside TLS.
+    Login,
+    /// Logged in, or joined later.
+    Ready,
+}
+
+impl Stage {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Connect => "TCP handshake",
+            Self::Prelogin => "PRELOGIN",
+            Self::Tls => "TLS handshake",
+            Self::Login => "login",
+            Self::Ready => "after login",
+        }
+    }
+}
+
+/// The facts of one connection.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    pub(super) store: &'a Store,
+    pub(super) settings: &'a Settings,
+    pub(super) conn: &'a ConnRow,
+    pub(super) shared: &'a Shared,
+    pub(super) frames: Frames,
+    pub(super) streams: Streams<'a>,
+    pub(super) close: Close,
+    pub(super) lanes: Vec<Lane<'a>>,
+    /// The server's stream behind its last data, up to the last byte that is known of.
+    pub(super) tail: Vec<TailPart<'a>>,
+    pub(super) stage: Stage,
+    /// Everything behind the login is encrypted.
+    pub(super) encrypted: bool,
+    /// The conditions of the benign close, once they were asked for.
+    pub(super) mars_conditions: OnceCell<Vec<Condition>>,
+}
+
+impl<'a> Facts<'a> {
+    /// Works out the facts of a connection.
+    pub(super) fn new(
+        store: &'a Store,
+        conn: &'a ConnRow,
+        settings: &'a Settings,
+        shared: &'a Shared,
+    ) -> Self {
+        let sessions: Vec<&SessionRow> = store.conn_sessions(conn.id).collect();
+        let last_lives = last_lives(&sessions);
+        let streams = streams::read(store, conn, &sessions, &last_lives);
+        let from = PerSide([streams.c0.unwrap_or(Pos::MAX), streams.b]);
+        let frames = frames::walk(store, conn, &streams.axes, &from);
+        let close = close::read(store, conn, &frames, &streams, settings);
+        let known_end = known_end(&frames, &streams);
+        let encrypted = matches!(conn.encryption, Some(Encryption::Full | Encryption::Strict))
+            && !conn.smp_seen;
+        let bounds = lanes::Bounds {
+            reached: close.reached,
+            hidden: &streams.hidden,
+            decoded_end: streams.decoded_end,
+            known_end,
+            from_start: conn.from_start(),
+        };
+        let mut lanes = lanes::read(store, conn, &sessions, &last_lives, bounds);
+        if encrypted {
+            for lane in &mut lanes {
+                lane.work = Work::Unknown(Doubt::Encrypted);
+            }
+        }
+        let tail = streams.tail(*known_end.get(Side::Server));
+        let stage = stage(conn, encrypted, &frames);
+        Self {
+            store,
+            settings,
+            conn,
+            shared,
+            frames,
+            streams,
+            close,
+            lanes,
+            tail,
+            stage,
+            encrypted,
+            mars_conditions: OnceCell::new(),
+        }
+    }
+
+    /// What the SMP checks found on this connection.
+    pub(super) fn violations(&self) -> impl Iterator<Item = &'a ViolationRow> {
+        let all = self.store.violations();
+        self.shared
+            .violations_of(self.conn.id)
+            .iter()
+            .filter_map(|at| all.get(*at))
+    }
+
+    /// The lanes with something outstanding for certain.
+    pub(super) fn outstanding(&self) -> impl Iterator<Item = &Lane<'a>> {
+        self.lanes
+            .iter()
+            .filter(|lane| matches!(lane.work, Work::Request | Work::Attention))
+    }
+
+    /// Whether every lane is known to have nothing outstanding.
+    pub(super) fn all_answered(&self) -> bool {
+        self.lanes
+            .iter()
+            .all(|lane| matches!(lane.work, Work::Answered | Work::Unused))
+    }
+
+    /// Bytes of either side that the file does not hold.
+    pub(super) fn missing_bytes(&self) -> u64 {
+        let missing = |side| self.conn.tcp.get(self.conn.end_of(side)).missing_bytes;
+        missing(Side::Client).saturating_add(missing(Side::Server))
+    }
+
+    /// Whether only one direction of the connection is in the file although the other exists.
+    pub(super) fn one_direction(&self) -> bool {
+        let bytes = |side| self.conn.tcp.get(self.conn.end_of(side)).bytes;
+        Side::BOTH.into_iter().any(|side| {
+            let acked = *self.frames.acked.get(side.other());
+            bytes(side) == 0
+                && bytes(side.other()) > 0
+                && (self.conn.tcp.get(self.conn.end_of(side)).frames == 0
+                    || acked.is_some_and(|acked| acked > 1))
+        })
+    }
+
+    /// Whether both PRELOGINs (or a login without SMP behind it) say that MARS is off.
+    pub(super) fn mars_known_off(&self) -> bool {
+        self.conn.mars == Some(false) && !self.conn.smp_seen
+    }
+
+    /// The client is known, not assumed.
+    pub(super) fn client_known(&self) -> bool {
+        self.conn.client_evidence.is_some()
+    }
+
+    /// The last request of every lane that has one, for texts.
+    pub(super) fn last_requests(&self) -> HashMap<Option<SessionId>, &'a RequestRow> {
+        self.store
+            .conn_requests(self.conn.id)
+            .map(|request| (request.session, request))
+            .collect()
+    }
+
+    /// Nothing but control packets, holes and the FIN stand in the tail.
+    pub(super) fn tail_fins(&self) -> impl Iterator<Item = &TailPart<'a>> {
+        self.tail.iter().filter(|part| part.is_fin())
+    }
+
+    /// All resets of both sides that belong to the close, in file order.
+    pub(super) fn close_resets(&self) -> Vec<FrameNo> {
+        let mut all: Vec<FrameNo> = self
+            .close
+            .resets
+            .iter()
+            .chain(&self.close.server_resets)
+            .map(|seg| seg.no)
+            .collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+/// Whether a session is the last life of its Sid, in the order of the list.
+fn last_lives(sessions: &[&SessionRow]) -> Vec<bool> {
+    let mut newest: HashMap<_, u32> = HashMap::new();
+    for session in sessions {
+        let life = newest.entry(session.sid).or_insert(session.life);
+        *life = (*life).max(session.life);
+    }
+    sessions
+        .iter()
+        .map(|s| newest.get(&s.sid) == Some(&s.life))
+        .collect()
+}
+
+/// Up to which position each side is known to have sent, by its own segments and by the peer's acknowledgements.
+fn known_end(frames: &Frames, streams: &Streams<'_>) -> PerSide<Pos> {
+    PerSide(Side::BOTH.map(|side| {
+        let fin = frames.fins_of(side).map(|fin| fin.end).max();
+        let sent = *frames.sent_end.get(side);
+        let decoded = *streams.decoded_end.get(side);
+        let acked = frames
+            .acked
+            .get(side.other())
+            // The FIN itself takes a number.
+            .map(|acked| fin.map_or(acked, |fin| acked.min(fin)));
+        let own = sent.max(fin).unwrap_or(0).max(decoded);
+        match acked {
+            // One more than was sent is an acknowledgement of a FIN that is not in the file.
+            Some(acked) if acked > own.saturating_add(1) => acked,
+            _ => own,
+        }
+    }))
+}
+
+fn stage(conn: &ConnRow, encrypted: bool, frames: &Frames) -> Stage {
+    let logged_in = conn.login.as_ref().is_some_and(|login| login.accepted);
+    let requests = Side::BOTH.into_iter().any(|side| {
+        let tds = conn.tds.get(conn.end_of(side));
+        tds.sql_batch + tds.rpc + tds.bulk_load + tds.transaction_manager + tds.attention > 0
+    });
+    let server_sent = conn.tcp.get(conn.end_of(Side::Server)).bytes;
+    if logged_in || requests || conn.smp_seen || !conn.from_start() {
+        return Stage::Ready;
+    }
+    let login = conn.login.as_ref().is_some_and(|l| l.login_frame.is_some());
+    if encrypted && login && answered_in_tls(conn, frames) {
+        return Stage::Ready;
+    }
+    if login {
+        return Stage::Login;
+    }
+    if conn.tls.as_ref().is_some_and(|t| t.client_hello.is_some()) {
+        return Stage::Tls;
+    }
+    if conn.prelogin.client_frame.is_some() {
+        return Stage::Prelogin;
+    }
+    let silent = server_sent == 0 && conn.tcp.get(conn.end_of(Side::Client)).bytes == 0;
+    if silent { Stage::Connect } else { Stage::Ready }
+}
+
+/// Inside TLS a login that was answered, and went on, is taken for accepted: the client sent more behind the answer.
+fn answered_in_tls(conn: &ConnRow, frames: &Frames) -> bool {
+    let login = conn.login.as_ref().and_then(|l| l.login_frame);
+    let client = frames.last_payload.get(Side::Client).map(|seg| seg.no);
+    let server = frames.last_payload.get(Side::Server).map(|seg| seg.no);
+    login
+        .zip(client)
+        .zip(server)
+        .is_some_and(|((login, client), server)| client > login && server > login)
+}

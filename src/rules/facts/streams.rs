@@ -1,0 +1,297 @@
+//! The ends of both streams: the row of SMP:FINs that closes, the server's packets behind its last data, hidden ranges.
+
+use super::frames::{Axis, Pos};
+use crate::store::{ConnRow, PduFlags, PduKind, PduRow, SessionRow, Store};
+use crate::units::{FrameNo, PerSide, Side, TcpSeq};
+
+/// Bytes of an SMP control packet.
+pub(in crate::rules) const CONTROL: Pos = 16;
+
+/// What the end of the server's stream consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rules) enum TailKind {
+    /// A packet.
+    Pdu,
+    /// 16 bytes between two known borders that are not in the file: one control packet.
+    Hole,
+    /// Bytes whose borders are not known.
+    Hidden,
+}
+
+/// A piece of the server's stream behind its last data.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct TailPart<'a> {
+    pub kind: TailKind,
+    pub pos: Pos,
+    pub end: Pos,
+    pub pdu: Option<&'a PduRow>,
+}
+
+impl TailPart<'_> {
+    /// Whether it is an SMP:FIN that can be read.
+    pub fn is_fin(&self) -> bool {
+        self.kind == TailKind::Pdu && self.pdu.is_some_and(|p| p.kind == PduKind::Fin)
+    }
+}
+
+/// A client SMP:FIN that counts for the close.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct ClosingFin<'a> {
+    pub pdu: &'a PduRow,
+    pub pos: Pos,
+    pub end: Pos,
+}
+
+/// The ends of both streams.
+#[derive(Debug)]
+pub(in crate::rules) struct Streams<'a> {
+    pub axes: PerSide<Option<Axis>>,
+    /// The client's SMP:FINs, of the last life of each Sid, in stream order.
+    pub client_fins: Vec<ClosingFin<'a>>,
+    /// End of the last client SMP:FIN.
+    pub e: Option<Pos>,
+    /// Start of the row of SMP:FINs that ends at `e`.
+    pub c0: Option<Pos>,
+    /// End of the server's last DATA (or TDS packet).
+    pub b: Pos,
+    /// The server's packets from `b` on that were decoded, in stream order.
+    pub tail_pdus: Vec<&'a PduRow>,
+    /// End of each side's last decoded packet.
+    pub decoded_end: PerSide<Pos>,
+    /// Ranges of each side that cannot be read: position and length.
+    pub hidden: PerSide<Vec<(Pos, Pos)>>,
+    /// The first packet of the client behind its last SMP:FIN, if there is one.
+    pub client_after_e: Option<&'a PduRow>,
+}
+
+pub(in crate::rules) fn start_of(pdu: &PduRow) -> Pos {
+    Pos::try_from(pdu.pos.0).unwrap_or(Pos::MAX / 2)
+}
+
+pub(in crate::rules) fn end_of(pdu: &PduRow) -> Pos {
+    start_of(pdu).saturating_add(Pos::from(pdu.len))
+}
+
+/// Reads the ends of both streams off the chains of packets; `sessions` are those of the connection.
+pub(super) fn read<'a>(
+    store: &'a Store,
+    conn: &ConnRow,
+    sessions: &[&'a SessionRow],
+    last_lives: &[bool],
+) -> Streams<'a> {
+    let axes = PerSide(Side::BOTH.map(|side| Axis::new(conn, side)));
+    let client = conn.end_of(Side::Client);
+    let server = conn.end_of(Side::Server);
+    let mut client_fins: Vec<ClosingFin<'a>> = sessions
+        .iter()
+        .zip(last_lives)
+        .filter(|(_, last)| **last)
+        .filter_map(|(s, _)| store.pdu(s.ends.get(client).fin_pdu?))
+        .map(|pdu| ClosingFin {
+            pdu,
+            pos: start_of(pdu),
+            end: end_of(pdu),
+        })
+        .collect();
+    client_fins.sort_by_key(|fin| fin.pos);
+    let e = client_fins.last().map(|fin| fin.end);
+    let mut c0 = e;
+    for fin in client_fins.iter().rev() {
+        if Some(fin.end) == c0 {
+            c0 = Some(fin.pos);
+        }
+    }
+
+    let mars = conn.smp_seen;
+    let b = last_data_end(store, conn, sessions, server, mars);
+    let mut tail_pdus: Vec<&'a PduRow> = Vec::new();
+    let mut decoded_end = PerSide([0, 0]);
+    let mut client_after_e = None;
+    for session in sessions {
+        let heads = [
+            (Side::Client, session.ends.get(client).last_pdu),
+            (Side::Server, session.ends.get(server).last_pdu),
+        ];
+        for (side, head) in heads {
+            if let Some(pdu) = head.and_then(|id| store.pdu(id)) {
+                let slot: &mut Pos = decoded_end.get_mut(side);
+                *slot = (*slot).max(end_of(pdu));
+                if side == Side::Client {
+                    note_after(&mut client_after_e, e, pdu);
+                }
+            }
+        }
+        let chain = store.pdu_chain_back(session.ends.get(server).last_pdu);
+        tail_pdus.extend(
+            chain
+                .map(|(_, pdu)| pdu)
+                .take_while(|pdu| start_of(pdu) >= b),
+        );
+    }
+    let mut hidden = PerSide([Vec::new(), Vec::new()]);
+    for side in Side::BOTH {
+        let end = conn.end_of(side);
+        for (_, pdu) in store.plain_pdus_back(conn.id, end) {
+            let slot: &mut Pos = decoded_end.get_mut(side);
+            *slot = (*slot).max(end_of(pdu));
+            if pdu.kind == PduKind::Hidden {
+                hidden
+                    .get_mut(side)
+                    .push((start_of(pdu), Pos::from(pdu.len)));
+            }
+            if side == Side::Client {
+                note_after(&mut client_after_e, e, pdu);
+            }
+            let in_tail = side == Side::Server && start_of(pdu) >= b;
+            if in_tail {
+                tail_pdus.push(pdu);
+            } else if !mars {
+                // Without SMP the chain is the whole stream, and only its end matters.
+                break;
+            }
+        }
+        hidden.get_mut(side).reverse();
+    }
+    tail_pdus.sort_by_key(|pdu| pdu.pos);
+    Streams {
+        axes,
+        client_fins,
+        e,
+        c0,
+        b,
+        tail_pdus,
+        decoded_end,
+        hidden,
+        client_after_e,
+    }
+}
+
+fn note_after<'a>(slot: &mut Option<&'a PduRow>, e: Option<Pos>, pdu: &'a PduRow) {
+    let behind = e.is_some_and(|e| start_of(pdu) >= e) && pdu.kind != PduKind::Hidden;
+    if behind && slot.is_none_or(|old| pdu.pos < old.pos) {
+        *slot = Some(pdu);
+    }
+}
+
+/// End of the last DATA of any session, or of the last TDS packet outside SMP.
+fn last_data_end(
+    store: &Store,
+    conn: &ConnRow,
+    sessions: &[&SessionRow],
+    server: crate::units::End,
+    mars: bool,
+) -> Pos {
+    let in_sessions = sessions
+        .iter()
+        .filter_map(|s| store.pdu(s.ends.get(server).last_data?))
+        .map(end_of)
+        .max();
+    let plain = store
+        .plain_pdus_back(conn.id, server)
+        .map(|(_, pdu)| pdu)
+        .take(if mars { usize::MAX } else { 64 })
+        .find(|pdu| pdu.kind == PduKind::Tds)
+        .map(end_of);
+    in_sessions.max(plain).unwrap_or(0)
+}
+
+impl<'a> Streams<'a> {
+    /// The pieces of the server's stream from `b` on, in order and without a gap, up to `end`.
+    pub(in crate::rules) fn tail(&self, end: Pos) -> Vec<TailPart<'a>> {
+        let mut parts: Vec<TailPart<'a>> = Vec::new();
+        let mut at = self.b;
+        let gap = |parts: &mut Vec<TailPart<'a>>, from: Pos, to: Pos| {
+            let kind = if to.saturating_sub(from) == CONTROL {
+                TailKind::Hole
+            } else {
+                TailKind::Hidden
+            };
+            parts.push(TailPart {
+                kind,
+                pos: from,
+                end: to,
+                pdu: None,
+            });
+        };
+        for pdu in &self.tail_pdus {
+            if pdu.kind == PduKind::Hidden {
+                // Treated as what it is: nothing known between two borders.
+                continue;
+            }
+            let (pos, pdu_end) = (start_of(pdu), end_of(pdu));
+            if pos < at {
+                continue;
+            }
+            if pos > at {
+                gap(&mut parts, at, pos);
+            }
+            parts.push(TailPart {
+                kind: TailKind::Pdu,
+                pos,
+                end: pdu_end,
+                pdu: Some(pdu),
+            });
+            at = pdu_end;
+        }
+        if end > at {
+            gap(&mut parts, at, end);
+        }
+        parts
+    }
+
+    /// The sequence number of a position of a side.
+    pub(in crate::rules) fn seq(&self, side: Side, pos: Pos) -> TcpSeq {
+        self.axes.get(side).map_or(TcpSeq(0), |axis| axis.seq(pos))
+    }
+
+    /// Whether hidden bytes of the client leave room for a control packet at or behind a position.
+    pub(in crate::rules) fn client_hides_control(&self) -> Option<(Pos, Pos)> {
+        self.hidden
+            .get(Side::Client)
+            .iter()
+            .copied()
+            .find(|(_, len)| *len >= CONTROL)
+    }
+}
+
+/// Whether a packet ends an answer, as far as its bytes are in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::rules) enum AnswerEnd {
+    /// It ends the answer; whether the last DONE acknowledges an attention.
+    Yes { attention: bool, done_read: bool },
+    /// It does not end the answer.
+    No,
+    /// Its TDS header cannot be read.
+    HeaderCut,
+    /// Type and EOM say that the answer ended; the DONE lies behind the snap length.
+    DoneCut,
+}
+
+/// What a server packet says about the end of its answer.
+pub(in crate::rules) fn answer_end(pdu: &PduRow) -> AnswerEnd {
+    let flags = pdu.flags;
+    if !flags.has(PduFlags::TDS_HEADER) {
+        return AnswerEnd::HeaderCut;
+    }
+    if pdu.tds_status & crate::decode::tds::STATUS_EOM == 0 || flags.has(PduFlags::DONE_MORE) {
+        return AnswerEnd::No;
+    }
+    let done_read = flags.has(PduFlags::DONE_READ);
+    if !done_read && flags.has(PduFlags::BODY_HIDDEN) {
+        return AnswerEnd::DoneCut;
+    }
+    AnswerEnd::Yes {
+        attention: flags.has(PduFlags::DONE_ATTN),
+        done_read,
+    }
+}
+
+/// The lowest frame that holds the last byte before `end` in a list of one side's segments, copies included.
+pub(in crate::rules) fn first_frame_reaching(
+    late: &[super::frames::Seg],
+    end: Pos,
+) -> Option<FrameNo> {
+    late.iter()
+        .find(|seg| seg.len > 0 && seg.pos < end && seg.end >= end)
+        .map(|seg| seg.no)
+}

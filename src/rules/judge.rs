@@ -1,0 +1,90 @@
+//! Runs all rules over a store, at once or in slices between which the screen stays alive.
+
+use super::across::Across;
+use super::beside;
+use super::engine;
+use super::facts::{Facts, Shared};
+use super::settings::Settings;
+use crate::store::{Finding, Store};
+use crate::units::ConnId;
+
+/// Judges every connection of a finished capture; the findings stand in the store afterwards.
+pub fn judge(store: &mut Store, settings: &Settings) {
+    let mut judge = Judge::new(settings.clone());
+    while !judge.step(store, usize::MAX) {}
+}
+
+/// The rules' way over a capture, taken in slices.
+#[derive(Debug)]
+pub struct Judge {
+    settings: Settings,
+    shared: Option<Shared>,
+    across: Across,
+    next: usize,
+    done: bool,
+}
+
+impl Judge {
+    /// Starts over: the first step forgets the store's findings.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            shared: None,
+            across: Across::default(),
+            next: 0,
+            done: false,
+        }
+    }
+
+    /// Judges the next connections, at most `max_conns` of them. Returns whether everything is judged.
+    pub fn step(&mut self, store: &mut Store, max_conns: usize) -> bool {
+        if self.done {
+            return true;
+        }
+        if self.shared.is_none() {
+            store.clear_findings();
+        }
+        let shared = self.shared.get_or_insert_with(|| Shared::new(store));
+        for _ in 0..max_conns.max(1) {
+            let Some(conn) = store.conns().get(self.next) else {
+                for finding in self.across.finish(store, &self.settings) {
+                    store.add_finding(finding);
+                }
+                self.done = true;
+                return true;
+            };
+            self.next = self.next.saturating_add(1);
+            let findings = {
+                let facts = Facts::new(store, conn, &self.settings, shared);
+                judge_connection(&facts, &mut self.across)
+            };
+            for finding in findings {
+                store.add_finding(finding);
+            }
+        }
+        false
+    }
+
+    /// How many connections are judged.
+    pub fn judged(&self) -> usize {
+        self.next
+    }
+}
+
+/// The finding of the close, then those beside it.
+fn judge_connection(facts: &Facts<'_>, across: &mut Across) -> Vec<Finding> {
+    let close = engine::judge_close(facts);
+    across.note(facts, close.as_ref());
+    let mut findings: Vec<Finding> = close.into_iter().collect();
+    beside::gather(facts, &mut findings);
+    findings
+}
+
+/// Judges one connection without storing anything, for tests and for looking again with other settings.
+pub fn judge_one(store: &Store, conn: ConnId, settings: &Settings) -> Vec<Finding> {
+    let shared = Shared::new(store);
+    store.conn(conn).map_or_else(Vec::new, |conn| {
+        let facts = Facts::new(store, conn, settings, &shared);
+        judge_connection(&facts, &mut Across::default())
+    })
+}

@@ -1,0 +1,276 @@
+//! What a rule is: a value with its conditions and its texts, from which everything that is printed about it comes.
+
+use std::borrow::Cow;
+
+use super::facts::Facts;
+use crate::store::{Condition, Confidence, Evidence, Outcome, Verdict};
+use crate::units::FrameNo;
+
+/// What a rule looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// How a connection ended; one finding per close.
+    Close,
+    /// A connection, beside its close.
+    Connection,
+    /// The sessions of a connection.
+    Session,
+    /// Several connections, or the capture itself.
+    Capture,
+}
+
+impl Scope {
+    /// The word in lists of rules.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Connection => "connection",
+            Self::Session => "session",
+            Self::Capture => "capture",
+        }
+    }
+}
+
+/// What became of a condition on one connection, on which frames and with which numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Held, failed or unknown.
+    pub outcome: Outcome,
+    /// The frames that it was decided on.
+    pub frames: Vec<FrameNo>,
+    /// The numbers; empty where there are none.
+    pub fact: String,
+}
+
+impl Check {
+    /// The condition holds.
+    pub(super) fn held(fact: impl Into<String>) -> Self {
+        Self::new(Outcome::Held, fact)
+    }
+
+    /// The condition does not hold.
+    pub(super) fn failed(fact: impl Into<String>) -> Self {
+        Self::new(Outcome::Failed, fact)
+    }
+
+    /// The capture does not tell.
+    pub(super) fn unknown(fact: impl Into<String>) -> Self {
+        Self::new(Outcome::Unknown, fact)
+    }
+
+    /// Held or failed.
+    pub(super) fn holds(holds: bool, fact: impl Into<String>) -> Self {
+        Self::new(
+            if holds {
+                Outcome::Held
+            } else {
+                Outcome::Failed
+            },
+            fact,
+        )
+    }
+
+    fn new(outcome: Outcome, fact: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            frames: Vec::new(),
+            fact: fact.into(),
+        }
+    }
+
+    /// Names the frames that it was decided on (the first few where there are many).
+    #[must_use]
+    pub(super) fn on(mut self, frames: impl IntoIterator<Item = FrameNo>) -> Self {
+        self.frames.extend(frames.into_iter().take(MOST_FRAMES));
+        self
+    }
+}
+
+/// A condition or a list of evidence names no more frames than a reader would look at.
+pub(super) const MOST_FRAMES: usize = 64;
+
+/// How a condition is checked.
+#[derive(Debug, Clone, Copy)]
+pub enum Probe {
+    /// On the facts of one connection.
+    Facts(fn(&Facts<'_>) -> Check),
+    /// Where the rule's rows are gathered; the sentence says on what.
+    Gathered,
+}
+
+/// A named condition of a rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Criterion {
+    /// Its id, for example `M5`.
+    pub id: &'static str,
+    /// Its sentence.
+    pub text: &'static str,
+    /// Its check.
+    pub check: Probe,
+}
+
+/// What a rule says about a connection whose conditions were checked.
+#[derive(Debug, Clone)]
+pub(super) struct Conclusion {
+    pub verdict: Verdict,
+    pub confidence: Confidence,
+    pub evidence: Vec<Evidence>,
+    pub notes: Vec<String>,
+    pub text: String,
+}
+
+impl Conclusion {
+    pub(super) fn new(verdict: Verdict, confidence: Confidence, text: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            confidence,
+            evidence: Vec::new(),
+            notes: Vec::new(),
+            text: text.into(),
+        }
+    }
+
+    pub(super) fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
+        self.evidence.extend(evidence);
+        self
+    }
+}
+
+/// How the conclusion is drawn once no condition failed (or, for rules that say so, in spite of one).
+pub(super) type Conclude = fn(&Facts<'_>, &[Condition]) -> Conclusion;
+
+/// A rule of the catalogue.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// Its id, as reports print it.
+    pub id: &'static str,
+    /// Its name in words.
+    pub title: &'static str,
+    /// What it looks at.
+    pub scope: Scope,
+    /// Its conditions.
+    pub conditions: &'static [Criterion],
+    /// Its usual verdict; the finding's own verdict governs.
+    pub verdict: Verdict,
+    /// What it means for the reader.
+    pub meaning: &'static str,
+    /// What to do next.
+    pub next: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    pub(super) unknown_is_enough: bool,
+    pub(super) conclude: Option<Conclude>,
+}
+
+impl Rule {
+    /// A rule that is decided on the facts of one connection's close.
+    pub(super) const fn close(
+        id: &'static str,
+        title: &'static str,
+        verdict: Verdict,
+        conditions: &'static [Criterion],
+        conclude: Conclude,
+    ) -> Self {
+        Self {
+            id,
+            title,
+            scope: Scope::Close,
+            conditions,
+            verdict,
+            meaning: "",
+            next: "",
+            source: "",
+            unknown_is_enough: false,
+            conclude: Some(conclude),
+        }
+    }
+
+    /// A rule whose rows are gathered beside the closes.
+    pub(super) const fn gathered(
+        id: &'static str,
+        title: &'static str,
+        scope: Scope,
+        verdict: Verdict,
+        conditions: &'static [Criterion],
+    ) -> Self {
+        Self {
+            id,
+            title,
+            scope,
+            conditions,
+            verdict,
+            meaning: "",
+            next: "",
+            source: "",
+            unknown_is_enough: false,
+            conclude: None,
+        }
+    }
+
+    /// Adds what it means, what to do next and where it comes from.
+    pub(super) const fn says(
+        mut self,
+        meaning: &'static str,
+        next: &'static str,
+        source: &'static str,
+    ) -> Self {
+        self.meaning = meaning;
+        self.next = next;
+        self.source = source;
+        self
+    }
+
+    /// Lets the rule apply while conditions are unknown; its conclusion lowers the verdict then.
+    pub(super) const fn with_unknowns(mut self) -> Self {
+        self.unknown_is_enough = true;
+        self
+    }
+}
+
+impl Criterion {
+    /// A condition that is checked on the facts of one connection.
+    pub(super) const fn new(
+        id: &'static str,
+        text: &'static str,
+        check: fn(&Facts<'_>) -> Check,
+    ) -> Self {
+        Self {
+            id,
+            text,
+            check: Probe::Facts(check),
+        }
+    }
+
+    /// A condition that is checked where the rule's rows are gathered.
+    pub(super) const fn gathered(id: &'static str, text: &'static str) -> Self {
+        Self {
+            id,
+            text,
+            check: Probe::Gathered,
+        }
+    }
+
+    /// The condition as it came out.
+    pub(super) fn with(&self, check: Check) -> Condition {
+        Condition {
+            id: Cow::Borrowed(self.id),
+            text: Cow::Borrowed(self.text),
+            outcome: check.outcome,
+            frames: check.frames,
+            fact: check.fact,
+        }
+    }
+}
+
+/// A piece of evidence.
+pub(super) fn evidence(
+    frame: FrameNo,
+    role: impl Into<Cow<'static, str>>,
+    fact: impl Into<String>,
+) -> Evidence {
+    Evidence {
+        frame,
+        role: role.into(),
+        fact: fact.into(),
+    }
+}

@@ -1,0 +1,330 @@
+//! The thresholds of the rules and which rules are on; every threshold has a name, a default and a source.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// What a threshold counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A plain number.
+    Count,
+    /// Nanoseconds; written with a unit, for example `30s` or `200ms`.
+    Time,
+}
+
+macro_rules! thresholds {
+    ($($(#[$doc:meta])* $key:ident, $name:literal, $unit:ident, $default:expr, $source:literal;)*) => {
+        /// A threshold of the rules (catalogue, section 2).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Threshold {
+            $($(#[$doc])* $key,)*
+        }
+
+        impl Threshold {
+            /// All thresholds.
+            pub const ALL: &'static [Self] = &[$(Self::$key,)*];
+
+            /// Its name in settings: the rule's id, a dot, and what it limits.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$key => $name,)* }
+            }
+
+            /// What it counts.
+            pub fn unit(self) -> Unit {
+                match self { $(Self::$key => Unit::$unit,)* }
+            }
+
+            /// Its default: a number, or nanoseconds.
+            pub fn default_value(self) -> i64 {
+                match self { $(Self::$key => $default,)* }
+            }
+
+            /// Where the default comes from.
+            pub fn source(self) -> &'static str {
+                match self { $(Self::$key => $source,)* }
+            }
+        }
+    };
+}
+
+const MS: i64 = 1_000_000;
+const S: i64 = 1_000_000_000;
+
+thresholds! {
+    /// Unanswered keepalive probes from which on the connection counts as dead.
+    KeepaliveProbes, "keepalive-timeout.probes", Count, 5, "Windows gives up after 10, older systems after 5";
+    /// Shortest gap between unanswered probes.
+    KeepaliveGapMin, "keepalive-timeout.gap-min", Time, 800 * MS, "measured gaps of 1.002 to 1.016 s";
+    /// Longest gap between unanswered probes.
+    KeepaliveGapMax, "keepalive-timeout.gap-max", Time, 1300 * MS, "measured gaps of 1.002 to 1.016 s";
+    /// Idle time before the first probe.
+    KeepaliveIdle, "keepalive-timeout.idle", Time, 30 * S, "default of SQL Server and its drivers";
+    /// Retransmissions of one segment from which on the connection counts as dead.
+    Retransmissions, "retransmit-timeout.retransmissions", Count, 5, "Windows sends data again 5 times";
+    /// SYNs without an answer from which on it is a fault.
+    SynAttempts, "syn-no-answer.attempts", Count, 2, "support guidance speaks of 3";
+    /// How far the first reset of a benign close may be from what provoked it.
+    LateReset, "mars-close-rst.late", Time, S, "own choice; at most one round trip was seen";
+    /// How far back the benign close looks for trouble.
+    LookBack, "mars-close-rst.look-back", Time, 30 * S, "one keepalive period";
+    /// SYN to login answer.
+    SlowLogin, "login-slow.total", Time, 2 * S, "the limit of Microsoft's network analyzer";
+    /// Login timeout of the client.
+    LoginTimeout, "login-timeout.timeout", Time, 15 * S, "default of Microsoft drivers";
+    /// First byte of an answer.
+    SlowResponse, "slow-response.notice", Time, S, "own choice";
+    /// First byte of an answer, graver.
+    SlowResponseWarn, "slow-response.warn", Time, 10 * S, "own choice";
+    /// A sender without SMP window.
+    WindowStall, "mars-window-stall.notice", Time, 200 * MS, "own choice";
+    /// A sender without SMP window, graver.
+    WindowStallWarn, "mars-window-stall.warn", Time, S, "own choice";
+    /// A late TCP acknowledgement.
+    SlowAck, "slow-ack.notice", Time, 500 * MS, "the limit of RFC 1122 for delayed acknowledgements";
+    /// A TCP window of 0.
+    ZeroWindow, "zero-window.notice", Time, S, "own choice";
+    /// Connections that one server ends together.
+    MassCloseConnections, "mass-close.connections", Count, 5, "own choice";
+    /// The time within which it ends them.
+    MassCloseWithin, "mass-close.within", Time, S, "own choice";
+    /// How long a client port rests before it is used again.
+    PortQuarantine, "port-reuse.quarantine", Time, 240 * S, "default of Windows";
+    /// The client's command timeout.
+    CommandTimeout, "attention-ok.command-timeout", Time, 30 * S, "default of Microsoft drivers";
+    /// Difference of time to live from which on a reset is taken for another sender's.
+    TtlDifference, "rst-middlebox.ttl", Count, 2, "1 is a change of path";
+    /// Quiet time before a close that counts as idle.
+    IdleClose, "close-idle.quiet", Time, 10 * S, "a close 10.36 s after the last keepalive is documented";
+    /// How soon after the handshake a client gives up.
+    GaveUp, "client-gave-up.within", Time, S, "support guidance";
+    /// How long a client's SMP:FIN may wait for the server's.
+    FinAnswer, "orphan-sid.answer", Time, S, "own choice";
+    /// How near in time other answers of the server count for a full backlog.
+    BacklogWithin, "syn-backlog.within", Time, 5 * S, "own choice";
+}
+
+/// Thresholds and switches of the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    values: Vec<i64>,
+    off: BTreeSet<String>,
+    skipped: BTreeSet<(String, String)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            values: Threshold::ALL.iter().map(|t| t.default_value()).collect(),
+            off: BTreeSet::new(),
+            skipped: BTreeSet::new(),
+        }
+    }
+}
+
+/// Why a setting was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingError {
+    /// No threshold or rule has this name; the nearest one, if there is one.
+    Unknown(String, Option<&'static str>),
+    /// The value is not a number, or not a duration.
+    Value(&'static str, String),
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name, near) => {
+                write!(f, "no threshold or rule is named {name:?}")?;
+                match near {
+                    Some(near) => write!(f, "; did you mean {near:?}?"),
+                    None => write!(f, "; `marstui rules list` shows them"),
+                }
+            }
+            Self::Value(name, value) => write!(
+                f,
+                "{name} cannot be {value:?}: it takes {}",
+                match Threshold::ALL
+                    .iter()
+                    .find(|t| t.name() == *name)
+                    .map(|t| t.unit())
+                {
+                    Some(Unit::Time) => "a duration such as 200ms, 1.5s or 2min",
+                    Some(Unit::Count) => "a whole number",
+                    None => "on or off",
+                }
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+impl Settings {
+    /// A threshold's value: a number, or nanoseconds.
+    pub fn get(&self, threshold: Threshold) -> i64 {
+        Threshold::ALL
+            .iter()
+            .position(|t| *t == threshold)
+            .and_then(|at| self.values.get(at))
+            .copied()
+            .unwrap_or_else(|| threshold.default_value())
+    }
+
+    /// A threshold that counts.
+    pub fn count(&self, threshold: Threshold) -> usize {
+        usize::try_from(self.get(threshold)).unwrap_or(0)
+    }
+
+    /// Sets a threshold by its name, or switches a rule by its id (`on`, `off`).
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        if let Some(at) = Threshold::ALL.iter().position(|t| t.name() == name)
+            && let Some(threshold) = Threshold::ALL.get(at)
+        {
+            let parsed = match threshold.unit() {
+                Unit::Count => value.trim().parse::<u32>().ok().map(i64::from),
+                Unit::Time => duration(value),
+            };
+            let parsed =
+                parsed.ok_or_else(|| SettingError::Value(threshold.name(), value.to_owned()))?;
+            if let Some(slot) = self.values.get_mut(at) {
+                *slot = parsed;
+            }
+            return Ok(());
+        }
+        let Some(rule) = super::rule(name) else {
+            return Err(SettingError::Unknown(name.to_owned(), nearest(name)));
+        };
+        match value.trim() {
+            "on" | "true" => self.off.remove(rule.id),
+            "off" | "false" => self.off.insert(rule.id.to_owned()),
+            _ => return Err(SettingError::Value(rule.id, value.to_owned())),
+        };
+        Ok(())
+    }
+
+    /// Whether a rule is on.
+    pub fn is_on(&self, rule: &str) -> bool {
+        !self.off.contains(rule)
+    }
+
+    /// Takes a condition of a rule for held without checking it; a test shows with it that each one matters.
+    #[doc(hidden)]
+    pub fn skip_condition(&mut self, rule: &str, condition: &str) {
+        self.skipped.insert((rule.to_owned(), condition.to_owned()));
+    }
+
+    pub(super) fn skips(&self, rule: &str, condition: &str) -> bool {
+        !self.skipped.is_empty()
+            && self
+                .skipped
+                .contains(&(rule.to_owned(), condition.to_owned()))
+    }
+}
+
+/// Reads a duration: a decimal number and a unit (`ns`, `us`, `ms`, `s`, `min`, `h`); no unit means seconds.
+fn duration(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale: u32 = match unit.trim() {
+        "ns" => return number.parse().ok(),
+        "us" => 3,
+        "ms" => 6,
+        "" | "s" => 9,
+        "min" => return scaled(number, 9)?.checked_mul(60),
+        "h" => return scaled(number, 9)?.checked_mul(3600),
+        _ => return None,
+    };
+    scaled(number, scale)
+}
+
+/// A decimal number times a power of ten, exactly; digits beyond are cut off.
+fn scaled(number: &str, power: u32) -> Option<i64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let digits: String = fraction
+        .chars()
+        .chain(std::iter::repeat('0'))
+        .take(usize::try_from(power).ok()?)
+        .collect();
+    let whole: i64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let fraction: i64 = if digits.is_empty() {
+        0
+    } else {
+        digits.parse().ok()?
+    };
+    whole
+        .checked_mul(10_i64.checked_pow(power)?)?
+        .checked_add(fraction)
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    let names = Threshold::ALL
+        .iter()
+        .map(|t| t.name())
+        .chain(super::catalogue().iter().map(|r| r.id));
+    names
+        .map(|known| (distance(name, known), known))
+        .min()
+        .filter(|(d, known)| *d <= known.len() / 3)
+        .map(|(_, known)| known)
+}
+
+/// Number of single-character edits between two names.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().take(64).enumerate() {
+        let mut next = vec![i.saturating_add(1)];
+        for (j, cb) in b.iter().enumerate() {
+            let old = row.get(j).copied().unwrap_or(0);
+            let above = row.get(j.saturating_add(1)).copied().unwrap_or(0);
+            let left = next.last().copied().unwrap_or(0);
+            let change = old.saturating_add(usize::from(ca != *cb));
+            next.push(
+                change
+                    .min(above.saturating_add(1))
+                    .min(left.saturating_add(1)),
+            );
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_are_set_by_name_and_mistakes_are_named() {
+        let mut settings = Settings::default();
+        settings.set("mars-close-rst.late", "250ms").unwrap();
+        settings.set("keepalive-timeout.probes", "7").unwrap();
+        settings.set("login-timeout.timeout", "1.5min").unwrap();
+        assert_eq!(settings.get(Threshold::LateReset), 250_000_000);
+        assert_eq!(settings.count(Threshold::KeepaliveProbes), 7);
+        assert_eq!(settings.get(Threshold::LoginTimeout), 90_000_000_000);
+        let wrong = settings.set("mars-close-rst.lte", "1s").unwrap_err();
+        assert!(wrong.to_string().contains("mars-close-rst.late"), "{wrong}");
+        assert!(settings.set("mars-close-rst.late", "soon").is_err());
+        assert!(settings.set("keepalive-timeout.probes", "-1").is_err());
+    }
+
+    #[test]
+    fn rules_are_switched_by_their_id() {
+        let mut settings = Settings::default();
+        assert!(settings.is_on("slow-ack"));
+        settings.set("slow-ack", "off").unwrap();
+        assert!(!settings.is_on("slow-ack"));
+        assert!(settings.set("slow-ack", "perhaps").is_err());
+    }
+}
