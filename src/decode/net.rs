@@ -4,6 +4,12 @@
 //! the Ethernet frames inside tunnels, TCP options and checksums are left to etherparse. Tunnels (IP in IP, 6in4,
 //! GRE, VXLAN, Geneve) are looked through.
 
+mod fragments;
+#[cfg(test)]
+mod tests;
+
+pub use fragments::Fragments;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{
@@ -86,6 +92,8 @@ pub struct Segment {
     /// Bytes of the TCP header that are in the file; fewer than 20 when the snap length cut it. Fields beyond
     /// are 0.
     pub header_seen: u8,
+    /// A further part of a segment whose header stands in another frame.
+    pub continued: bool,
     /// Position of the payload in the frame.
     pub payload_offset: u16,
     /// Payload bytes on the wire.
@@ -95,9 +103,9 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Whether flags and header length could be read.
+    /// Whether flags and header length are known.
     pub fn has_flags(&self) -> bool {
-        self.header_seen >= 14
+        self.continued || self.header_seen >= 14
     }
 
     /// The payload bytes that are in the file.
@@ -393,6 +401,7 @@ fn tcp(ip: Ip, frame: &[u8]) -> Option<Segment> {
         header_seen: u8::try_from(available)
             .unwrap_or(u8::MAX)
             .min(header_len.max(20)),
+        continued: false,
         payload_offset: u16::try_from(payload_offset).ok()?,
         payload_len,
         captured_payload: payload_len.min(to_u32(behind)),
@@ -469,6 +478,9 @@ pub fn tcp_checksum(segment: &Segment, frame: &[u8]) -> Checksum {
     let Some(bytes) = frame.get(start..end).filter(|bytes| bytes.len() >= 20) else {
         return Checksum::CannotTell;
     };
+    if segment.continued {
+        return Checksum::CannotTell;
+    }
     let mut sum = Sum16BitWords::new();
     sum = match (segment.ip.src, segment.ip.dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
