@@ -56,7 +56,7 @@ pub(super) struct Incoming<'a> {
     pub(super) interface: u32,
     /// The capture has more than one interface.
     pub(super) several_interfaces: bool,
-    /// A first part of a fragmented packet: its checksum says nothing.
+    /// A part of a fragmented packet: its checksum says nothing.
     pub(super) fragment: bool,
 }
 

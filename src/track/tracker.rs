@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::capture::link::{self, Network};
 use crate::capture::{Capture, Chunk, RecordMeta};
-use crate::decode::net::{self, Packet, Segment};
+use crate::decode::net::{self, Fragments, Packet, Segment};
 use crate::store::{
     Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags,
 };
@@ -27,6 +27,7 @@ pub(super) struct Tracker {
     link_types: Vec<u32>,
     snap_lens: Vec<u32>,
     interface_files: Vec<usize>,
+    fragments: Fragments,
     conns: Vec<Conn>,
     /// The latest incarnation of each 4-tuple, by its ends in order.
     by_tuple: HashMap<(Endpoint, Endpoint), usize>,
@@ -59,6 +60,7 @@ impl Tracker {
             link_types: Vec::new(),
             snap_lens: Vec::new(),
             interface_files: Vec::new(),
+            fragments: Fragments::default(),
             conns: Vec::new(),
             by_tuple: HashMap::new(),
             changed: Vec::new(),
@@ -153,9 +155,10 @@ impl Tracker {
         match packet {
             Packet::Tcp(segment) => self.tcp(&mut row, no, &segment, bytes, false),
             Packet::Fragment(fragment) => {
-                row.flags.set(FrameFlags::FRAGMENT);
-                if let Some(segment) = &fragment.segment {
-                    self.tcp(&mut row, no, segment, bytes, true);
+                if let Some(segment) = self.fragments.place(&fragment, bytes) {
+                    self.tcp(&mut row, no, &segment, bytes, true);
+                } else {
+                    row.flags.set(FrameFlags::FRAGMENT);
                 }
             }
             Packet::Udp(..) => row.flags.set(FrameFlags::UDP),
