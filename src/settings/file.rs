@@ -80,7 +80,7 @@ impl Reader<'_> {
         };
         for (key, value) in table {
             match (section, key.get_ref().as_ref()) {
-                ("rules", "limits") => self.limits(value),
+                ("rules", "limits") => self.limits("", value),
                 ("filters", _) => self.filter(key, value),
                 ("keys", name) if schema::find("keys", name).is_none() => self.binding(key, value),
                 _ => self.setting(section, key, value),
@@ -105,11 +105,17 @@ impl Reader<'_> {
         }
     }
 
-    fn limits(&mut self, value: &Value<'_>) {
+    /// Thresholds; their names have dots, which TOML reads as tables inside.
+    fn limits(&mut self, prefix: &str, value: &Value<'_>) {
         let Some(table) = value.get_ref().as_table() else {
             return self.problem(value.span(), "`limits` is a section: [rules.limits]".into());
         };
         for (key, value) in table {
+            let name = format!("{prefix}{}", key.get_ref());
+            if prefix.is_empty() && value.get_ref().is_table() {
+                self.limits(&format!("{name}."), value);
+                continue;
+            }
             let read = match self.raw(value) {
                 #[expect(clippy::cast_precision_loss, reason = "thresholds are small numbers")]
                 Some(Raw::Number(n)) => Some(LimitValue::Number(n as f64)),
@@ -123,10 +129,10 @@ impl Reader<'_> {
                     .settings
                     .rules
                     .limits
-                    .push((key.get_ref().to_string(), Limit { value, place })),
+                    .push((name, Limit { value, place })),
                 None => self.problem(
                     value.span(),
-                    format!("`{}` takes a number or a time (\"200ms\")", key.get_ref()),
+                    format!("`{name}` takes a number or a time (\"200ms\")"),
                 ),
             }
         }

@@ -246,7 +246,7 @@ impl Settings {
         schema::apply_environment(self, env)
     }
 
-    /// Sets one value by its full name (`view.theme`, `rules.limits.slow-login`, `filters.late`), as `--set` and
+    /// Sets one value by its full name (`view.theme`, `rules.limits.login-slow.total`, `filters.late`), as `--set` and
     /// `:set` do. The section may be left out where the name is known without it; any other name without a
     /// section is that of a threshold.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Problem> {

@@ -284,7 +284,7 @@ pub fn print_config() -> String {
         match *section {
             "rules" => out.push_str(
                 "\n# Thresholds of rules by name, as `marstui rules list` shows them.\n[rules.limits]\n\
-                 #slow-login = \"2s\"\n",
+                 #login-slow.total = \"2s\"\n",
             ),
             "keys" => out.push_str("#next-reset = [\"r\", \"x\"]\n"),
             "filters" => out.push_str("#closes = \"kind in {FIN, RST}\"\n"),

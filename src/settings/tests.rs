@@ -24,8 +24,8 @@ mark = "*"
 off = ["slow-response"]
 folder = "/etc/marstui/rules"
 [rules.limits]
-slow-login = "1.5s"
-keepalive-probes = 7
+login-slow.total = "1.5s"
+"keepalive-timeout.probes" = 7
 [export]
 format = "csv"
 [filters]
@@ -50,8 +50,8 @@ closes = "kind in {FIN, RST}"
         .iter()
         .map(|(n, l)| (n.as_str(), &l.value))
         .collect();
-    assert!(limits.contains(&("slow-login", &LimitValue::Span(1_500_000_000))));
-    assert!(limits.contains(&("keepalive-probes", &LimitValue::Number(7.0))));
+    assert!(limits.contains(&("login-slow.total", &LimitValue::Span(1_500_000_000))));
+    assert!(limits.contains(&("keepalive-timeout.probes", &LimitValue::Number(7.0))));
     assert_eq!(s.export.format, "csv");
     assert_eq!(s.filters["closes"].text, "kind in {FIN, RST}");
 }
@@ -149,7 +149,7 @@ fn flags_beat_the_environment_and_that_beats_the_file() {
     assert_eq!(s.view.theme, "contrast");
     s.set("mouse", "on").unwrap();
     assert!(s.view.mouse);
-    s.set("slow-login", "3s").unwrap();
+    s.set("login-slow.total", "3s").unwrap();
     assert_eq!(s.rules.limits[0].1.value, LimitValue::Span(3_000_000_000));
     let error = s.set("view.them", "mono").unwrap_err();
     assert_eq!(

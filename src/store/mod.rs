@@ -123,6 +123,12 @@ impl Store {
             .map(move |(i, row)| (FrameNo::from_index(start.saturating_add(i)), row))
     }
 
+    /// Frames from `from` on, as many as stand together in memory (at most 4096); empty behind the last one. For
+    /// scans of the whole table.
+    pub fn frame_stretch(&self, from: FrameNo) -> &[FrameRow] {
+        self.frames.stretch(from.index())
+    }
+
     /// The last frame's number, if there is one.
     pub fn last_frame(&self) -> Option<FrameNo> {
         self.frames.len().checked_sub(1).map(FrameNo::from_index)
@@ -199,6 +205,17 @@ impl Store {
             .iter_from(start)
             .enumerate()
             .map(move |(i, row)| (PduId::from_index(start.saturating_add(i)), row))
+    }
+
+    /// The first PDU that is completed in a frame or behind it.
+    pub fn first_pdu_from(&self, frame: FrameNo) -> PduId {
+        PduId::from_index(self.pdus.partition_point(|pdu| pdu.frame < frame))
+    }
+
+    /// PDUs from `from` on, as many as stand together in memory; empty behind the last one. For scans of the whole
+    /// table.
+    pub fn pdu_stretch(&self, from: PduId) -> &[PduRow] {
+        self.pdus.stretch(from.index())
     }
 
     /// The chain of PDUs of one sender in one session (or one connection without SMP), from `last` backwards.

@@ -1,0 +1,620 @@
+//! Answers a filter for a block of frames from the store's columns, one bit for each frame.
+//!
+//! Each condition yields two sets of frames: those for which it holds, and those for which the columns do not say.
+//! `and`, `or` and `not` join them as three-valued logic does, so that a frame is decoded only if its answer is open.
+
+use super::ast::{Leaf, Node, Quant, What};
+use super::column::{
+    AddrCol, Column, Each, FrameAt, FrameCol, PduCol, SparseCol, UserCol, addr_each, frame_each,
+    frame_kinds, pdu_kind, pdu_value, sparse_each,
+};
+use super::eval::{Eval, Event, Moment, in_ranges, may_hold};
+use super::field::{FieldRef, is_tds};
+use super::value::{Ranges, Test, Val};
+use crate::store::{FrameFlags, FrameRow, PduRow, Store};
+use crate::units::{End, FrameNo, PduId};
+
+/// Frames in a block.
+pub(super) const BLOCK: usize = 4096;
+const WORDS: usize = BLOCK / 64;
+
+/// One bit for each frame of a block.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Bits([u64; WORDS]);
+
+impl Bits {
+    pub(super) fn none() -> Self {
+        Self([0; WORDS])
+    }
+
+    /// The first `len` frames.
+    pub(super) fn first(len: usize) -> Self {
+        let mut bits = Self::none();
+        for (at, word) in bits.0.iter_mut().enumerate() {
+            let left = len.saturating_sub(at.saturating_mul(64)).min(64);
+            *word = match u32::try_from(left) {
+                Ok(64) => u64::MAX,
+                Ok(n) => (1_u64 << n).wrapping_sub(1),
+                Err(_) => 0,
+            };
+        }
+        bits
+    }
+
+    pub(super) fn set(&mut self, at: usize) {
+        if let Some(word) = self.0.get_mut(at / 64) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    pub(super) fn has(&self, at: usize) -> bool {
+        self.0
+            .get(at / 64)
+            .is_some_and(|word| word & (1 << (at % 64)) != 0)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|w| *w == 0)
+    }
+
+    fn zip(&self, other: &Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        let mut out = Self::none();
+        for ((out, a), b) in out.0.iter_mut().zip(&self.0).zip(&other.0) {
+            *out = f(*a, *b);
+        }
+        out
+    }
+
+    pub(super) fn and(&self, other: &Self) -> Self {
+        self.zip(other, |a, b| a & b)
+    }
+
+    pub(super) fn or(&self, other: &Self) -> Self {
+        self.zip(other, |a, b| a | b)
+    }
+
+    pub(super) fn without(&self, other: &Self) -> Self {
+        self.zip(other, |a, b| a & !b)
+    }
+
+    /// The positions that are set, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().enumerate().flat_map(|(at, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                if left == 0 {
+                    return None;
+                }
+                let bit = usize::try_from(left.trailing_zeros()).unwrap_or(0);
+                left &= left.wrapping_sub(1);
+                Some(at.saturating_mul(64).saturating_add(bit))
+            })
+        })
+    }
+}
+
+/// What is known of a condition: the frames for which it holds, and those for which the columns do not say.
+pub(super) struct Known {
+    pub(super) yes: Bits,
+    pub(super) open: Bits,
+}
+
+impl Known {
+    fn sure(yes: Bits) -> Self {
+        Self {
+            yes,
+            open: Bits::none(),
+        }
+    }
+}
+
+/// A stretch of frames with the PDUs that are completed in them.
+pub(super) struct Block<'a> {
+    pub(super) first: FrameNo,
+    pub(super) rows: &'a [FrameRow],
+    pdus: Vec<&'a [PduRow]>,
+}
+
+impl<'a> Block<'a> {
+    /// The frames from `from` on that stand together in memory; `None` behind the last one.
+    pub(super) fn at(store: &'a Store, from: FrameNo) -> Option<Self> {
+        let rows = store.frame_stretch(from);
+        let rows = rows.get(..BLOCK).unwrap_or(rows);
+        let last = from
+            .0
+            .checked_add(u32::try_from(rows.len()).ok()?.checked_sub(1)?)?;
+        let mut pdus = Vec::new();
+        let mut next = store.first_pdu_from(from);
+        loop {
+            let stretch = store.pdu_stretch(next);
+            let here = stretch.partition_point(|pdu| pdu.frame.0 <= last);
+            pdus.extend(stretch.get(..here).filter(|s| !s.is_empty()));
+            if here < stretch.len() || stretch.is_empty() {
+                break;
+            }
+            next = PduId::from_index(next.index().saturating_add(here));
+        }
+        Some(Self {
+            first: from,
+            rows,
+            pdus,
+        })
+    }
+
+    pub(super) fn frame(&self, at: usize) -> FrameNo {
+        FrameNo::from_index(self.first.index().saturating_add(at))
+    }
+
+    fn position(&self, frame: FrameNo) -> Option<usize> {
+        let at = frame.index().checked_sub(self.first.index())?;
+        (at < self.rows.len()).then_some(at)
+    }
+
+    /// The frames whose completed PDUs fit.
+    fn pdu_bits(&self, mut fits: impl FnMut(&PduRow) -> bool) -> Bits {
+        let mut bits = Bits::none();
+        for pdu in self.pdus.iter().copied().flatten() {
+            if fits(pdu) {
+                bits.set(pdu.frame.index().wrapping_sub(self.first.index()));
+            }
+        }
+        bits
+    }
+}
+
+/// What is worked out once for a leaf, before its blocks are scanned.
+#[derive(Debug, Clone, Default)]
+enum Prepared {
+    #[default]
+    Nothing,
+    /// The frames for which it holds, in order.
+    Frames(Vec<FrameNo>),
+    /// For each connection: bit 0, it holds for frames of end A; bit 1, for those of end B.
+    Conns(Vec<u8>),
+}
+
+/// A filter's tree with what is prepared for its leaves.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scan {
+    prepared: Vec<Prepared>,
+    conns: usize,
+}
+
+impl Scan {
+    /// Works out what the leaves need of the store as it is now.
+    pub(super) fn prepare(&mut self, root: &Node, leaves: usize, store: &Store) {
+        let grown = store.conns().len() > self.conns;
+        if !self.prepared.is_empty() && !grown {
+            return;
+        }
+        self.conns = store.conns().len();
+        self.prepared = vec![Prepared::Nothing; leaves];
+        root.leaves(&mut |leaf| {
+            let prepared = prepare(leaf, store);
+            if let Some(slot) = self.prepared.get_mut(leaf.id) {
+                *slot = prepared;
+            }
+        });
+    }
+
+    /// Asks a block about the frames in `mask`.
+    pub(super) fn ask(
+        &self,
+        node: &Node,
+        block: &Block<'_>,
+        eval: &Eval<'_>,
+        mask: &Bits,
+    ) -> Known {
+        match node {
+            Node::All(parts) => {
+                let mut yes = mask.clone();
+                let mut open = Bits::none();
+                for part in parts {
+                    let left = yes.or(&open);
+                    if left.is_empty() {
+                        break;
+                    }
+                    let known = self.ask(part, block, eval, &left);
+                    let possible = known.yes.or(&known.open);
+                    open = left.and(&possible).without(&yes.and(&known.yes));
+                    yes = yes.and(&known.yes);
+                }
+                Known { yes, open }
+            }
+            Node::Any(parts) => {
+                let mut yes = Bits::none();
+                let mut open = Bits::none();
+                for part in parts {
+                    let left = mask.without(&yes);
+                    if left.is_empty() {
+                        break;
+                    }
+                    let known = self.ask(part, block, eval, &left);
+                    yes = yes.or(&known.yes);
+                    open = open.or(&known.open).without(&yes);
+                }
+                Known { yes, open }
+            }
+            Node::Not(part) => {
+                let known = self.ask(part, block, eval, mask);
+                Known {
+                    yes: mask.without(&known.yes).without(&known.open),
+                    open: known.open,
+                }
+            }
+            Node::Leaf(leaf) => {
+                let known = self.leaf(leaf, block, eval, mask);
+                Known {
+                    yes: known.yes.and(mask),
+                    open: known.open.and(mask),
+                }
+            }
+        }
+    }
+
+    fn leaf(&self, leaf: &Leaf, block: &Block<'_>, eval: &Eval<'_>, mask: &Bits) -> Known {
+        let everything = Test::Num(Ranges(vec![(i128::MIN, i128::MAX)]));
+        let (field, test, quant) = match &leaf.what {
+            What::Test { field, test, quant } => (field, test, *quant),
+            What::Present(field) => (field, &everything, Quant::Any),
+            What::Compare { .. } | What::NotZero(_) => {
+                return compared(leaf, block, eval, mask);
+            }
+        };
+        let ranges = ranges(test);
+        match (field.column, self.prepared.get(leaf.id)) {
+            (None, _) => Known {
+                yes: Bits::none(),
+                open: block_may_hold(field, block, mask),
+            },
+            (Some(Column::Sparse(_)), Some(Prepared::Frames(frames))) => {
+                let mut bits = Bits::none();
+                let start = frames.partition_point(|f| *f < block.first);
+                for frame in frames.iter().skip(start) {
+                    match block.position(*frame) {
+                        Some(at) => bits.set(at),
+                        None => break,
+                    }
+                }
+                Known::sure(bits)
+            }
+            (Some(Column::Addr(_)), Some(Prepared::Conns(conns))) => addr_bits(conns, block, mask),
+            (Some(column), _) => match (column, ranges) {
+                (Column::Frame(column), Some(ranges)) => {
+                    Known::sure(frame_bits(column, &ranges, quant, block, eval.store, mask))
+                }
+                (Column::Pdu(column), Some(ranges)) => {
+                    Known::sure(pdu_bits(column, &ranges, quant, block, eval.store))
+                }
+                (Column::Kind, Some(ranges)) => Known::sure(kind_bits(&ranges, quant, block)),
+                (Column::Size, Some(ranges)) => Known::sure(size_bits(&ranges, quant, block)),
+                (Column::User(column), Some(ranges)) => {
+                    Known::sure(user_bits(column, &ranges, block, eval))
+                }
+                // A column without a scan of its own: each frame is asked by itself.
+                _ => compared(leaf, block, eval, mask),
+            },
+        }
+    }
+}
+
+/// The numbers of a test as the columns have them; `None` for other tests.
+fn ranges(test: &Test) -> Option<Vec<(i64, i64)>> {
+    let Test::Num(Ranges(ranges)) = test else {
+        return None;
+    };
+    let narrow = |n: i128| i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX });
+    Some(
+        ranges
+            .iter()
+            .filter(|(low, high)| {
+                low <= high && *high >= i128::from(i64::MIN) && *low <= i128::from(i64::MAX)
+            })
+            .map(|(low, high)| (narrow(*low), narrow(*high)))
+            .collect(),
+    )
+}
+
+/// A leaf that is asked frame by frame. Where it needs decoding, the frames are left open.
+fn compared(leaf: &Leaf, block: &Block<'_>, eval: &Eval<'_>, mask: &Bits) -> Known {
+    let fields = leaf.what.fields();
+    let mut decoded = fields.iter().filter(|f| f.column.is_none()).peekable();
+    if decoded.peek().is_some() {
+        // Without a value of each field there is nothing to compare; only counting needs none.
+        let open = if leaf.what.counts() {
+            mask.clone()
+        } else {
+            decoded.fold(mask.clone(), |open, f| block_may_hold(f, block, &open))
+        };
+        return Known {
+            yes: Bits::none(),
+            open,
+        };
+    }
+    let node = Node::Leaf(leaf.clone());
+    let mut yes = Bits::none();
+    for at in mask.iter() {
+        let event = Event {
+            frame: block.frame(at),
+            pdu: None,
+        };
+        if Moment::new(eval, event, &[]).holds(&node) {
+            yes.set(at);
+        }
+    }
+    Known::sure(yes)
+}
+
+/// The frames in which a decoded field can occur at all.
+fn block_may_hold(field: &FieldRef, block: &Block<'_>, mask: &Bits) -> Bits {
+    if is_tds(field.name) {
+        block.pdu_bits(|pdu| may_hold(field, pdu)).and(mask)
+    } else {
+        mask.clone()
+    }
+}
+
+fn prepare(leaf: &Leaf, store: &Store) -> Prepared {
+    let everything = |_: &Val| true;
+    match &leaf.what {
+        What::Test { field, test, quant } => match field.column {
+            Some(Column::Sparse(column)) => sparse(column, store, *quant, |v| test.holds(v)),
+            Some(Column::Addr(column)) => addresses(column, store, *quant, |v| test.holds(v)),
+            _ => Prepared::Nothing,
+        },
+        What::Present(field) => match field.column {
+            Some(Column::Sparse(column)) => sparse(column, store, Quant::Any, everything),
+            Some(Column::Addr(column)) => addresses(column, store, Quant::Any, everything),
+            _ => Prepared::Nothing,
+        },
+        _ => Prepared::Nothing,
+    }
+}
+
+fn sparse(column: SparseCol, store: &Store, quant: Quant, fits: impl Fn(&Val) -> bool) -> Prepared {
+    let mut yes = Vec::new();
+    let mut no = Vec::new();
+    sparse_each(column, store, &mut |frame, value| {
+        if fits(&value) {
+            yes.push(frame);
+        } else {
+            no.push(frame);
+        }
+    });
+    yes.sort_unstable();
+    yes.dedup();
+    if quant == Quant::Every {
+        no.sort_unstable();
+        yes.retain(|frame| no.binary_search(frame).is_err());
+    }
+    Prepared::Frames(yes)
+}
+
+fn addresses(
+    column: AddrCol,
+    store: &Store,
+    quant: Quant,
+    fits: impl Fn(&Val) -> bool,
+) -> Prepared {
+    let conns = store.conns().iter().map(|conn| {
+        let side = |end| {
+            let (mut any, mut every) = (false, true);
+            addr_each(column, conn, end, &mut |ip| {
+                let fit = fits(&Val::Ip(ip));
+                any |= fit;
+                every &= fit;
+            });
+            any && (quant == Quant::Any || every)
+        };
+        u8::from(side(End::A)) | (u8::from(side(End::B)) << 1)
+    });
+    Prepared::Conns(conns.collect())
+}
+
+/// Frames without a connection may be IP all the same (UDP, fragments): those are left open.
+fn addr_bits(conns: &[u8], block: &Block<'_>, mask: &Bits) -> Known {
+    let mut yes = Bits::none();
+    let mut open = Bits::none();
+    for at in mask.iter() {
+        let Some(row) = block.rows.get(at) else { break };
+        match row.conn {
+            Some(conn) => {
+                let bits = conns.get(conn.index()).copied().unwrap_or(0);
+                let bit = match row.end() {
+                    End::A => bits & 1,
+                    End::B => bits & 2,
+                };
+                if bit != 0 {
+                    yes.set(at);
+                }
+            }
+            None if !row.flags.has(FrameFlags::NOT_IP) => open.set(at),
+            None => {}
+        }
+    }
+    Known { yes, open }
+}
+
+/// A scan of the frames' rows, compiled once for each column.
+struct FrameScan<'a, 'b> {
+    block: &'a Block<'b>,
+    store: &'a Store,
+    ranges: &'a [(i64, i64)],
+    every: bool,
+    mask: &'a Bits,
+}
+
+fn frame_bits(
+    column: FrameCol,
+    ranges: &[(i64, i64)],
+    quant: Quant,
+    block: &Block<'_>,
+    store: &Store,
+    mask: &Bits,
+) -> Bits {
+    column.with(&mut FrameScan {
+        block,
+        store,
+        ranges,
+        every: quant == Quant::Every,
+        mask,
+    })
+}
+
+impl Each<FrameCol, Bits> for FrameScan<'_, '_> {
+    #[inline]
+    fn run(&mut self, column: impl Fn() -> FrameCol + Copy) -> Bits {
+        if let [(low, high)] = *self.ranges {
+            return self.scan(column, |n| low <= n && n <= high);
+        }
+        let ranges = self.ranges;
+        self.scan(column, |n| ranges.iter().any(|(l, h)| *l <= n && n <= *h))
+    }
+}
+
+impl FrameScan<'_, '_> {
+    #[inline]
+    fn scan(&self, column: impl Fn() -> FrameCol, fits: impl Fn(i64) -> bool) -> Bits {
+        let mut bits = Bits::none();
+        let start = self.store.start_time().map_or(0, |t| t.0);
+        let before = self.block.first.0.checked_sub(1).map(FrameNo);
+        let mut before = before.and_then(|no| self.store.frame(no)).map(|f| f.time.0);
+        let mut no = self.block.first.0;
+        let words = bits.0.iter_mut().zip(&self.mask.0);
+        for ((out, mask), rows) in words.zip(self.block.rows.chunks(64)) {
+            let mut word = 0_u64;
+            for (bit, row) in rows.iter().enumerate() {
+                let at = FrameAt {
+                    store: self.store,
+                    no: FrameNo(no),
+                    row,
+                    before,
+                    start,
+                };
+                let (mut any, mut every) = (false, true);
+                if *mask != 0 {
+                    frame_each(column(), &at, &mut |n| {
+                        let fit = fits(n);
+                        any |= fit;
+                        every &= fit;
+                    });
+                }
+                word |= u64::from(any && (every || !self.every)) << bit;
+                before = Some(row.time.0);
+                no = no.wrapping_add(1);
+            }
+            *out = word;
+        }
+        bits
+    }
+}
+
+/// A scan of the PDUs' rows, compiled once for each column.
+struct PduScan<'a, 'b> {
+    block: &'a Block<'b>,
+    store: &'a Store,
+    ranges: &'a [(i64, i64)],
+}
+
+fn pdu_bits(
+    column: PduCol,
+    ranges: &[(i64, i64)],
+    quant: Quant,
+    block: &Block<'_>,
+    store: &Store,
+) -> Bits {
+    let (yes, no) = column.with(&mut PduScan {
+        block,
+        store,
+        ranges,
+    });
+    match quant {
+        Quant::Any => yes,
+        Quant::Every => yes.without(&no),
+    }
+}
+
+impl Each<PduCol, (Bits, Bits)> for PduScan<'_, '_> {
+    #[inline]
+    fn run(&mut self, column: impl Fn() -> PduCol + Copy) -> (Bits, Bits) {
+        if let [(low, high)] = *self.ranges {
+            return self.scan(column, |n| low <= n && n <= high);
+        }
+        let ranges = self.ranges;
+        self.scan(column, |n| ranges.iter().any(|(l, h)| *l <= n && n <= *h))
+    }
+}
+
+impl PduScan<'_, '_> {
+    #[inline]
+    fn scan(&self, column: impl Fn() -> PduCol, fits: impl Fn(i64) -> bool) -> (Bits, Bits) {
+        let (mut yes, mut no) = (Bits::none(), Bits::none());
+        let first = self.block.first.index();
+        for pdu in self.block.pdus.iter().copied().flatten() {
+            if let Some(n) = pdu_value(column(), self.store, pdu) {
+                let at = pdu.frame.index().wrapping_sub(first);
+                if fits(n) {
+                    yes.set(at);
+                } else {
+                    no.set(at);
+                }
+            }
+        }
+        (yes, no)
+    }
+}
+
+fn kind_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
+    let fits = |n: i64| ranges.iter().any(|(l, h)| *l <= n && n <= *h);
+    let mut yes = block.pdu_bits(|pdu| fits(pdu_kind(pdu)));
+    let mut no = match quant {
+        Quant::Any => Bits::none(),
+        Quant::Every => block.pdu_bits(|pdu| !fits(pdu_kind(pdu))),
+    };
+    for (at, row) in block.rows.iter().enumerate() {
+        frame_kinds(row, &mut |n| {
+            if fits(n) {
+                yes.set(at);
+            } else {
+                no.set(at);
+            }
+        });
+    }
+    match quant {
+        Quant::Any => yes,
+        Quant::Every => yes.without(&no),
+    }
+}
+
+fn size_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
+    let fits = |n: u32| {
+        let n = i64::from(n);
+        ranges.iter().any(|(l, h)| *l <= n && n <= *h)
+    };
+    let mut yes = block.pdu_bits(|pdu| fits(pdu.len));
+    let no = block.pdu_bits(|pdu| !fits(pdu.len));
+    for (at, row) in block.rows.iter().enumerate() {
+        if row.is_tcp() && !yes.has(at) && !no.has(at) && fits(row.payload_len) {
+            yes.set(at);
+        }
+    }
+    match quant {
+        Quant::Any => yes,
+        Quant::Every => yes.without(&no),
+    }
+}
+
+fn user_bits(column: UserCol, ranges: &[(i64, i64)], block: &Block<'_>, eval: &Eval<'_>) -> Bits {
+    let frames = match column {
+        UserCol::Marked | UserCol::FrameMarked => eval.marked,
+        UserCol::Ignored | UserCol::FrameIgnored => eval.ignored,
+    };
+    let fits = |n: i64| ranges.iter().any(|(l, h)| *l <= n && n <= *h);
+    let mut bits = Bits::none();
+    for at in 0..block.rows.len() {
+        if fits(i64::from(in_ranges(frames, block.frame(at)))) {
+            bits.set(at);
+        }
+    }
+    bits
+}

@@ -1,0 +1,523 @@
+use super::testing::{Builder, close};
+use super::*;
+use crate::decode::field::{Field, Value};
+use crate::store::{PduKind, Store};
+use crate::units::{End, PduId};
+
+fn hits(store: &Store, text: &str) -> Vec<u32> {
+    let context = Context {
+        start: store.start_time(),
+        ..Context::default()
+    };
+    let filter = parse(text, &context).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+    let eval = Eval {
+        marked: &[(2, 3), (7, 7)],
+        ..Eval::of(store)
+    };
+    let found: Vec<u32> = run(&filter, &eval).iter().map(|f| f.0).collect();
+    let single: Vec<u32> = (1..=store.last_frame().map_or(0, |f| f.0))
+        .filter(|n| filter.matches(&eval, FrameNo(*n)))
+        .collect();
+    assert_eq!(found, single, "scan and single frames differ for {text}");
+    found
+}
+
+#[test]
+fn filters_select_frames() {
+    let store = close();
+    let cases: &[(&str, &[u32])] = &[
+        // Names of our own.
+        ("sid == 5", &[4]),
+        ("sid == 5 and kind in {FIN, RST}", &[4]),
+        ("kind in {FIN, RST}", &[4, 6, 7]),
+        ("kind == t.rst", &[7]),
+        ("kind ~ \"^t\"", &[1, 5, 7, 8, 9]),
+        ("kind == T.ACK", &[9]),
+        ("conn == 1", &[8, 9]),
+        ("conn == 0 and not smp", &[1, 5, 7]),
+        ("frame in 4..6", &[4, 5, 6]),
+        ("frame in {1, 4..5, 9}", &[1, 4, 5, 9]),
+        ("no >= 8", &[8, 9, 10]),
+        ("finding == mars-close-rst", &[7]),
+        ("finding ~ mars or marked", &[2, 3, 7]),
+        ("finding", &[7]),
+        ("verdict == benign", &[7]),
+        ("verdict != Benign", &[]),
+        ("marked", &[2, 3, 7]),
+        ("marked == false", &[1, 4, 5, 6, 8, 9, 10]),
+        ("not marked and tcp.flags.reset == 1", &[]),
+        ("side == server", &[3, 6, 9]),
+        ("smp.dir == s2c", &[3, 6]),
+        ("delta >= 1ms", &[2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        ("delta > 1000us", &[]),
+        ("delta > 0.0005", &[2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        ("time < 2ms", &[1, 2]),
+        ("frame.time >= 09:31:12.009", &[9, 10]),
+        ("frame.time > \"2026-03-14 09:31:12.0085\"", &[9, 10]),
+        ("len == 16", &[4, 6]),
+        ("len == 0", &[1, 5, 7, 8, 9]),
+        // A field that occurs twice in frame 4: == is any, != is none.
+        ("smp.sid == 0", &[2, 3, 4, 6]),
+        ("smp.sid != 0", &[]),
+        ("smp.sid != 5", &[2, 3, 6]),
+        ("smp.sid ~= 0", &[4]),
+        ("smp.sid === 0", &[2, 3, 6]),
+        ("any smp.sid != 0", &[4]),
+        ("all smp.sid <= 5", &[2, 3, 4, 6]),
+        ("not smp.sid == 0", &[1, 5, 7, 8, 9, 10]),
+        ("smp.sid > 0", &[4]),
+        ("count(smp.sid) == 2", &[4]),
+        // Names of Wireshark.
+        ("smp.flags.fin == 1", &[4, 6]),
+        ("smp.flags.fin == true && tcp.len > 16", &[4]),
+        ("smp.flags == FIN", &[4, 6]),
+        ("smp.flags.fin", &[2, 3, 4, 6]),
+        ("tcp.flags.reset == 1", &[7]),
+        ("tcp.flags & 0x05", &[5, 7]),
+        ("tcp.flags == 0x14", &[7]),
+        ("tcp.port == 50123", &[1, 2, 3, 4, 5, 6, 7]),
+        ("tcp.srcport == 1433", &[3, 6, 9]),
+        ("1433 == tcp.srcport", &[3, 6, 9]),
+        ("tcp.port in {50124, 9}", &[8, 9]),
+        ("tcp.port != 50123", &[8, 9]),
+        ("ip.src == 10.0.0.9", &[3, 6, 9]),
+        ("ip.addr == 10.0.0.0/24", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ("ip.addr == 10.0.1.0/24", &[]),
+        ("ip.addr != 10.0.0.5", &[]),
+        ("ip.dst in {10.0.0.6..10.0.0.9}", &[1, 2, 4, 5, 7, 8]),
+        ("ipv6", &[]),
+        ("ip", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ("!tcp", &[10]),
+        ("tds", &[2, 3]),
+        ("tds.type == rpc", &[2]),
+        ("tds.type == \"Remote Procedure Call\"", &[2]),
+        ("tds.type in {1, 3, 7, 14}", &[2]),
+        ("tds.status.eom == 1", &[2, 3]),
+        ("tcp.stream eq 1", &[8, 9]),
+        ("frame.len > 0x5f", &[2, 3]),
+        ("tcp.seq == 0", &[]),
+        ("tcp.seq == 1", &[1]),
+        ("tcp.analysis.retransmission", &[]),
+        // Structure.
+        ("(conn == 0 or conn == 1) and (side == server)", &[3, 6, 9]),
+        ("conn == 0 and side == server or conn == 1", &[3, 6, 8, 9]),
+        ("!(conn == 0) && !(conn == 1)", &[10]),
+        ("sid not in {0}", &[1, 5, 7, 8, 9, 10]),
+        // Arithmetic.
+        ("tcp.ack_raw - 6000 == 16", &[7]),
+        ("tcp.ack_raw == 6000 + 16", &[7]),
+        ("(tcp.len + 2) * 2 == 36", &[6]),
+        ("(tcp.srcport) == 1433", &[3, 6, 9]),
+        ("tcp.srcport == tcp.dstport", &[]),
+        ("tcp.srcport > tcp.dstport", &[1, 2, 4, 5, 7, 8]),
+        ("frame.len - tcp.len != 54", &[]),
+        ("tcp.seq_raw - 1001 > 0x7fffffff", &[]),
+        ("tcp.seq_raw - 1002 > 0x7fffffff", &[1]),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(hits(&store, text), *wanted, "{text}");
+    }
+}
+
+#[test]
+fn mistakes_are_shown_where_they_stand() {
+    let cases: &[(&str, usize, usize, &str, Option<&str>)] = &[
+        ("sidd == 5", 0, 4, "no such field: `sidd`", Some("sid")),
+        (
+            "conn == 1 and smp.flags.fni == 1",
+            14,
+            13,
+            "no such field: `smp.flags.fni`",
+            Some("smp.flags.fin"),
+        ),
+        ("kind == FIM", 8, 3, "no kind `FIM`", Some("FIN")),
+        (
+            "sid == five",
+            7,
+            4,
+            "`five` does not fit: sid takes a number",
+            None,
+        ),
+        (
+            "delta > 100 parsec",
+            12,
+            6,
+            "`and`, `or` or the end is expected here, not `parsec`",
+            None,
+        ),
+        (
+            "sid ==",
+            6,
+            0,
+            "a field or a value is expected here, not the end",
+            None,
+        ),
+        (
+            "sid == 5 an conn == 2",
+            9,
+            2,
+            "`and`, `or` or the end is expected here, not `an`",
+            Some("and"),
+        ),
+        ("(sid == 5", 9, 0, "`)` is expected here, not the end", None),
+        (
+            "sid in {1, 2",
+            12,
+            0,
+            "`}` is expected here, not the end",
+            None,
+        ),
+        (
+            "frame in 9..1",
+            9,
+            4,
+            "the range ends before it begins",
+            None,
+        ),
+        (
+            "tds.query contains \"abc",
+            19,
+            4,
+            "the closing \" is missing",
+            None,
+        ),
+        (
+            "tds.query ~ \"(\"",
+            12,
+            3,
+            "no pattern: unclosed group",
+            None,
+        ),
+        (
+            "sid ~ \"5\"",
+            6,
+            3,
+            "`~` compares text; sid is a number",
+            None,
+        ),
+        (
+            "smp == 1",
+            7,
+            1,
+            "`smp` is there or not; write `smp` alone",
+            None,
+        ),
+        (
+            "ip.addr > 10.0.0.1",
+            10,
+            8,
+            "`ip.addr` has no order; only == and != fit",
+            None,
+        ),
+        (
+            "sid == %",
+            7,
+            1,
+            "`%` is the value under the cursor, and there is none",
+            None,
+        ),
+        ("@late", 0, 5, "no saved filter `@late`", None),
+        ("tcp.srcport == ip.src", 15, 6, "cannot be compared", None),
+        ("5 == 5", 0, 1, "no such field: `5`", None),
+        ("tcp.len + 5", 0, 11, "this is compared with nothing", None),
+        (
+            "",
+            0,
+            0,
+            "a field or a value is expected here, not the end",
+            None,
+        ),
+        ("sid # 5", 4, 1, "`#` means nothing here", None),
+        (
+            "tcp.flags[0:1] == 53",
+            0,
+            14,
+            "only bytes and text have parts",
+            None,
+        ),
+    ];
+    for (text, column, length, message, nearest) in cases {
+        let error = parse(text, &Context::default())
+            .err()
+            .unwrap_or_else(|| panic!("{text} is no error"));
+        assert!(error.message.starts_with(message), "{text}: {error:?}");
+        assert_eq!(
+            (error.column, error.length),
+            (*column, *length),
+            "{text}: {error:?}"
+        );
+        assert_eq!(error.nearest.as_deref(), *nearest, "{text}");
+    }
+}
+
+#[test]
+fn deep_and_long_filters_are_refused_not_run_into_the_ground() {
+    let deep = format!("{}sid == 1{}", "(".repeat(10_000), ")".repeat(10_000));
+    assert!(
+        parse(&deep, &Context::default())
+            .unwrap_err()
+            .message
+            .contains("brackets")
+    );
+    let long = "sid == 1 or ".repeat(2000) + "sid == 2";
+    assert!(
+        parse(&long, &Context::default())
+            .unwrap_err()
+            .message
+            .contains("conditions")
+    );
+    let nots = format!("{}smp", "!".repeat(10_000));
+    assert!(parse(&nots, &Context::default()).is_err());
+}
+
+#[test]
+fn saved_filters_and_the_value_under_the_cursor() {
+    let named = |text: &str| Named {
+        text: text.to_owned(),
+        place: crate::settings::Place::Default,
+    };
+    let saved = BTreeMap::from([
+        ("closes".to_owned(), named("kind in {FIN, RST}")),
+        ("loop".to_owned(), named("@loop")),
+        ("bad".to_owned(), named("conn == 0 and sidd == 1")),
+    ]);
+    let context = Context {
+        saved: Some(&saved),
+        cursor: Some("5"),
+        ..Context::default()
+    };
+    let store = close();
+    let all = |text: &str| -> Vec<u32> {
+        let filter = parse(text, &context).unwrap();
+        run(&filter, &Eval::of(&store))
+            .iter()
+            .map(|f| f.0)
+            .collect()
+    };
+    assert_eq!(all("@closes and sid == %"), [4]);
+    assert_eq!(all("not @closes and conn == 0"), [1, 2, 3, 5]);
+    let error = parse("conn == 0 or @bad", &context).unwrap_err();
+    assert_eq!((error.column, error.length), (13, 4));
+    assert_eq!(error.message, "in @bad, column 15: no such field: `sidd`");
+    assert!(parse("@loop", &context).is_err());
+    let error = parse("@closed", &context).unwrap_err();
+    assert_eq!(error.nearest.as_deref(), Some("@closes"));
+}
+
+#[test]
+fn a_bare_flag_of_wireshark_is_about_the_header_and_says_so() {
+    let filter = parse("smp.flags.fin", &Context::default()).unwrap();
+    assert!(filter.hints()[0].contains("`smp.flags.fin == 1`"));
+    assert!(
+        parse("smp.flags.fin == 1", &Context::default())
+            .unwrap()
+            .hints()
+            .is_empty()
+    );
+    assert!(
+        parse("marked", &Context::default())
+            .unwrap()
+            .hints()
+            .is_empty()
+    );
+}
+
+/// Says that every TDS packet holds the SQL text of its frame's number.
+struct Fake<'a>(&'a std::cell::Cell<u32>);
+
+impl Decode for Fake<'_> {
+    fn fields(&self, store: &Store, frame: FrameNo, _: Option<PduId>) -> Vec<Field> {
+        self.0.set(self.0.get() + 1);
+        let tds = store.pdus_in(frame).filter(|(_, p)| p.carries_tds());
+        tds.map(|_| {
+            Field::new("tds.message", "message", Value::None)
+                .child(Field::new(
+                    "tds.query",
+                    "sql",
+                    Value::Text(format!("select {frame}")),
+                ))
+                .child(Field::new(
+                    "tds.7login.password",
+                    "password",
+                    Value::Secret(8),
+                ))
+        })
+        .collect()
+    }
+}
+
+#[test]
+fn only_frames_whose_answer_is_open_are_decoded() {
+    let store = close();
+    let count = std::cell::Cell::new(0);
+    let fake = Fake(&count);
+    let eval = Eval {
+        decode: Some(&fake),
+        ..Eval::of(&store)
+    };
+    let cases: &[(&str, &[u32], u32)] = &[
+        ("tds.query contains \"select\"", &[2, 3], 2),
+        ("tds.query ~ \"SELECT 3\"", &[3], 2),
+        ("tds.query == \"select 2\" and side == server", &[], 1),
+        ("side == server and tds.query", &[3], 1),
+        ("kind == RST or tds.query", &[2, 3, 7], 2),
+        ("tds.query and conn == 1", &[], 0),
+        ("not tds.query and tcp.len > 0", &[4, 6], 2),
+        ("len(tds.query) == 8", &[2, 3], 2),
+        ("upper(tds.query) == \"SELECT 2\"", &[2], 2),
+        ("tds.query[7] == \"3\"", &[3], 2),
+        ("tds.7login.password == \"secret\"", &[], 2),
+        ("tds.7login.password ~ \".\"", &[], 2),
+        ("tds.7login.password", &[2, 3], 2),
+    ];
+    for (text, wanted, decoded) in cases {
+        let filter = parse(text, &Context::default()).unwrap();
+        assert!(!filter.is_indexed(), "{text}");
+        count.set(0);
+        let found: Vec<u32> = run(&filter, &eval).iter().map(|f| f.0).collect();
+        assert_eq!(found, *wanted, "{text}");
+        assert!(count.get() <= *decoded, "{text}: {} decoded", count.get());
+    }
+    assert!(
+        parse("sid == 5 and finding", &Context::default())
+            .unwrap()
+            .is_indexed()
+    );
+}
+
+#[test]
+fn a_run_goes_on_where_it_stopped_and_takes_in_new_frames() {
+    let mut b = Builder::new();
+    let conn = b.conn(50000);
+    let session = b.session(conn, 3);
+    for n in 0..10_000 {
+        b.frame(conn, if n % 3 == 0 { End::B } else { End::A }, 0x10, 16);
+        if n % 5 == 0 {
+            b.pdu(PduKind::Ack, Some(session));
+        }
+        if n % 25 == 0 {
+            b.tds(Some(session), 4, 1, 100);
+        }
+    }
+    let store = b.build();
+    let count = std::cell::Cell::new(0);
+    let fake = Fake(&count);
+    let eval = Eval {
+        decode: Some(&fake),
+        ..Eval::of(&store)
+    };
+    for text in [
+        "sid == 3",
+        "tds.query contains \"1\"",
+        "delta == 1ms and side == server",
+    ] {
+        let filter = parse(text, &Context::default()).unwrap();
+        let whole = run(&filter, &eval);
+        assert!(whole.len() > 50, "{text}");
+        let mut slices = Vec::new();
+        let mut steps = 0;
+        let mut job = Run::new(filter.clone());
+        loop {
+            steps += 1;
+            let progress = job.step(&eval, &mut || true, &mut |found| {
+                slices.extend_from_slice(found);
+            });
+            assert_eq!(progress.hits, slices.len() as u64);
+            if progress.done {
+                break;
+            }
+        }
+        assert!(steps > 2, "{text}");
+        assert_eq!(slices, whole, "{text}");
+        let mut part = Vec::new();
+        let mut job = Run::over(filter, FrameNo(4000), FrameNo(4200));
+        job.step(&eval, &mut || false, &mut |found| {
+            part.extend_from_slice(found);
+        });
+        let wanted: Vec<_> = whole
+            .into_iter()
+            .filter(|f| (4000..=4200).contains(&f.0))
+            .collect();
+        assert_eq!(part, wanted, "{text}");
+    }
+}
+
+#[test]
+fn steps_of_a_rule_refer_to_earlier_ones() {
+    let store = close();
+    let steps = ["fin".to_owned()];
+    let context = Context {
+        steps: &steps,
+        ..Context::default()
+    };
+    let filter = parse(
+        "tcp.flags.reset == 1 and tcp.ack == fin.tcp.ack + 16",
+        &context,
+    )
+    .unwrap();
+    let eval = Eval::of(&store);
+    let event = |n| Event {
+        frame: FrameNo(n),
+        pdu: None,
+    };
+    assert!(filter.matches_event(&eval, event(7), &[event(5)]));
+    assert!(!filter.matches_event(&eval, event(7), &[event(3)]));
+    assert!(!filter.matches_event(&eval, event(7), &[]));
+    let error = parse("tcp.ack == fin.tcp.akc", &context).unwrap_err();
+    assert_eq!((error.column, error.length), (15, 7));
+    assert_eq!(error.nearest.as_deref(), Some("tcp.ack"));
+}
+
+/// Run it with `cargo test --release --lib query:: -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn a_million_frames_within_ten_milliseconds() {
+    let mut b = Builder::new();
+    let conns: Vec<_> = (0..50).map(|n| b.conn(50_000 + n)).collect();
+    let sessions: Vec<_> = conns
+        .iter()
+        .flat_map(|c| [b.session(*c, 0), b.session(*c, 1), b.session(*c, 2)])
+        .collect();
+    for n in 0..1_000_000_usize {
+        let conn = conns[n / 7 % conns.len()];
+        let end = if n % 2 == 0 { End::A } else { End::B };
+        let flags = if n % 9973 == 0 { 0x14 } else { 0x18 };
+        b.frame(conn, end, flags, 200);
+        let session = sessions[conn.index() * 3 + n % 3];
+        if n % 3 == 0 {
+            b.pdu(PduKind::Ack, Some(session));
+        } else {
+            b.tds(Some(session), if end == End::A { 3 } else { 4 }, 1, 200);
+        }
+    }
+    let store = b.build();
+    let eval = Eval::of(&store);
+    for text in [
+        "sid == 2",
+        "smp.sid == 1 && smp.flags.fin == 1",
+        "tcp.flags.reset == 1",
+        "conn == 7",
+        "tcp.stream == 7 and sid == 2",
+        "kind in {FIN, RST}",
+        "frame in 1040..1060",
+        "delta > 100ms",
+        "tcp.port == 50007",
+        "ip.addr == 10.0.0.5",
+        "tds.type == rpc and side == client",
+        "finding == mars-close-rst or marked",
+        "not (sid == 1 or sid == 2)",
+        "smp.sid != 1",
+        "tcp.ack == 5",
+    ] {
+        let filter = parse(text, &Context::default()).unwrap();
+        let mut best = std::time::Duration::MAX;
+        let mut found = 0;
+        for _ in 0..5 {
+            let start = std::time::Instant::now();
+            found = run(&filter, &eval).len();
+            best = best.min(start.elapsed());
+        }
+        println!("{best:>12?} {found:>8} hits  {text}");
+        assert!(best.as_millis() <= 10, "{text}: {best:?}");
+    }
+}
