@@ -117,9 +117,11 @@ impl Run {
     /// with frames to decode have to wait.
     fn blocks(&mut self, eval: &Eval<'_>, on_hits: &mut dyn FnMut(&[FrameNo])) {
         let end = eval.store.last_frame().unwrap_or(FrameNo(0)).min(self.last);
+        let one_by_one = eval.decode.is_some() && !self.filter.is_indexed();
+        let at_once = if one_by_one { 1 } else { AT_ONCE };
         let mut starts = Vec::new();
         let mut next = self.next;
-        while next <= end && starts.len() < AT_ONCE {
+        while next <= end && starts.len() < at_once {
             let rows = eval.store.frame_stretch(next).len().min(BLOCK);
             starts.push(next);
             next = FrameNo::from_index(next.index().saturating_add(rows.max(1)));

@@ -427,7 +427,7 @@ fn a_run_goes_on_where_it_stopped_and_takes_in_new_frames() {
                 break;
             }
         }
-        assert!(steps > 2, "{text}");
+        assert!(job.filter().is_indexed() || steps > 2, "{text}");
         assert_eq!(slices, whole, "{text}");
         let mut part = Vec::new();
         let mut job = Run::over(filter, FrameNo(4000), FrameNo(4200));

@@ -28,6 +28,7 @@ impl Val {
                 Self::Num(i128::from(*n))
             }
             FieldValue::Bool(b) => Self::Num(i128::from(*b)),
+            FieldValue::Float(n) => Self::Float(*n),
             FieldValue::Text(t) => Self::Text(t.clone()),
             FieldValue::Bytes(b) => Self::Bytes(b.clone()),
             FieldValue::Ip(ip) => Self::Ip(*ip),
