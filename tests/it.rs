@@ -13,6 +13,7 @@ mod support;
 
 mod capture;
 mod fixtures;
+mod generated;
 mod layers;
 mod registry;
 mod truth;
