@@ -5,9 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use marstui::capture::Capture;
+use marstui::store::ConnRow;
+use marstui::track;
+
 use crate::support::synth::conn::START;
-use crate::support::synth::file::{Capture, Frame};
-use crate::support::synth::{fixtures, seed};
+use crate::support::synth::file::{self, Format, Frame};
+use crate::support::synth::{big, fixtures, seed};
 use crate::support::{shared_or_skip, skip};
 
 fn folder() -> PathBuf {
@@ -138,7 +142,7 @@ impl Line {
         rest[..digits].parse().ok()
     }
 
-    fn check(&self, capture: &Capture) {
+    fn check(&self, capture: &file::Capture) {
         let frame = &capture.frames[self.number - 1];
         let at = format!("frame {}: {}", self.number, self.text);
         assert_eq!(frame.time - START, self.offset, "{at}");
@@ -228,6 +232,36 @@ fn tshark_has_no_complaint() {
             .filter(|line| !tshark_is_wrong_about(&file.name, line.split('\t').next().unwrap()))
             .collect();
         assert!(complaints.is_empty(), "{}: {complaints:?}", file.name);
+    }
+}
+
+#[test]
+fn the_capture_for_measurements_has_its_mix_in_both_formats() {
+    let mut pcap = Vec::new();
+    let mut pcapng = Vec::new();
+    let mix = big::write(&mut pcap, Format::Pcap, 3_000_000).unwrap();
+    assert_eq!(
+        big::write(&mut pcapng, Format::Pcapng, 3_000_000)
+            .unwrap()
+            .frames,
+        mix.frames
+    );
+    let share = |part: u64| part * 100 / mix.frames;
+    assert!((36..=42).contains(&share(mix.full_segments)), "{mix:?}");
+    assert!((17..=22).contains(&share(mix.bare_acks)), "{mix:?}");
+    assert!((38..=44).contains(&share(mix.smp_packets)), "{mix:?}");
+    for (name, bytes) in [("big.pcap", pcap), ("big.pcapng", pcapng)] {
+        let store = track::load(&Capture::from_bytes(name, bytes).unwrap());
+        assert_eq!(store.frame_count() as u64, mix.frames);
+        assert_eq!(store.conns().len() as u64, mix.connections);
+        let smp = |conn: &ConnRow| {
+            conn.smp
+                .0
+                .iter()
+                .map(|c| u64::from(c.syn + c.ack + c.fin + c.data))
+                .sum::<u64>()
+        };
+        assert_eq!(store.conns().iter().map(smp).sum::<u64>(), mix.smp_packets);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Makes the captures of `fixtures/` and their description: `cargo run --release --example make-fixtures`.
-//! With `cases FOLDER` it writes every case of the tests there instead, to look at them with other tools.
+//! With `cases FOLDER` it writes every case of the tests there instead, to look at them with other tools; with
+//! `big SIZE FILE` a capture for measurements (`500M`, `4G`; pcap or pcapng by the file's name).
 #![allow(
     clippy::print_stdout,
     reason = "this program's output is for whoever started it"
@@ -12,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use color_eyre::eyre::{Result, WrapErr, bail};
+use synth::file::Format;
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -19,7 +21,8 @@ fn main() -> Result<()> {
     match words[..] {
         [] => make_fixtures(),
         ["cases", folder] => write_cases(Path::new(folder)),
-        _ => bail!("usage: make-fixtures [cases FOLDER]"),
+        ["big", size, file] => write_big(size, Path::new(file)),
+        _ => bail!("usage: make-fixtures [cases FOLDER | big SIZE FILE]"),
     }
 }
 
@@ -60,6 +63,29 @@ fn write_cases(folder: &Path) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn write_big(size: &str, path: &Path) -> Result<()> {
+    let (number, unit) = match size.strip_suffix(['k', 'M', 'G']) {
+        Some(number) if size.ends_with('k') => (number, 1_000),
+        Some(number) if size.ends_with('M') => (number, 1_000_000),
+        Some(number) => (number, 1_000_000_000),
+        None => (size, 1),
+    };
+    let size = number
+        .parse::<u64>()
+        .wrap_err_with(|| format!("{size} is no size; write for example 500M or 1G"))?
+        * unit;
+    let format = match path.extension().and_then(|e| e.to_str()) {
+        Some("pcap") => Format::Pcap,
+        Some("pcapng") => Format::Pcapng,
+        _ => bail!("the file's name has to end in .pcap or .pcapng"),
+    };
+    let file =
+        fs::File::create(path).wrap_err_with(|| format!("could not make {}", path.display()))?;
+    let mix = synth::big::write(&mut std::io::BufWriter::new(file), format, size)?;
+    println!("{mix:?}");
     Ok(())
 }
 

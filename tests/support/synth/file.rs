@@ -86,70 +86,100 @@ impl Capture {
         self
     }
 
-    /// As a pcap file: little-endian, nanoseconds if the first interface keeps more than six digits.
-    pub fn to_pcap(&self) -> Vec<u8> {
-        let interface = &self.interfaces[0];
-        let nano = interface.digits > 6;
-        let mut out = Vec::new();
-        let magic: u32 = if nano { 0xA1B2_3C4D } else { 0xA1B2_C3D4 };
-        out.extend(magic.to_le_bytes());
-        out.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        let snap = if interface.snap_len == 0 {
-            262_144
-        } else {
-            interface.snap_len
-        };
-        out.extend(snap.to_le_bytes());
-        out.extend(interface.link_type.to_le_bytes());
+    /// As a pcapng file.
+    pub fn to_pcapng(&self) -> Vec<u8> {
+        let mut out = Format::Pcapng.header(&self.interfaces);
         for frame in &self.frames {
-            let seconds = u32::try_from(frame.time.div_euclid(1_000_000_000)).unwrap();
-            let fraction = u32::try_from(frame.time.rem_euclid(1_000_000_000)).unwrap();
-            out.extend(seconds.to_le_bytes());
-            out.extend((if nano { fraction } else { fraction / 1000 }).to_le_bytes());
-            out.extend(u32::try_from(frame.data.len()).unwrap().to_le_bytes());
-            out.extend(u32::try_from(frame.wire_len).unwrap().to_le_bytes());
-            out.extend(&frame.data);
+            Format::Pcapng.frame(&self.interfaces, frame, &mut out);
+        }
+        out
+    }
+}
+
+/// A capture file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Little-endian, nanoseconds if the first interface keeps more than six digits.
+    Pcap,
+    /// One section, little-endian, enhanced packet blocks.
+    Pcapng,
+}
+
+impl Format {
+    /// What stands before the first frame.
+    pub fn header(self, interfaces: &[Interface]) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Self::Pcap => {
+                let interface = &interfaces[0];
+                let magic: u32 = if interface.digits > 6 {
+                    0xA1B2_3C4D
+                } else {
+                    0xA1B2_C3D4
+                };
+                out.extend(magic.to_le_bytes());
+                out.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+                let snap = if interface.snap_len == 0 {
+                    262_144
+                } else {
+                    interface.snap_len
+                };
+                out.extend(snap.to_le_bytes());
+                out.extend(interface.link_type.to_le_bytes());
+            }
+            Self::Pcapng => {
+                let mut section = 0x1A2B_3C4Du32.to_le_bytes().to_vec();
+                section.extend([1, 0, 0, 0]);
+                section.extend([0xFF; 8]);
+                option(&mut section, 4, b"marstui make-fixtures");
+                option(&mut section, 0, &[]);
+                block(&mut out, 0x0A0D_0D0A, &section);
+                for interface in interfaces {
+                    let link = u16::try_from(interface.link_type).unwrap();
+                    let mut body = link.to_le_bytes().to_vec();
+                    body.extend([0, 0]);
+                    body.extend(interface.snap_len.to_le_bytes());
+                    option(&mut body, 2, interface.name.as_bytes());
+                    option(&mut body, 9, &[interface.digits]);
+                    option(&mut body, 0, &[]);
+                    block(&mut out, 1, &body);
+                }
+            }
         }
         out
     }
 
-    /// As a pcapng file: one section, little-endian, enhanced packet blocks.
-    pub fn to_pcapng(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut section = 0x1A2B_3C4Du32.to_le_bytes().to_vec();
-        section.extend([1, 0, 0, 0]);
-        section.extend([0xFF; 8]);
-        option(&mut section, 4, b"marstui make-fixtures");
-        option(&mut section, 0, &[]);
-        block(&mut out, 0x0A0D_0D0A, &section);
-        for interface in &self.interfaces {
-            let mut body = u16::try_from(interface.link_type)
-                .unwrap()
-                .to_le_bytes()
-                .to_vec();
-            body.extend([0, 0]);
-            body.extend(interface.snap_len.to_le_bytes());
-            option(&mut body, 2, interface.name.as_bytes());
-            option(&mut body, 9, &[interface.digits]);
-            option(&mut body, 0, &[]);
-            block(&mut out, 1, &body);
+    /// Appends one frame.
+    pub fn frame(self, interfaces: &[Interface], frame: &Frame, out: &mut Vec<u8>) {
+        let captured = u32::try_from(frame.data.len()).unwrap().to_le_bytes();
+        let wire = u32::try_from(frame.wire_len).unwrap().to_le_bytes();
+        match self {
+            Self::Pcap => {
+                let unit = if interfaces[0].digits > 6 { 1 } else { 1000 };
+                let seconds = u32::try_from(frame.time.div_euclid(1_000_000_000)).unwrap();
+                let fraction = u32::try_from(frame.time.rem_euclid(1_000_000_000)).unwrap() / unit;
+                for field in [
+                    seconds.to_le_bytes(),
+                    fraction.to_le_bytes(),
+                    captured,
+                    wire,
+                ] {
+                    out.extend(field);
+                }
+                out.extend(&frame.data);
+            }
+            Self::Pcapng => {
+                let digits = u32::from(interfaces[frame.interface].digits);
+                let ticks = u64::try_from(frame.time).unwrap() / 10u64.pow(9 - digits);
+                let interface = u32::try_from(frame.interface).unwrap().to_le_bytes();
+                let high = u32::try_from(ticks >> 32).unwrap().to_le_bytes();
+                let low = u32::try_from(ticks & 0xFFFF_FFFF).unwrap().to_le_bytes();
+                let mut body = [interface, high, low, captured, wire].concat();
+                body.extend(&frame.data);
+                pad(&mut body);
+                block(out, 6, &body);
+            }
         }
-        for frame in &self.frames {
-            let digits = u32::from(self.interfaces[frame.interface].digits);
-            let ticks = u64::try_from(frame.time).unwrap() / 10u64.pow(9 - digits);
-            let mut body = u32::try_from(frame.interface)
-                .unwrap()
-                .to_le_bytes()
-                .to_vec();
-            body.extend(u32::try_from(ticks >> 32).unwrap().to_le_bytes());
-            body.extend(u32::try_from(ticks & 0xFFFF_FFFF).unwrap().to_le_bytes());
-            body.extend(u32::try_from(frame.data.len()).unwrap().to_le_bytes());
-            body.extend(u32::try_from(frame.wire_len).unwrap().to_le_bytes());
-            body.extend(&frame.data);
-            pad(&mut body);
-            block(&mut out, 6, &body);
-        }
-        out
     }
 }
 

@@ -9,6 +9,7 @@
     reason = "a generator that cannot make what it was asked for has to stop; its names say what things are"
 )]
 
+pub mod big;
 pub mod cases;
 pub mod close;
 pub mod conn;

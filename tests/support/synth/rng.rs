@@ -24,11 +24,6 @@ impl Rng {
         self.next() % n.max(1)
     }
 
-    /// True in `percent` of 100 cases.
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-
     /// Bytes that look like the output of a cipher.
     pub fn bytes(&mut self, n: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(n + 8);

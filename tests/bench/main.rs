@@ -1,0 +1,249 @@
+//! Measures marstui beside other readers of captures: `cargo run --release --example bench`.
+//!
+//! Makes a capture with the project's generator (or takes one that is there), then runs all readers on it in turn,
+//! several rounds, and prints the medians. Interleaving spreads a busy moment of the machine over all of them.
+#![allow(
+    clippy::print_stdout,
+    reason = "this program's output is for whoever started it"
+)]
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use clap::Parser;
+use color_eyre::eyre::{Result, WrapErr, bail, eyre};
+
+#[derive(Parser)]
+#[command(about = "Measure marstui beside cat, tshark, capinfos and tcpdump")]
+struct Arguments {
+    /// Size of the capture to make, for example 200M or 4G
+    #[arg(long, default_value = "1G")]
+    size: String,
+    /// Format of the capture to make
+    #[arg(long, default_value = "pcapng", value_parser = ["pcap", "pcapng"])]
+    format: String,
+    /// How often each reader runs
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Leave out tshark, which takes by far the longest
+    #[arg(long)]
+    no_tshark: bool,
+    /// A capture to measure on, instead of one made for it
+    file: Option<PathBuf>,
+}
+
+/// A reader: its name in the table and the shell command, with `$1` for the capture and `$2` for marstui.
+const READERS: [(&str, &str); 6] = [
+    ("cat", "cat \"$1\""),
+    ("marstui report --stats", "\"$2\" report --stats \"$1\""),
+    ("tshark -r", "tshark -r \"$1\""),
+    ("tshark -r -Y smp", "tshark -r \"$1\" -Y smp"),
+    ("capinfos -c -u -z", "capinfos -c -u -z \"$1\""),
+    ("tcpdump -r -w", "tcpdump -r \"$1\" -w /dev/null"),
+];
+
+fn main() -> Result<()> {
+    color_eyre::install()?;
+    let arguments = Arguments::parse();
+    build()?;
+    let file = match &arguments.file {
+        Some(file) => file.clone(),
+        None => make(&arguments.size, &arguments.format)?,
+    };
+    let size = fs::metadata(&file)
+        .wrap_err_with(|| format!("{}", file.display()))?
+        .len();
+    println!("{} ({} MB)", file.display(), size / 1_000_000);
+    let readers: Vec<_> = READERS
+        .iter()
+        .filter(|(name, _)| !(arguments.no_tshark && name.starts_with("tshark")))
+        .filter(|(name, _)| is_there(name))
+        .collect();
+    // Once for nothing: the file is in the page cache from here on.
+    measure(READERS[0].1, &file)?;
+    let mut runs = vec![Vec::new(); readers.len()];
+    for round in 1..=arguments.rounds {
+        for ((name, command), runs) in readers.iter().zip(&mut runs) {
+            println!("round {round}: {name}");
+            runs.push(measure(command, &file)?);
+        }
+    }
+    let names = readers.iter().map(|(name, _)| *name);
+    print_table(
+        &names
+            .zip(runs.iter().map(|r| median(r)))
+            .collect::<Vec<_>>(),
+    );
+    Ok(())
+}
+
+/// What a run cost: seconds, and bytes of the largest resident set.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    wall: f64,
+    cpu: f64,
+    peak: u64,
+}
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn target(name: &str) -> PathBuf {
+    // This program is in target/PROFILE/examples.
+    let here = std::env::current_exe().unwrap_or_default();
+    let profile = here
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."));
+    profile.join(name)
+}
+
+/// Builds the program and the generator in the profile that this one has.
+fn build() -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(project()).args([
+        "build",
+        "--bin",
+        "marstui",
+        "--example",
+        "make-fixtures",
+    ]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    if !command.status()?.success() {
+        bail!("the program to measure does not build");
+    }
+    Ok(())
+}
+
+/// The capture of a size, made if it is not there yet.
+fn make(size: &str, format: &str) -> Result<PathBuf> {
+    let folder = project().join("tests/bench/data");
+    fs::create_dir_all(&folder)?;
+    let file = folder.join(format!("{size}.{format}"));
+    if !file.exists() {
+        let status = Command::new(target("examples/make-fixtures"))
+            .args(["big", size])
+            .arg(&file)
+            .status()?;
+        if !status.success() {
+            bail!("the generator could not make {}", file.display());
+        }
+    }
+    Ok(file)
+}
+
+/// Whether the reader's program can be started at all; readers that are not installed are left out, and named.
+fn is_there(name: &str) -> bool {
+    let program = name.split(' ').next().unwrap_or(name);
+    if program == "marstui" {
+        return true;
+    }
+    let found = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    if !found {
+        println!("left out, because {program} is not installed: {name}");
+    }
+    found
+}
+
+/// Runs a shell command on the file. The shell's own clock has the processor time of what it started, to the
+/// millisecond; the peak is read from /proc while it runs.
+fn measure(command: &str, file: &Path) -> Result<Cost> {
+    let script = format!("TIMEFORMAT='%3R %3U %3S'; time {command} >/dev/null 2>/dev/null");
+    let mut shell = Command::new("bash")
+        .args(["-c", &script, "bash"])
+        .arg(file)
+        .arg(target("marstui"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .wrap_err("bash measures the time, and it could not be started")?;
+    let peak = watch(&mut shell)?;
+    let status = shell.wait()?;
+    let mut times = String::new();
+    if let Some(mut stderr) = shell.stderr.take() {
+        stderr.read_to_string(&mut times)?;
+    }
+    if !status.success() {
+        bail!("it failed: {command}");
+    }
+    let line = times.lines().last().unwrap_or_default();
+    let seconds: Vec<f64> = line
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [wall, user, system] = seconds[..] else {
+        return Err(eyre!("bash printed no times: {times}"));
+    };
+    Ok(Cost {
+        wall,
+        cpu: user + system,
+        peak,
+    })
+}
+
+/// The largest resident set of the shell's child, looked at every few milliseconds until the shell ends.
+fn watch(shell: &mut Child) -> Result<u64> {
+    let pid = shell.id();
+    let mut peak = 0;
+    while shell.try_wait()?.is_none() {
+        let children =
+            fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            peak = peak.max(kilobytes.unwrap_or(0) * 1024);
+        }
+        std::thread::sleep(Duration::from_millis(4));
+    }
+    Ok(peak)
+}
+
+fn median(runs: &[Cost]) -> Cost {
+    let middle = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    Cost {
+        wall: middle(runs.iter().map(|r| r.wall).collect()),
+        cpu: middle(runs.iter().map(|r| r.cpu).collect()),
+        peak: runs.iter().map(|r| r.peak).max().unwrap_or(0),
+    }
+}
+
+fn print_table(rows: &[(&str, Cost)]) {
+    let cpu_of = |name: &str| {
+        rows.iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, cost)| cost.cpu)
+    };
+    let ratio = |part: f64, whole: Option<f64>| match whole {
+        Some(whole) if part > 0.0 => format!("{:.2}", whole / part),
+        _ => "-".to_owned(),
+    };
+    println!("\n| reader | CPU s | wall s | CPU / cat | CPU of tshark -r / CPU | peak MB |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    for (name, cost) in rows {
+        let to_cat = cpu_of("cat")
+            .filter(|cat| *cat > 0.0)
+            .map_or("-".to_owned(), |cat| format!("{:.2}", cost.cpu / cat));
+        println!(
+            "| {name} | {:.3} | {:.3} | {to_cat} | {} | {:.1} |",
+            cost.cpu,
+            cost.wall,
+            ratio(cost.cpu, cpu_of("tshark -r")),
+            f64::from(u32::try_from(cost.peak / 1024).unwrap_or(u32::MAX)) / 1024.0
+        );
+    }
+}
