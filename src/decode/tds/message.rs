@@ -20,6 +20,8 @@ pub struct Context {
     pub column_encryption: bool,
     /// Columns that are in force at the first byte, for a stretch that begins behind its COLMETADATA.
     pub columns: Option<Arc<Vec<Column>>>,
+    /// No token is read that begins at or behind this position.
+    pub until: Option<usize>,
     /// Most rows that get fields and a place in a grid; further ones are counted.
     pub max_rows: usize,
 }
@@ -31,6 +33,7 @@ impl Default for Context {
             from_server: false,
             column_encryption: false,
             columns: None,
+            until: None,
             max_rows: 200,
         }
     }
@@ -45,6 +48,8 @@ pub struct Grid {
     pub rows: Vec<Vec<Cell>>,
     /// Rows that are there and not shown.
     pub more: u64,
+    /// Its columns were described before the first byte.
+    pub carried: bool,
 }
 
 /// A decoded message.
@@ -58,8 +63,6 @@ pub struct Message {
     pub sql: Vec<String>,
     /// Results as grids.
     pub grids: Vec<Grid>,
-    /// Columns in force behind the last byte.
-    pub columns: Option<Arc<Vec<Column>>>,
 }
 
 /// Decodes the body of a message of packet type `kind`: its packets' contents one behind the other, without

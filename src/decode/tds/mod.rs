@@ -7,6 +7,7 @@ pub mod login7;
 pub mod message;
 pub mod prelogin;
 pub mod requests;
+pub mod skim;
 pub mod tokens;
 pub mod tree_login;
 mod tvp;

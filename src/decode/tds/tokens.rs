@@ -95,12 +95,31 @@ pub fn name(token: u8) -> Option<&'static str> {
 /// Columns of COMPUTE clauses, by id.
 type AltColumns = Vec<(u64, Arc<Vec<Column>>)>;
 
-/// What the stream has said so far.
+/// What a stream has said that later tokens rest on.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// The version, as LOGINACK may change it.
+    pub version: Version,
+    /// Columns in force.
+    pub columns: Option<Arc<Vec<Column>>>,
+    alt: AltColumns,
+}
+
+impl Known {
+    /// What is known in front of a stream.
+    pub fn new(context: &Context) -> Self {
+        Self {
+            version: context.version,
+            columns: context.columns.clone(),
+            alt: Vec::new(),
+        }
+    }
+}
+
+/// The walk through a stream.
 struct State<'c> {
     context: &'c Context,
-    version: Version,
-    columns: Option<Arc<Vec<Column>>>,
-    alt: AltColumns,
+    known: Known,
     rows: usize,
     skipped: Option<Skipped>,
 }
@@ -115,25 +134,44 @@ struct Skipped {
 pub fn stream(w: &mut Walk<'_>, out: &mut Message, context: &Context) -> Step<()> {
     let mut state = State {
         context,
-        version: context.version,
-        columns: context.columns.clone(),
-        alt: Vec::new(),
+        known: Known::new(context),
         rows: 0,
         skipped: None,
     };
-    if let Some(columns) = &state.columns {
-        out.grids.push(new_grid(columns));
+    if let Some(columns) = &state.known.columns {
+        out.grids.push(Grid {
+            carried: true,
+            ..new_grid(columns)
+        });
     }
     let mut result = Ok(());
     while let Some(next) = w.r.peek() {
+        if context.until.is_some_and(|until| w.at() >= until) {
+            break;
+        }
         result = one(w, out, &mut state, next);
         if result.is_err() {
             break;
         }
     }
     note_skipped(w, &mut state);
-    out.columns = state.columns;
-    out.grids.retain(|grid| !grid.columns.is_empty());
+    out.grids.retain(|grid| {
+        !grid.columns.is_empty() && (!grid.rows.is_empty() || grid.more > 0 || !grid.carried)
+    });
+    result
+}
+
+/// One token other than a row; what it says is kept in `known`.
+pub fn single(w: &mut Walk<'_>, context: &Context, known: &mut Known, next: u8) -> Step<()> {
+    let mut out = Message::default();
+    let mut state = State {
+        context,
+        known: std::mem::take(known),
+        rows: 0,
+        skipped: None,
+    };
+    let result = one(w, &mut out, &mut state, next);
+    *known = state.known;
     result
 }
 
@@ -193,13 +231,13 @@ fn inside(w: &mut Walk<'_>, out: &mut Message, state: &mut State<'_>, next: u8) 
             let words = format!("{} columns", columns.len());
             let columns = Arc::new(columns);
             out.grids.push(new_grid(&columns));
-            state.columns = Some(columns);
+            state.known.columns = Some(columns);
             Ok(words)
         }
         token::ALTMETADATA => altmetadata(w, state),
         token::ALTROW => altrow(w, state),
         token::DATACLASSIFICATION => data_classification(w),
-        token::TABNAME => sized(w, "tds.other", 2, |w| tabname(w, state.version)),
+        token::TABNAME => sized(w, "tds.other", 2, |w| tabname(w, state.known.version)),
         token::COLINFO => sized(w, "tds.other", 2, colinfo),
         token::ORDER => sized(w, "tds.order.length", 2, |w| {
             let mut words = Vec::new();
@@ -209,14 +247,16 @@ fn inside(w: &mut Walk<'_>, out: &mut Message, state: &mut State<'_>, next: u8) 
             Ok(words.join(", "))
         }),
         token::ERROR => sized(w, "tds.error.length", 2, |w| {
-            notice(w, state.version, &ERROR)
+            notice(w, state.known.version, &ERROR)
         }),
-        token::INFO => sized(w, "tds.info.length", 2, |w| notice(w, state.version, &INFO)),
+        token::INFO => sized(w, "tds.info.length", 2, |w| {
+            notice(w, state.known.version, &INFO)
+        }),
         token::RETURNVALUE => return_value(w, state),
         token::LOGINACK => sized(w, "tds.loginack.length", 2, |w| {
             let (words, version) = login_ack(w)?;
             if let Some(version) = version {
-                state.version = version;
+                state.known.version = version;
             }
             Ok(words)
         }),
@@ -228,16 +268,16 @@ fn inside(w: &mut Walk<'_>, out: &mut Message, state: &mut State<'_>, next: u8) 
             Ok(String::new())
         }),
         token::FEDAUTHINFO => sized(w, "tds.other", 4, fed_auth_info),
-        token::DONE => done(w, state.version, &DONE),
-        token::DONEPROC => done(w, state.version, &DONEPROC),
-        _ => done(w, state.version, &DONEINPROC),
+        token::DONE => done(w, state.known.version, &DONE),
+        token::DONEPROC => done(w, state.known.version, &DONEPROC),
+        _ => done(w, state.known.version, &DONEINPROC),
     }
 }
 
 /// The context, with the version that the stream itself has told.
 fn here(state: &State<'_>) -> Context {
     Context {
-        version: state.version,
+        version: state.known.version,
         ..state.context.clone()
     }
 }
@@ -316,7 +356,7 @@ fn new_grid(columns: &[Column]) -> Grid {
 }
 
 fn row(w: &mut Walk<'_>, out: &mut Message, state: &mut State<'_>, next: u8) -> Step<()> {
-    let Some(columns) = state.columns.clone() else {
+    let Some(columns) = state.known.columns.clone() else {
         return Err(Stop::wrong(
             w.at(),
             "a row whose COLMETADATA is not in the capture",
@@ -664,14 +704,14 @@ fn return_value(w: &mut Walk<'_>, state: &State<'_>) -> Step<String> {
         2 => "result of a function",
         _ => "",
     });
-    let wide = state.version.is_wide();
+    let wide = state.known.version.is_wide();
     w.le(
         "tds.colmetadata.usertype",
         "user type",
         if wide { 4 } else { 2 },
     )?;
     let flags = w.hex("tds.colmetadata.results_token_flags", "flags", 2)?;
-    let info = columns::type_info(w, Place::ReturnValue, state.version)?;
+    let info = columns::type_info(w, Place::ReturnValue, state.known.version)?;
     if state.context.column_encryption && flags & 0x0800 != 0 {
         columns::crypto_metadata(w, &here(state), false)?;
     }
@@ -721,14 +761,14 @@ fn altmetadata(w: &mut Walk<'_>, state: &mut State<'_>) -> Step<String> {
             let operator = w.hex("tds.other", "operator", 1)?;
             w.say(operator_name(operator));
             w.le("tds.other", "operand", 2)?;
-            let wide = state.version.is_wide();
+            let wide = state.known.version.is_wide();
             w.le(
                 "tds.colmetadata.usertype",
                 "user type",
                 if wide { 4 } else { 2 },
             )?;
             w.hex("tds.colmetadata.results_token_flags", "flags", 2)?;
-            let info = columns::type_info(w, Place::Column, state.version)?;
+            let info = columns::type_info(w, Place::Column, state.known.version)?;
             if info.has_table_name() {
                 let parts = if wide {
                     w.le("tds.other", "table name parts", 1)?
@@ -748,8 +788,8 @@ fn altmetadata(w: &mut Walk<'_>, state: &mut State<'_>) -> Step<String> {
         })?;
         found.push(column);
     }
-    state.alt.retain(|(known, _)| *known != id);
-    state.alt.push((id, Arc::new(found)));
+    state.known.alt.retain(|(known, _)| *known != id);
+    state.known.alt.push((id, Arc::new(found)));
     Ok(format!("{count} columns"))
 }
 
@@ -771,7 +811,7 @@ fn operator_name(operator: u64) -> &'static str {
 
 fn altrow(w: &mut Walk<'_>, state: &State<'_>) -> Step<String> {
     let id = w.le("tds.altrow.id", "COMPUTE clause", 2)?;
-    let Some((_, columns)) = state.alt.iter().find(|(known, _)| *known == id) else {
+    let Some((_, columns)) = state.known.alt.iter().find(|(known, _)| *known == id) else {
         return Err(Stop::wrong(
             w.at(),
             "a COMPUTE row whose ALTMETADATA is not in the capture",
