@@ -1,11 +1,27 @@
 //! One frame as a tree of named fields, read again from the file with what the store knows about it.
 
+mod finding;
 pub mod grid;
+mod info;
+mod link;
+mod listing;
+mod message;
 pub mod render;
+mod secret;
+pub mod smp;
+mod stream;
+mod tcp;
+mod tree;
 
+use std::ops::Range;
+
+use crate::capture::FrameSource;
 use crate::decode::field::Field;
 use crate::decode::tds::message::Grid;
-use crate::units::FrameNo;
+use crate::store::Store;
+use crate::units::{FrameNo, PduId};
+use message::Index;
+use stream::Frames;
 
 /// A frame, decoded.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,4 +34,121 @@ pub struct FrameTree {
     pub sql: Vec<String>,
     /// Results in it as grids.
     pub grids: Vec<Grid>,
+}
+
+impl FrameTree {
+    /// The first field with a name.
+    pub fn find(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find_map(|field| field.find(name))
+    }
+}
+
+/// How much of a frame is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The whole message that the frame holds a packet of, not only what lies in the frame.
+    pub message: bool,
+    /// Most rows that get fields.
+    pub max_rows: usize,
+    /// Most PDUs of the frame that are decoded.
+    pub max_pdus: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            message: false,
+            max_rows: 200,
+            max_pdus: 64,
+        }
+    }
+}
+
+/// Messages whose packets are remembered.
+const KEEP: usize = 16;
+
+/// Decodes frames of one store and remembers how far long messages were read, so that neighbours open at once.
+#[derive(Debug, Default)]
+pub struct Dissector {
+    kept: Vec<Index>,
+    pdus: usize,
+}
+
+impl Dissector {
+    /// With nothing remembered.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The tree of a frame; `None` if there is no such frame.
+    pub fn frame(
+        &mut self,
+        store: &Store,
+        source: &dyn FrameSource,
+        no: FrameNo,
+        options: &Options,
+    ) -> Option<FrameTree> {
+        tree::frame(self, &mut Frames::new(store, source), no, options)
+    }
+
+    /// A frame in a few words, for the list: what its PDUs are and carry.
+    pub fn info_line(&mut self, store: &Store, source: &dyn FrameSource, no: FrameNo) -> String {
+        info::line(self, &mut Frames::new(store, source), no)
+    }
+
+    /// What one PDU is and carries, in a few words.
+    pub fn pdu_line(&mut self, store: &Store, source: &dyn FrameSource, id: PduId) -> String {
+        info::pdu(self, &mut Frames::new(store, source), id)
+    }
+
+    /// A frame as the listing's last column shows it, in the manner of Network Monitor: every PDU with its numbers.
+    pub fn listing_line(&mut self, store: &Store, source: &dyn FrameSource, no: FrameNo) -> String {
+        listing::line(self, &mut Frames::new(store, source), no)
+    }
+
+    /// The bytes of a frame that must not be shown, found or copied: passwords, tokens, responses.
+    pub fn secret_ranges(
+        &mut self,
+        store: &Store,
+        source: &dyn FrameSource,
+        no: FrameNo,
+    ) -> Vec<Range<usize>> {
+        secret::ranges(self, &mut Frames::new(store, source), no)
+    }
+
+    /// The message that a PDU carries a packet of.
+    fn index(&mut self, store: &Store, id: PduId) -> Option<&mut Index> {
+        // A message whose end was not there yet may have grown with the capture.
+        if self.pdus != store.pdu_count() {
+            self.pdus = store.pdu_count();
+            self.kept.retain(|index| index.has_end);
+        }
+        let known = self.kept.iter().position(|index| index.place(id).is_some());
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let index = Index::find(store, id)?;
+            if self.kept.len() >= KEEP {
+                self.kept.remove(0);
+            }
+            self.kept.push(index);
+            self.kept.len().saturating_sub(1)
+        };
+        self.kept.get_mut(at)
+    }
+}
+
+/// The tree of a frame, without anything remembered before.
+pub fn frame(
+    store: &Store,
+    source: &dyn FrameSource,
+    no: FrameNo,
+    options: &Options,
+) -> Option<FrameTree> {
+    Dissector::new().frame(store, source, no, options)
+}
+
+/// The bytes of a frame that must not be shown, found or copied.
+pub fn secret_ranges(store: &Store, source: &dyn FrameSource, no: FrameNo) -> Vec<Range<usize>> {
+    Dissector::new().secret_ranges(store, source, no)
 }

@@ -119,6 +119,12 @@ pub(super) const FIELDS: &[Def] = &[
         S::Frame,
         "address family of a loopback frame",
     ),
+    own(
+        "sll.other",
+        K::U16,
+        S::Frame,
+        "part of a Linux cooked header",
+    ),
     wireshark("ip.version", K::U8, S::Frame, "version of IP"),
     wireshark("ip.hdr_len", K::U8, S::Frame, "bytes of the IP header"),
     wireshark(

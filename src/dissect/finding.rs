@@ -1,0 +1,64 @@
+//! What a rule says about a frame, condition by condition, as part of the frame's tree.
+
+use crate::decode::field::{Field, Value};
+use crate::store::{Condition, Finding, Outcome, Store};
+use crate::units::FrameNo;
+
+/// The finding that marks a frame.
+pub fn on(store: &Store, no: FrameNo) -> Option<Field> {
+    store.finding_on(no).map(field)
+}
+
+fn field(finding: &Finding) -> Field {
+    let mut field = Field::new(
+        "finding",
+        "Rule",
+        Value::Text(finding.rule.clone().into_owned()),
+    )
+    .text(format!(
+        "{}, {}: {}",
+        finding.verdict.name(),
+        finding.confidence.name(),
+        finding.text
+    ));
+    // What failed comes first: it is what a ticket needs.
+    for outcome in [Outcome::Failed, Outcome::Unknown, Outcome::Held] {
+        field
+            .children
+            .extend(finding.conditions_with(outcome).map(condition));
+    }
+    for evidence in &finding.evidence {
+        field.children.push(
+            Field::new(
+                "finding.condition",
+                evidence.role.clone(),
+                Value::Frame(evidence.frame),
+            )
+            .text(evidence.fact.clone())
+            .link(evidence.frame),
+        );
+    }
+    for note in &finding.notes {
+        field.children.push(Field::new(
+            "finding.condition",
+            "note",
+            Value::Text(note.clone()),
+        ));
+    }
+    field
+}
+
+fn condition(condition: &Condition) -> Field {
+    let mut field = Field::new(
+        "finding.condition",
+        condition.id.clone(),
+        Value::Text(condition.outcome.word().to_owned()),
+    )
+    .text(if condition.fact.is_empty() {
+        condition.text.clone().into_owned()
+    } else {
+        format!("{}: {}", condition.text, condition.fact)
+    });
+    field.links.clone_from(&condition.frames);
+    field
+}

@@ -1,0 +1,87 @@
+//! Which bytes of a frame are secrets: they are masked wherever bytes or text of the capture are shown.
+
+use std::ops::Range;
+
+use super::Dissector;
+use super::message::Index;
+use super::stream::Frames;
+use super::tree::later_pdu;
+use crate::decode::field::Value;
+use crate::decode::tds::packet_type;
+use crate::decode::tds::tokens::token;
+use crate::store::{PduKind, PduRow};
+use crate::units::{FrameNo, PduId};
+
+/// Whether a part of a message may carry secrets: logins, tokens, answers during the login, and session state.
+fn may_be_secret(index: &mut Index, frames: &mut Frames<'_>, part: usize, pdu: &PduRow) -> bool {
+    match pdu.tds_type {
+        packet_type::LOGIN7 | packet_type::SSPI | packet_type::FED_AUTH => true,
+        packet_type::TABULAR_RESULT if pdu.kind == PduKind::Tds => true,
+        packet_type::TABULAR_RESULT => {
+            let state = |token: Option<&(u8, u32)>| {
+                token.is_some_and(|(token, _)| *token == token::SESSIONSTATE)
+            };
+            let here = index.tokens(frames, part).unwrap_or_default().0;
+            let before = part
+                .checked_sub(1)
+                .and_then(|before| index.tokens(frames, before))
+                .unwrap_or_default()
+                .0;
+            here.iter().any(|run| state(Some(run))) || state(before.last())
+        }
+        _ => false,
+    }
+}
+
+/// The ranges of a frame's bytes, in order.
+pub fn ranges(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    no: FrameNo,
+) -> Vec<Range<usize>> {
+    let store = frames.store;
+    let Some(row) = store.frame(no).copied() else {
+        return Vec::new();
+    };
+    let mut pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).map(|(id, pdu)| (id, *pdu)).collect();
+    // The bytes may belong to a PDU that ends in a later frame.
+    pdus.extend(later_pdu(store, no, &row).map(|(id, pdu)| (id, *pdu)));
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (id, pdu) in pdus {
+        if !pdu.carries_tds() {
+            continue;
+        }
+        // A login of Sybase's kind has its password at a place that is not read here: nothing of it is shown.
+        if pdu.tds_type == packet_type::LOGIN_OLD {
+            let start = usize::from(row.payload_offset);
+            found.push(start..usize::try_from(row.captured).unwrap_or(start));
+            continue;
+        }
+        let Some(index) = dissector.index(store, id) else {
+            continue;
+        };
+        let Some(part) = index.place(id) else {
+            continue;
+        };
+        if !may_be_secret(index, frames, part, &pdu) {
+            continue;
+        }
+        let decoded = index.decode(frames, part, 0, false);
+        for field in &decoded.message.fields {
+            field.walk(&mut |field| {
+                if matches!(field.value, Value::Secret(_)) {
+                    found.extend(
+                        field
+                            .spans
+                            .iter()
+                            .filter(|span| span.frame == no)
+                            .map(|span| span.bytes.clone()),
+                    );
+                }
+            });
+        }
+    }
+    found.sort_by_key(|range| range.start);
+    found.dedup();
+    found
+}

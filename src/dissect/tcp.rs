@@ -1,0 +1,355 @@
+//! The TCP header as a tree, with what the pass found out about the segment.
+
+use crate::decode::field::{Field, Value};
+use crate::decode::net::{self, Checksum, Segment};
+use crate::decode::walk::{Flag, Step, Walk};
+use crate::store::{ConnRow, FrameFlags, FrameRow, Store};
+use crate::units::{End, FrameNo, TcpSeq};
+
+/// Frames looked at, backwards in the connection, for the segments that a frame acknowledges.
+const LOOK_BACK: usize = 64;
+
+const FLAGS: &[Flag] = &[
+    (0x100, "tcp.flags.ae", "AE"),
+    (0x080, "tcp.flags.cwr", "CWR"),
+    (0x040, "tcp.flags.ece", "ECE"),
+    (0x020, "tcp.flags.urg", "URG"),
+    (0x010, "tcp.flags.ack", "ACK"),
+    (0x008, "tcp.flags.push", "PSH"),
+    (0x004, "tcp.flags.reset", "RST"),
+    (0x002, "tcp.flags.syn", "SYN"),
+    (0x001, "tcp.flags.fin", "FIN"),
+];
+
+/// The TCP layer of a frame.
+pub fn segment(
+    store: &Store,
+    no: FrameNo,
+    row: &FrameRow,
+    segment: &Segment,
+    bytes: &[u8],
+) -> Field {
+    let start = usize::try_from(segment.ip.payload).unwrap_or(usize::MAX);
+    let mut w = Walk::new(segment.header(bytes), start);
+    let conn = row.conn.and_then(|id| store.conn(id));
+    let result = w.group("", "TCP", |w| header(w, conn, row, segment, bytes));
+    let mut field = w
+        .finish(result)
+        .fields
+        .pop()
+        .unwrap_or_else(|| Field::new("", "TCP", Value::None));
+    let words: Vec<_> = FLAGS
+        .iter()
+        .rev()
+        .filter(|(bit, ..)| u64::from(segment.flags) & bit != 0)
+        .map(|(_, _, word)| *word)
+        .collect();
+    field.text = format!(
+        "{} > {}  [{}]  seq {}  ack {}  win {}  len {}",
+        segment.src_port,
+        segment.dst_port,
+        words.join(","),
+        segment.seq,
+        segment.ack,
+        segment.window,
+        segment.payload_len
+    );
+    if let Some(conn) = conn {
+        field.children.push(
+            Field::new(
+                "tcp.stream",
+                "connection",
+                Value::UInt(u64::from(conn.id.0)),
+            )
+            .text(format!("{} sent it", conn.side_of(row.end()).word())),
+        );
+    }
+    let found = analysis(store, no, row);
+    if !found.is_empty() {
+        field
+            .children
+            .push(Field::new("tcp.analysis.flags", "analysis", Value::None).children(found));
+    }
+    field
+}
+
+fn relative(conn: Option<&ConnRow>, end: End, seq: TcpSeq) -> Option<i64> {
+    let base = (*conn?.base_seq.get(end))?;
+    // The SYN stands one before the start of the stream.
+    Some(i64::from(seq.diff(base)).saturating_add(1))
+}
+
+fn header(
+    w: &mut Walk<'_>,
+    conn: Option<&ConnRow>,
+    row: &FrameRow,
+    segment: &Segment,
+    bytes: &[u8],
+) -> Step<()> {
+    w.be("tcp.srcport", "sender's port", 2)?;
+    w.be("tcp.dstport", "receiver's port", 2)?;
+    let number = |w: &mut Walk<'_>, raw, name, label: &'static str, end| -> Step<()> {
+        let value = w.be(raw, label, 4)?;
+        let range = w.r.last(4);
+        let seq = TcpSeq(u32::try_from(value).unwrap_or(0));
+        if let Some(position) = relative(conn, end, seq) {
+            w.push(Field::new(name, "from the start", Value::Int(position)).at(range));
+        }
+        Ok(())
+    };
+    number(w, "tcp.seq_raw", "tcp.seq", "sequence number", row.end())?;
+    number(
+        w,
+        "tcp.ack_raw",
+        "tcp.ack",
+        "acknowledgement number",
+        row.end().other(),
+    )?;
+    let offset = w.hex_be("tcp.hdr_len", "header length", 1)?;
+    w.say(format!("{} bytes", (offset >> 4) * 4));
+    let flags = w.hex("tcp.flags", "flags", 1)?;
+    w.flags(flags | (offset & 1) << 8, FLAGS);
+    w.be("tcp.window_size_value", "window", 2)?;
+    w.hex_be("tcp.checksum", "checksum", 2)?;
+    let status = net::tcp_checksum(segment, bytes);
+    w.say(match status {
+        Checksum::Good => "right",
+        Checksum::Bad => "wrong: damage, or captured before the network card fills it in",
+        Checksum::CannotTell => "cannot be checked, bytes are missing",
+    });
+    let code = match status {
+        Checksum::Bad => 0,
+        Checksum::Good => 1,
+        Checksum::CannotTell => 2,
+    };
+    w.push(Field::new(
+        "tcp.checksum.status",
+        "checksum status",
+        Value::UInt(code),
+    ));
+    w.be("tcp.urgent_pointer", "urgent pointer", 2)?;
+    w.push(Field::new(
+        "tcp.len",
+        "payload",
+        Value::UInt(u64::from(segment.payload_len)),
+    ));
+    if let Some(next) = relative(conn, row.end(), row.next_seq()) {
+        w.push(Field::new(
+            "tcp.nxtseq",
+            "next sequence number, from the start",
+            Value::Int(next),
+        ));
+    }
+    if !w.r.is_empty() {
+        let len = w.r.left();
+        w.bounded("tcp.options", "options", len, options)?;
+    }
+    Ok(())
+}
+
+fn options(w: &mut Walk<'_>) -> Step<()> {
+    while let Some(kind) = w.r.peek() {
+        match kind {
+            0 => {
+                w.le("tcp.option_kind", "end of options", 1)?;
+                return Ok(());
+            }
+            1 => {
+                w.le("tcp.option_kind", "no operation", 1)?;
+            }
+            _ => w.group("tcp.option_kind", option_name(kind), |w| {
+                w.le("tcp.option_kind", "kind", 1)?;
+                let len = w.le("tcp.option_kind", "length", 1)?;
+                let body = usize::try_from(len).unwrap_or(0).saturating_sub(2);
+                option(w, kind, body)
+            })?,
+        }
+    }
+    Ok(())
+}
+
+fn option(w: &mut Walk<'_>, kind: u8, len: usize) -> Step<()> {
+    match (kind, len) {
+        (2, 2) => {
+            w.be("tcp.options.mss_val", "largest segment", 2)?;
+        }
+        (3, 1) => {
+            let shift = w.le("tcp.options.wscale.shift", "shift", 1)?;
+            w.say(format!("times {}", 1_u64 << shift.min(14)));
+        }
+        (4, 0) => w.remark(
+            "tcp.options.sack_perm",
+            "selective acknowledgement permitted",
+        ),
+        (5, _) => {
+            for _ in 0..len / 8 {
+                w.be("tcp.options.sack_le", "left edge", 4)?;
+                w.be("tcp.options.sack_re", "right edge", 4)?;
+            }
+        }
+        (8, 8) => {
+            w.be("tcp.options.timestamp.tsval", "time stamp", 4)?;
+            w.be("tcp.options.timestamp.tsecr", "echoed", 4)?;
+        }
+        _ => {
+            w.bytes("tcp.options", "data", len)?;
+        }
+    }
+    Ok(())
+}
+
+fn option_name(kind: u8) -> &'static str {
+    match kind {
+        2 => "maximum segment size",
+        3 => "window scale",
+        4 => "SACK permitted",
+        5 => "SACK",
+        8 => "time stamps",
+        19 => "MD5 signature",
+        29 => "authentication",
+        30 => "multipath TCP",
+        34 => "fast open",
+        _ => "option",
+    }
+}
+
+/// What the pass found out, in words.
+pub fn analysis(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<Field> {
+    const FOUND: &[(FrameFlags, &str, &str)] = &[
+        (
+            FrameFlags::RETRANSMISSION,
+            "tcp.analysis.retransmission",
+            "retransmission: all payload was seen before",
+        ),
+        (
+            FrameFlags::OVERLAP,
+            "tcp.analysis.retransmission",
+            "some payload was seen before",
+        ),
+        (
+            FrameFlags::OUT_OF_ORDER,
+            "tcp.analysis.out_of_order",
+            "out of order: behind a later segment",
+        ),
+        (
+            FrameFlags::KEEPALIVE,
+            "tcp.analysis.keep_alive",
+            "keepalive probe",
+        ),
+        (
+            FrameFlags::KEEPALIVE_ANSWER,
+            "tcp.analysis.keep_alive_ack",
+            "answer to a keepalive probe",
+        ),
+        (
+            FrameFlags::WINDOW_PROBE,
+            "tcp.analysis.keep_alive",
+            "probe of a closed window",
+        ),
+        (
+            FrameFlags::ZERO_WINDOW,
+            "tcp.analysis.zero_window",
+            "window 0: the sender accepts no data",
+        ),
+        (
+            FrameFlags::DUPLICATE,
+            "tcp.analysis.retransmission",
+            "a copy of one transmission, left out of the analysis",
+        ),
+        (
+            FrameFlags::GAP_BEFORE,
+            "tcp.analysis.lost_segment",
+            "bytes before it are not in the file",
+        ),
+        (
+            FrameFlags::NOT_IN_STREAM,
+            "tcp.analysis.flags",
+            "its payload is not part of the stream",
+        ),
+        (
+            FrameFlags::FRAGMENT,
+            "tcp.analysis.flags",
+            "an IP fragment that could not be put together",
+        ),
+    ];
+    let mut fields: Vec<Field> = FOUND
+        .iter()
+        .filter(|(flag, ..)| row.flags.has(*flag))
+        .map(|(_, name, words)| Field::new(name, *words, Value::None))
+        .collect();
+    if let Some(acked) = acknowledged(store, row) {
+        fields.push(acked);
+    }
+    if let Some(answer) = acknowledged_by(store, no, row) {
+        fields.push(answer);
+    }
+    fields
+}
+
+/// The segments of the other end that this frame acknowledges and no frame of its end did before.
+fn acknowledged(store: &Store, row: &FrameRow) -> Option<Field> {
+    if !row.tcp_flags.ack() || row.tcp_flags.syn() {
+        return None;
+    }
+    let mut frames = Vec::new();
+    let mut next = row.prev;
+    for _ in 0..LOOK_BACK {
+        let Some(no) = next else { break };
+        let Some(other) = store.frame(no) else { break };
+        next = other.prev;
+        if other.end() == row.end() {
+            if other.tcp_flags.ack() && other.ack == row.ack && other.payload_len == 0 {
+                break;
+            }
+            if other.tcp_flags.ack() && !row.ack.at_or_before(other.ack) {
+                // It had acknowledged up to there.
+                frames.retain(|(_, end): &(FrameNo, TcpSeq)| !end.at_or_before(other.ack));
+                break;
+            }
+        } else if other.next_seq() != other.seq && other.next_seq().at_or_before(row.ack) {
+            frames.push((no, other.next_seq()));
+        }
+    }
+    let last = frames.first()?.0;
+    let first = frames.last()?.0;
+    let words = if first == last {
+        String::new()
+    } else {
+        format!("from frame {first} on, {} segments", frames.len())
+    };
+    Some(
+        Field::new(
+            "tcp.analysis.acks_frame",
+            "acknowledges frame",
+            Value::Frame(last),
+        )
+        .text(words)
+        .link(first),
+    )
+}
+
+/// The first later frame of the other end that acknowledges this segment.
+fn acknowledged_by(store: &Store, no: FrameNo, row: &FrameRow) -> Option<Field> {
+    if row.next_seq() == row.seq || row.tcp_flags.rst() {
+        return None;
+    }
+    let (answer, later) = store
+        .frames_from(FrameNo(no.0.saturating_add(1)))
+        .take(LOOK_BACK.saturating_mul(16))
+        .find(|(_, other)| {
+            other.conn == row.conn
+                && other.is_tcp()
+                && other.end() != row.end()
+                && other.tcp_flags.ack()
+                && row.next_seq().at_or_before(other.ack)
+        })?;
+    Some(
+        Field::new(
+            "tcp.analysis.ack_rtt",
+            "acknowledged after",
+            Value::Span(later.time.since(row.time)),
+        )
+        .text(format!("by frame {answer}"))
+        .link(answer),
+    )
+}
