@@ -89,9 +89,8 @@ fn close_finding(
     finding.close = true;
     finding.conditions = conditions;
     finding.marks = close_marks(facts);
-    if !is_mars_close(rule) && !facts.close_resets().is_empty() {
-        attach_mars_conditions(facts, &mut finding);
-    } else if facts.close.ended_by_foreign() {
+    let by_reset = !facts.close_resets().is_empty() || facts.close.ended_by_foreign();
+    if by_reset && !is_mars_close(rule) {
         attach_mars_conditions(facts, &mut finding);
     }
     if finding.verdict == Verdict::Fault

@@ -155,7 +155,7 @@ fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
             request.map_or("request", |r| r.kind.name())
         };
         let asked = *lane.last_data.get(Side::Client);
-        let acked = asked.is_some_and(|pdu| {
+        let received = asked.is_some_and(|pdu| {
             let end = crate::rules::facts::end_of(pdu);
             facts
                 .frames
@@ -164,7 +164,7 @@ fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
                 .is_some_and(|a| a >= end)
         });
         if parts.len() < 8 {
-            let tcp = if acked {
+            let tcp = if received {
                 ""
             } else {
                 ", not acknowledged by TCP"
@@ -395,13 +395,13 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
 fn lost_segment<'f>(facts: &'f Facts<'_>) -> Option<(ResendRun, &'f Seg)> {
     let least = facts.settings.count(Threshold::Retransmissions);
     facts.frames.resend_runs().into_iter().find_map(|run| {
-        let last = run.segs.last()?;
+        let end = run.segs.last()?.no;
         let reset = facts
             .close
             .resets
             .iter()
             .chain(&facts.close.server_resets)
-            .find(|r| r.side == run.side && r.flags.ack() && r.no > last.no)?;
+            .find(|r| r.side == run.side && r.flags.ack() && r.no > end)?;
         let acked = facts.frames.acked.get(run.side.other());
         let advanced = acked.is_some_and(|acked| acked > run.pos);
         (run.resent() >= least && !advanced).then_some((run, reset))

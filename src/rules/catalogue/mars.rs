@@ -149,7 +149,7 @@ fn mars_in_use(facts: &Facts<'_>) -> Check {
     }
     let agreed = said.iter().all(|(_, mars, _)| *mars == Some(true));
     if facts.conn.smp_seen {
-        let first = facts.lanes.iter().filter_map(|l| l.session).next();
+        let first = facts.lanes.iter().find_map(|l| l.session);
         let fact = if agreed {
             "both PRELOGINs say MARS = 1, and SMP is used"
         } else {
@@ -219,7 +219,7 @@ fn every_sid_closed(facts: &Facts<'_>) -> Check {
     }
     match hidden {
         Some(why) => Check::unknown(format!("{all} closed; {why}")).on(frames),
-        None => Check::held(format!("{all}")).on(frames),
+        None => Check::held(all).on(frames),
     }
 }
 

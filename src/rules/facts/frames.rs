@@ -166,6 +166,7 @@ pub(in crate::rules) struct Frames {
     pub cut: bool,
 }
 
+#[derive(Debug, Clone, Copy)]
 struct ZeroRun {
     start: Seg,
     opened: Option<Seg>,
