@@ -618,8 +618,7 @@ pub(in crate::rules) fn trouble_before(
     let since = Nanos(first.time.0.saturating_sub(back));
     let recent = |seg: &Seg| seg.no < first.no && seg.time >= since;
     for run in facts.frames.probe_runs() {
-        let answered = run.heard.is_some_and(|heard| heard < first.no);
-        let vain = run.count.saturating_sub(usize::from(answered));
+        let vain = run.count.saturating_sub(usize::from(run.answered));
         if vain >= facts.settings.count(Threshold::KeepaliveProbes) && recent(&run.last) {
             return Some((
                 format!(

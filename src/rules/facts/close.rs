@@ -246,12 +246,17 @@ fn is_stray(
             }
         }
     }
+    // Right behind the last byte stands the FIN, also where the file lacks it.
+    let end = *frames.sent_end.get(side);
+    if end.is_some_and(|end| reset.pos == end || reset.pos == end.saturating_add(1)) {
+        return false;
+    }
     // A border of the closing row of SMP:FINs may have been acknowledged by a segment lost before the capture.
     let on_border = streams
         .client_fins
         .iter()
         .any(|fin| side == Side::Client && (fin.pos == reset.pos || fin.end == reset.pos));
-    if on_border || frames.sent_end.get(side).is_none() {
+    if on_border || end.is_none() {
         return false;
     }
     rcv_nxt.zip(window).is_some_and(|(nxt, window)| {

@@ -103,11 +103,14 @@ impl Seg {
     }
 }
 
-/// A keepalive probe, and the frame in which the peer was heard next.
+/// A keepalive probe, and what came next.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rules) struct Probe {
     pub seg: Seg,
+    /// The frame in which the peer was heard next.
     pub heard: Option<FrameNo>,
+    /// The peer was heard before the prober sent anything else.
+    pub answered: bool,
 }
 
 /// A period with a TCP window of 0.
@@ -222,9 +225,12 @@ pub(super) fn walk(
         }
         if row.flags.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
             if out.probes.len() < KEEP {
+                let peer = *heard.get(side.other());
+                let own = *heard.get(side);
                 out.probes.push(Probe {
                     seg,
-                    heard: *heard.get(side.other()),
+                    heard: peer,
+                    answered: peer.is_some_and(|peer| own.is_none_or(|own| peer < own)),
                 });
             }
         } else if row.flags.has(FrameFlags::RETRANSMISSION)
@@ -320,6 +326,8 @@ pub(in crate::rules) struct ProbeRun {
     pub last: Seg,
     /// The frame in which the peer was heard after the last probe.
     pub heard: Option<FrameNo>,
+    /// The peer answered the last probe.
+    pub answered: bool,
     pub shortest_gap: i64,
     pub longest_gap: i64,
 }
@@ -342,6 +350,7 @@ impl Frames {
                         run.count = run.count.saturating_add(1);
                         run.last = probe.seg;
                         run.heard = probe.heard;
+                        run.answered = probe.answered;
                     }
                     _ => {
                         runs.extend(current.take());
@@ -351,6 +360,7 @@ impl Frames {
                             first: probe.seg,
                             last: probe.seg,
                             heard: probe.heard,
+                            answered: probe.answered,
                             shortest_gap: i64::MAX,
                             longest_gap: 0,
                         });

@@ -157,13 +157,23 @@ fn last_reached<'a>(
 fn session_work(lane: &Lane<'_>, session: &SessionRow, bounds: Bounds<'_>) -> Work {
     let asked = *lane.last_data.get(Side::Client);
     let answered = *lane.last_data.get(Side::Server);
-    if missing_behind(asked, lane.client_fin.map(|fin| fin.seqnum)) {
-        return Work::Unknown(Doubt::LastMissing);
-    }
     let server_last = lane.server_fin.map(|fin| fin.seqnum).or_else(|| {
         lane.client_fin
             .map(|fin| fin.wndw.minus(session.initial_window.0))
     });
+    if missing_behind(asked, lane.client_fin.map(|fin| fin.seqnum)) {
+        // What the client sent before the file began is no hole in it: what it asked then, the file answers.
+        let before_file = asked.is_none()
+            && !bounds.from_start
+            && !session.syn_seen
+            && !hides_data(bounds, Side::Client, 0);
+        let proved = !missing_behind(answered, server_last) && server_last.is_some();
+        return if before_file && proved {
+            finished(lane, None)
+        } else {
+            Work::Unknown(Doubt::LastMissing)
+        };
+    }
     let server_missing = missing_behind(answered, server_last);
     let unproved = lane.client_fin.is_none() || server_last.is_none();
     let lost_later = |side: Side, last: Option<&PduRow>| {
