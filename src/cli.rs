@@ -1,11 +1,123 @@
 //! The command line: arguments and subcommands, and what each of them starts.
 
+mod args;
+mod export;
+mod failure;
+mod list;
+mod opened;
+mod output;
+mod report;
+mod show;
+
 use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory, Parser};
 
 use crate::exit::Exit;
+use crate::{app, settings, term, track};
+use args::{Args, Command};
+use failure::Failure;
 
 /// Runs the program with the given arguments and returns its exit code.
-pub fn run(_args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Exit::Usage.into()
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => return say_clap(&error).into(),
+    };
+    match dispatch(args) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::say(&failure.text);
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(args: Args) -> Result<Exit, Failure> {
+    if args.man {
+        return man();
+    }
+    if let Some(shell) = args.completions {
+        let mut text = Vec::new();
+        clap_complete::generate(shell, &mut Args::command(), "marstui", &mut text);
+        return print(&text);
+    }
+    if args.print_config {
+        return print(settings::print_config().as_bytes());
+    }
+    match args.command {
+        Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Show(args)) => show::run(&args),
+        Some(Command::List(args)) => list::run(&args),
+        None if args.files.is_empty() && !args.demo => Ok(usage()),
+        None if std::io::stdout().is_terminal() => screen(&args),
+        None => list::plain(&args),
+    }
+}
+
+/// Help and versions go to standard output and are no failure; everything else is wrong usage.
+fn say_clap(error: &clap::Error) -> Exit {
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Fine
+    }
+}
+
+/// Nothing was asked for: how to ask.
+fn usage() -> Exit {
+    output::say(&format!(
+        "Usage: marstui [OPTIONS] FILE...\n       marstui report|export|list|show ...\n\n{}\n\n\
+         marstui --help lists everything; marstui --demo opens a built-in capture.",
+        args::EXAMPLES
+    ));
+    Exit::Usage
+}
+
+/// The man page: one page with all subcommands.
+fn man() -> Result<Exit, Failure> {
+    let command = Args::command();
+    let mut page = Vec::new();
+    let failed = |error: std::io::Error| Failure::new(Exit::CannotWrite, error.to_string());
+    clap_mangen::Man::new(command.clone())
+        .render(&mut page)
+        .map_err(failed)?;
+    for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        let name = format!("marstui {}", sub.get_name());
+        writeln!(page, ".SH \"{}\"", name.to_uppercase()).map_err(failed)?;
+        let man = clap_mangen::Man::new(sub.clone().bin_name(name));
+        man.render_synopsis_section(&mut page).map_err(failed)?;
+        man.render_options_section(&mut page).map_err(failed)?;
+    }
+    print(&page)
+}
+
+fn print(text: &[u8]) -> Result<Exit, Failure> {
+    output::to_stdout(|out| out.write_all(text))?;
+    Ok(Exit::Fine)
+}
+
+fn screen(args: &Args) -> Result<Exit, Failure> {
+    let capture = opened::open(&args.files, args.demo)?;
+    let name = match capture.files() {
+        [one] => one.path().display().to_string(),
+        several => format!("{} files", several.len()),
+    };
+    let indexing = track::start(capture.clone(), track::Options::default());
+    let show = term::Show {
+        name,
+        source: Arc::new(capture),
+        batches: indexing.batches.clone(),
+        stop: indexing.stop_flag(),
+    };
+    let mut settings = app::settings::Settings::default();
+    term::settle(&mut settings, term::Wanted::default());
+    let exit = term::run(show, settings);
+    indexing.join();
+    Ok(exit)
 }

@@ -54,6 +54,11 @@ impl Indexing {
         self.stop.store(true, Ordering::Relaxed);
     }
 
+    /// The flag behind [`Indexing::stop`], for a caller that keeps only the batches.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
     /// Whether it was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

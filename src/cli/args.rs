@@ -1,0 +1,234 @@
+//! The arguments as clap sees them; the man page and the completions are made from the same definitions.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Steps through captures of SQL Server MARS connections and says which resets are harmless.
+#[derive(Debug, Parser)]
+#[command(
+    name = "marstui",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    after_help = EXAMPLES
+)]
+pub struct Args {
+    /// What to do instead of opening the screen.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Capture files: pcap, pcapng and others, also compressed; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Open a built-in capture with a benign MARS reset.
+    #[arg(long, conflicts_with = "files")]
+    pub demo: bool,
+    /// Print the man page.
+    #[arg(long)]
+    pub man: bool,
+    /// Print completions for a shell.
+    #[arg(long, value_name = "SHELL")]
+    pub completions: Option<Shell>,
+    /// Print the default settings with comments.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// Shown below the help, and alone when nothing was asked for.
+pub const EXAMPLES: &str = "\
+Examples:
+  marstui capture.pcapng             open a capture on screen
+  marstui report capture.pcapng      say how each connection ended, and why";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say how each connection ended, and why; no screen.
+    Report(ReportArgs),
+    /// Write chosen frames as a capture, listing, ticket, table or picture.
+    Export(Box<ExportArgs>),
+    /// Print one frame with all its fields.
+    Show(ShowArgs),
+    /// Print one line per frame.
+    List(ListArgs),
+}
+
+/// Arguments of `report`.
+#[derive(Debug, ClapArgs)]
+pub struct ReportArgs {
+    /// Capture files.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+    /// Also print what the run cost.
+    #[arg(long)]
+    pub stats: bool,
+    /// Exit with 1 when a finding at least this grave exists.
+    #[arg(long, value_enum, value_name = "GRAVITY")]
+    pub fail_on: Option<FailOn>,
+    /// Replace addresses and names, leave out SQL texts and server messages.
+    #[arg(long)]
+    pub redact: bool,
+}
+
+/// Formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object.
+    Json,
+    /// One JSON object per line.
+    Ndjson,
+    /// Markdown for people.
+    Markdown,
+}
+
+/// Gravities for `--fail-on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Notices and faults.
+    Notice,
+    /// Faults only.
+    Fault,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, ClapArgs)]
+pub struct ExportArgs {
+    /// Capture files.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// What to take; everything when nothing is said.
+    #[command(flatten)]
+    pub what: WhatArgs,
+    /// What to add to it.
+    #[command(flatten)]
+    pub context: ContextArgs,
+    /// Frames to leave out, written like --frames.
+    #[arg(long, value_name = "FRAMES", allow_hyphen_values = true)]
+    pub ignore: Option<String>,
+    /// Where to write; `-` is standard output. The ending chooses the format and the compression.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The format, when the file's name does not say it.
+    #[arg(long = "as", value_enum, value_name = "FORMAT")]
+    pub format: Option<ExportFormat>,
+    /// Fields of csv and json, separated by commas.
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    pub fields: Vec<String>,
+    /// No findings and conditions as packet comments.
+    #[arg(long)]
+    pub no_comments: bool,
+    /// Replace an existing file.
+    #[arg(long)]
+    pub force: bool,
+    /// Only say what would be written.
+    #[arg(long)]
+    pub plan: bool,
+    /// Replace addresses, names, texts and data by stand-ins of the same length.
+    #[arg(long)]
+    pub redact: bool,
+    /// With --redact, replace the clients' port numbers too.
+    #[arg(long, requires = "redact")]
+    pub redact_ports: bool,
+}
+
+/// What to take.
+#[derive(Debug, ClapArgs)]
+pub struct WhatArgs {
+    /// Frames by number or time: `5,10-15,20-`, `-5`, `@12.0..12.1`.
+    #[arg(
+        long,
+        value_name = "FRAMES",
+        allow_hyphen_values = true,
+        group = "what"
+    )]
+    pub frames: Option<String>,
+    /// The frames that match a filter.
+    #[arg(short = 'F', long, value_name = "FILTER", group = "what")]
+    pub filter: Option<String>,
+    /// The frames of a Sid; with --conn when several connections have it.
+    #[arg(long, value_name = "SID")]
+    pub sid: Option<u16>,
+    /// Only that life of the Sid; the first is 1.
+    #[arg(long, value_name = "N", requires = "sid")]
+    pub life: Option<u32>,
+    /// The frames of a connection.
+    #[arg(long, value_name = "N")]
+    pub conn: Option<u32>,
+    /// The frames of a finding: its evidence and the frames that it marks.
+    #[arg(long, value_name = "N", group = "what")]
+    pub finding: Option<u32>,
+}
+
+/// What to add.
+#[derive(Debug, ClapArgs)]
+pub struct ContextArgs {
+    /// Add to the frames: `opening` (handshake, PRELOGIN, login), `last=N` (last frames of each direction),
+    /// `between` (everything from the first to the last).
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub context: Vec<String>,
+}
+
+/// Formats of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Capture file with comments.
+    Pcapng,
+    /// Capture file, older format.
+    Pcap,
+    /// Listing of frames in columns.
+    Text,
+    /// Ticket note in Markdown.
+    Ticket,
+    /// Ticket note in plain text.
+    TicketText,
+    /// Ladder between client and server.
+    Ladder,
+    /// Fields of each frame, comma-separated.
+    Csv,
+    /// Fields of each frame, one JSON object per line.
+    Json,
+    /// Requests of the connections, comma-separated.
+    Requests,
+    /// Picture of lanes and ladder.
+    Svg,
+    /// Picture of the lanes.
+    SvgLanes,
+    /// Picture of the ladder.
+    SvgLadder,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, ClapArgs)]
+pub struct ShowArgs {
+    /// Capture files.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The frame's number; the first is 1.
+    #[arg(long, value_name = "N")]
+    pub frame: u32,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, ClapArgs)]
+pub struct ListArgs {
+    /// Capture files.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Only the frames that match a filter.
+    #[arg(short = 'F', long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Only these frames: `5,10-15,20-`, `@12.0..12.1`.
+    #[arg(
+        long,
+        value_name = "FRAMES",
+        allow_hyphen_values = true,
+        conflicts_with = "filter"
+    )]
+    pub frames: Option<String>,
+}

@@ -1,0 +1,231 @@
+//! `marstui export`.
+
+use std::path::Path;
+
+use super::args::{ContextArgs, ExportArgs, ExportFormat, WhatArgs};
+use super::failure::Failure;
+use super::opened::{Bar, Opened};
+use super::output;
+use crate::exit::Exit;
+use crate::export::{
+    Choice, Context, Format, FrameSet, Job, Options, Plan, Redaction, Target, What, parse_frames,
+};
+use crate::store::Store;
+use crate::units::{ConnId, FindingId, Sid};
+
+/// Works out what to take, and writes it.
+pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
+    let context = context(&args.context)?;
+    let (format, target) = format_and_target(args)?;
+    let opened = Opened::files(&args.files)?;
+    if let Some(target) = &target
+        && !args.plan
+    {
+        // Before the work, not after it.
+        target.check(&|path| opened.capture.is_input(path), args.force)?;
+    }
+    let store = &opened.store;
+    let choice = Choice {
+        what: what(store, &args.what)?,
+        context,
+        ignored: match &args.ignore {
+            Some(text) => parse_frames(text, store)
+                .map_err(|e| Failure::usage(format!("marstui export: --ignore: {e}")))?,
+            None => FrameSet::new(),
+        },
+    };
+    let plan = Plan::new(store, &choice);
+    let options = Options {
+        format,
+        comments: !args.no_comments,
+        force: args.force,
+        fields: args.fields.clone(),
+        marks: FrameSet::new(),
+        redact: args.redact.then_some(Redaction {
+            ports: args.redact_ports,
+        }),
+    };
+    let bar = Bar::frames(plan.frames.len());
+    let job = Job {
+        store,
+        capture: &opened.capture,
+        plan: &plan,
+        options: &options,
+        stop: opened.stop(),
+        progress: &|done| bar.set(done),
+    };
+    if args.plan {
+        return say_plan(&job);
+    }
+    let target = target.unwrap_or(Target::Stdout);
+    let result = job.save(&target);
+    bar.clear();
+    match result {
+        Err(error) if error.is_closed_pipe() => Ok(Exit::Fine),
+        Err(error) => Err(error.into()),
+        Ok(written) => {
+            for remark in &plan.remarks {
+                output::say(&format!("marstui export: {remark}"));
+            }
+            if target != Target::Stdout {
+                output::say(&format!("marstui export: {written}"));
+            }
+            Ok(if opened.interrupted() {
+                Exit::Interrupted
+            } else {
+                Exit::Fine
+            })
+        }
+    }
+}
+
+fn say_plan(job: &Job<'_>) -> Result<Exit, Failure> {
+    let problems = job.problems();
+    output::to_stdout(|out| {
+        writeln!(out, "{}: {}", job.plan.title, job.plan.summary())?;
+        if !job.plan.frames.is_empty() {
+            writeln!(out, "frames {}", job.plan.frames)?;
+        }
+        for remark in &job.plan.remarks {
+            writeln!(out, "note: {remark}")?;
+        }
+        for problem in &problems {
+            writeln!(out, "problem: {problem}")?;
+        }
+        Ok(())
+    })?;
+    Ok(if problems.is_empty() {
+        Exit::Fine
+    } else {
+        Exit::Usage
+    })
+}
+
+/// The format that is asked for, or that the file's name says; and where to.
+fn format_and_target(args: &ExportArgs) -> Result<(Format, Option<Target>), Failure> {
+    let target = args.output.as_deref().map(Target::from_arg);
+    let named = args.format.map(format_of);
+    let by_name = target
+        .as_ref()
+        .and_then(Target::path)
+        .and_then(Format::from_path);
+    let Some(format) = named.or(by_name) else {
+        let known: Vec<_> = Format::ALL.iter().map(|f| f.name()).collect();
+        let why = match target.as_ref().and_then(Target::path).map(Path::display) {
+            Some(path) => format!("{path}: the name says no format"),
+            None if args.plan => return Ok((Format::Pcapng, None)),
+            None => "no file was named".to_owned(),
+        };
+        return Err(Failure::usage(format!(
+            "marstui export: {why}; use -o NAME.pcapng (or .pcap, .txt, .md, .csv, .svg), or --as {}",
+            known.join("|")
+        )));
+    };
+    if target.is_none() && format.is_capture() && !args.plan {
+        return Err(Failure::usage(
+            "marstui export: no file was named; use -o FILE, or -o - for standard output",
+        ));
+    }
+    Ok((format, target))
+}
+
+fn format_of(format: ExportFormat) -> Format {
+    match format {
+        ExportFormat::Pcapng => Format::Pcapng,
+        ExportFormat::Pcap => Format::Pcap,
+        ExportFormat::Text => Format::Listing,
+        ExportFormat::Ticket => Format::TicketMarkdown,
+        ExportFormat::TicketText => Format::TicketText,
+        ExportFormat::Ladder => Format::Ladder,
+        ExportFormat::Csv => Format::Csv,
+        ExportFormat::Json => Format::JsonLines,
+        ExportFormat::Requests => Format::Requests,
+        ExportFormat::Svg => Format::Svg,
+        ExportFormat::SvgLanes => Format::SvgLanes,
+        ExportFormat::SvgLadder => Format::SvgLadder,
+    }
+}
+
+fn what(store: &Store, args: &WhatArgs) -> Result<What, Failure> {
+    if let Some(text) = &args.frames {
+        return Ok(What::Typed(text.clone()));
+    }
+    if let Some(text) = &args.filter {
+        return Ok(What::Filtered(filtered(store, text)?));
+    }
+    if let Some(finding) = args.finding {
+        return Ok(What::Finding(FindingId(finding)));
+    }
+    match (args.sid, args.conn) {
+        (None, None) => Ok(What::All),
+        (None, Some(conn)) => Ok(What::Connection(ConnId(conn))),
+        (Some(sid), conn) => sid_of(store, Sid(sid), conn.map(ConnId), args.life),
+    }
+}
+
+fn sid_of(
+    store: &Store,
+    sid: Sid,
+    conn: Option<ConnId>,
+    life: Option<u32>,
+) -> Result<What, Failure> {
+    let mut with: Vec<_> = store
+        .sessions()
+        .iter()
+        .filter(|s| s.sid == sid)
+        .map(|s| s.conn)
+        .collect();
+    with.dedup();
+    let conn = match (conn, with.as_slice()) {
+        (Some(conn), _) => conn,
+        (None, [one]) => *one,
+        (None, []) => {
+            return Err(Failure::usage(format!(
+                "marstui export: no connection has a Sid {sid}"
+            )));
+        }
+        (None, several) => {
+            let list: Vec<_> = several.iter().take(20).map(ToString::to_string).collect();
+            return Err(Failure::usage(format!(
+                "marstui export: several connections have a Sid {sid}; choose one with --conn: {}",
+                list.join(" ")
+            )));
+        }
+    };
+    let Some(life) = life else {
+        return Ok(What::Sid(conn, sid));
+    };
+    store
+        .conn_sessions(conn)
+        .find(|s| s.sid == sid && s.life == life)
+        .map(|s| What::Session(s.id))
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "marstui export: Sid {sid} of connection {conn} has no life {life}"
+            ))
+        })
+}
+
+/// The frames that a filter leaves.
+pub fn filtered(_store: &Store, _text: &str) -> Result<FrameSet, Failure> {
+    Err(Failure::usage("marstui: filters are not available"))
+}
+
+fn context(args: &ContextArgs) -> Result<Context, Failure> {
+    let mut context = Context::default();
+    for word in &args.context {
+        match word.split_once('=') {
+            None if word == "opening" => context.opening = true,
+            None if word == "between" => context.between = true,
+            Some(("last", n)) if n.parse::<usize>().is_ok() => {
+                context.last_frames = n.parse().unwrap_or(0);
+            }
+            _ => {
+                return Err(Failure::usage(format!(
+                    "marstui export: --context {word}: not known; there are opening, last=N and between"
+                )));
+            }
+        }
+    }
+    Ok(context)
+}

@@ -1,0 +1,183 @@
+//! An indexed capture for the commands without a screen: opened, read to its end with progress on standard error,
+//! and judged by the rules. Ctrl-C stops the reading and keeps what is there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::failure::Failure;
+use super::output;
+use crate::capture::{Capture, CaptureFile, OpenOptions};
+use crate::exit::Exit;
+use crate::report::stats::{self, Stats};
+use crate::store::Store;
+use crate::track;
+
+/// How often Ctrl-C is looked for while nothing arrives.
+const LOOK_UP: Duration = Duration::from_millis(20);
+
+/// The capture of `--demo`.
+const DEMO: &[u8] = include_bytes!("../../fixtures/demo.pcapng.zst");
+
+/// An indexed and judged capture.
+pub struct Opened {
+    /// The files.
+    pub capture: Capture,
+    /// The rows and findings.
+    pub store: Store,
+    stop: Arc<AtomicBool>,
+    index_time: Duration,
+    rules_time: Duration,
+}
+
+/// Opens the files that were named, or the built-in capture.
+pub fn open(files: &[PathBuf], demo: bool) -> Result<Capture, Failure> {
+    if demo {
+        let bytes = zstd::decode_all(DEMO)
+            .map_err(|error| Failure::new(Exit::CannotRead, format!("marstui: --demo: {error}")))?;
+        return Ok(Capture::from_bytes("demo.pcapng", bytes)?);
+    }
+    Ok(Capture::open(files, &OpenOptions::default())?)
+}
+
+impl Opened {
+    /// Opens, indexes and judges files.
+    pub fn files(files: &[PathBuf]) -> Result<Self, Failure> {
+        let start = Instant::now();
+        Self::index(open(files, false)?, start)
+    }
+
+    /// Indexes and judges an open capture; `start` is when the work began.
+    pub fn index(capture: Capture, start: Instant) -> Result<Self, Failure> {
+        let stop = stop_on_interrupt()?;
+        let bar = Bar::bytes(capture.files().iter().map(CaptureFile::size).sum());
+        let mut store = Store::new();
+        let indexing = track::start(capture.clone(), track::Options::default());
+        loop {
+            match indexing.batches.recv_timeout(LOOK_UP) {
+                Ok(batch) => {
+                    bar.set(batch.progress.bytes_done);
+                    store.append(batch);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if stop.load(Ordering::Relaxed) && !indexing.is_stopping() {
+                indexing.stop();
+            }
+        }
+        indexing.join();
+        bar.clear();
+        let index_time = start.elapsed();
+        let start = Instant::now();
+        let rules_time = start.elapsed();
+        let opened = Self {
+            capture,
+            store,
+            stop,
+            index_time,
+            rules_time,
+        };
+        if opened.interrupted() {
+            output::say(&format!(
+                "marstui: stopped after frame {}; what follows is about the frames before",
+                opened.store.frame_count()
+            ));
+        }
+        Ok(opened)
+    }
+
+    /// Set by Ctrl-C.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// Ctrl-C was pressed.
+    pub fn interrupted(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What it cost so far.
+    pub fn stats(&self) -> Stats {
+        let frames = self.store.frame_count() as u64;
+        let index_bytes = self.store.memory();
+        Stats {
+            frames,
+            bytes: self.store.files().iter().map(|f| f.bytes).sum(),
+            index_seconds: self.index_time.as_secs_f64(),
+            rules_seconds: self.rules_time.as_secs_f64(),
+            index_bytes,
+            index_bytes_per_frame: per(index_bytes, frames),
+            peak_memory_bytes: stats::peak_memory(),
+            cpu_seconds: stats::cpu_seconds(),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a mean for people")]
+fn per(bytes: u64, frames: u64) -> f64 {
+    if frames == 0 {
+        0.0
+    } else {
+        bytes as f64 / frames as f64
+    }
+}
+
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    // A second Ctrl-C ends the program at once, whatever it is doing.
+    let register = |()| {
+        signal_hook::flag::register_conditional_shutdown(
+            signal_hook::consts::SIGINT,
+            130,
+            Arc::clone(&stop),
+        )?;
+        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))
+    };
+    register(())
+        .map_err(|error| Failure::new(Exit::CannotRead, format!("marstui: signals: {error}")))?;
+    Ok(stop)
+}
+
+/// Progress on standard error; silent when that is no terminal.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    fn bytes(len: u64) -> Self {
+        Self::new(
+            len,
+            "reading {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+        )
+    }
+
+    /// For frames that are written.
+    pub fn frames(len: u64) -> Self {
+        Self::new(
+            len,
+            "writing {percent:>3}%  {human_pos} of {human_len} frames  {eta} left",
+        )
+    }
+
+    fn new(len: u64, template: &str) -> Self {
+        // The library draws nothing when standard error is no terminal.
+        let bar = ProgressBar::new(len);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// How far it is.
+    pub fn set(&self, done: u64) {
+        self.0.set_position(done);
+    }
+
+    /// Takes it off the screen.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}

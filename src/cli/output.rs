@@ -1,0 +1,28 @@
+//! Standard output and standard error: a reader that stops reading is no failure.
+
+use std::io::{self, BufWriter, Write};
+
+use super::failure::Failure;
+use crate::exit::Exit;
+
+/// Lets `write` fill standard output. A closed pipe ends the output and is fine.
+pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            // What the buffer still holds has no reader.
+            let _ = out.into_parts();
+            Ok(())
+        }
+        Err(error) => Err(Failure::new(
+            Exit::CannotWrite,
+            format!("marstui: standard output: {error}; the output is not complete"),
+        )),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Says something on standard error; when that is closed there is nobody to tell.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
