@@ -7,7 +7,9 @@ mod list;
 mod opened;
 mod output;
 mod report;
+mod rules;
 mod show;
+mod wishes;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -53,6 +55,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Show(args)) => show::run(&args),
         Some(Command::List(args)) => list::run(&args),
+        Some(Command::Rules(args)) => rules::run(&args),
         None if args.files.is_empty() && !args.demo => Ok(usage()),
         None if std::io::stdout().is_terminal() => screen(&args),
         None => list::plain(&args),
@@ -72,7 +75,7 @@ fn say_clap(error: &clap::Error) -> Exit {
 /// Nothing was asked for: how to ask.
 fn usage() -> Exit {
     output::say(&format!(
-        "Usage: marstui [OPTIONS] FILE...\n       marstui report|export|list|show ...\n\n{}\n\n\
+        "Usage: marstui [OPTIONS] FILE...\n       marstui report|export|list|show|rules ...\n\n{}\n\n\
          marstui --help lists everything; marstui --demo opens a built-in capture.",
         args::EXAMPLES
     ));

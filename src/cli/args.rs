@@ -24,6 +24,9 @@ pub struct Args {
     /// Open a built-in capture with a benign MARS reset.
     #[arg(long, conflicts_with = "files")]
     pub demo: bool,
+    /// Rules and settings.
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// Print the man page.
     #[arg(long)]
     pub man: bool,
@@ -52,6 +55,19 @@ pub enum Command {
     Show(ShowArgs),
     /// Print one line per frame.
     List(ListArgs),
+    /// List and explain rules.
+    Rules(RulesArgs),
+}
+
+/// Which rules run, and with which thresholds; where filters by name and other settings come from.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct RuleArgs {
+    /// Set a threshold of a rule (`mars-close-rst.late=2s`), or switch a rule (`syn-backlog=off`).
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Read settings from this file instead of the usual one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `report`.
@@ -60,6 +76,9 @@ pub struct ReportArgs {
     /// Capture files.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Rules and settings.
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
@@ -102,6 +121,9 @@ pub struct ExportArgs {
     /// Capture files.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Rules and settings.
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// What to take; everything when nothing is said.
     #[command(flatten)]
     pub what: WhatArgs,
@@ -209,6 +231,9 @@ pub struct ShowArgs {
     /// Capture files.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Rules and settings.
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// The frame's number; the first is 1.
     #[arg(long, value_name = "N")]
     pub frame: u32,
@@ -220,6 +245,9 @@ pub struct ListArgs {
     /// Capture files.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Rules and settings.
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// Only the frames that match a filter.
     #[arg(short = 'F', long, value_name = "FILTER")]
     pub filter: Option<String>,
@@ -231,4 +259,24 @@ pub struct ListArgs {
         conflicts_with = "filter"
     )]
     pub frames: Option<String>,
+}
+
+/// Arguments of `rules`.
+#[derive(Debug, ClapArgs)]
+pub struct RulesArgs {
+    /// What to do with rules.
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+/// What to do with rules.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// List all rules.
+    List,
+    /// Say what a rule means, what it needs, and where it comes from.
+    Explain {
+        /// The rule's id.
+        id: String,
+    },
 }

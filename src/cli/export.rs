@@ -17,7 +17,7 @@ use crate::units::{ConnId, FindingId, Sid};
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let context = context(&args.context)?;
     let (format, target) = format_and_target(args)?;
-    let opened = Opened::files(&args.files)?;
+    let opened = Opened::files(&args.files, &args.rules)?;
     if let Some(target) = &target
         && !args.plan
     {
@@ -26,7 +26,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     }
     let store = &opened.store;
     let choice = Choice {
-        what: what(store, &args.what)?,
+        what: what(&opened, &args.what)?,
         context,
         ignored: match &args.ignore {
             Some(text) => parse_frames(text, store)
@@ -146,12 +146,13 @@ fn format_of(format: ExportFormat) -> Format {
     }
 }
 
-fn what(store: &Store, args: &WhatArgs) -> Result<What, Failure> {
+fn what(opened: &Opened, args: &WhatArgs) -> Result<What, Failure> {
+    let store = &opened.store;
     if let Some(text) = &args.frames {
         return Ok(What::Typed(text.clone()));
     }
     if let Some(text) = &args.filter {
-        return Ok(What::Filtered(filtered(store, text)?));
+        return Ok(What::Filtered(opened.filtered(text)?));
     }
     if let Some(finding) = args.finding {
         return Ok(What::Finding(FindingId(finding)));
@@ -204,11 +205,6 @@ fn sid_of(
                 "marstui export: Sid {sid} of connection {conn} has no life {life}"
             ))
         })
-}
-
-/// The frames that a filter leaves.
-pub fn filtered(_store: &Store, _text: &str) -> Result<FrameSet, Failure> {
-    Err(Failure::usage("marstui: filters are not available"))
 }
 
 fn context(args: &ContextArgs) -> Result<Context, Failure> {

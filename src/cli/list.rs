@@ -3,18 +3,18 @@
 use std::time::Instant;
 
 use super::args::{Args, ListArgs};
-use super::export::filtered;
 use super::failure::Failure;
 use super::opened::{Opened, open};
+use super::wishes::Wishes;
 use crate::exit::Exit;
 use crate::export::{Choice, Format, Job, Options, Plan, Target, What};
 
 /// Prints one line per frame.
 pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
-    let opened = Opened::files(&args.files)?;
+    let opened = Opened::files(&args.files, &args.rules)?;
     let what = match (&args.frames, &args.filter) {
         (Some(text), _) => What::Typed(text.clone()),
-        (None, Some(text)) => What::Filtered(filtered(&opened.store, text)?),
+        (None, Some(text)) => What::Filtered(opened.filtered(text)?),
         (None, None) => What::All,
     };
     print(&opened, what)
@@ -22,8 +22,9 @@ pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
 
 /// Prints the list of what the screen would have shown.
 pub fn plain(args: &Args) -> Result<Exit, Failure> {
+    let wishes = Wishes::new(&args.rules)?;
     let start = Instant::now();
-    let opened = Opened::index(open(&args.files, args.demo)?, start)?;
+    let opened = Opened::index(open(&args.files, args.demo)?, wishes, start)?;
     print(&opened, What::All)
 }
 

@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::RecvTimeoutError;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::args::RuleArgs;
 use super::failure::Failure;
 use super::output;
+use super::wishes::Wishes;
 use crate::capture::{Capture, CaptureFile, OpenOptions};
 use crate::exit::Exit;
+use crate::export::FrameSet;
 use crate::report::stats::{self, Stats};
+use crate::rules;
 use crate::store::Store;
 use crate::track;
 
@@ -29,6 +33,8 @@ pub struct Opened {
     pub capture: Capture,
     /// The rows and findings.
     pub store: Store,
+    /// What the user wishes.
+    pub wishes: Wishes,
     stop: Arc<AtomicBool>,
     index_time: Duration,
     rules_time: Duration,
@@ -46,13 +52,14 @@ pub fn open(files: &[PathBuf], demo: bool) -> Result<Capture, Failure> {
 
 impl Opened {
     /// Opens, indexes and judges files.
-    pub fn files(files: &[PathBuf]) -> Result<Self, Failure> {
+    pub fn files(files: &[PathBuf], args: &RuleArgs) -> Result<Self, Failure> {
+        let wishes = Wishes::new(args)?;
         let start = Instant::now();
-        Self::index(open(files, false)?, start)
+        Self::index(open(files, false)?, wishes, start)
     }
 
     /// Indexes and judges an open capture; `start` is when the work began.
-    pub fn index(capture: Capture, start: Instant) -> Result<Self, Failure> {
+    pub fn index(capture: Capture, wishes: Wishes, start: Instant) -> Result<Self, Failure> {
         let stop = stop_on_interrupt()?;
         let bar = Bar::bytes(capture.files().iter().map(CaptureFile::size).sum());
         let mut store = Store::new();
@@ -74,10 +81,12 @@ impl Opened {
         bar.clear();
         let index_time = start.elapsed();
         let start = Instant::now();
+        rules::judge(&mut store, &wishes.rules);
         let rules_time = start.elapsed();
         let opened = Self {
             capture,
             store,
+            wishes,
             stop,
             index_time,
             rules_time,
@@ -89,6 +98,12 @@ impl Opened {
             ));
         }
         Ok(opened)
+    }
+
+    /// The frames that a filter leaves.
+    pub fn filtered(&self, text: &str) -> Result<FrameSet, Failure> {
+        let frames = self.wishes.filtered(&self.store, text)?;
+        Ok(frames.into_iter().collect())
     }
 
     /// Set by Ctrl-C.

@@ -10,7 +10,7 @@ use crate::store::Verdict;
 
 /// Prints the facts of a capture and says with the exit code what was found.
 pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
-    let opened = Opened::files(&args.files)?;
+    let opened = Opened::files(&args.files, &args.rules)?;
     let format = match args.format {
         ReportFormat::Text => Format::Text,
         ReportFormat::Json => Format::Json,

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 
 /// Prints a frame's fields as a tree.
 pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
-    let opened = Opened::files(&args.files)?;
+    let opened = Opened::files(&args.files, &args.rules)?;
     output::to_stdout(|out| writeln!(out, "{}", args.frame))?;
     let _ = opened;
     Ok(Exit::Fine)

@@ -1,0 +1,85 @@
+//! What the user wishes, from flags, environment and config file: rules, thresholds, saved filters.
+
+use super::args::RuleArgs;
+use super::failure::Failure;
+use super::output;
+use crate::exit::Exit;
+use crate::query;
+use crate::rules;
+use crate::settings::{LimitValue, Settings};
+use crate::store::Store;
+use crate::units::FrameNo;
+
+/// Settings of the whole program, and those of the rules made from them.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// Everything that can be set.
+    pub settings: Settings,
+    /// Thresholds and switches of the rules.
+    pub rules: rules::Settings,
+}
+
+impl Wishes {
+    /// Reads config file and environment, then the flags. What is wrong in the file or the environment is said and
+    /// left at its default; a wrong flag is wrong usage.
+    pub fn new(args: &RuleArgs) -> Result<Self, Failure> {
+        let env = |name: &str| std::env::var(name).ok();
+        let (settings, problems) = Settings::load(args.config.as_deref(), env);
+        if args.config.as_ref().is_some_and(|path| !path.is_file()) {
+            let why = problems
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            return Err(Failure::new(Exit::CannotRead, format!("marstui: {why}")));
+        }
+        for problem in problems {
+            output::say(&format!("marstui: {problem}"));
+        }
+        let mut rules = rules::Settings::default();
+        for (name, limit) in &settings.rules.limits {
+            let value = match limit.value {
+                LimitValue::Number(n) => n.to_string(),
+                LimitValue::Span(ns) => format!("{ns}ns"),
+            };
+            if let Err(error) = rules.set(name, &value) {
+                output::say(&format!("marstui: [rules] {}: {error}", limit.place));
+            }
+        }
+        for (list, value) in [(&settings.rules.off, "off"), (&settings.rules.on, "on")] {
+            for rule in list {
+                if let Err(error) = rules.set(&rule.text, value) {
+                    output::say(&format!("marstui: [rules] {}: {error}", rule.place));
+                }
+            }
+        }
+        for flag in &args.set {
+            let Some((name, value)) = flag.split_once('=') else {
+                return Err(Failure::usage(format!(
+                    "marstui: --set {flag}: write it as NAME=VALUE, for example mars-close-rst.late=2s"
+                )));
+            };
+            rules
+                .set(name.trim(), value)
+                .map_err(|error| Failure::usage(format!("marstui: --set {flag}: {error}")))?;
+        }
+        Ok(Self { settings, rules })
+    }
+
+    /// The frames that a filter leaves.
+    pub fn filtered(&self, store: &Store, text: &str) -> Result<Vec<FrameNo>, Failure> {
+        let context = query::Context {
+            saved: Some(&self.settings.filters),
+            start: store.start_time(),
+            ..query::Context::default()
+        };
+        let filter = query::parse(text, &context).map_err(|error| {
+            let mark = "^".repeat(error.length.max(1));
+            let pad = " ".repeat(error.column);
+            Failure::usage(format!("marstui: filter: {error}\n  {text}\n  {pad}{mark}"))
+        })?;
+        for hint in filter.hints() {
+            output::say(&format!("marstui: filter: {hint}"));
+        }
+        Ok(query::run(&filter, &query::Eval::of(store)))
+    }
+}
