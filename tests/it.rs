@@ -15,6 +15,7 @@ mod capture;
 mod fixtures;
 mod generated;
 mod layers;
+mod public;
 mod registry;
 mod truth;
 mod vectors;

@@ -34,6 +34,10 @@ struct ConnLists {
 pub struct Store {
     frames: Chunks<FrameRow>,
     pdus: Chunks<PduRow>,
+    /// For each PDU the frame up to which the pass had come: never below that of the PDU before.
+    pdu_keys: Chunks<FrameNo>,
+    /// PDUs whose frame stands before that: those behind a gap that a later frame revealed.
+    late_pdus: BTreeMap<FrameNo, Vec<PduId>>,
     conns: Vec<ConnRow>,
     sessions: Vec<SessionRow>,
     requests: Vec<RequestRow>,
@@ -57,7 +61,7 @@ impl Store {
     /// Takes in a batch of the indexing pass: new rows are appended, changed rows replace the older ones.
     pub fn append(&mut self, batch: Batch) {
         self.frames.extend(batch.frames);
-        self.pdus.extend(batch.pdus);
+        self.append_pdus(batch.pdus);
         upsert(&mut self.conns, batch.conns, |row| row.id.index());
         for session in &batch.sessions {
             if session.id.index() >= self.sessions.len() {
@@ -91,6 +95,7 @@ impl Store {
         let tables = [
             self.frames.memory(),
             self.pdus.memory(),
+            self.pdu_keys.memory(),
             vec_memory(&self.conns),
             vec_memory(&self.sessions),
             vec_memory(&self.requests),
@@ -102,6 +107,26 @@ impl Store {
         ];
         let bytes: usize = tables.into_iter().chain(lists).sum();
         bytes as u64
+    }
+
+    fn append_pdus(&mut self, rows: Vec<PduRow>) {
+        let mut key = self
+            .pdu_keys
+            .len()
+            .checked_sub(1)
+            .and_then(|last| self.pdu_keys.get(last).copied())
+            .unwrap_or(FrameNo(0));
+        let mut keys = Vec::with_capacity(rows.len());
+        for (i, row) in rows.iter().enumerate() {
+            if row.frame < key {
+                let id = PduId::from_index(self.pdus.len().saturating_add(i));
+                self.late_pdus.entry(row.frame).or_default().push(id);
+            }
+            key = key.max(row.frame);
+            keys.push(key);
+        }
+        self.pdu_keys.extend(keys);
+        self.pdus.extend(rows);
     }
 
     /// Number of frames indexed so far.
@@ -184,12 +209,18 @@ impl Store {
 
     /// The PDUs that are completed in a frame, in stream order.
     pub fn pdus_in(&self, frame: FrameNo) -> impl Iterator<Item = (PduId, &PduRow)> {
-        let start = self.pdus.partition_point(|pdu| pdu.frame < frame);
-        self.pdus
+        let start = self.pdu_keys.partition_point(|key| *key < frame);
+        let in_order = self
+            .pdu_keys
             .iter_from(start)
-            .take_while(move |pdu| pdu.frame == frame)
+            .take_while(move |key| **key == frame)
             .enumerate()
-            .map(move |(i, row)| (PduId::from_index(start.saturating_add(i)), row))
+            .map(move |(i, _)| PduId::from_index(start.saturating_add(i)));
+        let late = self.late_pdus.get(&frame).into_iter().flatten().copied();
+        in_order
+            .chain(late)
+            .filter_map(|id| Some((id, self.pdu(id)?)))
+            .filter(move |(_, row)| row.frame == frame)
     }
 
     /// The PDUs that are completed behind a frame, in order of completion.

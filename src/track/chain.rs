@@ -60,8 +60,8 @@ impl ChainEnd {
     /// A sender at the start of a session; `unsure` where the start is not in the file.
     pub(super) fn starting(smp: SmpEnd, unsure: bool) -> Self {
         Self {
-            smp,
             unsure,
+            smp,
             ..Self::default()
         }
     }
@@ -128,6 +128,14 @@ pub(super) struct Chain {
     changed_last: bool,
 }
 
+/// Who sends, where it stands in the file, and what the connection knows at that point.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) end: End,
+    pub(super) at: At,
+    pub(super) around: Around,
+}
+
 /// What a chain needs to know of its connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Around {
@@ -191,14 +199,13 @@ impl Chain {
     /// A TDS packet begins.
     pub(super) fn packet_start(
         &mut self,
-        end: End,
+        moment: Moment,
         header: tds::Header,
         pdu: &mut OpenPdu,
-        at: At,
-        around: Around,
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) {
+        let Moment { end, at, around } = moment;
         let session = self.session_id();
         let from_client = around.client.map(|client| client == end);
         let side = self.ends.get_mut(end);
@@ -239,7 +246,7 @@ impl Chain {
             pt::TABULAR_RESULT => server_answer && login.awaits_prelogin(),
             _ => false,
         };
-        let walked = server_answer && !login_step;
+        let to_walk = server_answer && !login_step;
         side.message = Some(Message {
             kind: header.kind,
             first_frame: pdu.first_frame,
@@ -247,14 +254,14 @@ impl Chain {
             head: Vec::new(),
             head_cut: joined,
             last_packet_id: header.packet_id,
-            walked,
+            walked: to_walk,
             login_step,
             bytes: 0,
         });
         if !joined {
             pdu.flags.set(PduFlags::MESSAGE_START);
         }
-        if walked {
+        if to_walk {
             let walker = self.walker.get_or_insert_with(|| Box::new(Walker::new()));
             walker.begin(login.version(), login.column_encryption);
             if joined {
@@ -306,14 +313,13 @@ impl Chain {
     /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
     pub(super) fn data_body(
         &mut self,
-        end: End,
+        moment: Moment,
         pdu: &mut OpenPdu,
         mut bytes: &[u8],
-        at: At,
-        around: Around,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
+        let Moment { end, at, .. } = moment;
         while !bytes.is_empty() {
             let side = self.ends.get_mut(end);
             if side.packet_left > 0 {
@@ -330,7 +336,7 @@ impl Chain {
             if side.in_packet {
                 // Another packet in the same DATA: the one before is over.
                 let next = ctx.out.next_pdu();
-                self.packet_end(end, pdu, next, at, around, login, ctx);
+                self.packet_end(moment, pdu, next, login, ctx);
             }
             let side = self.ends.get_mut(end);
             let want = tds::HEADER_LEN.saturating_sub(side.header.len());
@@ -374,7 +380,7 @@ impl Chain {
                     ctx.violation(warn(CheckId::P1, fact), at.frame, None, session);
                 }
             }
-            self.packet_start(end, header, pdu, at, around, login, ctx);
+            self.packet_start(moment, header, pdu, login, ctx);
         }
     }
 
@@ -395,17 +401,16 @@ impl Chain {
     /// Inside SMP: a DATA is complete.
     pub(super) fn data_end(
         &mut self,
-        end: End,
+        moment: Moment,
         pdu: &mut OpenPdu,
         id: PduId,
-        at: At,
-        around: Around,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
+        let Moment { end, .. } = moment;
         let side = self.ends.get_mut(end);
         if side.in_packet && side.packet_left == 0 {
-            self.packet_end(end, pdu, id, at, around, login, ctx);
+            self.packet_end(moment, pdu, id, login, ctx);
         } else if side.in_packet || !side.header.is_empty() {
             // A TDS packet goes on in the next DATA; said once, where it begins.
             pdu.flags.set(PduFlags::TDS_HEADER);
@@ -415,14 +420,13 @@ impl Chain {
     /// A TDS packet is complete; status and type are those of its header.
     pub(super) fn packet_end(
         &mut self,
-        end: End,
+        moment: Moment,
         pdu: &mut OpenPdu,
         id: PduId,
-        at: At,
-        around: Around,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
+        let Moment { end, at, around } = moment;
         let side = self.ends.get_mut(end);
         side.in_packet = false;
         let Some(message) = &mut side.message else {
@@ -435,7 +439,7 @@ impl Chain {
         let (kind, walked, begun) = (message.kind, message.walked, Some(message.first_time));
         let from_client = around.client.map(|client| client == end);
         if from_client != Some(false) && pdu.flags.has(PduFlags::MESSAGE_START) {
-            self.request_begins(kind, end, pdu, id, at, around, ctx);
+            self.request_begins(kind, moment, pdu, id, ctx);
         } else if from_client != Some(false) {
             self.request_goes_on(kind, at);
         }
@@ -451,13 +455,12 @@ impl Chain {
     fn request_begins(
         &mut self,
         kind: u8,
-        end: End,
+        moment: Moment,
         pdu: &OpenPdu,
         id: PduId,
-        at: At,
-        around: Around,
         ctx: &mut Ctx<'_>,
     ) {
+        let Moment { end, at, around } = moment;
         if kind == pt::ATTENTION {
             self.attention = Some(at.done);
             if let Some(request) = self.open.front_mut() {

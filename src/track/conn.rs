@@ -10,10 +10,11 @@ use crate::store::{
 use crate::units::{ConnId, End, FrameNo, Nanos, PerEnd, TcpSeq};
 
 use super::copies::Copies;
-use super::framing::SQL_PORT;
 use super::order::{At, Feed, Order};
 use super::out::{Ctx, Out};
+use super::recognise::SQL_PORT;
 use super::upper::{Deep, Facts};
+use super::view::Evidence;
 
 /// Frames per direction whose TCP checksum is computed: enough to see whether the sender's card fills it in.
 const CHECKSUMS: u8 = 32;
@@ -44,6 +45,7 @@ pub(super) struct Conn {
     violations: u32,
     closed_by: Option<FrameNo>,
     pub(super) listed: bool,
+    pub(super) evidence: Evidence,
     ended: bool,
 }
 
@@ -124,6 +126,7 @@ impl Conn {
             violations: 0,
             closed_by: None,
             listed: false,
+            evidence: Evidence::default(),
             ended: false,
         }
     }

@@ -2,16 +2,14 @@
 
 use crate::decode::smp;
 use crate::decode::tds;
-use crate::decode::tds::packet_type as pt;
 use crate::decode::tls::RecordHeader;
-use crate::decode::tls::hello::Hello;
 use crate::store::{PduFlags, PduKind};
 use crate::units::{End, FrameNo, SessionId, Sid, SmpSeq};
 
 use super::order::{At, Content, Piece};
-
-/// The port of SQL Server's default instance: it settles cases that the bytes leave open.
-pub(super) const SQL_PORT: u16 = 1433;
+use super::recognise::{
+    Class, Known, certain_plain, confirmed_smp, first_bytes, plausible, right_direction,
+};
 
 /// As many bytes decide what begins at a PDU border, at most.
 const HEAD: usize = 32;
@@ -33,46 +31,22 @@ pub(super) struct OpenPdu {
     pub(super) session: Option<SessionId>,
 }
 
-/// What both directions of a connection have shown about what it carries.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Known {
-    /// The connection's SYN is in the file.
-    pub(super) from_start: bool,
-    /// TDS was recognised.
-    pub(super) proven: bool,
-    /// One of the ports is SQL Server's.
-    pub(super) sql_port: bool,
-    /// The client, if it is known.
-    pub(super) client: Option<End>,
-    /// MARS agreed by both PRELOGINs, refused, or not known.
-    pub(super) mars: Option<bool>,
-    /// SMP was seen in either direction.
-    pub(super) smp: bool,
-    /// Packet size agreed, if known.
-    pub(super) packet_size: Option<u32>,
-    /// The server's SPID, if known.
-    pub(super) spid: Option<u16>,
-}
-
-/// What begins at a PDU border.
+/// What is known of a Sid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// So many bytes are needed to tell.
-    Need(usize),
-    Smp(smp::Header),
-    Tds(tds::Header),
-    Tls(RecordHeader),
-    /// Nothing that belongs here.
+pub(super) enum SidState {
+    /// No packet of it was seen.
     Unknown,
-    /// The connection carries something else.
-    Other,
+    /// It has a session; the last SEQNUM is not certain.
+    Unsure,
+    /// The SEQNUM of its last DATA.
+    At(SmpSeq),
 }
 
 /// What the layers above do with what was cut.
 pub(super) trait Sink {
     fn known(&self) -> Known;
-    /// Whether a Sid has a session, and the last SEQNUM of that end if it is certain.
-    fn sid_state(&self, end: End, sid: Sid) -> Option<Option<SmpSeq>>;
+    /// What is known of a Sid's numbers in what this end sends.
+    fn sid_state(&self, end: End, sid: Sid) -> SidState;
     /// A TDS or SQL Server TLS stream was recognised by what this end sent.
     fn prove(&mut self, end: End, class_type: Option<u8>);
     /// A header was read.
@@ -81,7 +55,7 @@ pub(super) trait Sink {
     /// So many bytes of the body are not in the file.
     fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32);
     fn finish(&mut self, end: End, pdu: OpenPdu, at: At);
-    /// A range whose PDU borders are not known begins.
+    /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
     fn lost(&mut self, end: End, at: At, byte: Option<u8>);
     /// This range could not be read.
     fn unread(&mut self, end: End, row: Unread, at: At);
@@ -137,12 +111,25 @@ struct Cursor<'a> {
 
 impl Cursor<'_> {
     fn skip(&mut self, n: usize) {
+        if n == 0 {
+            return;
+        }
         self.data = self.data.get(n..).unwrap_or_default();
         self.pos = self
             .pos
             .saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
         self.starts_segment = false;
     }
+}
+
+/// Where the search found a header.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    /// Position in the stream of the first byte of `view`.
+    base: u64,
+    /// Place of the header in `view`.
+    at: usize,
+    view: &'a [u8],
 }
 
 impl Framer {
@@ -181,6 +168,7 @@ impl Framer {
                 let left = usize::try_from(pdu.left).unwrap_or(usize::MAX);
                 let n = left.min(cursor.data.len());
                 let bytes = cursor.data.get(..n).unwrap_or_default();
+                pdu.first_frame = pdu.first_frame.min(cursor.at.frame);
                 sink.body(end, pdu, bytes, cursor.at);
                 pdu.left = pdu
                     .left
@@ -418,7 +406,7 @@ impl Framer {
                 break;
             };
             let class = if *first == smp::SMID {
-                self.certain_smp(end, candidate, segment_start, known, sink)
+                certain_smp(end, candidate, segment_start, known, sink)
             } else if segment_start {
                 certain_plain(end, candidate, known)
             } else {
@@ -436,7 +424,7 @@ impl Framer {
                 }
                 found => {
                     let frame = cursor.at;
-                    self.found(end, found, base, at, view, frame, sink);
+                    self.found(end, found, Found { base, at, view }, frame, sink);
                     cursor.skip(cursor.data.len());
                     return;
                 }
@@ -459,16 +447,8 @@ impl Framer {
     }
 
     /// A header was found at `view[at..]`: what stands before it is booked as unread, then on from there.
-    fn found(
-        &mut self,
-        end: End,
-        class: Class,
-        base: u64,
-        at: usize,
-        view: &[u8],
-        frame: At,
-        sink: &mut impl Sink,
-    ) {
+    fn found(&mut self, end: End, class: Class, place: Found<'_>, frame: At, sink: &mut impl Sink) {
+        let Found { base, at, view } = place;
         let pos = base.saturating_add(u64::try_from(at).unwrap_or(0));
         if let Mode::Lost(lost) = std::mem::take(&mut self.mode) {
             let len = pos.saturating_sub(lost.from);
@@ -577,7 +557,7 @@ impl Framer {
             };
         }
         if !known.proven {
-            return self.first_bytes(end, view, rest, no_more, known);
+            return first_bytes(end, view, rest, no_more, known, self.head_pos == 0);
         }
         match first {
             smp::SMID => {
@@ -603,7 +583,7 @@ impl Framer {
                 let Some(header) = tds::Header::read(view) else {
                     return short(tds::HEADER_LEN);
                 };
-                if header.is_plausible() && right_direction(end, header.kind, known) {
+                if plausible(header) && right_direction(end, header.kind, known) {
                     Class::Tds(header)
                 } else {
                     Class::Unknown
@@ -611,282 +591,54 @@ impl Framer {
             }
         }
     }
-
-    /// The first bytes of a connection that has not shown yet what it carries.
-    fn first_bytes(
-        &self,
-        end: End,
-        view: &[u8],
-        rest: &[u8],
-        no_more: bool,
-        known: Known,
-    ) -> Class {
-        let opening = known.from_start && self.head_pos == 0;
-        let nothing = if opening {
-            Class::Other
-        } else {
-            Class::Unknown
-        };
-        if !opening {
-            // Joined late or behind a gap: the search decides, which asks for more.
-            return nothing;
-        }
-        let Some(first) = view.first().copied() else {
-            return Class::Need(1);
-        };
-        if known.client.is_some_and(|client| client != end) {
-            // SQL Server never speaks first; but the client's first words may be missing from the file.
-            return Class::Unknown;
-        }
-        match first {
-            pt::PRELOGIN | pt::LOGIN7 | pt::LOGIN_OLD => {
-                let need = 20;
-                let whole;
-                let view = if view.len() < need && !rest.is_empty() {
-                    whole = [view, rest].concat();
-                    &whole
-                } else {
-                    view
-                };
-                if view.len() < need && !no_more {
-                    return Class::Need(need);
-                }
-                match tds::Header::read(view) {
-                    Some(header) if header.is_plausible() && opens(&header, view) => {
-                        Class::Tds(header)
-                    }
-                    _ => nothing,
-                }
-            }
-            0x16 => {
-                let whole = [view, rest].concat();
-                if whole.len() < 9 && !no_more {
-                    return Class::Need(9);
-                }
-                let Some(header) = RecordHeader::read(&whole) else {
-                    return nothing;
-                };
-                let strict = Hello::read_records(&whole).is_some_and(|hello| {
-                    hello.client && (known.sql_port || hello.alpn.iter().any(|a| a == "tds/8.0"))
-                });
-                if strict { Class::Tls(header) } else { nothing }
-            }
-            _ => nothing,
-        }
-    }
-
-    /// An SMP header that can be told from chance: behind a gap, or in a connection joined late.
-    fn certain_smp(
-        &self,
-        end: End,
-        view: &[u8],
-        segment_start: bool,
-        known: Known,
-        sink: &impl Sink,
-    ) -> Class {
-        if known.mars == Some(false) {
-            return Class::Unknown;
-        }
-        let Some(header) = smp::Header::read(view) else {
-            // A few bytes at the end of a segment that could be the start of a header.
-            let possible = view.get(1).is_none_or(|f| matches!(f, 1 | 2 | 4 | 8));
-            return if possible {
-                Class::Need(smp::HEADER_LEN)
-            } else {
-                Class::Unknown
-            };
-        };
-        if !header.is_legal() {
-            return Class::Unknown;
-        }
-        if header.flags == smp::DATA && view.len() < 24 {
-            return if header.length >= 24 {
-                Class::Need(24)
-            } else {
-                Class::Unknown
-            };
-        }
-        let confirmed = confirmed_smp(&header, view, &[], false);
-        if confirmed == Some(false) {
-            return Class::Unknown;
-        }
-        if header.flags == smp::DATA {
-            // The TDS header inside is as good as a second SMP header.
-            return Class::Smp(header);
-        }
-        let follows = match sink.sid_state(end, header.sid) {
-            Some(Some(last)) => (0..=4096).contains(&header.seqnum.diff(last)),
-            Some(None) => true,
-            None => header.flags == smp::SYN && header.seqnum == SmpSeq(0),
-        };
-        if confirmed == Some(true) || (known.smp && follows) || (segment_start && follows) {
-            Class::Smp(header)
-        } else {
-            Class::Unknown
-        }
-    }
 }
 
-/// Whether what follows an SMP header confirms it: `None` if the file does not show it.
-fn confirmed_smp(header: &smp::Header, view: &[u8], rest: &[u8], no_more: bool) -> Option<bool> {
-    let byte = |at: usize| {
-        view.get(at)
-            .or_else(|| rest.get(at.checked_sub(view.len())?))
-            .copied()
-    };
-    if header.flags == smp::DATA && !no_more {
-        let inner: Vec<u8> = (16..24).map_while(byte).collect();
-        let inner = tds::Header::read(&inner)?;
-        if !inner.is_plausible() || u32::from(inner.length) != header.length.saturating_sub(16) {
-            return Some(false);
-        }
-    }
-    let next = usize::try_from(header.length).ok()?;
-    let all = view.len().saturating_add(rest.len());
-    if all == next {
-        return Some(true);
-    }
-    if header.flags == smp::DATA && all < next {
-        return Some(true);
-    }
-    match (byte(next), byte(next.saturating_add(1))) {
-        (Some(smp::SMID), Some(1 | 2 | 4 | 8) | None) => Some(true),
-        (None, _) => None,
-        _ => Some(false),
-    }
-}
-
-/// Whether a TDS packet type is one that this end sends.
-fn right_direction(end: End, kind: u8, known: Known) -> bool {
-    match known.client {
-        // Both send PRELOGIN (the server in a TLS handshake); the server sends nothing but that and results.
-        Some(client) if client == end => kind != pt::TABULAR_RESULT,
-        Some(_) => matches!(kind, pt::TABULAR_RESULT | pt::PRELOGIN),
-        None => true,
-    }
-}
-
-/// Whether a client's first packet is a PRELOGIN or a login, by its body.
-fn opens(header: &tds::Header, packet: &[u8]) -> bool {
-    let body = packet.get(tds::HEADER_LEN..).unwrap_or_default();
-    match header.kind {
-        // VERSION comes first, and its data lies behind the option table ([MS-TDS] 2.2.6.5).
-        pt::PRELOGIN => {
-            matches!(body, [0, hi, lo, 0, 4 | 6, ..]
-                if (6..header.length).contains(&u16::from_be_bytes([*hi, *lo])))
-        }
-        pt::LOGIN7 => {
-            let version = body.get(7).copied();
-            let length = body.first_chunk::<4>().map(|b| u32::from_le_bytes(*b));
-            let packet = u32::from(header.length.saturating_sub(8));
-            matches!(version, Some(0x70..=0x7f | 0x04 | 0x08))
-                && length.is_some_and(|len| len == packet || (len > packet && !header.is_eom()))
-        }
-        pt::LOGIN_OLD => (500..=600).contains(&header.length) && header.status <= 1,
-        _ => false,
-    }
-}
-
-/// TDS or TLS at the start of a segment, behind a gap or in a connection joined late.
-fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
-    if known.smp {
+/// An SMP header that can be told from chance: behind a gap, or in a connection joined late.
+fn certain_smp(
+    end: End,
+    view: &[u8],
+    segment_start: bool,
+    known: Known,
+    sink: &impl Sink,
+) -> Class {
+    if known.mars == Some(false) {
         return Class::Unknown;
     }
-    let segment = view.len();
-    if let Some(header) = RecordHeader::read(view).filter(|h| (0x14..=0x17).contains(&h.content)) {
-        let next = usize::from(header.length).saturating_add(5);
-        let confirmed = match view.get(next..) {
-            Some([]) => true,
-            Some(more) => more.len() >= 5 && RecordHeader::read(more).is_some(),
-            None => next > segment,
+    let Some(header) = smp::Header::read(view) else {
+        // A few bytes at the end of a segment that could be the start of a header.
+        let possible = view.get(1).is_none_or(|f| matches!(f, 1 | 2 | 4 | 8));
+        return if possible {
+            Class::Need(smp::HEADER_LEN)
+        } else {
+            Class::Unknown
         };
-        let allowed = known.proven || known.sql_port;
-        return if confirmed && allowed && header.length > 0 {
-            Class::Tls(header)
+    };
+    if !header.is_legal() {
+        return Class::Unknown;
+    }
+    if header.flags == smp::DATA && view.len() < 24 {
+        return if header.length >= 24 {
+            Class::Need(24)
         } else {
             Class::Unknown
         };
     }
-    let Some(header) = tds::Header::read(view) else {
-        return Class::Unknown;
-    };
-    if !header.is_plausible() || !right_direction(end, header.kind, known) {
+    let confirmed = confirmed_smp(&header, view, &[], false);
+    if confirmed == Some(false) {
         return Class::Unknown;
     }
-    let next = usize::from(header.length);
-    let confirmed = match view.get(next..) {
-        Some([]) => true,
-        Some(more) => tds::Header::read(more).is_some_and(|h| h.is_plausible()),
-        // The packet goes on in the next segment: only a full packet, or the last of its message, does.
-        None => {
-            header.is_eom()
-                || known
-                    .packet_size
-                    .map_or(header.length % 512 == 0 || header.length == 8000, |size| {
-                        size == u32::from(header.length)
-                    })
-        }
-    };
-    let server = header.kind == pt::TABULAR_RESULT;
-    let spid_fits = match (server, known.spid) {
-        (true, Some(spid)) => header.spid == spid,
-        (true, None) => true,
-        (false, _) => header.spid == 0,
-    };
-    if !confirmed || !spid_fits {
-        return Class::Unknown;
+    if header.flags == smp::DATA {
+        // The TDS header inside is as good as a second SMP header.
+        return Class::Smp(header);
     }
-    if known.proven || looks_like_tds(&header, view, known.sql_port) {
-        Class::Tds(header)
+    let follows = match sink.sid_state(end, header.sid) {
+        SidState::At(last) => (0..=4096).contains(&header.seqnum.diff(last)),
+        SidState::Unsure => true,
+        SidState::Unknown => header.flags == smp::SYN && header.seqnum == SmpSeq(0),
+    };
+    if confirmed == Some(true) || (known.smp && follows) || (segment_start && follows) {
+        Class::Smp(header)
     } else {
         Class::Unknown
-    }
-}
-
-/// Whether a packet's body fits its type; a stream that nothing else proves must show more than a header.
-fn looks_like_tds(header: &tds::Header, packet: &[u8], sql_port: bool) -> bool {
-    let body = packet.get(tds::HEADER_LEN..).unwrap_or_default();
-    let all_headers = matches!(body, [_, _, 0, 0, _, 0, 0, 0, 1..=3, 0, ..]);
-    let first_packet = header.packet_id <= 1;
-    match header.kind {
-        pt::TABULAR_RESULT => {
-            let token = matches!(
-                body.first(),
-                Some(
-                    0x79
-                    | 0x81
-                    | 0xa3..=0xa5
-                    | 0xa9..=0xae
-                    | 0xd1..=0xd3
-                    | 0xe3
-                    | 0xe4
-                    | 0xed
-                    | 0xee
-                    | 0xfd..=0xff,
-                )
-            );
-            if first_packet {
-                token
-                    && (sql_port
-                        || matches!(body, [0x81, _, 0, ..] | [0xe3 | 0xaa..=0xab | 0xfd..=0xff, ..]))
-            } else {
-                sql_port
-            }
-        }
-        pt::SQL_BATCH => {
-            all_headers || matches!(body, [1..=255, 0, 1..=255, 0, 1..=255, 0, 1..=255, 0, ..])
-        }
-        pt::RPC => {
-            all_headers
-                || matches!(
-                    body,
-                    [0xff, 0xff, 1..=15, 0, ..] | [1..=128, 0, 1..=255, 0, 1..=255, 0, ..]
-                )
-        }
-        pt::TRANSACTION_MANAGER => all_headers,
-        pt::BULK_LOAD => body.first() == Some(&0x81),
-        pt::ATTENTION => header.length == 8 && sql_port,
-        pt::PRELOGIN | pt::LOGIN7 => opens(header, packet),
-        _ => false,
     }
 }

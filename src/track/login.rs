@@ -208,14 +208,6 @@ impl LoginState {
         }
     }
 
-    /// The server's SPID stands in the header of its packets.
-    pub(super) fn spid(&self, spid: u16, ctx: &mut Ctx<'_>) {
-        let known = ctx.row.login.as_ref().and_then(|l| l.spid);
-        if spid != 0 && known.is_none() {
-            info(ctx.row).spid = Some(spid);
-        }
-    }
-
     /// A TLS record outside TDS packets is complete.
     pub(super) fn record(&mut self, end: End, content: u8, frame: FrameNo, ctx: &mut Ctx<'_>) {
         let from_client = ctx.row.client == end;
@@ -261,6 +253,14 @@ impl LoginState {
         note_hello(tls, &hello, frame);
         *self.hello_read.get_mut(end) = true;
         *self.hellos.get_mut(end) = Vec::new();
+    }
+}
+
+/// The server's SPID stands in the header of its packets.
+pub(super) fn spid(spid: u16, ctx: &mut Ctx<'_>) {
+    let known = ctx.row.login.as_ref().and_then(|l| l.spid);
+    if spid != 0 && known.is_none() {
+        info(ctx.row).spid = Some(spid);
     }
 }
 

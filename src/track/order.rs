@@ -111,7 +111,7 @@ impl Order {
 
     /// Whether the peer acknowledged bytes that have not been handed on: they may be missing from the file.
     pub(super) fn behind_ack(&self) -> bool {
-        self.acked > self.next && !self.fin.is_some_and(|f| f == self.next)
+        self.acked > self.next && self.fin != Some(self.next)
     }
 
     /// The SYN fixes position 0.
@@ -264,6 +264,7 @@ impl Order {
     }
 
     fn release(&mut self, now: At, by_gap: bool, total: &mut usize, sink: Feed<'_>) {
+        let mut done = if by_gap { FrameNo(0) } else { now.done };
         while let Some(entry) = self.waiting.first_entry() {
             if *entry.key() > self.next {
                 break;
@@ -273,10 +274,11 @@ impl Order {
             *total = total.saturating_sub(waiting.bytes.len());
             let end = pos.saturating_add(waiting.len);
             self.next = end;
-            // Behind a gap there is no later frame that completed the order: the bytes' own frame counts.
+            // Behind a gap there is no later frame that completed the order: the bytes' own frames count.
+            done = done.max(waiting.frame);
             let at = At {
                 frame: waiting.frame,
-                done: if by_gap { waiting.frame } else { now.done },
+                done,
                 time: if by_gap { waiting.time } else { now.time },
             };
             hand_on(pos, end, &waiting.bytes, at, waiting.starts_segment, sink);

@@ -26,6 +26,8 @@ pub(super) struct Circumstances {
     pub(super) client: Option<End>,
     /// Holes so far in each direction.
     pub(super) holes: PerEnd<u32>,
+    /// The peer acknowledged bytes of this direction that were not seen (yet).
+    pub(super) behind_ack: PerEnd<bool>,
 }
 
 /// A new life of a Sid.
@@ -116,10 +118,13 @@ pub(super) fn packet(
 }
 
 /// What X sent before a hole says nothing about the numbers behind it.
-fn forget_behind_holes(chain: &mut Chain, around: Circumstances) {
+pub(super) fn forget_behind_holes(chain: &mut Chain, around: Circumstances) {
     for end in End::BOTH {
         let now = *around.holes.get(end);
         let side = chain.ends.get_mut(end);
+        if *around.behind_ack.get(end) {
+            side.smp.synced = false;
+        }
         if side.smp.holes != now {
             side.smp.holes = now;
             side.smp.synced = false;

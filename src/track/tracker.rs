@@ -9,16 +9,19 @@ use crate::capture::link::{self, Network};
 use crate::capture::{Capture, Chunk, RecordMeta};
 use crate::decode::net::{self, Fragments, Packet, Segment};
 use crate::store::{
-    Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags,
+    Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags, View,
 };
 use crate::units::{ConnId, FileOffset, FrameNo, TcpSeq};
 
 use super::conn::{Conn, Incoming};
 use super::out::Out;
-use super::view::Views;
+use super::view;
 
 /// Connections that are followed.
 const MAX_CONNS: usize = 1 << 20;
+
+/// The view is judged by this many connections.
+const VIEW_CONNS: usize = 2000;
 
 /// The pass itself: takes chunks of frames and fills batches.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub(super) struct Tracker {
     changed: Vec<usize>,
     files: Vec<FileRow>,
     files_changed: bool,
-    views: Views,
+    view: Option<(View, Vec<String>)>,
     progress: Progress,
     full: bool,
     last: Option<((Endpoint, Endpoint), usize)>,
@@ -66,7 +69,7 @@ impl Tracker {
             changed: Vec::new(),
             files,
             files_changed: true,
-            views: Views::default(),
+            view: None,
             progress: Progress::default(),
             full: false,
             last: None,
@@ -210,7 +213,8 @@ impl Tracker {
         row.prev = (conn.row.frames > 0).then_some(conn.row.last_frame);
         let found = conn.segment(&incoming, &mut self.out);
         row.flags.set(found);
-        self.views.frame(&conn.row, row);
+        conn.evidence
+            .frame(&conn.row, row, self.link_types.len() > 1);
     }
 
     /// The connection of a segment; a new one where there is none, or where a SYN opens it again.
@@ -266,7 +270,12 @@ impl Tracker {
         if std::mem::take(&mut self.files_changed) {
             batch.files.clone_from(&self.files);
         }
-        batch.view = self.views.verdict();
+        let seen = self.conns.iter().take(VIEW_CONNS);
+        let view = view::verdict(seen.map(|conn| (&conn.row, &conn.evidence)));
+        if view != self.view {
+            self.view.clone_from(&view);
+            batch.view = view;
+        }
         batch.progress = self.progress.clone();
         batch
     }

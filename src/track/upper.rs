@@ -10,11 +10,12 @@ use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol, SessionRow};
 use crate::units::{End, FrameNo, PduId, PerEnd, Sid, SmpSeq, StreamPos};
 
-use super::chain::{Around, Chain, error};
-use super::framing::{Framer, Known, OpenPdu, Sink, Unread};
-use super::login::LoginState;
+use super::chain::{Around, Chain, Moment, error};
+use super::framing::{Framer, OpenPdu, SidState, Sink, Unread};
+use super::login::{self, LoginState};
 use super::order::{At, Piece};
 use super::out::Ctx;
+use super::recognise::Known;
 use super::sessions::{self, Circumstances};
 
 /// A connection's framers and what they feed; made with its first payload.
@@ -114,6 +115,7 @@ impl Upper {
         Circumstances {
             client: self.facts.client,
             holes: self.holes,
+            behind_ack: self.facts.behind_ack,
         }
     }
 
@@ -263,7 +265,8 @@ impl Layer<'_, '_> {
         sessions::packet(chain, end, &pdu, id, at, circumstances, self.ctx);
         if pdu.kind == PduKind::Data {
             let login = &mut self.upper.login;
-            chain.data_end(end, &mut pdu, id, at, around, login, self.ctx);
+            let moment = Moment { end, at, around };
+            chain.data_end(moment, &mut pdu, id, login, self.ctx);
         }
         let side = chain.ends.get_mut(end);
         let prev = side.last_pdu.replace(id);
@@ -281,9 +284,10 @@ impl Layer<'_, '_> {
             PduKind::Tds => {
                 let around = self.upper.around();
                 let upper = &mut *self.upper;
+                let moment = Moment { end, at, around };
                 upper
                     .plain
-                    .packet_end(end, &mut pdu, id, at, around, &mut upper.login, self.ctx);
+                    .packet_end(moment, &mut pdu, id, &mut upper.login, self.ctx);
                 self.upper.touch(Key::Plain);
             }
             PduKind::Tls => {
@@ -313,10 +317,18 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    fn sid_state(&self, end: End, sid: Sid) -> Option<Option<SmpSeq>> {
-        let chain = self.upper.sids.get(&sid)?;
-        let side = chain.ends.get(end).smp;
-        Some(side.synced.then_some(side.seq))
+    fn sid_state(&self, end: End, sid: Sid) -> SidState {
+        match self.upper.sids.get(&sid) {
+            None => SidState::Unknown,
+            Some(chain) => {
+                let side = chain.ends.get(end).smp;
+                if side.synced {
+                    SidState::At(side.seq)
+                } else {
+                    SidState::Unsure
+                }
+            }
+        }
     }
 
     fn prove(&mut self, end: End, tds_type: Option<u8>) {
@@ -350,26 +362,26 @@ impl Sink for Layer<'_, '_> {
             self.ctx.row.smp_seen = true;
             self.ctx.row.mars = Some(true);
             let sid = self.upper.session_for(end, pdu, at, self.ctx);
-            pdu.session = self
-                .upper
-                .sids
-                .get(&sid)
-                .and_then(|c| c.session.as_ref())
-                .map(|s| s.id);
+            let circumstances = self.upper.circumstances();
+            if let Some(chain) = self.upper.sids.get_mut(&sid) {
+                sessions::forget_behind_holes(chain, circumstances);
+                pdu.session = chain.session.as_ref().map(|s| s.id);
+            }
         }
         match header {
             Some(header) => {
                 let around = self.upper.around();
                 if around.client != Some(end) && header.kind == pt::TABULAR_RESULT {
-                    self.upper.login.spid(header.spid, self.ctx);
+                    login::spid(header.spid, self.ctx);
                 }
                 if !self.ctx.row.smp_seen && self.ctx.row.tls.is_some() {
                     self.clear_again();
                 }
                 let upper = &mut *self.upper;
+                let moment = Moment { end, at, around };
                 upper
                     .plain
-                    .packet_start(end, header, pdu, at, around, &upper.login, self.ctx);
+                    .packet_start(moment, header, pdu, &upper.login, self.ctx);
             }
             None if pdu.kind == PduKind::Tls
                 && pdu.pos == 0
@@ -388,7 +400,8 @@ impl Sink for Layer<'_, '_> {
                 let around = self.upper.around();
                 let upper = &mut *self.upper;
                 if let Some(chain) = upper.sids.get_mut(&pdu.sid) {
-                    chain.data_body(end, pdu, bytes, at, around, &mut upper.login, self.ctx);
+                    let moment = Moment { end, at, around };
+                    chain.data_body(moment, pdu, bytes, &mut upper.login, self.ctx);
                 }
                 if self.ctx.row.client_evidence.is_none() && pdu.flags.has(PduFlags::TDS_HEADER) {
                     self.prove(end, Some(pdu.tds_type));
@@ -440,6 +453,10 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn lost(&mut self, end: End, at: At, byte: Option<u8>) {
+        let holes = self.upper.holes.get_mut(end);
+        *holes = holes.saturating_add(1);
+        self.upper.plain.ends.get_mut(end).unsure = true;
+        self.upper.plain.packet_hidden(end);
         if *self.upper.smp_in.get(end)
             && let Some(byte) = byte
         {
@@ -454,11 +471,6 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn unread(&mut self, end: End, unread: Unread, at: At) {
-        let holes = self.upper.holes.get_mut(end);
-        *holes = holes.saturating_add(1);
-        let side = self.upper.plain.ends.get_mut(end);
-        side.unsure = true;
-        self.upper.plain.packet_hidden(end);
         let mut pos = unread.pos;
         let mut left = unread.len;
         while left > 0 {
