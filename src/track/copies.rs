@@ -18,6 +18,8 @@ const NEAR: usize = 20;
 const FAR: usize = 4096;
 /// Without an IP identification that counts up, a copy on the same interface follows within this time.
 const SOON: i64 = 1_000_000;
+/// As [`SOON`], for SYNs: shorter than any time after which one is sent again.
+const SOON_SYN: i64 = 300_000_000;
 /// As many bytes at each end of the payload go into the digest.
 const SAMPLE: usize = 32;
 
@@ -53,12 +55,14 @@ impl Copies {
             time: incoming.time,
         };
         let numbered = incoming.segment.ip.id != 0;
-        let reset_without_id = !numbered && TcpFlags(incoming.segment.flags).rst();
+        let flags = TcpFlags(incoming.segment.flags);
+        let reset_without_id = !numbered && flags.rst();
+        let soon = if flags.syn() { SOON_SYN } else { SOON };
         let near = !reset_without_id
             && self.near.iter().any(|old| {
                 old.digest == seen.digest
                     && old.interface == seen.interface
-                    && (numbered || seen.time.since(old.time).abs() <= SOON)
+                    && (numbered || seen.time.since(old.time).abs() <= soon)
             });
         if near {
             return true;
