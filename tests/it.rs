@@ -16,6 +16,7 @@ mod fixtures;
 mod generated;
 mod layers;
 mod public;
+mod query;
 mod registry;
 mod truth;
 mod vectors;

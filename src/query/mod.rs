@@ -9,6 +9,7 @@
 
 mod ast;
 mod column;
+mod complete;
 mod error;
 mod eval;
 mod field;
@@ -22,12 +23,15 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod value;
+mod wireshark;
 
 use std::collections::BTreeMap;
 
+pub use complete::{Candidate, complete};
 pub use error::ParseError;
 pub use eval::{Decode, Eval, Event};
 pub use run::{Progress, Run, run};
+pub use wireshark::{frames_filter, to_wireshark};
 
 use crate::settings::Named;
 use crate::units::{FrameNo, Nanos};
