@@ -12,6 +12,7 @@
 mod support;
 
 mod capture;
+mod dissected;
 mod fixtures;
 mod generated;
 mod layers;

@@ -3,7 +3,7 @@
 use crate::capture::link::link_type;
 use crate::decode::field::{Field, Value};
 use crate::decode::registry;
-use crate::decode::walk::{Flag, Step, Walk};
+use crate::decode::walk::{Flag, Step, Stop, Walk};
 use crate::store::{FrameRow, Store};
 use crate::units::FrameNo;
 
@@ -165,8 +165,13 @@ fn vlan_tags(w: &mut Walk<'_>, mut kind: u64) -> Step<()> {
             return Ok(());
         }
         kind = w.group("", "VLAN", |w| {
-            let tag = w.be("vlan.id", "VLAN", 2)?;
-            w.say(format!("id {}, priority {}", tag & 0xfff, tag >> 13));
+            let at = w.at();
+            let tag = w.r.u16_be().ok_or_else(|| Stop::short(at, "a VLAN tag"))?;
+            w.push(
+                Field::new("vlan.id", "id", Value::UInt(u64::from(tag & 0xfff)))
+                    .text(format!("priority {}", tag >> 13))
+                    .at(at..w.at()),
+            );
             ether_type(w, "eth.type")
         })?;
     }
@@ -196,9 +201,16 @@ const IP_FLAGS: &[Flag] = &[
 
 fn ipv4(w: &mut Walk<'_>) -> Step<String> {
     let start = w.at();
-    let first = w.le("ip.version", "version and header length", 1)?;
-    let len = usize::try_from((first & 0x0f) * 4).unwrap_or(20);
-    w.say(format!("version {}, header {len} bytes", first >> 4));
+    let first =
+        w.r.u8()
+            .ok_or_else(|| Stop::short(start, "the IP header"))?;
+    let len = usize::from(first & 0x0f) * 4;
+    for (name, label, value) in [
+        ("ip.version", "version", u64::from(first >> 4)),
+        ("ip.hdr_len", "header length", u64::from(first & 0x0f) * 4),
+    ] {
+        w.push(Field::new(name, label, Value::UInt(value)).at(start..w.r.position()));
+    }
     let ds = w.hex("ip.dsfield", "differentiated services", 1)?;
     w.say(match ds & 3 {
         1 | 2 => "ECN capable",
@@ -210,8 +222,23 @@ fn ipv4(w: &mut Walk<'_>) -> Step<String> {
         w.say("0: the network card cuts it later (segmentation offload)");
     }
     w.be("ip.id", "identification", 2)?;
-    let flags = w.hex_be("ip.flags", "flags and offset", 2)?;
-    w.flags(flags, IP_FLAGS);
+    let at = w.at();
+    let offset =
+        w.r.u16_be()
+            .ok_or_else(|| Stop::short(at, "flags and offset"))?;
+    w.push(
+        Field::new("ip.flags", "flags", Value::Hex(u64::from(offset >> 13), 1))
+            .at(at..at.saturating_add(1)),
+    );
+    w.flags(u64::from(offset), IP_FLAGS);
+    w.push(
+        Field::new(
+            "ip.frag_offset",
+            "fragment offset",
+            Value::UInt(u64::from(offset & 0x1fff) * 8),
+        )
+        .at(at..w.at()),
+    );
     w.be("ip.ttl", "time to live", 1)?;
     let protocol = w.le("ip.proto", "protocol", 1)?;
     w.say(registry::word("ip.proto", protocol).unwrap_or_default());
@@ -227,9 +254,7 @@ fn ipv4(w: &mut Walk<'_>) -> Step<String> {
 
 fn address4(w: &mut Walk<'_>, name: &'static str, label: &'static str) -> Step<String> {
     let at = w.at();
-    let bytes: [u8; 4] =
-        w.r.array()
-            .ok_or_else(|| crate::decode::walk::Stop::short(at, label))?;
+    let bytes: [u8; 4] = w.r.array().ok_or_else(|| Stop::short(at, label))?;
     let ip = std::net::Ipv4Addr::from(bytes);
     let range = w.r.last(4);
     w.push(Field::new(name, label, Value::Ip(ip.into())).at(range));
@@ -250,9 +275,7 @@ fn ipv6(w: &mut Walk<'_>) -> Step<(u64, String)> {
 
 fn address6(w: &mut Walk<'_>, name: &'static str, label: &'static str) -> Step<String> {
     let at = w.at();
-    let bytes: [u8; 16] =
-        w.r.array()
-            .ok_or_else(|| crate::decode::walk::Stop::short(at, label))?;
+    let bytes: [u8; 16] = w.r.array().ok_or_else(|| Stop::short(at, label))?;
     let ip = std::net::Ipv6Addr::from(bytes);
     let range = w.r.last(16);
     w.push(Field::new(name, label, Value::Ip(ip.into())).at(range));

@@ -7,7 +7,7 @@ use crate::decode::tds::columns::Column;
 use crate::decode::tds::message::{self as decode, Context, Message};
 use crate::decode::tds::skim::Skim;
 use crate::decode::tds::{HEADER_LEN, Version, packet_type};
-use crate::store::{ConnRow, PduFlags, PduRow, Store};
+use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Store};
 use crate::units::{PduId, Side, StreamPos};
 
 /// Most packets of a message that are found backwards and forwards.
@@ -90,6 +90,20 @@ fn body_len(pdu: &PduRow) -> u32 {
     pdu.len.saturating_sub(headers)
 }
 
+/// Whether a packet stands directly behind another in one message: no packet of the session, and no bytes of the
+/// stream, may be missing between them.
+fn continues(before: &PduRow, behind: &PduRow) -> bool {
+    let adjacent = match behind.kind {
+        PduKind::Data => behind.seqnum.diff(before.seqnum) == 1,
+        _ => !behind.flags.has(PduFlags::RESYNCED),
+    };
+    before.carries_tds()
+        && behind.carries_tds()
+        && before.kind == behind.kind
+        && before.tds_type == behind.tds_type
+        && adjacent
+}
+
 fn body_pos(pdu: &PduRow) -> StreamPos {
     let headers = u64::from(pdu.smp_header_len()).saturating_add(8);
     StreamPos(pdu.pos.0.saturating_add(headers))
@@ -103,13 +117,15 @@ impl Index {
         let mut parts = vec![id];
         let mut has_start = pdu.flags.has(PduFlags::MESSAGE_START);
         if !has_start {
+            let mut behind = *pdu;
             for (before, row) in store.pdu_chain_back(pdu.prev).take(MAX_PARTS) {
-                if !row.carries_tds() {
+                if row.kind.is_control() {
                     continue;
                 }
-                if row.flags.has(PduFlags::MESSAGE_END) || row.tds_type != pdu.tds_type {
+                if row.flags.has(PduFlags::MESSAGE_END) || !continues(row, &behind) {
                     break;
                 }
+                behind = *row;
                 parts.push(before);
                 if row.flags.has(PduFlags::MESSAGE_START) {
                     has_start = true;
@@ -127,12 +143,14 @@ impl Index {
                     row.conn == pdu.conn
                         && row.end == pdu.end
                         && row.session == pdu.session
-                        && row.carries_tds()
+                        && !row.kind.is_control()
                 });
+            let mut before = *pdu;
             for (after, row) in rest {
-                if row.flags.has(PduFlags::MESSAGE_START) || row.tds_type != pdu.tds_type {
+                if row.flags.has(PduFlags::MESSAGE_START) || !continues(&before, row) {
                     break;
                 }
+                before = *row;
                 parts.push(after);
                 if row.flags.has(PduFlags::MESSAGE_END) {
                     has_end = true;

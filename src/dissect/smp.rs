@@ -188,8 +188,12 @@ pub fn effect(store: &Store, id: PduId, pdu: &PduRow) -> Vec<Field> {
         let opened = pdu.wndw.diff(before.wndw);
         if opened != 0 {
             fields.push(
-                Field::new("smp.wndw", "window moved", Value::Int(i64::from(opened)))
-                    .text(format!("{} -> {}", before.wndw, pdu.wndw)),
+                Field::new(
+                    "smp.window_moved",
+                    "window moved",
+                    Value::Int(i64::from(opened)),
+                )
+                .text(format!("{} -> {}", before.wndw, pdu.wndw)),
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::decode::field::{Field, Value};
 use crate::decode::net::{self, Checksum, Segment};
-use crate::decode::walk::{Flag, Step, Walk};
+use crate::decode::walk::{Flag, Step, Stop, Walk};
 use crate::store::{ConnRow, FrameFlags, FrameRow, Store};
 use crate::units::{End, FrameNo, TcpSeq};
 
@@ -92,7 +92,9 @@ fn header(
         let value = w.be(raw, label, 4)?;
         let range = w.r.last(4);
         let seq = TcpSeq(u32::try_from(value).unwrap_or(0));
-        if let Some(position) = relative(conn, end, seq) {
+        // Without the flag the acknowledgement number means nothing.
+        let means = name == "tcp.seq" || row.tcp_flags.ack();
+        if let Some(position) = relative(conn, end, seq).filter(|_| means) {
             w.push(Field::new(name, "from the start", Value::Int(position)).at(range));
         }
         Ok(())
@@ -105,10 +107,21 @@ fn header(
         "acknowledgement number",
         row.end().other(),
     )?;
-    let offset = w.hex_be("tcp.hdr_len", "header length", 1)?;
-    w.say(format!("{} bytes", (offset >> 4) * 4));
-    let flags = w.hex("tcp.flags", "flags", 1)?;
-    w.flags(flags | (offset & 1) << 8, FLAGS);
+    let at = w.at();
+    let [offset, _] =
+        w.r.array()
+            .ok_or_else(|| Stop::short(at, "header length and flags"))?;
+    w.push(
+        Field::new(
+            "tcp.hdr_len",
+            "header length",
+            Value::UInt(u64::from(offset >> 4) * 4),
+        )
+        .at(at..at.saturating_add(1)),
+    );
+    let flags = u64::from(segment.flags);
+    w.push(Field::new("tcp.flags", "flags", Value::Hex(flags, 3)).at(at..w.at()));
+    w.flags(flags, FLAGS);
     w.be("tcp.window_size_value", "window", 2)?;
     w.hex_be("tcp.checksum", "checksum", 2)?;
     let status = net::tcp_checksum(segment, bytes);
@@ -159,7 +172,7 @@ fn options(w: &mut Walk<'_>) -> Step<()> {
             }
             _ => w.group("tcp.option_kind", option_name(kind), |w| {
                 w.le("tcp.option_kind", "kind", 1)?;
-                let len = w.le("tcp.option_kind", "length", 1)?;
+                let len = w.le("tcp.option_len", "length", 1)?;
                 let body = usize::try_from(len).unwrap_or(0).saturating_sub(2);
                 option(w, kind, body)
             })?,

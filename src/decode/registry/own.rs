@@ -112,6 +112,12 @@ pub(super) const FIELDS: &[Def] = &[
         "DATA packets that the sender may still send",
     ),
     own(
+        "smp.window_moved",
+        K::I32,
+        S::Smp,
+        "how far the packet moves the window",
+    ),
+    own(
         "smp.in_flight",
         K::U32,
         S::Own,

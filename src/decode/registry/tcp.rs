@@ -151,6 +151,7 @@ pub(super) const FIELDS: &[Def] = &[
         S::Tcp,
         "right edge of a block received",
     ),
+    own("tcp.option_len", K::U8, S::Tcp, "bytes of an option"),
     own("tcp.option_kind", K::U8, S::Tcp, "kind of an option"),
     wireshark(
         "tcp.analysis.flags",
