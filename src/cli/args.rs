@@ -237,6 +237,21 @@ pub struct ShowArgs {
     /// The frame's number; the first is 1.
     #[arg(long, value_name = "N")]
     pub frame: u32,
+    /// The whole message that the frame holds a part of.
+    #[arg(long)]
+    pub message: bool,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
+}
+
+/// Formats of lists and frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Text for people.
+    Text,
+    /// One JSON object per line.
+    Json,
 }
 
 /// Arguments of `list`.
@@ -259,6 +274,9 @@ pub struct ListArgs {
         conflicts_with = "filter"
     )]
     pub frames: Option<String>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
 }
 
 /// Arguments of `rules`.

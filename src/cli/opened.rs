@@ -102,13 +102,18 @@ impl Opened {
 
     /// The frames that a filter leaves.
     pub fn filtered(&self, text: &str) -> Result<FrameSet, Failure> {
-        let frames = self.wishes.filtered(&self.store, text)?;
+        let frames = self.wishes.filtered(&self.store, &self.capture, text)?;
         Ok(frames.into_iter().collect())
     }
 
     /// Set by Ctrl-C.
     pub fn stop(&self) -> &AtomicBool {
         &self.stop
+    }
+
+    /// Ctrl-C was pressed while the capture was read, so that what there is counts.
+    pub fn was_stopped(&self) -> bool {
+        self.store.progress().stopped.is_some()
     }
 
     /// Ctrl-C was pressed.

@@ -1,7 +1,5 @@
 //! `marstui rules`.
 
-use std::io::Write as _;
-
 use super::args::{RulesArgs, RulesCommand};
 use super::failure::Failure;
 use super::output;

@@ -1,15 +1,42 @@
 //! `marstui show`: one frame with all its fields.
 
-use super::args::ShowArgs;
+use super::args::{ListFormat, ShowArgs};
 use super::failure::Failure;
 use super::opened::Opened;
 use super::output;
+use crate::dissect::{self, Dissector, render};
 use crate::exit::Exit;
+use crate::report::write_json_line;
+use crate::units::FrameNo;
 
 /// Prints a frame's fields as a tree.
 pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let opened = Opened::files(&args.files, &args.rules)?;
-    output::to_stdout(|out| writeln!(out, "{}", args.frame))?;
-    let _ = opened;
-    Ok(Exit::Fine)
+    let options = dissect::Options {
+        message: args.message,
+        ..dissect::Options::default()
+    };
+    let mut dissector = Dissector::new();
+    let tree = dissector.frame(
+        &opened.store,
+        &opened.capture,
+        FrameNo(args.frame),
+        &options,
+    );
+    let Some(tree) = tree else {
+        return Err(Failure::usage(format!(
+            "marstui show: there is no frame {}; this capture has frames 1 to {}",
+            args.frame,
+            opened.store.frame_count()
+        )));
+    };
+    output::to_stdout(|out| match args.format {
+        ListFormat::Text => out.write_all(render::text(&tree).as_bytes()),
+        ListFormat::Json => write_json_line(&render::json(&tree), out),
+    })?;
+    Ok(if opened.interrupted() {
+        Exit::Interrupted
+    } else {
+        Exit::Fine
+    })
 }

@@ -3,6 +3,7 @@
 use super::args::RuleArgs;
 use super::failure::Failure;
 use super::output;
+use crate::capture::Capture;
 use crate::exit::Exit;
 use crate::query;
 use crate::rules;
@@ -66,7 +67,12 @@ impl Wishes {
     }
 
     /// The frames that a filter leaves.
-    pub fn filtered(&self, store: &Store, text: &str) -> Result<Vec<FrameNo>, Failure> {
+    pub fn filtered(
+        &self,
+        store: &Store,
+        capture: &Capture,
+        text: &str,
+    ) -> Result<Vec<FrameNo>, Failure> {
         let context = query::Context {
             saved: Some(&self.settings.filters),
             start: store.start_time(),
@@ -80,6 +86,11 @@ impl Wishes {
         for hint in filter.hints() {
             output::say(&format!("marstui: filter: {hint}"));
         }
-        Ok(query::run(&filter, &query::Eval::of(store)))
+        let decode = query::Dissected::new(capture);
+        let eval = query::Eval {
+            decode: Some(&decode),
+            ..query::Eval::of(store)
+        };
+        Ok(query::run(&filter, &eval))
     }
 }

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::describe::describe;
 use super::error::ExportError;
 use super::job::Job;
 use super::time::Offsets;
+use crate::capture::Capture;
+use crate::dissect::Dissector;
 use crate::store::{FrameRow, Phase, PhaseRow, Store};
 use crate::units::{ConnId, FrameNo};
 
@@ -24,6 +25,8 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
 /// Writes a listing line by line, in memory that does not grow with the number of frames.
 pub(super) struct Listing<'a> {
     store: &'a Store,
+    capture: &'a Capture,
+    dissector: Dissector,
     offsets: Offsets,
     number_width: usize,
     time_width: usize,
@@ -53,6 +56,8 @@ impl<'a> Listing<'a> {
         let last = frames.last().unwrap_or(FrameNo(0));
         Self {
             store,
+            capture: job.capture,
+            dissector: Dissector::new(),
             offsets,
             number_width: last.to_string().len().max(5),
             time_width,
@@ -100,7 +105,7 @@ impl<'a> Listing<'a> {
             out,
             "{no:>n$} {:>t$} {source:<i$} {dest:<i$} {}",
             self.offsets.show(frame.time),
-            describe(self.store, no, frame)
+            self.dissector.listing_line(self.store, self.capture, no)
         )
     }
 

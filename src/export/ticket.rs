@@ -258,16 +258,15 @@ fn unknowns(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
 
 fn filters(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Display filters")?;
+    // Two neighbours are named one by one: a range of two reads worse.
     let ranges: Vec<_> = job
         .plan
         .frames
         .ranges()
-        .map(|(first, last)| {
-            if first == last {
-                first.to_string()
-            } else {
-                format!("{first}..{last}")
-            }
+        .map(|(first, last)| match last.0.saturating_sub(first.0) {
+            0 => first.to_string(),
+            1 => format!("{first},{last}"),
+            _ => format!("{first}..{last}"),
         })
         .collect();
     page.code_item(

@@ -10,6 +10,7 @@
 mod ast;
 mod column;
 mod complete;
+mod dissected;
 mod error;
 mod eval;
 mod field;
@@ -28,6 +29,7 @@ mod wireshark;
 use std::collections::BTreeMap;
 
 pub use complete::{Candidate, complete};
+pub use dissected::Dissected;
 pub use error::ParseError;
 pub use eval::{Decode, Eval, Event};
 pub use run::{Progress, Run, run};
