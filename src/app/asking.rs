@@ -83,12 +83,7 @@ impl App {
         if let Some(command) = Command::by_name(name) {
             self.run(command, None)
         } else {
-            let names = super::command::COMMANDS.iter().map(|e| e.name);
-            let near = super::keymap::nearest(name, names);
-            self.say(
-                Tone::Error,
-                format!("no command is called {name}; nearest: {near}"),
-            );
+            self.say(Tone::Error, super::keymap::no_command(name));
             Vec::new()
         }
     }

@@ -50,7 +50,7 @@ impl TimeFormat {
     pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
-            Self::Reference => "reference",
+            Self::Reference => "ref",
             Self::Utc => "utc",
             Self::Local => "local",
             Self::Delta => "delta",
@@ -87,6 +87,16 @@ pub enum DeltaFrom {
 }
 
 impl DeltaFrom {
+    /// The one with a name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "shown" => Some(Self::Shown),
+            "sid" => Some(Self::Sid),
+            "connection" => Some(Self::Conn),
+            _ => None,
+        }
+    }
+
     /// The next one.
     #[must_use]
     pub fn next(self) -> Self {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::App;
 use super::clock;
 use super::command::Command;
-use super::tree;
+use crate::dissect::render;
 use crate::units::{FrameNo, Side};
 
 /// What OSC 52 carries safely.
@@ -55,7 +55,7 @@ impl App {
         let decoded = self.decoded().ok_or("the frame is not decoded yet")?;
         let lines = self.tree.lines(decoded);
         let line = lines.get(self.tree.cursor).ok_or("there is no field")?;
-        Ok(tree::field_text(line.field))
+        Ok(render::line(line.field))
     }
 
     fn hex_text(&self) -> Result<String, String> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::command::{COMMANDS, Command, Context};
 use super::key::{Key, parse_sequence, show_sequence};
+use crate::settings::nearest;
 
 /// Keys of the presets that differ from the table.
 const LESS: &[(&str, &str)] = &[
@@ -81,10 +82,7 @@ impl Keymap {
     /// Gives a key sequence another command. `source` says who asks, for messages.
     pub fn map(&mut self, keys: &str, command: &str, source: &str) -> Result<(), String> {
         let sequence = parse_sequence(keys)?;
-        let command = Command::by_name(command).ok_or_else(|| {
-            let near = nearest(command, COMMANDS.iter().map(|e| e.name));
-            format!("no command is called {command}; nearest: {near}")
-        })?;
+        let command = Command::by_name(command).ok_or_else(|| no_command(command))?;
         let context = command.entry().context;
         let table = self.bindings.entry(context).or_default();
         if let Some(old) = table.get(&sequence)
@@ -174,31 +172,12 @@ impl Keymap {
     }
 }
 
-/// The name that is nearest to a wrong one, by edit distance.
-pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> &'a str {
-    names
-        .min_by_key(|name| distance(word, name))
-        .unwrap_or_default()
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut left = i.saturating_add(1);
-        let mut diagonal = i;
-        let mut next = vec![left];
-        for (cb, above) in b.iter().zip(row.iter().skip(1)) {
-            let cost = usize::from(ca != *cb);
-            left = (diagonal.saturating_add(cost))
-                .min(above.saturating_add(1))
-                .min(left.saturating_add(1));
-            diagonal = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
+/// What to say to a name that no command has.
+pub fn no_command(name: &str) -> String {
+    let near = nearest(name, COMMANDS.iter().map(|e| e.name))
+        .map(|near| format!("; nearest: {near}"))
+        .unwrap_or_default();
+    format!("no command is called {name}{near}")
 }
 
 #[cfg(test)]

@@ -110,6 +110,11 @@ pub enum ThemeName {
 }
 
 impl ThemeName {
+    /// The one with a name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.name() == name)
+    }
+
     /// All themes.
     pub const ALL: [Self; 4] = [Self::Dark, Self::Light, Self::Mono, Self::Contrast];
 
@@ -139,6 +144,13 @@ pub enum ColorDepth {
 }
 
 impl ColorDepth {
+    /// The one with a name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        [Self::Never, Self::Sixteen, Self::Palette, Self::True]
+            .into_iter()
+            .find(|v| v.name() == name)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
@@ -163,6 +175,11 @@ pub enum GlyphSet {
 }
 
 impl GlyphSet {
+    /// The one with a name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.name() == name)
+    }
+
     /// All sets.
     pub const ALL: [Self; 3] = [Self::Ascii, Self::Unicode, Self::Braille];
 
@@ -228,4 +245,44 @@ impl Default for Settings {
             filters: Vec::new(),
         }
     }
+}
+
+impl Settings {
+    /// The screen's settings from the program's; what the columns of a config file are called is checked here.
+    pub fn from_file(file: &crate::settings::Settings) -> (Self, Vec<String>) {
+        let view = &file.view;
+        let mut problems = Vec::new();
+        let mut columns = Vec::new();
+        for name in &view.columns {
+            match Column::by_name(name) {
+                Some(column) => columns.push(column),
+                None => problems.push(no_column(name)),
+            }
+        }
+        let settings = Self {
+            columns: (!columns.is_empty()).then_some(columns),
+            lane_gutter: (!view.lane_gutter).then_some(false),
+            time: TimeFormat::by_name(&view.time).unwrap_or_default(),
+            delta: DeltaFrom::by_name(&view.delta).unwrap_or_default(),
+            theme: ThemeName::by_name(&view.theme).unwrap_or_default(),
+            gap_ms: view.gap_ms,
+            low_bandwidth: view.low_bandwidth,
+            osc52: view.osc52,
+            mouse: view.mouse,
+            export_folder: (!file.export.folder.is_empty()).then(|| file.export.folder.clone()),
+            filters: file
+                .filters
+                .iter()
+                .map(|(name, filter)| (name.clone(), filter.text.clone()))
+                .collect(),
+            ..Self::default()
+        };
+        (settings, problems)
+    }
+}
+
+/// What to say to a name that no column has.
+pub fn no_column(name: &str) -> String {
+    let names = Column::ALL.map(Column::name).join(" ");
+    format!("no column is called {name}; there are {names}")
 }

@@ -2,15 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::clock;
 use crate::decode::field::{Field, Value};
 use crate::store::{Condition, Finding, Outcome, Store};
-use crate::units::{FrameNo, Nanos};
+use crate::units::FrameNo;
 
 /// Lines that a tree is turned into at most.
 const MOST_LINES: usize = 100_000;
-/// Bytes of a value shown as hex.
-const MOST_BYTES: usize = 64;
 
 /// A decoded frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -237,56 +234,4 @@ impl TreeView {
             self.top = self.cursor.saturating_sub(height).saturating_add(1);
         }
     }
-}
-
-/// A field's value as text, before it is made safe for a terminal.
-pub fn value_text(value: &Value) -> String {
-    match value {
-        Value::None => String::new(),
-        Value::UInt(n) => n.to_string(),
-        Value::Hex(n, digits) => format!("0x{n:0width$x}", width = usize::from(*digits)),
-        Value::Int(n) => n.to_string(),
-        Value::Float(n) => n.to_string(),
-        Value::Bool(b) => if *b { "yes" } else { "no" }.to_string(),
-        Value::Text(text) => text.clone(),
-        Value::Bytes(bytes) => {
-            let mut out: Vec<String> = bytes
-                .iter()
-                .take(MOST_BYTES)
-                .map(|b| format!("{b:02x}"))
-                .collect();
-            if bytes.len() > MOST_BYTES {
-                out.push(format!("({} bytes)", bytes.len()));
-            }
-            out.join(" ")
-        }
-        Value::Ip(ip) => ip.to_string(),
-        Value::Time(t) => clock::date_time(Nanos(*t), 9),
-        Value::Span(ns) => clock::span(*ns),
-        Value::Frame(no) => no.to_string(),
-        Value::Secret(len) => format!("<secret, {len} bytes>"),
-    }
-}
-
-/// A field as one line: label, value, words, frames to jump to.
-pub fn field_text(field: &Field) -> String {
-    let mut out = field.label.to_string();
-    let value = value_text(&field.value);
-    for (gap, part) in [(" ", value.as_str()), ("  ", field.text.as_str())] {
-        if !part.is_empty() {
-            out.push_str(gap);
-            out.push_str(part);
-        }
-    }
-    if !field.links.is_empty() && !matches!(field.value, Value::Frame(_)) {
-        out.push_str("  ->");
-        for link in field.links.iter().take(8) {
-            out.push(' ');
-            out.push_str(&link.to_string());
-        }
-        if field.links.len() > 8 {
-            out.push_str(" ...");
-        }
-    }
-    out
 }

@@ -4,25 +4,23 @@ use std::env;
 
 use crate::app::settings::{ColorDepth, GlyphSet, Settings, ThemeName};
 
-/// What the user asked for on the command line or in the configuration; `None` for what the environment says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Wanted {
-    /// Colour depth.
-    pub colors: Option<ColorDepth>,
-    /// Glyphs.
-    pub glyphs: Option<GlyphSet>,
-}
-
-/// Settles colours and glyphs in the settings.
-pub fn settle(settings: &mut Settings, wanted: Wanted) {
+/// Settles colours and glyphs: what was asked for on the command line goes before the settings, and these before
+/// what the environment says.
+pub fn settle(
+    view: &mut Settings,
+    settings: &crate::settings::Settings,
+    colors_asked: Option<ColorDepth>,
+    glyphs_asked: Option<GlyphSet>,
+) {
     let var = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
-    settings.colors = wanted.colors.unwrap_or_else(|| colors(&var));
-    settings.glyphs = wanted.glyphs.unwrap_or_else(|| glyphs(&var));
-    if settings.colors == ColorDepth::Never {
-        settings.theme = ThemeName::Mono;
-    }
-    if var("MARSTUI_LOW_BW").is_some() {
-        settings.low_bandwidth = true;
+    view.colors = colors_asked
+        .or_else(|| ColorDepth::by_name(&settings.view.color))
+        .unwrap_or_else(|| colors(&var));
+    view.glyphs = glyphs_asked
+        .or_else(|| GlyphSet::by_name(&settings.view.glyphs))
+        .unwrap_or_else(|| glyphs(&var));
+    if view.colors == ColorDepth::Never {
+        view.theme = ThemeName::Mono;
     }
 }
 

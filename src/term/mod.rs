@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
 
-use crate::app::settings::Settings;
-use crate::app::{App, Effect, Event, update};
-use crate::capture::FrameSource;
+use crate::app::keymap::Keymap;
+use crate::app::settings::{ColorDepth, GlyphSet, Settings};
+use crate::app::{App, Effect, Event, Tone, update};
+use crate::capture::Capture;
 use crate::exit::Exit;
 use crate::store::Batch;
-pub use caps::{Wanted, settle};
+use crate::track;
 use input::{Input, Signal};
 use look::look;
 use screen::Screen;
@@ -30,20 +31,21 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// Waiting events taken in before a draw at most, so that a flood cannot hold the screen back.
 const MOST_DRAINED: usize = 500;
 
-/// What the screen shows: the name for its title, the bytes, and where the rows come from.
-pub struct Show {
-    /// Name for the title.
-    pub name: String,
-    /// Reads frames again.
-    pub source: Arc<dyn FrameSource>,
-    /// Rows of the index; the channel closes when the pass has ended.
-    pub batches: Receiver<Batch>,
-    /// Stops the indexing pass.
-    pub stop: Arc<std::sync::atomic::AtomicBool>,
+/// What the screen is started with besides the capture.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Colour depth asked for; `None` for what the environment says.
+    pub colors: Option<ColorDepth>,
+    /// Glyphs asked for; `None` for what the environment says.
+    pub glyphs: Option<GlyphSet>,
+    /// One pane, no frames.
+    pub plain: bool,
+    /// Mistakes in the settings, to be shown first.
+    pub problems: Vec<String>,
 }
 
 /// Shows a capture until the user leaves.
-pub fn run(show: Show, settings: Settings) -> Exit {
+pub fn run(capture: &Capture, settings: &crate::settings::Settings, options: Options) -> Exit {
     if !io::stdout().is_terminal() {
         return say_plainly(
             "the screen needs a terminal; `marstui report FILE` prints the facts of a capture",
@@ -51,19 +53,30 @@ pub fn run(show: Show, settings: Settings) -> Exit {
     }
     let (tell, noticed) = crossbeam_channel::unbounded();
     guard::install(tell);
-    let mut screen = match Screen::enter(settings.mouse) {
+    let (mut view, mut problems) = Settings::from_file(settings);
+    view.plain = options.plain;
+    caps::settle(&mut view, settings, options.colors, options.glyphs);
+    let keymap = keymap(&settings.keys, &mut problems);
+    let mut screen = match Screen::enter(view.mouse) {
         Ok(screen) => screen,
         Err(error) => {
             return say_plainly(&format!("the terminal cannot be used: {error}"));
         }
     };
+    let mut app = App::new(name(capture), screen.size(), view);
+    app.keymap = keymap;
+    for problem in options.problems.into_iter().chain(problems) {
+        app.say(Tone::Error, problem);
+    }
+    let indexing = track::start(capture.clone(), track::Options::default());
     let ended = Session {
-        app: App::new(show.name.clone(), screen.size(), settings),
+        app,
+        capture: capture.clone(),
         inputs: input::listen(),
         signals: input::signals(),
-        batches: Some(show.batches.clone()),
+        batches: Some(indexing.batches.clone()),
+        indexing,
         noticed,
-        show,
         drawn: Instant::now(),
         stale: true,
         waiting_progress: false,
@@ -71,6 +84,40 @@ pub fn run(show: Show, settings: Settings) -> Exit {
     .run(&mut screen);
     screen.leave();
     ended
+}
+
+/// The capture's name for the title: the first file's, and how many more there are.
+fn name(capture: &Capture) -> String {
+    let files = capture.files();
+    let first = files.first().map(|file| file.path());
+    let name = first.map_or_else(String::new, |path| {
+        path.file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned()
+    });
+    match files.len() {
+        0 | 1 => name,
+        n => format!("{name} +{}", n.saturating_sub(1)),
+    }
+}
+
+/// The keys of the settings; what is wrong with them becomes a message and changes nothing.
+fn keymap(keys: &crate::settings::Keys, problems: &mut Vec<String>) -> Keymap {
+    let mut map = Keymap::preset(&keys.preset).unwrap_or_else(|problem| {
+        if !keys.preset.is_empty() {
+            problems.push(problem);
+        }
+        Keymap::standard()
+    });
+    for binding in &keys.bindings {
+        for key in &binding.keys {
+            if let Err(problem) = map.map(key, &binding.command, &binding.place.to_string()) {
+                problems.push(format!("{}: {problem}", binding.place));
+            }
+        }
+    }
+    map
 }
 
 fn say_plainly(text: &str) -> Exit {
@@ -82,7 +129,8 @@ fn say_plainly(text: &str) -> Exit {
 /// A run of the loop.
 struct Session {
     app: App,
-    show: Show,
+    capture: Capture,
+    indexing: track::Indexing,
     inputs: Receiver<Input>,
     signals: Receiver<Signal>,
     batches: Option<Receiver<Batch>>,
@@ -213,10 +261,7 @@ impl Session {
                     update(&mut self.app, Event::Message(Err(format!("copy: {error}"))));
                 }
             }
-            Effect::StopIndexing => self
-                .show
-                .stop
-                .store(true, std::sync::atomic::Ordering::Relaxed),
+            Effect::StopIndexing => self.indexing.stop(),
             Effect::Judge => {
                 update(&mut self.app, Event::Judged(Vec::new(), true));
             }
@@ -228,7 +273,7 @@ impl Session {
     fn draw(&mut self, screen: &mut Screen) {
         let wanted = self.app.wanted();
         if !wanted.is_empty() {
-            let looked = look(&self.app.store, self.show.source.as_ref(), &wanted);
+            let looked = look(&self.app.store, &self.capture, &wanted);
             update(&mut self.app, Event::Looked(looked));
         }
         screen.draw(&mut self.app);

@@ -9,7 +9,7 @@ use super::theme::Role;
 use crate::app::App;
 use crate::app::layout::{Area, Pane};
 use crate::app::tables::phase_name;
-use crate::app::tree::field_text;
+use crate::dissect::render;
 
 /// Draws the pane; returns the place of the field under the cursor.
 pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
@@ -30,7 +30,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
             None => " ",
         };
         let indent = "  ".repeat(line.depth.min(12));
-        let text = format!(" {indent}{sign} {}", field_text(line.field));
+        let text = format!(" {indent}{sign} {}", render::line(line.field));
         let role = if line.depth == 0 {
             Role::Head
         } else {
