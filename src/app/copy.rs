@@ -18,7 +18,7 @@ impl App {
             Command::CopyRow => self.row_text(self.list.cursor),
             Command::CopyField => self.field_at_cursor()?,
             Command::CopyHex => self.hex_text()?,
-            Command::CopyFrame if !self.marks.is_empty() => self.marks.text(),
+            Command::CopyFrame if !self.marks.is_empty() => self.marks.to_string(),
             Command::CopyFrame => self.list.cursor.to_string(),
             Command::CopyLadder => self.ladder_text()?,
             _ => return Err(format!("{} copies nothing", command.entry().name)),

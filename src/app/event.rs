@@ -2,6 +2,7 @@
 
 use super::key::Key;
 use super::tree::Tree;
+use crate::export::{ExportError, Written};
 use crate::store::{Batch, Finding};
 use crate::units::FrameNo;
 
@@ -22,8 +23,10 @@ pub enum Event {
     Judged(Vec<Finding>, bool),
     /// Frames were decoded.
     Looked(Looked),
-    /// An export has ended with a message or an error.
-    Exported(Result<String, String>),
+    /// An export has ended: what was written, or why nothing was.
+    Exported(Result<Written, ExportError>),
+    /// An export has written so many frames.
+    Exporting(u64),
     /// Something to tell the user.
     Message(Result<String, String>),
     /// The program was suspended and is back.
@@ -43,6 +46,10 @@ pub enum Effect {
     Clear,
     /// Put text on the terminal's clipboard.
     Copy(String),
+    /// Write an export.
+    Export(Box<super::export_form::Order>),
+    /// Stop the export.
+    StopExport,
     /// Stop the indexing pass.
     StopIndexing,
     /// Run the rules over the complete index.

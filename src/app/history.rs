@@ -1,6 +1,6 @@
 //! Where jumps came from, and the states that undo goes back to.
 
-use super::marks::FrameSet;
+use crate::export::FrameSet;
 use crate::units::FrameNo;
 
 /// How many places and states are kept.

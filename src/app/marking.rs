@@ -3,6 +3,7 @@
 use super::command::Command;
 use super::history::Undoable;
 use super::{App, Effect, Layer, Tone, clock};
+use crate::export::FrameSet;
 use crate::store::Finding;
 use crate::units::FrameNo;
 
@@ -56,7 +57,7 @@ impl App {
             self.range = None;
             self.mark_shown(first, last);
         } else {
-            self.change("marks", |app| app.marks.toggle(here));
+            self.change("marks", |app| app.marks = toggled(&app.marks, here));
         }
         self.last_mark = Some(here);
     }
@@ -72,11 +73,9 @@ impl App {
                 .collect()
         });
         self.change("marks", |app| match frames {
-            None => app.marks.insert(first, last),
+            None => app.marks = app.marks.union(&FrameSet::range(first, last)),
             Some(frames) => {
-                for no in frames {
-                    app.marks.insert(no, no);
-                }
+                app.marks = app.marks.union(&frames.into_iter().collect());
             }
         });
         let n = self.marks.len();
@@ -103,9 +102,7 @@ impl App {
             Some(frames) if !frames.is_empty() => {
                 let n = frames.len();
                 self.change("marks", |app| {
-                    for no in frames {
-                        app.marks.insert(no, no);
-                    }
+                    app.marks = app.marks.union(&frames.into_iter().collect());
                 });
                 self.say(Tone::Info, format!("{n} frames of the finding marked"));
             }
@@ -158,5 +155,15 @@ impl App {
                 Vec::new()
             }
         }
+    }
+}
+
+/// The set with a frame put in, or taken out if it was in.
+pub(super) fn toggled(set: &FrameSet, frame: FrameNo) -> FrameSet {
+    let one = FrameSet::range(frame, frame);
+    if set.contains(frame) {
+        set.minus(&one)
+    } else {
+        set.union(&one)
     }
 }

@@ -8,6 +8,8 @@ pub mod clock;
 pub mod command;
 pub mod copy;
 mod event;
+pub mod export_form;
+mod exporting;
 pub mod facts;
 pub mod help;
 pub mod history;
@@ -16,7 +18,6 @@ pub mod keymap;
 pub mod layout;
 mod listing;
 mod marking;
-pub mod marks;
 mod moves;
 pub mod prompt;
 pub mod rows;
@@ -37,10 +38,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use event::{Effect, Event, Looked, Wanted};
+pub use export_form::ExportForm;
 pub use help::Help;
 pub use summary::{gravest, summary};
 pub use update::update;
 
+use crate::export::FrameSet;
 use crate::store::Store;
 use crate::units::{ConnId, FrameNo, Nanos, SessionId};
 use command::Context;
@@ -49,7 +52,6 @@ use history::{Jumps, UndoStack, Undoable};
 use key::Key;
 use keymap::Keymap;
 use layout::{Layout, Pane, Wishes};
-use marks::FrameSet;
 use prompt::Prompt;
 use rows::Rows;
 use settings::Settings;
@@ -78,6 +80,8 @@ pub enum Layer {
     Table(Table),
     /// The keys.
     Help(Help),
+    /// The export form.
+    Export(Box<ExportForm>),
     /// A page of text with its title: explanations, messages, numbers.
     Text {
         /// Its title.
@@ -111,8 +115,8 @@ pub struct Jobs {
     pub indexing: bool,
     /// The rules have been run over the complete index.
     pub judged: bool,
-    /// An export is being written.
-    pub exporting: bool,
+    /// An export is being written; so many frames are done.
+    pub exporting: Option<u64>,
 }
 
 /// What the loop counts, for `:stats`.

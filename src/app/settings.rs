@@ -1,6 +1,7 @@
 //! What the user can set: columns, times, theme, glyphs, limits. Plain values; reading a file is done elsewhere.
 
 use super::clock::{DeltaFrom, TimeFormat};
+use crate::export::Format;
 
 /// A column of the frame list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -222,6 +223,14 @@ pub struct Settings {
     pub mouse: bool,
     /// Folder that exports go to; `None` for the current one.
     pub export_folder: Option<String>,
+    /// The format that is offered first.
+    pub export_format: Format,
+    /// Findings and marks as comments.
+    pub export_comments: bool,
+    /// The opening of the connection is added.
+    pub export_opening: bool,
+    /// Addresses, names and data are replaced.
+    pub export_redact: bool,
     /// Saved filters: name and text.
     pub filters: Vec<(String, String)>,
 }
@@ -242,6 +251,10 @@ impl Default for Settings {
             osc52: true,
             mouse: false,
             export_folder: None,
+            export_format: Format::Pcapng,
+            export_comments: true,
+            export_opening: true,
+            export_redact: false,
             filters: Vec::new(),
         }
     }
@@ -270,6 +283,10 @@ impl Settings {
             osc52: view.osc52,
             mouse: view.mouse,
             export_folder: (!file.export.folder.is_empty()).then(|| file.export.folder.clone()),
+            export_format: Format::from_name(&file.export.format).unwrap_or(Format::Pcapng),
+            export_comments: file.export.comments,
+            export_opening: file.export.handshake,
+            export_redact: file.export.redact,
             filters: file
                 .filters
                 .iter()

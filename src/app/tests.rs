@@ -65,20 +65,20 @@ fn the_first_e_goes_to_the_gravest_finding() {
 fn marks_and_ranges_can_be_undone_and_done_again() {
     let mut app = app(80, 24);
     press(&mut app, "m Space j v 2 j m");
-    assert_eq!(app.marks.text(), "3-5");
+    assert_eq!(app.marks.to_string(), "3-5");
     assert_eq!(app.range, None);
     press(&mut app, "u");
-    assert!(app.marks.is_empty(), "{}", app.marks.text());
+    assert!(app.marks.is_empty(), "{}", app.marks.to_string());
     press(&mut app, "u");
-    assert_eq!(app.marks.text(), "1");
+    assert_eq!(app.marks.to_string(), "1");
     press(&mut app, "U U");
-    assert_eq!(app.marks.text(), "3-5");
+    assert_eq!(app.marks.to_string(), "3-5");
     press(&mut app, "g g '");
     assert_eq!(app.list.cursor, FrameNo(3));
     press(&mut app, "v j Esc");
-    assert_eq!((app.range, app.marks.text().as_str()), (None, "3-5"));
+    assert_eq!((app.range, app.marks.to_string().as_str()), (None, "3-5"));
     press(&mut app, "1 2 G m 9 G M");
-    assert_eq!(app.marks.text(), "3-5,9-12");
+    assert_eq!(app.marks.to_string(), "3-5,9-12");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::store::{FrameFlags, PduKind, RequestEnd, SessionRow, Store, Verdict};
 use crate::units::{ConnId, End, FrameNo, Nanos, SessionId, Side};
 
-use super::marks::FrameSet;
+use crate::export::FrameSet;
 
 /// The strongest event of a cell, by rank: the first one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -50,10 +50,8 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         }
         Event::Judged(findings, done) => app.judged(findings, done),
         Event::Looked(looked) => app.looked(looked),
-        Event::Exported(result) => {
-            app.jobs.exporting = false;
-            app.tell(result);
-        }
+        Event::Exported(result) => app.exported(result),
+        Event::Exporting(frames) => app.jobs.exporting = Some(frames),
         Event::Message(result) => app.tell(result),
         Event::Resumed => {}
         Event::Stats(stats) => app.stats = stats,
@@ -119,6 +117,9 @@ impl App {
         self.message = None;
         if matches!(self.layers.last(), Some(Layer::Help(_))) && self.help_key(key) {
             return Vec::new();
+        }
+        if matches!(self.layers.last(), Some(Layer::Export(_))) {
+            return self.form_key(key);
         }
         if self.pending.is_empty()
             && let Some(digit) = key.digit()
@@ -249,14 +250,18 @@ impl App {
             C::Range => self.toggle_range(),
             C::MarkToHere => self.mark_to_here(),
             C::ClearMarks => {
-                self.change("marks", |app| app.marks = super::marks::FrameSet::default());
+                self.change("marks", |app| {
+                    app.marks = crate::export::FrameSet::default();
+                });
             }
             C::Undo => self.undo_redo(true),
             C::Redo => self.undo_redo(false),
             C::TimeRef => self.toggle_time_ref(),
             C::Ignore => {
                 let here = self.list.cursor;
-                self.change("ignored frames", |app| app.ignored.toggle(here));
+                self.change("ignored frames", |app| {
+                    app.ignored = super::marking::toggled(&app.ignored, here);
+                });
             }
             C::CopyRow | C::CopyField | C::CopyHex | C::CopyFrame | C::CopyLadder => {
                 return self.copy(command);
@@ -321,11 +326,11 @@ impl App {
             C::Cancel => return self.cancel(),
             C::Redraw => return vec![Effect::Clear],
             C::Suspend => return vec![Effect::Suspend],
+            C::Export => self.open_export(),
             C::OnlySid
             | C::FindNext
             | C::FindPrev
             | C::CopyFilter
-            | C::Export
             | C::Columns
             | C::Theme
             | C::Glyphs
@@ -366,6 +371,9 @@ impl App {
 
     /// Stops the job that runs; with none running, quits.
     fn cancel(&mut self) -> Vec<Effect> {
+        if self.jobs.exporting.is_some() {
+            return vec![Effect::StopExport];
+        }
         if self.jobs.indexing {
             self.say(
                 Tone::Info,

@@ -187,7 +187,7 @@ impl App {
                     self.goto(frame);
                 }
             }
-            Some(Layer::Help(_) | Layer::Text { .. }) => {
+            Some(Layer::Help(_) | Layer::Text { .. } | Layer::Export(_)) => {
                 self.layers.pop();
             }
             None => match self.focus {

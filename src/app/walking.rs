@@ -15,6 +15,7 @@ impl App {
             Some(Layer::Text { top, lines, .. }) => {
                 *top = scrolled(*top, by).min(lines.len().saturating_sub(height));
             }
+            Some(Layer::Export(_)) => {}
             None => match self.focus {
                 Pane::List => self.step(by),
                 Pane::Decode => {

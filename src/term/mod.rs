@@ -8,17 +8,19 @@ mod guard;
 mod input;
 mod look;
 mod screen;
+mod work;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, Sender, never, select};
 
 use crate::app::keymap::Keymap;
 use crate::app::settings::{ColorDepth, GlyphSet, Settings};
 use crate::app::{App, Effect, Event, Tone, update};
-use crate::capture::Capture;
+use crate::capture::{Capture, CaptureFile};
 use crate::exit::Exit;
 use crate::store::Batch;
 use crate::track;
@@ -52,7 +54,7 @@ pub fn run(capture: &Capture, settings: &crate::settings::Settings, options: Opt
         );
     }
     let (tell, noticed) = crossbeam_channel::unbounded();
-    guard::install(tell);
+    guard::install(tell.clone());
     let (mut view, mut problems) = Settings::from_file(settings);
     view.plain = options.plain;
     caps::settle(&mut view, settings, options.colors, options.glyphs);
@@ -77,6 +79,8 @@ pub fn run(capture: &Capture, settings: &crate::settings::Settings, options: Opt
         batches: Some(indexing.batches.clone()),
         indexing,
         noticed,
+        tell,
+        stop_export: Arc::new(AtomicBool::new(false)),
         drawn: Instant::now(),
         stale: true,
         waiting_progress: false,
@@ -89,7 +93,7 @@ pub fn run(capture: &Capture, settings: &crate::settings::Settings, options: Opt
 /// The capture's name for the title: the first file's, and how many more there are.
 fn name(capture: &Capture) -> String {
     let files = capture.files();
-    let first = files.first().map(|file| file.path());
+    let first = files.first().map(CaptureFile::path);
     let name = first.map_or_else(String::new, |path| {
         path.file_name()
             .unwrap_or(path.as_os_str())
@@ -135,6 +139,8 @@ struct Session {
     signals: Receiver<Signal>,
     batches: Option<Receiver<Batch>>,
     noticed: Receiver<Event>,
+    tell: Sender<Event>,
+    stop_export: Arc<AtomicBool>,
     drawn: Instant,
     /// Something changed since the last draw.
     stale: bool,
@@ -262,6 +268,17 @@ impl Session {
                 }
             }
             Effect::StopIndexing => self.indexing.stop(),
+            Effect::Export(order) => {
+                self.stop_export.store(false, Ordering::Relaxed);
+                work::export(
+                    Arc::clone(&self.app.store),
+                    self.capture.clone(),
+                    order,
+                    Arc::clone(&self.stop_export),
+                    self.tell.clone(),
+                );
+            }
+            Effect::StopExport => self.stop_export.store(true, Ordering::Relaxed),
             Effect::Judge => {
                 update(&mut self.app, Event::Judged(Vec::new(), true));
             }

@@ -154,7 +154,7 @@ fn state(app: &App, w: u16) -> String {
     if let Some((first, last)) = app.chosen_range() {
         parts.push(format!("range {first}-{last}"));
     }
-    parts.push(match app.marks.ends() {
+    parts.push(match app.marks.first().zip(app.marks.last()) {
         Some((first, last)) if w >= 100 => {
             format!("{} marked ({first}-{last})", app.marks.len())
         }
@@ -190,6 +190,9 @@ fn state(app: &App, w: u16) -> String {
 }
 
 fn place(app: &App) -> String {
+    if let Some(frames) = app.jobs.exporting {
+        return format!("writing  {frames} frames");
+    }
     let last = app.store.frame_count();
     if app.jobs.indexing {
         let progress = app.store.progress();
@@ -256,6 +259,7 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
 fn key_line(app: &App) -> &'static [Command] {
     use Command as C;
     match app.layers.last() {
+        Some(Layer::Export(_)) => &[],
         Some(Layer::Help(_) | Layer::Text { .. }) => &[C::Close, C::Down, C::PageDown],
         Some(Layer::Table(_)) => &[
             C::Follow,

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod decode;
+mod export_form;
 mod ladder;
 mod lanes;
 mod layers;
@@ -29,7 +30,8 @@ pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
         return None;
     }
     let mut cursor = None;
-    if let Some(layer) = app.layers.last() {
+    let over = app.layers.last().filter(|l| !matches!(l, Layer::Export(_)));
+    if let Some(layer) = over {
         let area = Area {
             h: layout.screen.h.saturating_sub(2),
             ..layout.screen
@@ -76,6 +78,9 @@ pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
             }
         }
     }
+    if let Some(Layer::Export(form)) = app.layers.last() {
+        cursor = Some(export_form::draw(&mut pen, form, layout.screen));
+    }
     let typed = layout
         .status
         .and_then(|area| lines::status(&mut pen, app, area));
@@ -89,6 +94,7 @@ pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
 fn draw_layer(pen: &mut Pen<'_>, app: &App, layer: &Layer, area: Area) -> Option<Position> {
     match layer {
         Layer::Table(table) => layers::table(pen, app, table, area),
+        Layer::Export(form) => Some(export_form::draw(pen, form, area)),
         Layer::Help(help) => Some(layers::help(pen, app, help, area)),
         Layer::Text { title, lines, top } => Some(layers::text(pen, title, lines, *top, area)),
     }

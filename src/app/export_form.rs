@@ -1,0 +1,359 @@
+//! The export form: what to take, what to add, how and where to write it. Its last line says what will happen.
+
+use std::path::{Path, PathBuf};
+
+use tui_input::{Input, InputRequest};
+
+use super::App;
+use super::key::{Key, KeyCode};
+use crate::export::{
+    Choice, Context, Format, FrameSet, Options, Plan, Redaction, What, small_name,
+};
+
+/// A line of the form that can have the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Line {
+    /// What to take.
+    What,
+    /// Frames as typed.
+    Frames,
+    /// Handshake, PRELOGIN and login.
+    Opening,
+    /// Everything between.
+    Between,
+    /// Format.
+    Format,
+    /// Comments.
+    Notes,
+    /// Redaction.
+    Redact,
+    /// The file.
+    File,
+}
+
+impl Line {
+    /// All lines, from top to bottom.
+    pub const ALL: [Self; 8] = [
+        Self::What,
+        Self::Frames,
+        Self::Opening,
+        Self::Between,
+        Self::Format,
+        Self::Notes,
+        Self::Redact,
+        Self::File,
+    ];
+}
+
+/// Something that can be taken, or the reason why it cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its words: `marked 5`.
+    pub words: String,
+    /// What it takes.
+    pub what: Result<What, String>,
+}
+
+/// An export that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// What.
+    pub plan: Plan,
+    /// How.
+    pub options: Options,
+    /// Where.
+    pub path: PathBuf,
+}
+
+/// The open form.
+#[derive(Debug, Clone)]
+pub struct ExportForm {
+    /// What can be taken.
+    pub offers: Vec<Offer>,
+    /// The offer that is chosen; one behind the last is the typed frames.
+    pub chosen: usize,
+    /// Frames as typed.
+    pub typed: Input,
+    /// What to add.
+    pub context: Context,
+    /// Format.
+    pub format: Format,
+    /// Findings and marks as comments.
+    pub notes: bool,
+    /// Replace addresses, names and data.
+    pub redact: bool,
+    /// The file.
+    pub file: Input,
+    /// The line with the cursor.
+    pub line: Line,
+    /// What will be written.
+    pub plan: Plan,
+    /// The file exists; Enter again replaces it.
+    pub replace: bool,
+    ignored: FrameSet,
+    marks: FrameSet,
+}
+
+/// What a key did to the form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// The form goes on.
+    No,
+    /// It is left.
+    Left,
+    /// The export is to be written.
+    Write(Box<Order>),
+}
+
+impl ExportForm {
+    /// The form for what is marked, chosen, filtered and under the cursor.
+    pub fn new(app: &App) -> Self {
+        let offers = offers(app);
+        let chosen = offers.iter().position(|o| o.what.is_ok()).unwrap_or(0);
+        let folder = app.settings.export_folder.clone().unwrap_or_default();
+        let name = small_name(&app.name);
+        let file = Path::new(&folder).join(name).to_string_lossy().into_owned();
+        let mut form = Self {
+            offers,
+            chosen,
+            typed: Input::default(),
+            context: Context {
+                opening: app.settings.export_opening,
+                ..Context::default()
+            },
+            format: app.settings.export_format,
+            notes: app.settings.export_comments,
+            redact: app.settings.export_redact,
+            file: Input::new(file),
+            line: Line::What,
+            plan: Plan::default(),
+            replace: false,
+            ignored: app.ignored.clone(),
+            marks: app.marks.clone(),
+        };
+        form.fit_ending();
+        form.renew(app);
+        form
+    }
+
+    /// Works out the plan for what is chosen now.
+    pub fn renew(&mut self, app: &App) {
+        let what = match self.offers.get(self.chosen) {
+            Some(offer) => offer.what.clone(),
+            None => Ok(What::Typed(self.typed.value().to_string())),
+        };
+        self.plan = match what {
+            Ok(what) => Plan::new(
+                &app.store,
+                &Choice {
+                    what,
+                    context: self.context,
+                    ignored: self.ignored.clone(),
+                },
+            ),
+            Err(why) => Plan {
+                problems: vec![why],
+                ..Plan::default()
+            },
+        };
+    }
+
+    /// Whether the frames are those typed.
+    pub fn is_typed(&self) -> bool {
+        self.chosen >= self.offers.len()
+    }
+
+    /// The last line: what will happen, or what stands in the way.
+    pub fn outcome(&self) -> String {
+        if let Some(problem) = self.plan.problems.first() {
+            return problem.clone();
+        }
+        let mut text = self.plan.summary();
+        if self.plan.cut_frames > 0 {
+            text.push_str(", some cut by the snap length");
+        }
+        if self.replace {
+            return format!("the file exists; Enter again replaces it ({text})");
+        }
+        text
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, app: &App, key: Key) -> Done {
+        match (key.code, key.ctrl) {
+            (KeyCode::Esc, _) | (KeyCode::Char('c'), true) => return Done::Left,
+            (KeyCode::Enter, _) => return self.finish(),
+            (KeyCode::Tab | KeyCode::Down, _) => self.step(true),
+            (KeyCode::BackTab | KeyCode::Up, _) => self.step(false),
+            _ => self.edit(key),
+        }
+        self.replace = false;
+        self.renew(app);
+        Done::No
+    }
+
+    fn finish(&self) -> Done {
+        let path = self.file.value().trim();
+        if !self.plan.is_ready() || path.is_empty() {
+            return Done::No;
+        }
+        Done::Write(Box::new(Order {
+            plan: self.plan.clone(),
+            options: Options {
+                comments: self.notes && self.format == Format::Pcapng,
+                force: self.replace,
+                marks: self.marks.clone(),
+                redact: self.redact.then(Redaction::default),
+                ..Options::of(self.format)
+            },
+            path: PathBuf::from(path),
+        }))
+    }
+
+    fn step(&mut self, forward: bool) {
+        let lines: Vec<Line> = Line::ALL
+            .into_iter()
+            .filter(|line| match line {
+                Line::Frames => self.is_typed(),
+                Line::Notes => self.format == Format::Pcapng,
+                _ => true,
+            })
+            .collect();
+        let at = lines.iter().position(|l| *l == self.line).unwrap_or(0);
+        let by = if forward {
+            1
+        } else {
+            lines.len().saturating_sub(1)
+        };
+        let next = lines.iter().cycle().nth(at.saturating_add(by));
+        self.line = next.copied().unwrap_or(Line::What);
+    }
+
+    fn edit(&mut self, key: Key) {
+        let typed = match (key.code, key.ctrl) {
+            (KeyCode::Char(c), false) => Some(InputRequest::InsertChar(c)),
+            (KeyCode::Backspace, _) => Some(InputRequest::DeletePrevChar),
+            (KeyCode::Delete, _) => Some(InputRequest::DeleteNextChar),
+            (KeyCode::Left, _) => Some(InputRequest::GoToPrevChar),
+            (KeyCode::Right, _) => Some(InputRequest::GoToNextChar),
+            (KeyCode::Home, _) => Some(InputRequest::GoToStart),
+            (KeyCode::End, _) => Some(InputRequest::GoToEnd),
+            (KeyCode::Char('u'), true) => Some(InputRequest::DeleteLine),
+            (KeyCode::Char('w'), true) => Some(InputRequest::DeletePrevWord),
+            _ => None,
+        };
+        let input = match self.line {
+            Line::File => Some(&mut self.file),
+            Line::Frames => Some(&mut self.typed),
+            _ => None,
+        };
+        if let Some(input) = input {
+            if let Some(request) = typed {
+                input.handle(request);
+            }
+            return;
+        }
+        let back = matches!(key.code, KeyCode::Left | KeyCode::Char('h'));
+        let go = back || matches!(key.code, KeyCode::Right | KeyCode::Char('l' | ' '));
+        // A digit on the first line begins to type frames.
+        if self.line == Line::What && key.digit().is_some() {
+            self.chosen = self.offers.len();
+            self.line = Line::Frames;
+            self.edit(key);
+        } else if go {
+            self.turn(back);
+        }
+    }
+
+    /// Turns a choice to its next value, or a box on or off.
+    fn turn(&mut self, back: bool) {
+        match self.line {
+            Line::What => {
+                let all = self.offers.len().saturating_add(1);
+                self.chosen = turned(self.chosen, all, back);
+            }
+            Line::Opening => self.context.opening = !self.context.opening,
+            Line::Between => self.context.between = !self.context.between,
+            Line::Format => {
+                let at = Format::ALL.iter().position(|f| *f == self.format);
+                let next = turned(at.unwrap_or(0), Format::ALL.len(), back);
+                self.format = Format::ALL.get(next).copied().unwrap_or(self.format);
+                self.fit_ending();
+            }
+            Line::Notes => self.notes = !self.notes,
+            Line::Redact => self.redact = !self.redact,
+            Line::Frames | Line::File => {}
+        }
+    }
+
+    /// The file's name gets the ending of the format.
+    fn fit_ending(&mut self) {
+        let path = PathBuf::from(self.file.value()).with_extension(self.format.extension());
+        self.file = Input::new(path.to_string_lossy().into_owned());
+    }
+}
+
+fn turned(at: usize, all: usize, back: bool) -> usize {
+    let by = if back { all.saturating_sub(1) } else { 1 };
+    at.saturating_add(by).checked_rem(all).unwrap_or(0)
+}
+
+fn offers(app: &App) -> Vec<Offer> {
+    let offer = |words: String, what: Result<What, String>| Offer { words, what };
+    let range = app
+        .chosen_range()
+        .map(|(a, b)| What::Range(a, b))
+        .ok_or("range: none is being chosen; v starts one".to_string());
+    let filtered = if app.list.rows.is_filtered() {
+        let hits = (0..app.list.rows.len(&app.store))
+            .filter_map(|row| app.list.rows.at(&app.store, row))
+            .collect();
+        Ok(What::Filtered(hits))
+    } else {
+        Err("filtered: no filter is set".to_string())
+    };
+    let facts = app.cursor_facts();
+    let sid = facts
+        .as_ref()
+        .and_then(|f| Some((f.conn?, f.sid?)))
+        .ok_or("Sid: this frame has none".to_string());
+    let conn = app
+        .conn()
+        .ok_or("connection: this frame has none".to_string());
+    let finding = app
+        .store
+        .finding_on(app.list.cursor)
+        .map(|f| f.id)
+        .ok_or("finding: none on this frame".to_string());
+    vec![
+        offer(
+            format!("marked {}", app.marks.len()),
+            if app.marks.is_empty() {
+                Err("marked: no frame is marked; m marks the row".to_string())
+            } else {
+                Ok(What::Marked(app.marks.clone()))
+            },
+        ),
+        offer(
+            app.chosen_range()
+                .map_or("range -".to_string(), |(a, b)| format!("range {a}-{b}")),
+            range,
+        ),
+        offer(
+            format!("filtered {}", app.list.rows.len(&app.store)),
+            filtered,
+        ),
+        offer(
+            sid.as_ref()
+                .map_or("Sid -".to_string(), |(_, sid)| format!("Sid {sid}")),
+            sid.map(|(conn, sid)| What::Sid(conn, sid)),
+        ),
+        offer(
+            conn.as_ref()
+                .map_or("connection -".to_string(), |c| format!("connection {c}")),
+            conn.map(What::Connection),
+        ),
+        offer("finding".to_string(), finding.map(What::Finding)),
+        offer("all frames".to_string(), Ok(What::All)),
+    ]
+}

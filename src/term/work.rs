@@ -1,0 +1,58 @@
+//! Work beside the screen, on a thread of its own; what comes of it arrives as an event.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+
+use crossbeam_channel::Sender;
+
+use crate::app::Event;
+use crate::app::export_form::Order;
+use crate::capture::Capture;
+use crate::export::{ExportError, Job, Target};
+use crate::store::Store;
+
+/// Frames between two notices of an export's progress.
+const STEP: u64 = 50_000;
+
+/// Writes an export. The store is held until it is done; rows of the index wait as long.
+pub fn export(
+    store: Arc<Store>,
+    capture: Capture,
+    order: Box<Order>,
+    stop: Arc<AtomicBool>,
+    tell: Sender<Event>,
+) {
+    let failed = tell.clone();
+    let started = thread::Builder::new()
+        .name("export".to_string())
+        .spawn(move || {
+            let progress = |frames: u64| {
+                if frames > 0 && frames.is_multiple_of(STEP) {
+                    // The screen is gone when this fails; the export is stopped by the end of the program.
+                    let _ = tell.send(Event::Exporting(frames));
+                }
+            };
+            let job = Job {
+                store: &store,
+                capture: &capture,
+                plan: &order.plan,
+                options: &order.options,
+                stop: &stop,
+                progress: &progress,
+            };
+            let target = Target::from_arg(&order.path);
+            let result =
+                catch_unwind(AssertUnwindSafe(|| job.save(&target))).unwrap_or_else(|_| {
+                    Err(ExportError::Refused(
+                        "an error in marstui stopped it".to_string(),
+                    ))
+                });
+            drop(store);
+            let _ = tell.send(Event::Exported(result));
+        });
+    if let Err(error) = started {
+        let _ = failed.send(Event::Exported(Err(ExportError::Read(error))));
+    }
+}
