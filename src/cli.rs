@@ -14,14 +14,14 @@ mod wishes;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
 
 use crate::exit::Exit;
-use crate::{app, settings, term, track};
+use crate::{settings, term};
 use args::{Args, Command};
 use failure::Failure;
+use wishes::Wishes;
 
 /// Runs the program with the given arguments and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -106,21 +106,12 @@ fn print(text: &[u8]) -> Result<Exit, Failure> {
 }
 
 fn screen(args: &Args) -> Result<Exit, Failure> {
+    let mut wishes = Wishes::new(&args.rules)?;
+    args.screen.apply(&mut wishes.settings)?;
     let capture = opened::open(&args.files, args.demo)?;
-    let name = match capture.files() {
-        [one] => one.path().display().to_string(),
-        several => format!("{} files", several.len()),
+    let options = term::Options {
+        plain: args.screen.plain,
+        ..term::Options::default()
     };
-    let indexing = track::start(capture.clone(), track::Options::default());
-    let show = term::Show {
-        name,
-        source: Arc::new(capture),
-        batches: indexing.batches.clone(),
-        stop: indexing.stop_flag(),
-    };
-    let mut settings = app::settings::Settings::default();
-    term::settle(&mut settings, term::Wanted::default());
-    let exit = term::run(show, settings);
-    indexing.join();
-    Ok(exit)
+    Ok(term::run(&capture, &wishes.settings, wishes.rules, options))
 }

@@ -8,15 +8,24 @@ use crate::units::{FrameNo, Nanos};
 
 impl App {
     /// Opens the input line.
-    pub(super) fn ask(&mut self, ask: Ask, text: &str) {
+    pub(super) fn ask(&mut self, ask: Ask, text: &str) -> Vec<Effect> {
         self.prompt = Some(Prompt::new(ask, text));
-        self.check_prompt();
+        self.check_prompt()
     }
 
     /// Checks what is typed, while it is typed.
-    pub(super) fn check_prompt(&mut self) {
-        if let Some(prompt) = &mut self.prompt {
-            prompt.mistake = None;
+    pub(super) fn check_prompt(&mut self) -> Vec<Effect> {
+        let Some(prompt) = &mut self.prompt else {
+            return Vec::new();
+        };
+        prompt.mistake = None;
+        let text = prompt.text().to_string();
+        match prompt.ask {
+            Ask::Filter if self.layers.is_empty() && !text.starts_with("save ") => {
+                self.check_search(&text, false)
+            }
+            Ask::Find if self.layers.is_empty() => self.check_search(&text, true),
+            _ => Vec::new(),
         }
     }
 
@@ -25,7 +34,7 @@ impl App {
             return Vec::new();
         };
         match prompt.key(key, &self.inputs) {
-            Typed::Changed => self.check_prompt(),
+            Typed::Changed => return self.check_prompt(),
             Typed::Same | Typed::Complete(_) => {}
             Typed::Left => self.prompt = None,
             Typed::Done => {
@@ -49,7 +58,8 @@ impl App {
             },
             Ask::Time => self.goto_time(text),
             Ask::Command => return self.command_line(text),
-            Ask::Find | Ask::Filter => self.say(Tone::Error, "not there yet"),
+            Ask::Find => return self.answer_find(text),
+            Ask::Filter => return self.answer_filter(text),
         }
         Vec::new()
     }

@@ -3,8 +3,9 @@
 use super::key::Key;
 use super::tree::Tree;
 use crate::export::{ExportError, Written};
-use crate::store::{Batch, Finding};
-use crate::units::FrameNo;
+use crate::query::Filter;
+use crate::store::Batch;
+use crate::units::{FrameNo, PduId};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -19,8 +20,19 @@ pub enum Event {
     Batch(Box<Batch>),
     /// The indexing pass has ended, with the reason if it was not the end of the capture.
     Indexed(Option<String>),
-    /// Findings of the rules; the flag says that these were the last.
-    Judged(Vec<Finding>, bool),
+    /// Time for a slice of the work that the state itself does.
+    Work,
+    /// A search has come on.
+    Found {
+        /// The search.
+        job: u64,
+        /// New hits, in file order.
+        frames: Vec<FrameNo>,
+        /// Frames asked so far.
+        asked: u64,
+        /// All frames indexed so far were asked.
+        done: bool,
+    },
     /// Frames were decoded.
     Looked(Looked),
     /// An export has ended: what was written, or why nothing was.
@@ -36,7 +48,7 @@ pub enum Event {
 }
 
 /// Something to do outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Effect {
     /// End the program.
     Quit,
@@ -50,10 +62,12 @@ pub enum Effect {
     Export(Box<super::export_form::Order>),
     /// Stop the export.
     StopExport,
+    /// Search frames; hits come back as [`Event::Found`].
+    Search(Box<Search>),
+    /// Stop the search with this number, if it runs.
+    StopSearch(u64),
     /// Stop the indexing pass.
     StopIndexing,
-    /// Run the rules over the complete index.
-    Judge,
 }
 
 /// Frames to decode.
@@ -61,6 +75,8 @@ pub enum Effect {
 pub struct Wanted {
     /// Frames whose line is missing.
     pub lines: Vec<FrameNo>,
+    /// Packets of an opened row whose line is missing.
+    pub packets: Vec<PduId>,
     /// The frame whose tree is missing.
     pub tree: Option<FrameNo>,
 }
@@ -68,7 +84,7 @@ pub struct Wanted {
 impl Wanted {
     /// Whether nothing is missing.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.tree.is_none()
+        self.lines.is_empty() && self.packets.is_empty() && self.tree.is_none()
     }
 }
 
@@ -77,6 +93,28 @@ impl Wanted {
 pub struct Looked {
     /// Frames and what they say in a line.
     pub lines: Vec<(FrameNo, String)>,
+    /// Packets and what they say in a line.
+    pub packets: Vec<(PduId, String)>,
     /// The frame of the cursor.
     pub tree: Option<Tree>,
+}
+
+/// A search over the frames.
+#[derive(Debug)]
+pub struct Search {
+    /// Its number.
+    pub job: u64,
+    /// What is looked for.
+    pub what: SearchFor,
+    /// The first frame to ask.
+    pub from: FrameNo,
+}
+
+/// What a search looks for.
+#[derive(Debug)]
+pub enum SearchFor {
+    /// Frames that a filter holds for.
+    Filter(Filter),
+    /// Text, `re:` or `hex:` in the frames' payload.
+    Text(String),
 }

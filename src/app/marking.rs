@@ -17,7 +17,7 @@ impl App {
         }
     }
 
-    pub(super) fn undo_redo(&mut self, undo: bool) {
+    pub(super) fn undo_redo(&mut self, undo: bool) -> Vec<Effect> {
         let now = self.undoable();
         let found = if undo {
             self.undo.undo(now)
@@ -26,9 +26,13 @@ impl App {
         };
         match found {
             Some((state, what)) => {
+                let filter = self.filter.clone();
                 self.restore(state);
                 let word = if undo { "undone" } else { "done again" };
                 self.say(Tone::Info, format!("{word}: {what}"));
+                if self.filter != filter {
+                    return self.restart_filter();
+                }
             }
             None => self.say(
                 Tone::Info,
@@ -39,6 +43,7 @@ impl App {
                 },
             ),
         }
+        Vec::new()
     }
 
     pub(super) fn restore(&mut self, state: Undoable) {

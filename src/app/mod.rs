@@ -21,6 +21,7 @@ mod marking;
 mod moves;
 pub mod prompt;
 pub mod rows;
+mod searching;
 pub mod settings;
 mod summary;
 pub mod tables;
@@ -37,15 +38,17 @@ mod walking;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use event::{Effect, Event, Looked, Wanted};
+pub use event::{Effect, Event, Looked, Search, SearchFor, Wanted};
 pub use export_form::ExportForm;
 pub use help::Help;
+pub use searching::Searching;
 pub use summary::{gravest, summary};
 pub use update::update;
 
 use crate::export::FrameSet;
+use crate::rules::{self, Judge};
 use crate::store::Store;
-use crate::units::{ConnId, FrameNo, Nanos, SessionId};
+use crate::units::{ConnId, FrameNo, Nanos, PduId, SessionId};
 use command::Context;
 use facts::Facts;
 use history::{Jumps, UndoStack, Undoable};
@@ -115,6 +118,12 @@ pub struct Jobs {
     pub indexing: bool,
     /// The rules have been run over the complete index.
     pub judged: bool,
+    /// The filter's search.
+    pub filter: Searching,
+    /// The find's search.
+    pub find: Searching,
+    /// The count of hits of what is being typed.
+    pub preview: Searching,
     /// An export is being written; so many frames are done.
     pub exporting: Option<u64>,
 }
@@ -199,8 +208,18 @@ pub struct App {
     pub moved: bool,
     /// What the loop counts.
     pub stats: Stats,
+    /// Settings of the rules.
+    pub rules: rules::Settings,
     lines: HashMap<FrameNo, String>,
+    packets: HashMap<PduId, String>,
     decoded: Option<Tree>,
+    /// Where the cursor was when the filter was set, until it is known which shown frame is nearest.
+    home: Option<FrameNo>,
+    find_hits: Vec<FrameNo>,
+    /// Where a find started that still waits for its hit, and whether it goes forward.
+    find_wait: Option<(FrameNo, bool)>,
+    last_job: u64,
+    judge: Option<Judge>,
 }
 
 impl App {
@@ -249,8 +268,15 @@ impl App {
             },
             moved: false,
             stats: Stats::default(),
+            rules: rules::Settings::default(),
             lines: HashMap::new(),
+            packets: HashMap::new(),
             decoded: None,
+            home: None,
+            find_hits: Vec::new(),
+            find_wait: None,
+            last_job: 0,
+            judge: None,
         }
     }
 
@@ -347,6 +373,16 @@ impl App {
         self.lines.get(&frame).map(String::as_str)
     }
 
+    /// What a packet of an opened row says, once it was decoded.
+    pub fn packet_line(&self, id: PduId) -> Option<&str> {
+        self.packets.get(&id).map(String::as_str)
+    }
+
+    /// Whether the state itself has work to do between events.
+    pub fn has_work(&self) -> bool {
+        self.judge.is_some()
+    }
+
     /// The decoded frame of the cursor; that of the frame before until the new one has come.
     pub fn decoded(&self) -> Option<&Tree> {
         self.decoded.as_ref()
@@ -378,7 +414,17 @@ impl App {
                 .as_ref()
                 .is_some_and(|tree| tree.frame == *no && tree.complete)
         });
-        Wanted { lines, tree }
+        let opened = self.list.opened;
+        let packets = opened
+            .into_iter()
+            .flat_map(|no| self.store.pdus_in(no).map(|(id, _)| id))
+            .filter(|id| !self.packets.contains_key(id))
+            .collect();
+        Wanted {
+            lines,
+            packets,
+            tree,
+        }
     }
 
     /// Shows a message, and keeps it.
@@ -413,6 +459,10 @@ impl App {
             self.lines.clear();
         }
         self.lines.extend(looked.lines);
+        if self.packets.len() > LINES_KEPT {
+            self.packets.clear();
+        }
+        self.packets.extend(looked.packets);
         if let Some(mut tree) = looked.tree
             && tree.frame == self.list.cursor
         {
@@ -433,6 +483,7 @@ impl App {
     /// Forgets what was decoded, because its meaning may have changed.
     fn forget_decoded(&mut self) {
         self.lines.clear();
+        self.packets.clear();
         if let Some(tree) = &mut self.decoded {
             tree.complete = false;
         }

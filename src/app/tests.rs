@@ -90,16 +90,19 @@ fn nothing_but_q_and_ctrl_c_quits_and_layers_close_first() {
     assert!(press(&mut app, "q").is_empty());
     assert!(press(&mut app, "q").is_empty());
     assert!(app.layers.is_empty());
-    assert_eq!(press(&mut app, "q"), [Effect::Quit]);
-    assert_eq!(press(&mut app, "Ctrl-C"), [Effect::Quit]);
+    assert!(matches!(press(&mut app, "q")[..], [Effect::Quit]));
+    assert!(matches!(press(&mut app, "Ctrl-C")[..], [Effect::Quit]));
 }
 
 #[test]
 fn ctrl_c_stops_the_index_before_it_quits() {
     let mut app = App::new("x", (80, 24), Settings::default());
-    assert_eq!(press(&mut app, "Ctrl-C"), [Effect::StopIndexing]);
+    assert!(matches!(
+        press(&mut app, "Ctrl-C")[..],
+        [Effect::StopIndexing]
+    ));
     update(&mut app, Event::Indexed(Some("stopped by the user".into())));
-    assert_eq!(press(&mut app, "Ctrl-C"), [Effect::Quit]);
+    assert!(matches!(press(&mut app, "Ctrl-C")[..], [Effect::Quit]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::decode::field::{Field, Value};
-use crate::store::{Condition, Finding, Outcome, Store};
+use crate::store::{Finding, Store};
 use crate::units::FrameNo;
 
 /// Lines that a tree is turned into at most.
@@ -23,11 +23,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Appends what the rules say about the frame.
+    /// Appends which part the frame plays in a finding that marks another frame.
     pub(super) fn add_findings(&mut self, store: &Store) {
-        self.fields.retain(|f| f.name != RULE);
-        if let Some(finding) = store.finding_on(self.frame) {
-            self.fields.push(rule_field(finding, true));
+        if store.finding_on(self.frame).is_some() {
             return;
         }
         let conn = store.frame(self.frame).and_then(|f| f.conn);
@@ -37,13 +35,17 @@ impl Tree {
                 .find(|f| f.evidence.iter().any(|e| e.frame == self.frame))
         });
         if let Some(finding) = about {
-            self.fields
-                .push(rule_field(finding, false).text(part(finding, self.frame)));
+            let mut field = Field::new(RULE, "Rule", Value::Text(finding.rule.to_string()))
+                .text(part(finding, self.frame));
+            if let Some(frame) = finding.decisive_frame() {
+                field = field.link(frame);
+            }
+            self.fields.push(field);
         }
     }
 }
 
-/// The name of nodes that show a rule.
+/// The name of the node that shows a rule.
 const RULE: &str = "finding";
 
 fn part(finding: &Finding, frame: FrameNo) -> String {
@@ -59,55 +61,6 @@ fn part(finding: &Finding, frame: FrameNo) -> String {
         finding.confidence.name(),
         roles.join(", ")
     )
-}
-
-/// A finding as a node with its conditions: failed ones first, then unknown ones, then those with numbers.
-pub fn rule_field(finding: &Finding, marked: bool) -> Field {
-    let text = format!(
-        "{}, {}: {}",
-        finding.verdict.name(),
-        finding.confidence.name(),
-        finding.text
-    );
-    let mut field = Field::new(RULE, format!("Rule {}", finding.rule), Value::None).text(text);
-    if !marked && let Some(frame) = finding.decisive_frame() {
-        field = field.link(frame);
-    }
-    let mut conditions: Vec<&Condition> = finding.conditions.iter().collect();
-    conditions.sort_by_key(|c| match c.outcome {
-        Outcome::Failed => 0,
-        Outcome::Unknown => 1,
-        Outcome::Held if c.fact.contains('=') => 2,
-        Outcome::Held => 3,
-    });
-    for condition in conditions {
-        let mut child = Field::new(
-            "",
-            format!(
-                "{:<4}{:<8}{}",
-                condition.id,
-                condition.outcome.word(),
-                condition.text
-            ),
-            Value::None,
-        )
-        .text(condition.fact.clone());
-        for frame in &condition.frames {
-            child = child.link(*frame);
-        }
-        field = field.child(child);
-    }
-    for evidence in &finding.evidence {
-        field = field.child(
-            Field::new("", evidence.role.to_string(), Value::None)
-                .text(evidence.fact.clone())
-                .link(evidence.frame),
-        );
-    }
-    for note in &finding.notes {
-        field = field.child(Field::new("", "note", Value::None).text(note.clone()));
-    }
-    field
 }
 
 /// A line of the pane.

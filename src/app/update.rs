@@ -10,11 +10,15 @@ use super::layout::Pane;
 use super::prompt::Ask;
 use super::tables::Kind;
 use super::{App, Help, Layer, Tone, summary};
-use crate::store::{Finding, Store};
+use crate::rules::Judge;
+use crate::store::Store;
 use crate::units::FrameNo;
 
 /// The greatest number that can be typed before a command.
 const MOST_COUNT: u32 = 1_000_000_000;
+
+/// Connections judged in one slice, so that keys are answered in between.
+const CONNS_AT_ONCE: usize = 20;
 
 /// Takes in an event.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
@@ -23,7 +27,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Paste(text) => {
             if let Some(prompt) = &mut app.prompt {
                 prompt.paste(&text);
-                app.check_prompt();
+                return app.check_prompt();
             }
         }
         Event::Resize(w, h) => {
@@ -46,9 +50,15 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
                     format!("{why}; what was read before stays usable"),
                 );
             }
-            return vec![Effect::Judge];
+            app.judge = Some(Judge::new(app.rules.clone()));
         }
-        Event::Judged(findings, done) => app.judged(findings, done),
+        Event::Work => return app.work(),
+        Event::Found {
+            job,
+            frames,
+            asked,
+            done,
+        } => app.found(job, frames, asked, done),
         Event::Looked(looked) => app.looked(looked),
         Event::Exported(result) => app.exported(result),
         Event::Exporting(frames) => app.jobs.exporting = Some(frames),
@@ -92,20 +102,29 @@ impl App {
         }
     }
 
-    fn judged(&mut self, findings: Vec<Finding>, done: bool) {
-        self.with_store(|store| {
-            for finding in findings {
-                store.add_finding(finding);
-            }
-        });
-        if done {
-            self.jobs.judged = true;
-            self.forget_decoded();
-            self.grown();
-            if !self.moved {
-                let text = summary(self);
-                self.say(Tone::Info, text);
-            }
+    /// A slice of the rules' work; when it was the last, the capture is summed up.
+    fn work(&mut self) -> Vec<Effect> {
+        let Some(mut judge) = self.judge.take() else {
+            return Vec::new();
+        };
+        let mut done = false;
+        self.with_store(|store| done = judge.step(store, CONNS_AT_ONCE));
+        if !done {
+            self.judge = Some(judge);
+            return Vec::new();
+        }
+        self.jobs.judged = true;
+        self.forget_decoded();
+        self.grown();
+        if !self.moved {
+            let text = summary(self);
+            self.say(Tone::Info, text);
+        }
+        if self.filter.is_empty() {
+            Vec::new()
+        } else {
+            // What the rules say can be asked for in a filter.
+            self.restart_filter()
         }
     }
 
@@ -202,9 +221,9 @@ impl App {
             C::Last => self.move_to_end(true),
             C::Goto => match count {
                 Some(no) => self.goto(FrameNo(no)),
-                None => self.ask(Ask::Frame, ""),
+                None => return self.ask(Ask::Frame, ""),
             },
-            C::GotoTime => self.ask(Ask::Time, ""),
+            C::GotoTime => return self.ask(Ask::Time, ""),
             C::NextSameSid | C::PrevSameSid | C::NextSameConn | C::PrevSameConn => {
                 self.follow_target(command, times, false);
             }
@@ -235,12 +254,12 @@ impl App {
                 None => self.say(Tone::Error, "this frame belongs to no connection"),
             },
             C::Sort => self.sort_table(""),
-            C::Find => self.ask(Ask::Find, ""),
+            C::Find => return self.ask(Ask::Find, ""),
             C::Filter => {
                 let filter = self.filter.clone();
-                self.ask(Ask::Filter, &filter);
+                return self.ask(Ask::Filter, &filter);
             }
-            C::CommandLine => self.ask(Ask::Command, ""),
+            C::CommandLine => return self.ask(Ask::Command, ""),
             C::Mark => self.mark(),
             C::MarkDown => {
                 self.mark();
@@ -254,8 +273,8 @@ impl App {
                     app.marks = crate::export::FrameSet::default();
                 });
             }
-            C::Undo => self.undo_redo(true),
-            C::Redo => self.undo_redo(false),
+            C::Undo => return self.undo_redo(true),
+            C::Redo => return self.undo_redo(false),
             C::TimeRef => self.toggle_time_ref(),
             C::Ignore => {
                 let here = self.list.cursor;
@@ -327,16 +346,10 @@ impl App {
             C::Redraw => return vec![Effect::Clear],
             C::Suspend => return vec![Effect::Suspend],
             C::Export => self.open_export(),
-            C::OnlySid
-            | C::FindNext
-            | C::FindPrev
-            | C::CopyFilter
-            | C::Columns
-            | C::Theme
-            | C::Glyphs
-            | C::Set
-            | C::Explain
-            | C::Map => {
+            C::OnlySid => return self.only_sid(),
+            C::FindNext => self.find_step(true),
+            C::FindPrev => self.find_step(false),
+            C::CopyFilter | C::Columns | C::Theme | C::Glyphs | C::Set | C::Explain | C::Map => {
                 self.say(
                     Tone::Error,
                     format!("{} is not there yet", command.entry().name),
@@ -373,6 +386,16 @@ impl App {
     fn cancel(&mut self) -> Vec<Effect> {
         if self.jobs.exporting.is_some() {
             return vec![Effect::StopExport];
+        }
+        let running = [&mut self.jobs.find, &mut self.jobs.filter]
+            .into_iter()
+            .find(|search| search.running);
+        if let Some(search) = running {
+            search.running = false;
+            let job = search.job;
+            self.find_wait = None;
+            self.say(Tone::Info, "the search is stopped; its hits so far stay");
+            return vec![Effect::StopSearch(job)];
         }
         if self.jobs.indexing {
             self.say(

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::failure::Failure;
+use crate::settings::Settings;
+
 /// Steps through captures of SQL Server MARS connections and says which resets are harmless.
 #[derive(Debug, Parser)]
 #[command(
@@ -27,6 +30,9 @@ pub struct Args {
     /// Rules and settings.
     #[command(flatten)]
     pub rules: RuleArgs,
+    /// The screen.
+    #[command(flatten)]
+    pub screen: ScreenArgs,
     /// Print the man page.
     #[arg(long)]
     pub man: bool,
@@ -68,6 +74,69 @@ pub struct RuleArgs {
     /// Read settings from this file instead of the usual one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// What the screen looks like; each flag goes before the setting of its name.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct ScreenArgs {
+    /// Colours: auto, never, 16, 256 or true.
+    #[arg(long, value_name = "HOW")]
+    pub color: Option<String>,
+    /// Theme: dark, light, mono or contrast.
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Characters for lines and graphs: auto, ascii, unicode or braille.
+    #[arg(long, value_name = "SET")]
+    pub glyphs: Option<String>,
+    /// Keys: vi, less or wireshark.
+    #[arg(long, value_name = "PRESET")]
+    pub keys: Option<String>,
+    /// Use the mouse; the terminal's own select-and-copy then needs Shift.
+    #[arg(long)]
+    pub mouse: bool,
+    /// Write as little as possible, for slow lines.
+    #[arg(long)]
+    pub low_bandwidth: bool,
+    /// Show copies instead of sending them to the terminal's clipboard.
+    #[arg(long)]
+    pub no_osc52: bool,
+    /// Neither read nor write marks, filter and position of the capture.
+    #[arg(long)]
+    pub no_state: bool,
+    /// One pane and no frames, for screen readers.
+    #[arg(long)]
+    pub plain: bool,
+}
+
+impl ScreenArgs {
+    /// Puts the flags over the settings.
+    pub fn apply(&self, settings: &mut Settings) -> Result<(), Failure> {
+        let words = [
+            ("view.color", &self.color),
+            ("view.theme", &self.theme),
+            ("view.glyphs", &self.glyphs),
+            ("keys.preset", &self.keys),
+        ];
+        let switches = [
+            ("view.mouse", self.mouse, "true"),
+            ("view.low-bandwidth", self.low_bandwidth, "true"),
+            ("view.osc52", self.no_osc52, "false"),
+            ("view.state", self.no_state, "false"),
+        ];
+        let words = words
+            .iter()
+            .filter_map(|(name, word)| Some((*name, word.as_deref()?)));
+        let switches = switches
+            .iter()
+            .filter(|(_, on, _)| *on)
+            .map(|(name, _, value)| (*name, *value));
+        for (name, value) in words.chain(switches) {
+            settings
+                .set(name, value)
+                .map_err(|problem| Failure::usage(format!("marstui: {problem}")))?;
+        }
+        Ok(())
+    }
 }
 
 /// Arguments of `report`.

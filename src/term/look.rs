@@ -1,65 +1,85 @@
 //! Decodes the frames that the screen lacks: a line for each row in view, the tree for the cursor.
 
+use std::cell::RefCell;
+
 use crate::app::tree::Tree;
 use crate::app::{Looked, Wanted};
 use crate::capture::FrameSource;
-use crate::decode::field::{Field, Value};
+use crate::decode::field::Field;
+use crate::dissect::{Dissector, Options};
+use crate::query::Decode;
 use crate::store::Store;
-use crate::units::FrameNo;
+use crate::units::{FrameNo, PduId};
+
+/// What a byte of a secret is shown as.
+const BLANK: u8 = b'*';
 
 /// Decodes what is wanted.
-pub fn look(store: &Store, source: &dyn FrameSource, wanted: &Wanted) -> Looked {
+pub fn look(
+    dissector: &mut Dissector,
+    store: &Store,
+    source: &dyn FrameSource,
+    wanted: &Wanted,
+) -> Looked {
     let lines = wanted
         .lines
         .iter()
-        .map(|no| (*no, line(store, *no)))
+        .map(|no| (*no, dissector.info_line(store, source, *no)))
         .collect();
-    let tree = wanted.tree.and_then(|no| tree(store, source, no));
-    Looked { lines, tree }
-}
-
-fn line(store: &Store, no: FrameNo) -> String {
-    let Some(frame) = store.frame(no) else {
-        return String::new();
-    };
-    if !frame.is_tcp() {
-        return String::new();
+    let packets = wanted
+        .packets
+        .iter()
+        .map(|id| (*id, dissector.pdu_line(store, source, *id)))
+        .collect();
+    let tree = wanted
+        .tree
+        .and_then(|no| tree(dissector, store, source, no));
+    Looked {
+        lines,
+        packets,
+        tree,
     }
-    format!("seq {} ack {} win {}", frame.seq, frame.ack, frame.window)
 }
 
-fn tree(store: &Store, source: &dyn FrameSource, no: FrameNo) -> Option<Tree> {
-    let frame = store.frame(no)?;
+fn tree(
+    dissector: &mut Dissector,
+    store: &Store,
+    source: &dyn FrameSource,
+    no: FrameNo,
+) -> Option<Tree> {
+    let row = store.frame(no)?;
     let mut bytes = Vec::new();
-    let read = source.read_frame(frame.interface, frame.offset, frame.captured, &mut bytes);
-    let mut fields = vec![
-        Field::new("frame", "Frame", Value::UInt(u64::from(no.0))).text(format!(
-            "{} B captured, {} B on the wire",
-            frame.captured, frame.wire
-        )),
-    ];
-    if let Err(error) = read {
-        fields.push(Field::new("", "not readable", Value::None).text(error.to_string()));
+    // A frame that cannot be read shows no bytes; the tree says why.
+    let _ = source.read_frame(row.interface, row.offset, row.captured, &mut bytes);
+    for range in dissector.secret_ranges(store, source, no) {
+        if let Some(secret) = bytes.get_mut(range) {
+            secret.fill(BLANK);
+        }
     }
-    if frame.is_tcp() {
-        fields.push(
-            Field::new("tcp", "TCP", Value::None)
-                .child(Field::new(
-                    "tcp.seq",
-                    "seq",
-                    Value::UInt(u64::from(frame.seq.0)),
-                ))
-                .child(Field::new(
-                    "tcp.ack",
-                    "ack",
-                    Value::UInt(u64::from(frame.ack.0)),
-                )),
-        );
-    }
+    let decoded = dissector.frame(store, source, no, &Options::default())?;
     Some(Tree {
         frame: no,
-        fields,
+        fields: decoded.fields,
         bytes,
         complete: true,
     })
+}
+
+/// Gives the fields of frames to filters.
+pub struct Fields<'a> {
+    /// Decodes; it remembers long messages, hence the cell.
+    pub dissector: &'a RefCell<Dissector>,
+    /// Reads.
+    pub source: &'a dyn FrameSource,
+}
+
+impl Decode for Fields<'_> {
+    fn fields(&self, store: &Store, frame: FrameNo, _pdu: Option<PduId>) -> Vec<Field> {
+        self.dissector
+            .try_borrow_mut()
+            .ok()
+            .and_then(|mut d| d.frame(store, self.source, frame, &Options::default()))
+            .map(|tree| tree.fields)
+            .unwrap_or_default()
+    }
 }

@@ -8,8 +8,10 @@ mod guard;
 mod input;
 mod look;
 mod screen;
+mod search;
 mod work;
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,12 +23,14 @@ use crate::app::keymap::Keymap;
 use crate::app::settings::{ColorDepth, GlyphSet, Settings};
 use crate::app::{App, Effect, Event, Tone, update};
 use crate::capture::{Capture, CaptureFile};
+use crate::dissect::Dissector;
 use crate::exit::Exit;
 use crate::store::Batch;
 use crate::track;
 use input::{Input, Signal};
 use look::look;
 use screen::Screen;
+use search::Searches;
 
 /// While a capture is indexed and its first page stands, the screen follows once in this time.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -47,7 +51,12 @@ pub struct Options {
 }
 
 /// Shows a capture until the user leaves.
-pub fn run(capture: &Capture, settings: &crate::settings::Settings, options: Options) -> Exit {
+pub fn run(
+    capture: &Capture,
+    settings: &crate::settings::Settings,
+    rules: crate::rules::Settings,
+    options: Options,
+) -> Exit {
     if !io::stdout().is_terminal() {
         return say_plainly(
             "the screen needs a terminal; `marstui report FILE` prints the facts of a capture",
@@ -67,6 +76,7 @@ pub fn run(capture: &Capture, settings: &crate::settings::Settings, options: Opt
     };
     let mut app = App::new(name(capture), screen.size(), view);
     app.keymap = keymap;
+    app.rules = rules;
     for problem in options.problems.into_iter().chain(problems) {
         app.say(Tone::Error, problem);
     }
@@ -81,6 +91,8 @@ pub fn run(capture: &Capture, settings: &crate::settings::Settings, options: Opt
         noticed,
         tell,
         stop_export: Arc::new(AtomicBool::new(false)),
+        dissector: RefCell::default(),
+        searches: Searches::default(),
         drawn: Instant::now(),
         stale: true,
         waiting_progress: false,
@@ -141,6 +153,8 @@ struct Session {
     noticed: Receiver<Event>,
     tell: Sender<Event>,
     stop_export: Arc<AtomicBool>,
+    dissector: RefCell<Dissector>,
+    searches: Searches,
     drawn: Instant,
     /// Something changed since the last draw.
     stale: bool,
@@ -156,6 +170,8 @@ enum Came {
     Notice(Event),
     /// It is time to draw what the index brought.
     Time,
+    /// Nothing waits: time for a slice of work.
+    Idle,
 }
 
 impl Session {
@@ -181,6 +197,7 @@ impl Session {
 
     /// Waits for the next thing; `None` when nothing can come any more.
     fn wait(&self) -> Option<Came> {
+        let busy = self.app.has_work() || self.searches.are_busy(&self.app.store);
         let nothing = never();
         // A job that holds the store keeps the rows of the index waiting in their bounded channel.
         let free = Arc::strong_count(&self.app.store) == 1;
@@ -193,12 +210,21 @@ impl Session {
         } else {
             never()
         };
+        let slice = if busy {
+            crossbeam_channel::after(Duration::ZERO)
+        } else {
+            never()
+        };
+        if let Some(came) = self.poll() {
+            return Some(came);
+        }
         select! {
             recv(self.inputs) -> input => input.ok().map(Came::Input),
             recv(self.signals) -> signal => signal.ok().map(Came::Signal),
             recv(batches) -> batch => Some(Came::Batch(batch.ok().map(Box::new))),
             recv(self.noticed) -> notice => notice.ok().map(Came::Notice),
             recv(due) -> _ => Some(Came::Time),
+            recv(slice) -> _ => Some(Came::Idle),
         }
     }
 
@@ -239,6 +265,7 @@ impl Session {
                 Event::Indexed(self.app.store.progress().stopped.clone())
             }
             Came::Notice(event) => event,
+            Came::Idle => return self.work(screen),
             Came::Time => {
                 self.waiting_progress = false;
                 return None;
@@ -252,6 +279,32 @@ impl Session {
         effects
             .into_iter()
             .find_map(|effect| self.carry_out(effect, screen))
+    }
+
+    /// A slice of work: of the rules first, then of the searches.
+    fn work(&mut self, screen: &mut Screen) -> Option<Exit> {
+        let rules = self.app.has_work();
+        let events = if rules {
+            vec![Event::Work]
+        } else {
+            self.searches
+                .step(&self.app, &self.dissector, &self.capture)
+        };
+        for event in events {
+            let going_on = matches!(event, Event::Found { done: false, .. } | Event::Work);
+            let full = self.app.visible().len() >= self.app.page();
+            let effects = update(&mut self.app, event);
+            // Rows behind a full page, and verdicts still to come, change only numbers: they can wait.
+            let can_wait = going_on && full && (self.app.has_work() || !rules);
+            self.waiting_progress = can_wait && (self.waiting_progress || !self.stale);
+            self.stale = true;
+            for effect in effects {
+                if let Some(exit) = self.carry_out(effect, screen) {
+                    return Some(exit);
+                }
+            }
+        }
+        None
     }
 
     fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> Option<Exit> {
@@ -279,9 +332,8 @@ impl Session {
                 );
             }
             Effect::StopExport => self.stop_export.store(true, Ordering::Relaxed),
-            Effect::Judge => {
-                update(&mut self.app, Event::Judged(Vec::new(), true));
-            }
+            Effect::Search(search) => self.searches.start(*search),
+            Effect::StopSearch(job) => self.searches.stop(job),
         }
         None
     }
@@ -290,7 +342,12 @@ impl Session {
     fn draw(&mut self, screen: &mut Screen) {
         let wanted = self.app.wanted();
         if !wanted.is_empty() {
-            let looked = look(&self.app.store, &self.capture, &wanted);
+            let looked = look(
+                &mut self.dissector.borrow_mut(),
+                &self.app.store,
+                &self.capture,
+                &wanted,
+            );
             update(&mut self.app, Event::Looked(looked));
         }
         screen.draw(&mut self.app);

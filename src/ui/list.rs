@@ -319,9 +319,8 @@ fn draw_packet(
     for shown in columns {
         let text = match shown.column {
             Column::No => format!("{no}.{}", sub.saturating_add(1)),
-            Column::Time | Column::Delta | Column::Conn | Column::Lanes | Column::Info => {
-                String::new()
-            }
+            Column::Time | Column::Delta | Column::Conn | Column::Lanes => String::new(),
+            Column::Info => packet_info(app, no, sub),
             column => text_of(app, column, no, row, &facts),
         };
         cell(
@@ -371,6 +370,15 @@ fn text_of(app: &App, column: Column, no: FrameNo, row: &FrameRow, facts: &Facts
         Column::Info => info_text(app, no, facts),
         Column::Lanes => String::new(),
     }
+}
+
+fn packet_info(app: &App, no: FrameNo, sub: usize) -> String {
+    app.store
+        .pdus_in(no)
+        .nth(sub)
+        .and_then(|(id, _)| app.packet_line(id))
+        .unwrap_or_default()
+        .to_string()
 }
 
 /// What the frame says; a verdict's sentence stands before it.

@@ -1,0 +1,439 @@
+//! Filter and find in use: how a text becomes a search, what its hits do, and how it is cleared.
+
+use super::App;
+use super::event::{Effect, Search, SearchFor};
+use super::prompt::Mistake;
+use super::rows::Rows;
+use super::{Layer, Tone};
+use crate::query::{self, Context, Filter, ParseError};
+use crate::settings::Named;
+use crate::units::FrameNo;
+
+/// A search that runs, or has run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Searching {
+    /// Its number; hits of an older one are dropped.
+    pub job: u64,
+    /// It still runs.
+    pub running: bool,
+    /// Hits so far.
+    pub hits: u64,
+    /// Frames asked so far.
+    pub asked: u64,
+}
+
+impl App {
+    /// Reads a filter, with `%` standing for the value under the cursor.
+    pub(super) fn read_filter(&self, text: &str) -> Result<Filter, ParseError> {
+        let saved = self
+            .settings
+            .filters
+            .iter()
+            .map(|(name, text)| {
+                let named = Named {
+                    text: text.clone(),
+                    place: crate::settings::Place::Default,
+                };
+                (name.clone(), named)
+            })
+            .collect();
+        let cursor = self.value_under_cursor();
+        query::parse(
+            text,
+            &Context {
+                cursor: cursor.as_deref(),
+                saved: Some(&saved),
+                start: self.store.start_time(),
+                ..Context::default()
+            },
+        )
+    }
+
+    /// The value of the field under the decode cursor; in the list, the Sid, else the connection.
+    fn value_under_cursor(&self) -> Option<String> {
+        use super::layout::Pane;
+        if self.focus == Pane::Decode {
+            let tree = self.decoded()?;
+            let lines = self.tree.lines(tree);
+            let field = lines.get(self.tree.cursor)?.field;
+            return Some(crate::dissect::render::value(&field.value));
+        }
+        let facts = self.cursor_facts()?;
+        facts
+            .sid
+            .map(|s| s.to_string())
+            .or_else(|| facts.conn.map(|c| c.to_string()))
+    }
+
+    /// Sets the filter, as a change that can be undone. An empty text clears it.
+    pub(super) fn set_filter(&mut self, text: &str) -> Result<Vec<Effect>, ParseError> {
+        let filter = if text.is_empty() {
+            None
+        } else {
+            Some(self.read_filter(text)?)
+        };
+        let text = text.to_string();
+        self.change("filter", |app| app.filter = text);
+        Ok(self.start_filter(filter))
+    }
+
+    /// Starts the filter whose text is set; one that cannot be read any more shows all frames.
+    pub(super) fn restart_filter(&mut self) -> Vec<Effect> {
+        let text = self.filter.clone();
+        if text.is_empty() {
+            return self.start_filter(None);
+        }
+        match self.read_filter(&text) {
+            Ok(filter) => self.start_filter(Some(filter)),
+            Err(error) => {
+                self.say(Tone::Error, format!("filter: {error}"));
+                self.filter.clear();
+                self.start_filter(None)
+            }
+        }
+    }
+
+    fn start_filter(&mut self, filter: Option<Filter>) -> Vec<Effect> {
+        let stopped = self.jobs.filter.job;
+        self.jobs.filter = Searching::default();
+        self.home = Some(self.list.cursor);
+        let Some(filter) = filter else {
+            self.list.rows = Rows::all();
+            self.home = None;
+            self.show_cursor(true);
+            return vec![Effect::StopSearch(stopped)];
+        };
+        for hint in filter.hints() {
+            self.say(Tone::Info, format!("filter: {hint}"));
+        }
+        self.list.rows = Rows::only(Vec::new());
+        self.list.top = 0;
+        let job = self.next_job();
+        self.jobs.filter = Searching {
+            job,
+            running: true,
+            ..Searching::default()
+        };
+        vec![
+            Effect::StopSearch(stopped),
+            Effect::Search(Box::new(Search {
+                job,
+                what: SearchFor::Filter(filter),
+                from: FrameNo(1),
+            })),
+        ]
+    }
+
+    pub(super) fn next_job(&mut self) -> u64 {
+        self.last_job = self.last_job.saturating_add(1);
+        self.last_job
+    }
+
+    /// Hits have come. They belong to the filter, to the find, or to a search that nobody waits for any more.
+    pub(super) fn found(&mut self, job: u64, frames: Vec<FrameNo>, asked: u64, done: bool) {
+        let more = frames.len() as u64;
+        let note = |search: &mut Searching| {
+            search.hits = search.hits.saturating_add(more);
+            search.asked = asked;
+            search.running = !done;
+        };
+        if job == self.jobs.filter.job {
+            note(&mut self.jobs.filter);
+            self.list.rows.extend(frames);
+            self.come_home(done);
+        } else if job == self.jobs.find.job {
+            note(&mut self.jobs.find);
+            self.find_hits.extend(frames);
+            self.find_arrived(done);
+        } else if job == self.jobs.preview.job {
+            note(&mut self.jobs.preview);
+            let n = self.jobs.preview.hits;
+            let sign = if done { "" } else { "+" };
+            if let Some(prompt) = &mut self.prompt {
+                prompt.remark = format!("{n}{sign} hits");
+            }
+        }
+    }
+
+    /// Puts the cursor on the shown frame that is nearest to where it was when the filter was set.
+    fn come_home(&mut self, done: bool) {
+        if let Some(home) = self.home
+            && self.list.rows.len(&self.store) > 0
+        {
+            self.land(home);
+            if done || self.list.cursor >= home {
+                self.home = None;
+            }
+        }
+        if done && self.list.rows.len(&self.store) == 0 {
+            self.home = None;
+        }
+    }
+
+    /// Checks what is typed; a filter that the columns answer is counted at once.
+    pub(super) fn check_search(&mut self, text: &str, find: bool) -> Vec<Effect> {
+        let stop = Effect::StopSearch(self.jobs.preview.job);
+        self.jobs.preview = Searching::default();
+        if let Some(prompt) = &mut self.prompt {
+            prompt.remark.clear();
+            prompt.mistake = None;
+        }
+        let text = text.trim();
+        if text.is_empty() || (find && !looks_like_filter(text)) {
+            return vec![stop];
+        }
+        match self.read_filter(text) {
+            Err(error) => {
+                if let Some(prompt) = &mut self.prompt
+                    && !find
+                {
+                    prompt.mistake = Some(Mistake {
+                        at: error.column,
+                        len: error.length.max(1),
+                        text: error.to_string(),
+                    });
+                }
+                vec![stop]
+            }
+            Ok(filter) if filter.is_indexed() => {
+                let job = self.next_job();
+                self.jobs.preview = Searching {
+                    job,
+                    running: true,
+                    ..Searching::default()
+                };
+                vec![
+                    stop,
+                    Effect::Search(Box::new(Search {
+                        job,
+                        what: SearchFor::Filter(filter),
+                        from: FrameNo(1),
+                    })),
+                ]
+            }
+            Ok(_) => vec![stop],
+        }
+    }
+
+    /// `o`: the Sid, then the connection, then everything.
+    pub(super) fn only_sid(&mut self) -> Vec<Effect> {
+        let Some(facts) = self.cursor_facts() else {
+            return Vec::new();
+        };
+        let Some(conn) = facts.conn else {
+            self.say(Tone::Error, "this frame belongs to no connection");
+            return Vec::new();
+        };
+        let of_conn = format!("conn == {conn}");
+        let of_sid = facts
+            .sid
+            .map(|sid| format!("conn == {conn} and sid == {sid}"));
+        let next = match of_sid {
+            Some(of_sid) if self.filter != of_sid && self.filter != of_conn => of_sid,
+            _ if self.filter != of_conn => of_conn,
+            _ => String::new(),
+        };
+        match self.set_filter(&next) {
+            Ok(effects) => effects,
+            Err(error) => {
+                self.say(Tone::Error, error.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    /// Takes a filter typed in the prompt. The table on top is filtered by words instead.
+    pub(super) fn answer_filter(&mut self, text: &str) -> Vec<Effect> {
+        if let Some(Layer::Table(table)) = self.layers.last() {
+            let mut table = table.clone();
+            table.filter = text.to_string();
+            table.cursor = 0;
+            table.top = 0;
+            table.refresh(self);
+            if let Some(Layer::Table(slot)) = self.layers.last_mut() {
+                *slot = table;
+            }
+            return Vec::new();
+        }
+        if let Some(name) = text.strip_prefix("save ") {
+            self.save_filter(name.trim());
+            return Vec::new();
+        }
+        match self.set_filter(text) {
+            Ok(effects) => effects,
+            Err(error) => {
+                self.ask_again(super::prompt::Ask::Filter, text, &error);
+                Vec::new()
+            }
+        }
+    }
+
+    fn save_filter(&mut self, name: &str) {
+        if self.filter.is_empty() || name.is_empty() || name.contains(char::is_whitespace) {
+            self.say(
+                Tone::Error,
+                "a filter must be set to be saved, and its name is one word: save closes",
+            );
+            return;
+        }
+        let filter = self.filter.clone();
+        self.settings.filters.retain(|(old, _)| old != name);
+        self.settings.filters.push((name.to_string(), filter));
+        self.say(
+            Tone::Info,
+            format!(
+                "@{name} stands for this filter until the end; [filters] in the settings keeps it"
+            ),
+        );
+    }
+
+    /// Opens the input line with a text that cannot be read, and says why.
+    pub(super) fn ask_again(&mut self, ask: super::prompt::Ask, text: &str, error: &ParseError) {
+        let mut prompt = super::prompt::Prompt::new(ask, text);
+        prompt.mistake = Some(Mistake {
+            at: error.column,
+            len: error.length.max(1),
+            text: error.to_string(),
+        });
+        self.prompt = Some(prompt);
+    }
+
+    /// Takes what is to be found: a filter where it reads as one, else text in the frames.
+    pub(super) fn answer_find(&mut self, text: &str) -> Vec<Effect> {
+        if let Some(Layer::Table(_)) = self.layers.last() {
+            self.find = text.to_string();
+            self.find_in_table(true);
+            return Vec::new();
+        }
+        let stopped = self.jobs.find.job;
+        self.find_hits.clear();
+        self.jobs.find = Searching::default();
+        self.find = text.to_string();
+        if text.is_empty() {
+            return vec![Effect::StopSearch(stopped)];
+        }
+        let what = if looks_like_filter(text) {
+            match self.read_filter(text) {
+                Ok(filter) => SearchFor::Filter(filter),
+                Err(error) => {
+                    self.find.clear();
+                    self.ask_again(super::prompt::Ask::Find, text, &error);
+                    return vec![Effect::StopSearch(stopped)];
+                }
+            }
+        } else {
+            SearchFor::Text(text.to_string())
+        };
+        let job = self.next_job();
+        self.jobs.find = Searching {
+            job,
+            running: true,
+            ..Searching::default()
+        };
+        self.find_wait = Some((self.list.cursor, true));
+        vec![
+            Effect::StopSearch(stopped),
+            Effect::Search(Box::new(Search {
+                job,
+                what,
+                from: FrameNo(1),
+            })),
+        ]
+    }
+
+    /// The next or the previous hit.
+    pub(super) fn find_step(&mut self, forward: bool) {
+        if let Some(Layer::Table(_)) = self.layers.last() {
+            self.find_in_table(forward);
+            return;
+        }
+        if self.find.is_empty() {
+            let key = self.key_of(super::command::Command::Find);
+            self.say(Tone::Info, format!("nothing to find; {key} asks for it"));
+            return;
+        }
+        self.find_wait = Some((self.list.cursor, forward));
+        let done = !self.jobs.find.running;
+        self.find_arrived(done);
+    }
+
+    /// Goes to the hit that is waited for, when it has come.
+    fn find_arrived(&mut self, done: bool) {
+        let Some((from, forward)) = self.find_wait else {
+            return;
+        };
+        let shown = |no: &&FrameNo| self.list.rows.contains(&self.store, **no);
+        let next = if forward {
+            self.find_hits.iter().filter(shown).find(|no| **no > from)
+        } else if done || self.jobs.find.asked >= u64::from(from.0) {
+            self.find_hits
+                .iter()
+                .rev()
+                .filter(shown)
+                .find(|no| **no < from)
+        } else {
+            None
+        };
+        let all = self.find_hits.len();
+        let next = next.copied();
+        if let Some(no) = next {
+            self.find_wait = None;
+            self.jump(no);
+            let at = self
+                .find_hits
+                .partition_point(|hit| *hit < no)
+                .saturating_add(1);
+            let more = if done { "" } else { "+" };
+            self.say(
+                Tone::Info,
+                format!("hit {at} of {all}{more}: {}", self.find),
+            );
+        } else if done {
+            self.find_wait = None;
+            let way = if forward { "further" } else { "earlier" };
+            let text = match all {
+                0 => format!("not found: {}", self.find),
+                n => format!("no {way} hit of {n}: {}", self.find),
+            };
+            self.say(Tone::Info, text);
+        }
+    }
+
+    /// Finds a word in the rows of a list.
+    fn find_in_table(&mut self, forward: bool) {
+        let Some(Layer::Table(table)) = self.layers.last() else {
+            return;
+        };
+        let word = self.find.to_lowercase();
+        let holds = |at: &usize| {
+            table.rows.get(*at).is_some_and(|row| {
+                (0..table.columns().len())
+                    .any(|c| table.cell(self, *row, c).to_lowercase().contains(&word))
+            })
+        };
+        let here = table.cursor;
+        let found = if forward {
+            (here.saturating_add(1)..table.rows.len()).find(holds)
+        } else {
+            (0..here).rev().find(holds)
+        };
+        let height = self.layer_height();
+        if let (Some(at), Some(Layer::Table(table))) = (found, self.layers.last_mut()) {
+            let to = i64::try_from(at).unwrap_or(0);
+            let from = i64::try_from(here).unwrap_or(0);
+            table.step(to.saturating_sub(from), height);
+        } else {
+            let text = format!("no further row holds {}", self.find);
+            self.say(Tone::Info, text);
+        }
+    }
+}
+
+/// Whether a text to find is meant as a filter: it holds an operator.
+fn looks_like_filter(text: &str) -> bool {
+    !text.starts_with("re:")
+        && !text.starts_with("hex:")
+        && ["==", "!=", "<=", ">=", " < ", " > ", " ~ ", " in "]
+            .iter()
+            .any(|op| text.contains(op))
+}
