@@ -16,6 +16,7 @@ mod dissected;
 mod fixtures;
 mod generated;
 mod layers;
+mod near_misses;
 mod public;
 mod query;
 mod registry;

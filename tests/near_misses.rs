@@ -1,0 +1,156 @@
+//! The catalogue's cases, judged: every reset (or the close, where there is none) gets the rule and the verdict that
+//! the catalogue's table says, at both ends and in the forms of both systems.
+
+use marstui::rules::{Settings, judge};
+use marstui::store::{Finding, Outcome, Store, Verdict};
+use marstui::units::{FrameNo, Side};
+
+use crate::generated::{each, index};
+use crate::support::synth::cases::{self, Case};
+use crate::support::synth::close::Form;
+use crate::support::synth::{file, seed};
+
+fn judged(capture: &file::Capture) -> Store {
+    let mut store = index(capture);
+    judge(&mut store, &Settings::default());
+    store
+}
+
+/// The frames whose label begins with a word.
+fn labelled(capture: &file::Capture, label: &str) -> Vec<FrameNo> {
+    let frames = capture.frames.iter().enumerate();
+    frames
+        .filter(|(_, frame)| frame.label.starts_with(label))
+        .map(|(i, _)| FrameNo::from_index(i))
+        .collect()
+}
+
+/// What the judge says of a frame.
+fn said(store: &Store, frame: FrameNo) -> Result<&Finding, String> {
+    store
+        .finding_on(frame)
+        .ok_or(format!("frame {frame}: no finding"))
+}
+
+fn describe(finding: &Finding) -> String {
+    let conditions = |outcome: Outcome| {
+        let lines = finding
+            .conditions_with(outcome)
+            .map(|c| format!("{} ({})", c.id, c.fact));
+        lines.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "{} {} {}; failed: {}; unknown: {}; notes {:?}",
+        finding.rule,
+        finding.verdict.name(),
+        finding.confidence.name(),
+        conditions(Outcome::Failed),
+        conditions(Outcome::Unknown),
+        finding.notes
+    )
+}
+
+fn check(case: &Case, form: Form, view: Side) -> Result<(), String> {
+    let capture = case.capture(form, view);
+    let store = judged(&capture);
+    let resets = labelled(&capture, "rst");
+    let mut findings = Vec::new();
+    for reset in &resets {
+        findings.push(said(&store, *reset)?);
+    }
+    if findings.is_empty() {
+        // Without reset the finding of the close speaks; the last one, where the ports were used before.
+        let close = store.findings().iter().rev().find(|finding| finding.close);
+        findings.push(close.ok_or("no finding about the close")?);
+    }
+    let expect = &case.expect;
+    for finding in findings {
+        let wrong = |what: &str| Err(format!("{what}: {}", describe(finding)));
+        let accepted = expect.accepted.iter().any(|(rule, verdict)| {
+            (rule.is_empty() || finding.rule == *rule) && finding.verdict == *verdict
+        });
+        if !accepted {
+            return wrong(&format!("expected {:?}", expect.accepted));
+        }
+        for id in expect.failed {
+            if !finding
+                .conditions_with(Outcome::Failed)
+                .any(|c| c.id == *id)
+            {
+                return wrong(&format!("{id} is not named as failed"));
+            }
+        }
+        for id in expect.unknown {
+            if !finding
+                .conditions_with(Outcome::Unknown)
+                .any(|c| c.id == *id)
+            {
+                return wrong(&format!("{id} is not named as unknown"));
+            }
+        }
+        if !finding.notes.iter().any(|note| note.contains(expect.note)) && !expect.note.is_empty() {
+            return wrong(&format!("no note says {}", expect.note));
+        }
+        if finding.verdict == Verdict::Benign
+            && finding
+                .conditions
+                .iter()
+                .any(|c| c.outcome != Outcome::Held)
+        {
+            return wrong("benign in spite of");
+        }
+    }
+    for (label, rule, verdict) in expect.also {
+        for frame in labelled(&capture, label) {
+            let finding = said(&store, frame)?;
+            if finding.rule != *rule || finding.verdict != *verdict {
+                return Err(format!(
+                    "{label}, expected {rule} {verdict:?}: {}",
+                    describe(finding)
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn near_misses_get_what_the_table_says() {
+    each(&cases::near_misses(), &check);
+}
+
+#[test]
+fn variants_and_harmless_differences_stay_benign() {
+    each(&cases::benign(), &check);
+}
+
+#[test]
+fn the_page_is_benign_and_proven_in_both_views() {
+    let frames = |numbers: [u32; 4]| numbers.map(FrameNo);
+    for (capture, evidence) in [
+        (seed::server_view(), frames([93689, 93691, 93692, 93704])),
+        (seed::client_view(), frames([12346, 12352, 12361, 12374])),
+    ] {
+        let store = judged(&capture);
+        let finding = said(&store, evidence[3]).unwrap();
+        assert_eq!(finding.rule, "mars-close-rst", "{}", describe(finding));
+        assert_eq!(finding.verdict, Verdict::Benign, "{}", describe(finding));
+        assert_eq!(finding.frames(), evidence, "{}", describe(finding));
+        let facts: String = finding
+            .conditions
+            .iter()
+            .map(|c| format!("{}\n", c.fact))
+            .collect();
+        for number in ["661892742", "661892741", "493774874", "493774858"] {
+            assert!(facts.contains(number), "{number} is not in\n{facts}");
+        }
+        // Nothing else in the demo asks for attention.
+        let loud: Vec<_> = store
+            .findings()
+            .iter()
+            .filter(|f| f.verdict.weight() > Verdict::Benign.weight())
+            .map(describe)
+            .collect();
+        assert!(loud.is_empty(), "{loud:?}");
+    }
+}
