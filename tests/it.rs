@@ -17,6 +17,7 @@ mod fixtures;
 mod generated;
 mod layers;
 mod near_misses;
+mod omissions;
 mod public;
 mod query;
 mod registry;
