@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::chunk::{FrameSource, Pool};
 use super::compress::{self, Compression};
-use super::cut::{Cutter, Detected};
+use super::cut::{self, Cutter, Detected};
 use super::error::OpenError;
 use super::file::{FileReader, Step};
 use super::reader::ChunkReader;
@@ -155,6 +155,27 @@ impl Capture {
         };
         let target = Some((target.dev(), target.ino()));
         self.files().iter().any(|file| file.identity == target)
+    }
+
+    /// The comments that a pcapng file holds on a frame; none in other formats.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn comments(
+        &self,
+        interface: InterfaceId,
+        offset: FileOffset,
+        captured: u32,
+    ) -> io::Result<Vec<String>> {
+        let file = self
+            .known(interface)
+            .and_then(|known| self.files().get(known.file));
+        match file {
+            Some(file) if file.format.starts_with("pcapng") => {
+                cut::comments(offset.0, captured, |buf, at| file.source.read_at(buf, at))
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Starts reading from the first frame.

@@ -269,6 +269,26 @@ fn a_block_whose_lengths_disagree_keeps_its_frame_where_the_next_block_follows()
 }
 
 #[test]
+fn comments_on_frames_are_read_back() {
+    let mut writer = PcapngWriter::new(Vec::new(), None).unwrap();
+    writer.interface(&ETHERNET).unwrap();
+    for comments in [&["first", "zweiter, länger"][..], &[], &["x"]] {
+        let frame = frame(SECOND, &[1, 2, 3, 4, 5]);
+        let comments = comments.iter().copied();
+        writer.frame(0, &frame, comments).unwrap();
+    }
+    let capture = Capture::from_bytes("test", writer.finish()).unwrap();
+    let chunk = capture.chunks().next_chunk().unwrap();
+    let comments = chunk.records.iter().map(|record| {
+        capture
+            .comments(record.interface, record.offset, record.captured)
+            .unwrap()
+    });
+    let expected = [vec!["first", "zweiter, länger"], vec![], vec!["x"]];
+    assert_eq!(comments.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_frame_of_an_undeclared_interface_is_listed_and_reported() {
     let mut bytes = pcapng(&frames(4));
     let end = all_ends(&bytes)[1];

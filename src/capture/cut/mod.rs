@@ -4,6 +4,8 @@ mod netmon;
 mod pcap;
 mod pcapng;
 
+pub(super) use pcapng::comments;
+
 use super::chunk::{Damage, Interface, RecordMeta};
 use crate::units::{FileOffset, InterfaceId};
 

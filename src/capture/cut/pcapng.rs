@@ -360,6 +360,44 @@ impl Clock {
     }
 }
 
+/// The longest options that are looked through for comments.
+const MAX_OPTIONS: usize = 256 << 10;
+
+/// The comments on the frame whose bytes stand at `offset`: options of its enhanced packet block. `read` reads at a
+/// position of the file.
+pub(in crate::capture) fn comments(
+    offset: u64,
+    captured: u32,
+    mut read: impl FnMut(&mut [u8], u64) -> std::io::Result<usize>,
+) -> std::io::Result<Vec<String>> {
+    let mut header = [0; PACKET_HEADER];
+    let Some(block) = offset.checked_sub(to_u64(PACKET_HEADER)) else {
+        return Ok(Vec::new());
+    };
+    if read(&mut header, block)? < PACKET_HEADER {
+        return Ok(Vec::new());
+    }
+    let order = if word(&header, 0, Order::Little) == ENHANCED {
+        Order::Little
+    } else {
+        Order::Big
+    };
+    let total = to_usize(word(&header, 4, order));
+    let padded = to_usize(captured).next_multiple_of(4);
+    let before = PACKET_HEADER.saturating_add(padded);
+    let len = total.saturating_sub(before.saturating_add(4));
+    if word(&header, 0, order) != ENHANCED || len > MAX_OPTIONS {
+        return Ok(Vec::new());
+    }
+    let mut options = vec![0; len];
+    let got = read(&mut options, offset.saturating_add(to_u64(padded)))?;
+    let options = Options::new(options.get(..got).unwrap_or_default(), order);
+    Ok(options
+        .filter(|(code, _)| *code == 1)
+        .map(|(_, text)| String::from_utf8_lossy(text).into_owned())
+        .collect())
+}
+
 /// if_tsresol (pcapng 4.2): the highest bit tells powers of 2 from powers of 10. With the ticks per second.
 fn scale(exponent: u8) -> Option<(Scale, u64)> {
     let power = u32::from(exponent & 0x7f);
