@@ -23,3 +23,4 @@ mod query;
 mod registry;
 mod truth;
 mod vectors;
+mod verdicts;

@@ -64,6 +64,14 @@ const SQL_ONLY: &[&str] = &[
     "close-4way",
 ];
 
+/// Rules that say the same whichever end is the client.
+const EITHER_WAY: &[&str] = &[
+    "keepalive-timeout",
+    "retransmit-timeout",
+    "zero-window",
+    "rst-middlebox",
+];
+
 /// How a connection ended: the finding of the first rule that applies.
 pub(super) fn judge_close(facts: &Facts<'_>) -> Option<Finding> {
     let other = facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen;
@@ -161,10 +169,8 @@ fn cap(facts: &Facts<'_>, finding: &mut Finding) {
             .push("one-direction: only one direction of the connection is in the file".to_owned());
     }
     if !facts.client_known()
-        && matches!(
-            finding.verdict,
-            Verdict::Benign | Verdict::LikelyBenign | Verdict::Normal
-        )
+        && finding.verdict != Verdict::Undecided
+        && !EITHER_WAY.contains(&finding.rule.as_ref())
     {
         finding.verdict = Verdict::Undecided;
         finding.confidence = Confidence::Possible;

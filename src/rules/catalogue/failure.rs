@@ -880,6 +880,9 @@ fn data_behind(facts: &Facts<'_>) -> Check {
     let Some(reached) = facts.close.reached else {
         return Check::failed("it is not known what the client had");
     };
+    if !facts.streams.data_seen {
+        return Check::failed("no data of the server is in the file");
+    }
     let late = facts.streams.b.saturating_sub(reached);
     let fact = format!("{late} bytes");
     Check::holds(late > 0, fact).on(facts.close.ender.map(|(_, seg)| seg.no))

@@ -191,8 +191,10 @@ pub(in crate::rules) const SYN_REFUSED: Rule = Rule::close(
 
 fn no_third_step(facts: &Facts<'_>) -> Check {
     let conn = facts.conn;
-    let waits = conn.syn_ack_frame.is_some()
+    let waits = conn.syn_frame.is_some()
+        && conn.syn_ack_frame.is_some()
         && conn.handshake_frame.is_none()
+        && facts.close.server_fins.is_empty()
         && facts.frames.first_payload.0.iter().all(Option::is_none)
         && facts.close.tf.is_empty()
         && facts.close.resets.is_empty();

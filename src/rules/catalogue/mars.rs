@@ -477,6 +477,9 @@ fn all_data_acknowledged(facts: &Facts<'_>) -> Check {
     };
     let late = facts.streams.b.saturating_sub(a);
     let seq = |pos| facts.streams.seq(Side::Server, pos);
+    if !facts.streams.data_seen && !facts.conn.from_start() {
+        return Check::unknown("no data of the server is in the file").on(tf);
+    }
     if late > 0 {
         return Check::failed(format!(
             "{late} bytes of data stand behind FIN.Ack {}",

@@ -37,6 +37,8 @@ pub(in crate::rules) struct Close {
     pub stray: Option<Seg>,
     /// Who ended the connection, and the segment that did (for a foreign reset, who it says it is).
     pub ender: Option<(Side, Seg)>,
+    /// The server's FIN acknowledges bytes of the client that are not in the file; one of them may be a FIN.
+    pub unsure: bool,
     /// Position in the server's stream up to which the client had everything when it closed.
     pub reached: Option<Pos>,
 }
@@ -58,7 +60,9 @@ impl Close {
 
     /// Which side closed first, foreign resets left aside.
     pub fn closed_by(&self, side: Side) -> bool {
-        self.ender.is_some_and(|(ender, _)| ender == side) && !self.ended_by_foreign()
+        self.ender.is_some_and(|(ender, _)| ender == side)
+            && !self.ended_by_foreign()
+            && !self.unsure
     }
 
     /// The client's reset with ACK flag, if there is one.
@@ -108,6 +112,13 @@ pub(super) fn read(
     close.stray = stray.copied();
     close.ender = ender(&close, streams, frames);
     close.reached = reached(&close);
+    close.unsure = close.tf.is_empty()
+        && close.ender.is_some_and(|(side, seg)| {
+            let sent = frames.sent_end.get(Side::Client).to_owned().max(streams.e);
+            side == Side::Server
+                && seg.flags.fin()
+                && seg.ack.is_none_or(|ack| sent.is_none_or(|sent| ack > sent))
+        });
     close
 }
 
@@ -251,6 +262,11 @@ fn is_stray(
     if end.is_some_and(|end| reset.pos == end || reset.pos == end.saturating_add(1)) {
         return false;
     }
+    // Beyond all that was sent it can be a frame that the file lacks, unless the FIN tells where the stream ends.
+    let ended = frames.fins_of(side).next().is_some();
+    if !ended && end.is_some_and(|end| reset.pos > end) {
+        return false;
+    }
     // A border of the closing row of SMP:FINs may have been acknowledged by a segment lost before the capture.
     let on_border = streams
         .client_fins
@@ -295,14 +311,10 @@ fn ender(close: &Close, streams: &Streams<'_>, frames: &Frames) -> Option<(Side,
         if answers_tf {
             return tf.map(|seg| (Side::Client, *seg));
         }
-        // The FIN is not in the file, but the server has it.
-        let unseen = streams.e.map(|e| e.saturating_add(1));
-        let heard = frames
-            .late
-            .get(Side::Server)
-            .iter()
-            .any(|seg| seg.ack.is_some() && seg.ack == unseen);
-        if tf.is_none() && heard && first.ack == unseen {
+        // Where the client's FIN is not in the file, the server's acknowledgement may tell that it has one.
+        let end = frames.sent_end.get(Side::Client).to_owned().max(streams.e);
+        let unseen = tf.is_none().then_some(end).flatten();
+        if unseen.is_some_and(|end| first.ack == Some(end.saturating_add(1))) {
             return Some((Side::Client, *first));
         }
         return Some((Side::Server, *first));

@@ -219,6 +219,14 @@ fn known_end(frames: &Frames, streams: &Streams<'_>) -> PerSide<Pos> {
             // The FIN itself takes a number.
             .map(|acked| fin.map_or(acked, |fin| acked.min(fin)));
         let own = sent.max(fin).unwrap_or(0).max(decoded);
+        // A reset's number tells of bytes too, where no FIN says how many there are; one of them may be the FIN.
+        let by_reset = frames
+            .rsts
+            .iter()
+            .filter(|reset| reset.side == side && fin.is_none())
+            .map(|reset| reset.pos)
+            .max();
+        let acked = acked.max(by_reset);
         match acked {
             // One more than was sent is an acknowledgement of a FIN that is not in the file.
             Some(acked) if acked > own.saturating_add(1) => acked,

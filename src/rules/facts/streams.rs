@@ -54,6 +54,8 @@ pub(in crate::rules) struct Streams<'a> {
     pub c0: Option<Pos>,
     /// End of the server's last DATA (or TDS packet).
     pub b: Pos,
+    /// The file holds data of the server; else `b` is only where its part of the stream begins.
+    pub data_seen: bool,
     /// The server's packets from `b` on that were decoded, in stream order.
     pub tail_pdus: Vec<&'a PduRow>,
     /// End of each side's last decoded packet.
@@ -103,7 +105,8 @@ pub(super) fn read<'a>(
     }
 
     let mars = conn.smp_seen;
-    let b = last_data_end(store, conn, sessions, server, mars);
+    let data_end = last_data_end(store, conn, sessions, server, mars);
+    let b = data_end.unwrap_or(0);
     let mut tail_pdus: Vec<&'a PduRow> = Vec::new();
     let mut decoded_end = PerSide([0, 0]);
     let mut client_after_e = None;
@@ -159,6 +162,7 @@ pub(super) fn read<'a>(
         e,
         c0,
         b,
+        data_seen: data_end.is_some(),
         tail_pdus,
         decoded_end,
         hidden,
@@ -180,7 +184,7 @@ fn last_data_end(
     sessions: &[&SessionRow],
     server: crate::units::End,
     mars: bool,
-) -> Pos {
+) -> Option<Pos> {
     let in_sessions = sessions
         .iter()
         .filter_map(|s| store.pdu(s.ends.get(server).last_data?))
@@ -192,7 +196,7 @@ fn last_data_end(
         .take(if mars { usize::MAX } else { 64 })
         .find(|pdu| pdu.kind == PduKind::Tds)
         .map(end_of);
-    in_sessions.max(plain).unwrap_or(0)
+    in_sessions.max(plain)
 }
 
 impl<'a> Streams<'a> {
