@@ -6,6 +6,7 @@ mod info;
 mod link;
 mod listing;
 mod message;
+mod plain;
 pub mod render;
 mod secret;
 pub mod smp;
@@ -89,6 +90,29 @@ impl Dissector {
         options: &Options,
     ) -> Option<FrameTree> {
         tree::frame(self, &mut Frames::new(store, source), no, options)
+    }
+
+    /// The fields of one PDU, without those of the frame around it.
+    pub fn pdu(
+        &mut self,
+        store: &Store,
+        source: &dyn FrameSource,
+        id: PduId,
+        options: &Options,
+    ) -> Vec<Field> {
+        tree::pdu(self, &mut Frames::new(store, source), id, options)
+    }
+
+    /// The bytes of a PDU as far as they are in the file, secrets as zeros; with `body`, without the headers of SMP
+    /// and TDS. `None` where nothing can be searched: encrypted or missing bytes.
+    pub fn pdu_bytes(
+        &mut self,
+        store: &Store,
+        source: &dyn FrameSource,
+        id: PduId,
+        body: bool,
+    ) -> Option<Vec<u8>> {
+        plain::bytes(self, &mut Frames::new(store, source), id, body)
     }
 
     /// A frame in a few words, for the list: what its PDUs are and carry.

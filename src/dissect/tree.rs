@@ -46,6 +46,26 @@ pub fn frame(
     Some(tree)
 }
 
+/// The fields of one PDU.
+pub fn pdu(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    id: PduId,
+    options: &Options,
+) -> Vec<Field> {
+    let Some(row) = frames.store.pdu(id).copied() else {
+        return Vec::new();
+    };
+    let mut tree = FrameTree {
+        frame: row.frame,
+        fields: Vec::new(),
+        sql: Vec::new(),
+        grids: Vec::new(),
+    };
+    one_pdu(dissector, frames, id, &row, options, &mut tree);
+    tree.fields
+}
+
 fn lower_layers(
     store: &Store,
     no: FrameNo,

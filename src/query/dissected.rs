@@ -1,28 +1,39 @@
-//! Decoded fields for filters, read again from the capture.
+//! Decodes frames for filters, with what is remembered between neighbours.
 
 use std::cell::RefCell;
 use std::fmt;
 
-use super::Decode;
+use super::eval::Decode;
 use crate::capture::FrameSource;
 use crate::decode::field::Field;
 use crate::dissect::{Dissector, Options};
 use crate::store::Store;
 use crate::units::{FrameNo, PduId};
 
-/// Decodes the frames of a capture that filters ask for.
+/// Rows of an answer that get fields.
+const MAX_ROWS: usize = 10_000;
+/// PDUs of a frame that are decoded.
+const MAX_PDUS: usize = 4096;
+
+/// Decodes frames of a capture. Each thread needs one of its own.
 pub struct Dissected<'a> {
     source: &'a dyn FrameSource,
     dissector: RefCell<Dissector>,
 }
 
 impl<'a> Dissected<'a> {
-    /// Over the capture's bytes.
+    /// Reads frames from a capture.
     pub fn new(source: &'a dyn FrameSource) -> Self {
         Self {
             source,
             dissector: RefCell::new(Dissector::new()),
         }
+    }
+
+    /// The bytes of a PDU for searching; secrets are zeros.
+    pub(super) fn bytes(&self, store: &Store, pdu: PduId, body: bool) -> Option<Vec<u8>> {
+        let mut dissector = self.dissector.borrow_mut();
+        dissector.pdu_bytes(store, self.source, pdu, body)
     }
 }
 
@@ -33,10 +44,18 @@ impl fmt::Debug for Dissected<'_> {
 }
 
 impl Decode for Dissected<'_> {
-    fn fields(&self, store: &Store, frame: FrameNo, _pdu: Option<PduId>) -> Vec<Field> {
+    fn fields(&self, store: &Store, frame: FrameNo, pdu: Option<PduId>) -> Vec<Field> {
+        let options = Options {
+            message: false,
+            max_rows: MAX_ROWS,
+            max_pdus: MAX_PDUS,
+        };
         let mut dissector = self.dissector.borrow_mut();
-        dissector
-            .frame(store, self.source, frame, &Options::default())
-            .map_or_else(Vec::new, |tree| tree.fields)
+        match pdu {
+            Some(pdu) => dissector.pdu(store, self.source, pdu, &options),
+            None => dissector
+                .frame(store, self.source, frame, &options)
+                .map_or_else(Vec::new, |tree| tree.fields),
+        }
     }
 }

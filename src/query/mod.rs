@@ -14,6 +14,7 @@ mod dissected;
 mod error;
 mod eval;
 mod field;
+pub mod find;
 mod lexer;
 mod literal;
 mod parse;
