@@ -20,7 +20,7 @@ const HARMLESS: [Verdict; 3] = [Verdict::Benign, Verdict::LikelyBenign, Verdict:
 struct View {
     file: PathBuf,
     truth: Value,
-    view: Value,
+    seen: Value,
 }
 
 fn views(shared: &Path) -> Vec<View> {
@@ -38,7 +38,7 @@ fn views(shared: &Path) -> Vec<View> {
             out.push(View {
                 file: folder.join(view["file"].as_str().unwrap()),
                 truth: truth.clone(),
-                view: view.clone(),
+                seen: view.clone(),
             });
         }
     }
@@ -153,7 +153,7 @@ fn every_reset_and_every_close_gets_the_verdict_of_the_mapping_table() {
             assert!(fits, "every reset is there twice, all in one finding");
             continue;
         }
-        for truth in view.view["connections"].as_array().unwrap() {
+        for truth in view.seen["connections"].as_array().unwrap() {
             let port = truth["client_port"].as_u64().unwrap();
             let code = truth["connection_verdict"].as_str().unwrap();
             let first = truth["first_frame"].as_u64().unwrap_or(1);
@@ -251,7 +251,8 @@ fn resets_of_other_protocols_belong_to_a_finding_and_none_of_mars() {
     for folder in ["not-tds", "tds", "formats", "derived"] {
         for entry in fs::read_dir(shared.join("captures/public").join(folder)).unwrap() {
             let path = entry.unwrap().path();
-            let Ok(capture) = Capture::open(&[path.clone()], &OpenOptions::default()) else {
+            let Ok(capture) = Capture::open(std::slice::from_ref(&path), &OpenOptions::default())
+            else {
                 continue;
             };
             files += 1;
@@ -357,7 +358,7 @@ fn rounds() -> u64 {
 
 /// The client ports of a view whose truth code satisfies a test.
 fn ports(view: &View, test: impl Fn(&str) -> bool) -> Vec<u16> {
-    view.view["connections"]
+    view.seen["connections"]
         .as_array()
         .unwrap()
         .iter()
@@ -380,8 +381,9 @@ fn with_frames_left_out_no_fault_turns_harmless() {
         if faults.is_empty() {
             continue;
         }
-        let capture = Capture::open(&[view.file.clone()], &OpenOptions::default()).unwrap();
-        let frames = view.view["frames"].as_u64().unwrap();
+        let capture =
+            Capture::open(std::slice::from_ref(&view.file), &OpenOptions::default()).unwrap();
+        let frames = view.seen["frames"].as_u64().unwrap();
         judged += thinned_closes(&capture, frames, rounds(), &mut |way, ports, finding| {
             let fault = ports.iter().any(|port| faults.contains(port));
             if fault && HARMLESS.contains(&finding.verdict) {
@@ -411,12 +413,13 @@ fn with_frames_left_out_no_benign_close_turns_into_a_fault() {
         let benign = ports(&view, |code| {
             code == "benign-mars-close" || code == "orderly-close-no-rst"
         });
-        let frames = view.view["frames"].as_u64().unwrap();
+        let frames = view.seen["frames"].as_u64().unwrap();
         // Where the SYN of a later connection of the same ports is left out, nothing tells where it begins.
         if benign.is_empty() || frames > 2000 || view.name().starts_with("s3-") {
             continue;
         }
-        let capture = Capture::open(&[view.file.clone()], &OpenOptions::default()).unwrap();
+        let capture =
+            Capture::open(std::slice::from_ref(&view.file), &OpenOptions::default()).unwrap();
         judged += thinned_closes(
             &capture,
             frames,

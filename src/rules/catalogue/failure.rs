@@ -942,7 +942,7 @@ pub(in crate::rules) const RST_UNREAD_DATA: Rule = Rule::close(
     &[
         CLIENT_RESET,
         Criterion::new(
-            "M14",
+            "unread",
             "Every answer was complete on the wire, but the client did not take all packets of it",
             only_m14_failed,
         ),
@@ -1028,7 +1028,7 @@ pub(in crate::rules) const RST_OPEN_SIDS: Rule = Rule::close(
     &[
         CLIENT_RESET,
         HAS_CLIENT_SMP_FIN,
-        Criterion::new("M2", "A Sid has no SMP:FIN of the client", sids_open),
+        Criterion::new("open", "A Sid has no SMP:FIN of the client", sids_open),
     ],
     conclude_open_sids,
 )
