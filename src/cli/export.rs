@@ -51,6 +51,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         capture: &opened.capture,
         plan: &plan,
         options: &options,
+        rules: &opened.wishes.rules,
         stop: opened.stop(),
         progress: &|done| bar.set(done),
     };

@@ -9,9 +9,11 @@ use super::format::Format;
 use super::frames::FrameSet;
 use super::picture::{self, Part};
 use super::plan::{Plan, counted, human_bytes};
+use super::redact::Copy;
 use super::target::Target;
-use super::{ladder, listing, packets, requests, ticket};
+use super::{ladder, listing, packets, requests, tables, ticket};
 use crate::capture::Capture;
+use crate::rules;
 use crate::store::Store;
 
 /// How an export is written.
@@ -75,6 +77,7 @@ impl std::fmt::Display for Written {
 }
 
 /// An export that can be run.
+#[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// The capture's rows.
     pub store: &'a Store,
@@ -84,6 +87,8 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     /// How to write it.
     pub options: &'a Options,
+    /// How the capture was judged; a redacted copy is judged the same way.
+    pub rules: &'a rules::Settings,
     /// Set by the user to stop it.
     pub stop: &'a AtomicBool,
     /// Told now and then how many frames are done.
@@ -94,8 +99,12 @@ impl Job<'_> {
     /// Everything that stands in the way, from the plan and from the format.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.plan.problems.clone();
-        if problems.is_empty() && self.options.format == Format::Pcap {
-            problems.extend(packets::pcap_problem(self));
+        if problems.is_empty() {
+            match self.options.format {
+                Format::Pcap => problems.extend(packets::pcap_problem(self)),
+                Format::Csv | Format::JsonLines => problems.extend(tables::columns(self).err()),
+                _ => {}
+            }
         }
         problems
     }
@@ -130,6 +139,20 @@ impl Job<'_> {
     }
 
     fn fill(&self, out: &mut dyn Write) -> Result<(), ExportError> {
+        match self.options.redact {
+            Some(wish) if !self.options.format.is_capture() => {
+                let copy = Copy::new(self, wish, self.rules)?;
+                let options = Options {
+                    redact: None,
+                    ..self.options.clone()
+                };
+                copy.job(self, self.plan, &options).fill_plain(out)
+            }
+            _ => self.fill_plain(out),
+        }
+    }
+
+    fn fill_plain(&self, out: &mut dyn Write) -> Result<(), ExportError> {
         match self.options.format {
             Format::Pcapng => packets::write_pcapng(self, out),
             Format::Pcap => packets::write_pcap(self, out),
@@ -141,7 +164,8 @@ impl Job<'_> {
             Format::Svg => picture::write(self, Part::Page, out),
             Format::SvgLanes => picture::write(self, Part::Lanes, out),
             Format::SvgLadder => picture::write(self, Part::Ladder, out),
-            _ => Err(ExportError::Refused("not yet".into())),
+            Format::Csv => tables::write_csv(self, out),
+            Format::JsonLines => tables::write_json(self, out),
         }
     }
 

@@ -16,6 +16,7 @@ mod plan;
 mod reading;
 mod redact;
 mod requests;
+mod tables;
 mod target;
 #[cfg(test)]
 mod testing;

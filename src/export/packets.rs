@@ -68,12 +68,11 @@ pub(super) fn write_pcapng(job: &Job<'_>, out: &mut dyn Write) -> Result<(), Exp
             .and_then(|at| local.get(at))
             .copied()
             .unwrap_or(0);
-        let comments = if job.options.comments {
-            comments(job, no)
-        } else {
-            Vec::new()
-        };
-        let comments = comments.iter().map(String::as_str);
+        let mut texts = frame.comments.clone();
+        if job.options.comments {
+            texts.extend(comments(job, no));
+        }
+        let comments = texts.iter().map(String::as_str);
         Ok(writer.frame(interface, &frame.frame, comments)?)
     })
 }
@@ -81,6 +80,8 @@ pub(super) fn write_pcapng(job: &Job<'_>, out: &mut dyn Write) -> Result<(), Exp
 struct OneFrame<'a> {
     frame: Frame<'a>,
     interface: crate::units::InterfaceId,
+    /// The comments that the original has on it.
+    comments: Vec<String>,
 }
 
 /// Hands the frames of the plan to `write`, in file order, with one frame of foresight for the reading.
@@ -91,6 +92,11 @@ fn each_frame(
     let mut reading = Frames::new(job.store, job.capture);
     let mut redactor = job.options.redact.map(|wish| Redactor::new(job, wish));
     let mut frames = job.plan.frames.iter().peekable();
+    let commented = job
+        .store
+        .files()
+        .iter()
+        .any(|f| f.format.starts_with("pcapng"));
     let mut done = 0_u64;
     while let Some(no) = frames.next() {
         job.tick(done)?;
@@ -99,6 +105,15 @@ fn each_frame(
             continue;
         };
         let next = frames.peek().and_then(|next| job.store.frame(*next));
+        reading.read(row, next)?;
+        let comments = if !commented || job.options.redact.is_some() || reading.has_no_options(row)
+        {
+            Vec::new()
+        } else {
+            job.capture
+                .comments(row.interface, row.offset, row.captured)
+                .map_err(ExportError::Read)?
+        };
         let bytes = reading.read(row, next)?;
         let redacted = redactor.as_mut().map(|r| r.frame(row, bytes)).transpose()?;
         let frame = OneFrame {
@@ -108,6 +123,7 @@ fn each_frame(
                 bytes: redacted.as_deref().unwrap_or(bytes),
             },
             interface: row.interface,
+            comments,
         };
         write(no, &frame)?;
     }

@@ -55,6 +55,22 @@ impl<'a> Frames<'a> {
         self.stretch.get(range).ok_or_else(too_short)
     }
 
+    /// Whether the four bytes behind a frame just read, padded as in pcapng, are the length of a block without
+    /// options; then there are no comments to look for.
+    pub(super) fn has_no_options(&self, frame: &FrameRow) -> bool {
+        let padded = u64::from(frame.captured).next_multiple_of(4);
+        let at = frame
+            .offset
+            .0
+            .checked_sub(self.start)
+            .and_then(|at| usize::try_from(at.saturating_add(padded)).ok());
+        let trailer = at
+            .and_then(|at| self.stretch.get(at..))
+            .and_then(<[u8]>::first_chunk::<4>);
+        let whole = u32::try_from(padded.saturating_add(32)).unwrap_or(u32::MAX);
+        trailer.is_some_and(|t| *t == whole.to_le_bytes() || *t == whole.to_be_bytes())
+    }
+
     fn fetch(
         &mut self,
         frame: &FrameRow,

@@ -40,18 +40,11 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
             done = done.saturating_add(1);
             let session = r.session.and_then(|id| store.session(id));
             let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
-            let text = if job.options.redact.is_some() {
-                String::new()
-            } else {
-                words::safe(&r.text).into_owned()
-            };
-            let error = r.error.as_ref().map(|(number, _, text)| {
-                if job.options.redact.is_some() {
-                    number.to_string()
-                } else {
-                    format!("{number}: {}", words::safe(text))
-                }
-            });
+            let text = words::safe(&r.text).into_owned();
+            let error = r
+                .error
+                .as_ref()
+                .map(|(number, _, text)| format!("{number}: {}", words::safe(text)));
             let record = [
                 conn.id.to_string(),
                 number(session.map(|s| u64::from(s.sid.0))),

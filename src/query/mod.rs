@@ -20,6 +20,7 @@ mod literal;
 mod parse;
 mod run;
 mod scan;
+mod table;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use dissected::Dissected;
 pub use error::ParseError;
 pub use eval::{Decode, Eval, Event};
 pub use run::{Progress, Run, run};
+pub use table::{TableColumn, row as table_row};
 pub use wireshark::{frames_filter, to_wireshark};
 
 use crate::settings::Named;

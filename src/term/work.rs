@@ -13,8 +13,8 @@ use crate::capture::Capture;
 use crate::export::{ExportError, Job, Target};
 use crate::store::Store;
 
-/// Frames between two notices of an export's progress.
-const STEP: u64 = 50_000;
+/// Frames between two notices of an export's progress; a multiple of the writers' own step of 256.
+const STEP: u64 = 51_200;
 
 /// Writes an export. The store is held until it is done; rows of the index wait as long.
 pub fn export(
@@ -39,6 +39,7 @@ pub fn export(
                 capture: &capture,
                 plan: &order.plan,
                 options: &order.options,
+                rules: &crate::rules::Settings::default(),
                 stop: &stop,
                 progress: &progress,
             };

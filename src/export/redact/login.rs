@@ -45,7 +45,8 @@ pub(super) fn login7(mask: &mut Mask<'_>, names: &mut Names) {
     let body = mask.rest();
     let start = mask.position();
     mask.hide_rest();
-    let Some((login, true)) = Login7::read(body) else {
+    // A login that the snap length cut keeps what there is of its fixed part.
+    let Some((login, _)) = Login7::read(body) else {
         return;
     };
     let fixed = if login.change_password.is_some() {
@@ -54,6 +55,7 @@ pub(super) fn login7(mask: &mut Mask<'_>, names: &mut Names) {
         86
     };
     let keep = |mask: &mut Mask<'_>, from: usize, to: usize| {
+        let to = to.min(body.len());
         mask.overwrite(
             start.saturating_add(from),
             body.get(from..to).unwrap_or_default(),

@@ -3,6 +3,7 @@
 //! same result. What is not understood is zeroed, never passed on.
 
 mod checksum;
+mod copy;
 mod login;
 mod mask;
 mod names;
@@ -21,6 +22,7 @@ use crate::capture::Capture;
 use crate::decode::tds::version::Version;
 use crate::store::{FrameFlags, FrameRow, Store, View};
 use crate::units::{ConnId, End, Side};
+pub(super) use copy::Copy;
 use names::Names;
 use packet::Segment;
 use stream::{Bytes, Stream};
