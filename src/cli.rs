@@ -108,7 +108,7 @@ fn print(text: &[u8]) -> Result<Exit, Failure> {
 fn screen(args: &Args) -> Result<Exit, Failure> {
     let mut wishes = Wishes::new(&args.rules)?;
     args.screen.apply(&mut wishes.settings)?;
-    let capture = opened::open(&args.files, args.demo)?;
+    let capture = opened::open(&args.files, args.demo, args.follow)?;
     let options = term::Options {
         plain: args.screen.plain,
         ..term::Options::default()

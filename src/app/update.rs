@@ -38,8 +38,13 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             }
         }
         Event::Batch(batch) => {
+            let caught_up = batch.progress.caught_up;
             app.with_store(|store| store.append(*batch));
             app.grown();
+            // A live capture never ends by itself: what there is so far is judged, and again when there is more.
+            if caught_up {
+                app.judge = Some(Judge::new(app.rules.clone()));
+            }
         }
         Event::Indexed(stopped) => {
             app.jobs.indexing = false;

@@ -20,6 +20,8 @@ pub struct ChunkReader {
     active: Vec<Active>,
     /// Bytes read of the files that are done with.
     bytes_before: u64,
+    /// It was said that everything there is has been read.
+    told: bool,
 }
 
 /// A file being read, with the records of it that are not handed over yet.
@@ -60,11 +62,12 @@ impl ChunkReader {
             next_interface: 0,
             active: Vec::new(),
             bytes_before: 0,
+            told: false,
         }
     }
 
-    /// The next stretch of frames; `None` when there are no more. Where a growing file is followed, `None` means
-    /// that there are no more yet, and it can be asked again. While a stream is still arriving, it returns within
+    /// The next stretch of frames; `None` when there are no more. Where a growing file is followed, a chunk that is
+    /// `caught_up` and then `None` mean that there are no more yet, and it can be asked again. While a stream is still arriving, it returns within
     /// some 20 ms, with a chunk that holds no records if need be, so that its caller can look around.
     pub fn next_chunk(&mut self) -> Option<Chunk> {
         let mut out = Chunk::default();
@@ -75,10 +78,12 @@ impl ChunkReader {
             self.merge(&mut out);
         }
         let empty = out.records.is_empty() && out.interfaces.is_empty() && out.problems.is_empty();
-        if empty && self.active.iter().all(|a| a.pause == Some(Pause::Idle)) {
+        // This holds of no files at all, too: they are done with.
+        let idle = empty && self.active.iter().all(|a| a.pause == Some(Pause::Idle));
+        if idle && (self.told || self.active.is_empty()) {
             return None;
         }
-        // `all` holds of no files at all, too: they are done with.
+        self.told = idle;
         let busy = self.active.iter().any(|a| a.pause == Some(Pause::Busy));
         out.caught_up = empty && !busy;
         out.bytes_done = self.active.iter().fold(self.bytes_before, |sum, active| {

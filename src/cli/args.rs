@@ -27,6 +27,9 @@ pub struct Args {
     /// Open a built-in capture with a benign MARS reset.
     #[arg(long, conflicts_with = "files")]
     pub demo: bool,
+    /// Show frames that are still being written to the last of the files.
+    #[arg(long, conflicts_with = "demo")]
+    pub follow: bool,
     /// Rules and settings.
     #[command(flatten)]
     pub rules: RuleArgs,

@@ -33,7 +33,7 @@ pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
 pub fn plain(args: &Args) -> Result<Exit, Failure> {
     let wishes = Wishes::new(&args.rules)?;
     let start = Instant::now();
-    let opened = Opened::index(open(&args.files, args.demo)?, wishes, start)?;
+    let opened = Opened::index(open(&args.files, args.demo, false)?, wishes, start)?;
     print(&opened, What::All, ListFormat::Text)
 }
 

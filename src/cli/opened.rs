@@ -40,14 +40,14 @@ pub struct Opened {
     rules_time: Duration,
 }
 
-/// Opens the files that were named, or the built-in capture.
-pub fn open(files: &[PathBuf], demo: bool) -> Result<Capture, Failure> {
+/// Opens the files that were named, or the built-in capture. With `follow`, the last file may still grow.
+pub fn open(files: &[PathBuf], demo: bool, follow: bool) -> Result<Capture, Failure> {
     if demo {
         let bytes = zstd::decode_all(DEMO)
             .map_err(|error| Failure::new(Exit::CannotRead, format!("marstui: --demo: {error}")))?;
         return Ok(Capture::from_bytes("demo.pcapng", bytes)?);
     }
-    Ok(Capture::open(files, &OpenOptions::default())?)
+    Ok(Capture::open(files, &OpenOptions { follow })?)
 }
 
 impl Opened {
@@ -55,7 +55,7 @@ impl Opened {
     pub fn files(files: &[PathBuf], args: &RuleArgs) -> Result<Self, Failure> {
         let wishes = Wishes::new(args)?;
         let start = Instant::now();
-        Self::index(open(files, false)?, wishes, start)
+        Self::index(open(files, false, false)?, wishes, start)
     }
 
     /// Indexes and judges an open capture; `start` is when the work began.

@@ -40,6 +40,8 @@ pub struct Progress {
     pub bytes_done: u64,
     /// Bytes there are, as far as is known.
     pub bytes_total: u64,
+    /// All that has arrived so far is read, and more may come: a growing file, or standard input.
+    pub caught_up: bool,
     /// The pass has reached the end (or gave up, see `stopped`).
     pub complete: bool,
     /// Why the pass ended before the end of the capture, if it did.

@@ -112,6 +112,7 @@ impl Tracker {
         }
         self.progress.bytes_done = chunk.bytes_done;
         self.progress.bytes_total = chunk.bytes_total;
+        self.progress.caught_up = chunk.caught_up;
     }
 
     fn frame(&mut self, record: &RecordMeta, bytes: &[u8]) {
@@ -290,6 +291,7 @@ impl Tracker {
             }
         }
         self.progress.complete = true;
+        self.progress.caught_up = false;
         self.progress.stopped = stopped;
         self.take()
     }

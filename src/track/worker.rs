@@ -17,6 +17,8 @@ use super::tracker::Tracker;
 const CHUNKS_AHEAD: usize = 8;
 /// Batches that may wait for the receiver.
 const BATCHES_AHEAD: usize = 8;
+/// So often a growing file is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How a capture is indexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,11 +133,14 @@ pub fn start(capture: Capture, options: Options) -> Indexing {
 fn read(capture: &Capture, stop: &AtomicBool, chunks: &Sender<Chunk>) {
     let mut reader = capture.chunks();
     while !stop.load(Ordering::Relaxed) {
-        let Some(chunk) = reader.next_chunk() else {
-            return;
-        };
-        if chunks.send(chunk).is_err() {
-            return;
+        match reader.next_chunk() {
+            Some(chunk) => {
+                if chunks.send(chunk).is_err() {
+                    return;
+                }
+            }
+            None if capture.options().follow => std::thread::sleep(LOOK_AGAIN),
+            None => return,
         }
     }
 }
@@ -150,13 +155,19 @@ fn track(
     let mut tracker = Tracker::new(capture);
     let mut due = Instant::now() + options.first_batch;
     let mut sent_frames = 0;
+    let mut idle = false;
     while let Ok(chunk) = chunks.recv() {
         if stop.load(Ordering::Relaxed) {
             break;
         }
+        // What there is was handed over when it was caught up with; after that there is nothing new.
+        if idle && chunk.caught_up {
+            continue;
+        }
+        idle = chunk.caught_up;
         tracker.chunk(&chunk);
         let many = tracker.frames().saturating_sub(sent_frames) >= options.frames;
-        if many || Instant::now() >= due {
+        if many || idle || Instant::now() >= due {
             due = Instant::now() + options.every;
             sent_frames = tracker.frames();
             if batches.send(tracker.take()).is_err() {

@@ -196,6 +196,9 @@ fn place(app: &App) -> String {
     let last = app.store.frame_count();
     if app.jobs.indexing {
         let progress = app.store.progress();
+        if progress.caught_up {
+            return format!("live  {last} frames");
+        }
         let percent = progress
             .bytes_done
             .saturating_mul(100)
