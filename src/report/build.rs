@@ -6,10 +6,10 @@ use super::words;
 use crate::decode::tds::version::Version;
 use crate::decode::tls::names;
 use crate::store::{
-    ConnRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionEnd, SessionRow, SmpCounts,
-    StallInfo, Store, TcpStats, TdsCounts, TlsInfo,
+    ConnRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionRow, SmpCounts, Store,
+    TcpStats, TdsCounts, TlsInfo,
 };
-use crate::units::{FrameNo, Nanos, Side};
+use crate::units::{End, FrameNo, Nanos, Side, SmpSeq};
 
 /// Makes the facts of one store; with aliases, names are replaced and texts of requests left out.
 #[derive(Clone, Copy)]
@@ -91,7 +91,7 @@ impl<'a> Facts<'a> {
             tls: conn.tls.as_deref().map(|tls| self.tls(tls)),
             login: conn.login.as_deref().map(|login| self.login(login)),
             tcp: both(|side| tcp(conn.tcp.get(sides(side)))),
-            smp: both(|side| smp(conn.smp.get(sides(side)))),
+            smp: both(|side| smp(&self.smp_counts(conn, sides(side)))),
             tds: both(|side| tds(conn.tds.get(sides(side)))),
             sessions: store
                 .conn_sessions(conn.id)
@@ -167,6 +167,15 @@ impl<'a> Facts<'a> {
             sni: self.name(tls.sni.as_deref()),
             alpn: tls.alpn.clone(),
         }
+    }
+
+    /// The SMP counts of one end, with the DATA packets that only the numbers of later packets show.
+    fn smp_counts(self, conn: &ConnRow, end: End) -> SmpCounts {
+        let mut counts = *conn.smp.get(end);
+        for session in self.store.conn_sessions(conn.id) {
+            counts.data = counts.data.saturating_add(session.hidden_data(end));
+        }
+        counts
     }
 
     fn login(&self, login: &LoginInfo) -> facts::Login {
@@ -303,7 +312,7 @@ fn tds(counts: &TdsCounts) -> facts::Tds {
 fn session(conn: &ConnRow, session: &SessionRow) -> facts::Session {
     let side = |side: Side| {
         let end = conn.end_of(side);
-        session_side(session.ends.get(end), session.stalls.get(end))
+        session_side(session, end)
     };
     facts::Session {
         sid: session.sid.0,
@@ -316,11 +325,20 @@ fn session(conn: &ConnRow, session: &SessionRow) -> facts::Session {
     }
 }
 
-fn session_side(end: &SessionEnd, stalls: &StallInfo) -> facts::SessionSide {
+fn session_side(session: &SessionRow, end: End) -> facts::SessionSide {
+    let stalls = session.stalls.get(end);
+    let mut counts = session.ends.get(end).counts;
+    counts.data = counts.data.saturating_add(session.hidden_data(end));
+    let end = session.ends.get(end);
+    // A session that is seen from its SYN starts at number 0; a side that sent nothing still stands there.
+    let number = |n: Option<SmpSeq>| {
+        n.map(|n| n.0)
+            .or((session.syn_seen && !session.holes).then_some(0))
+    };
     facts::SessionSide {
-        smp: smp(&end.counts),
-        last_seqnum: end.last_seqnum.map(|n| n.0),
-        last_wndw: end.last_wndw.map(|n| n.0),
+        smp: smp(&counts),
+        last_seqnum: number(end.last_seqnum),
+        last_wndw: number(end.last_wndw),
         fin_frame: end.fin_frame.map(|f| f.0),
         stalls: stalls.count,
         stalled_ms: words::ms(stalls.total_ns),

@@ -711,6 +711,21 @@ pub struct SessionRow {
     pub holes: bool,
 }
 
+impl SessionRow {
+    /// DATA packets of one end that are known only by the numbers of later packets: SEQNUM counts DATA since the
+    /// SYN ([MC-SMP] 2.2.1), so a header that is not in the file still leaves its mark there. 0 where the session
+    /// is complete or was joined late.
+    pub fn hidden_data(&self, end: End) -> u32 {
+        let end = self.ends.get(end);
+        match end.last_seqnum {
+            Some(SmpSeq(last)) if self.holes && self.syn_seen => {
+                last.saturating_sub(end.counts.data)
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// What a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestKind {
