@@ -21,6 +21,7 @@ mod omissions;
 mod public;
 mod query;
 mod registry;
+mod screen;
 mod truth;
 mod vectors;
 mod verdicts;

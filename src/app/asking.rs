@@ -35,7 +35,8 @@ impl App {
         };
         match prompt.key(key, &self.inputs) {
             Typed::Changed => return self.check_prompt(),
-            Typed::Same | Typed::Complete(_) => {}
+            Typed::Complete(back) => return self.complete(back),
+            Typed::Same => {}
             Typed::Left => self.prompt = None,
             Typed::Done => {
                 if let Some(prompt) = self.prompt.take() {
@@ -89,9 +90,9 @@ impl App {
             self.goto(FrameNo(no));
             return Vec::new();
         }
-        let (name, _argument) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let (name, argument) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         if let Some(command) = Command::by_name(name) {
-            self.run(command, None)
+            self.run_with(command, argument)
         } else {
             self.say(Tone::Error, super::keymap::no_command(name));
             Vec::new()

@@ -20,6 +20,10 @@ impl App {
             Command::CopyHex => self.hex_text()?,
             Command::CopyFrame if !self.marks.is_empty() => self.marks.to_string(),
             Command::CopyFrame => self.list.cursor.to_string(),
+            Command::CopyFilter if self.filter.is_empty() => {
+                return Err("no filter is set".to_string());
+            }
+            Command::CopyFilter => self.filter.clone(),
             Command::CopyLadder => self.ladder_text()?,
             _ => return Err(format!("{} copies nothing", command.entry().name)),
         };

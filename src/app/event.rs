@@ -66,6 +66,8 @@ pub enum Effect {
     Search(Box<Search>),
     /// Stop the search with this number, if it runs.
     StopSearch(u64),
+    /// Use the mouse, or leave it to the terminal.
+    Mouse(bool),
     /// Stop the indexing pass.
     StopIndexing,
 }

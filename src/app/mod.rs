@@ -19,6 +19,7 @@ pub mod layout;
 mod listing;
 mod marking;
 mod moves;
+mod ordering;
 pub mod prompt;
 pub mod rows;
 mod searching;

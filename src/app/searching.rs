@@ -25,6 +25,23 @@ pub struct Searching {
 impl App {
     /// Reads a filter, with `%` standing for the value under the cursor.
     pub(super) fn read_filter(&self, text: &str) -> Result<Filter, ParseError> {
+        self.with_context(|context| query::parse(text, context))
+    }
+
+    /// Whole inputs with what may stand at the cursor filled in.
+    pub(super) fn filter_completions(&self, text: &str, cursor: usize) -> Vec<String> {
+        let candidates = self.with_context(|context| query::complete(text, cursor, context));
+        let filled = |candidate: query::Candidate| {
+            let behind = candidate.start.saturating_add(candidate.length);
+            let before: String = text.chars().take(candidate.start).collect();
+            let after: String = text.chars().skip(behind).collect();
+            format!("{before}{}{after}", candidate.text)
+        };
+        candidates.into_iter().map(filled).collect()
+    }
+
+    /// What a filter's text may refer to besides fields.
+    fn with_context<T>(&self, use_it: impl FnOnce(&Context<'_>) -> T) -> T {
         let saved = self
             .settings
             .filters
@@ -38,15 +55,12 @@ impl App {
             })
             .collect();
         let cursor = self.value_under_cursor();
-        query::parse(
-            text,
-            &Context {
-                cursor: cursor.as_deref(),
-                saved: Some(&saved),
-                start: self.store.start_time(),
-                ..Context::default()
-            },
-        )
+        use_it(&Context {
+            cursor: cursor.as_deref(),
+            saved: Some(&saved),
+            start: self.store.start_time(),
+            ..Context::default()
+        })
     }
 
     /// The value of the field under the decode cursor; in the list, the Sid, else the connection.

@@ -19,7 +19,7 @@ pub fn gravest(store: &Store) -> Option<FrameNo> {
         .map(|(_, frame)| frame)
 }
 
-/// `3 connections, 2 MARS, 5 resets: 4 benign, 1 fault. e goes to the fault, F lists all`.
+/// `3 connections, 2 MARS; 1 fault, 4 benign. e goes to the fault, F lists all`.
 pub fn summary(app: &App) -> String {
     let store = &app.store;
     let conns = store.conns().len();
@@ -34,7 +34,8 @@ pub fn summary(app: &App) -> String {
         .filter(|c| c.mars == Some(true))
         .count();
     let mut out = counted(conns, "connection");
-    if sql != conns {
+    let roomy = app.size.0 >= 110;
+    if sql != conns && roomy {
         let _ = write!(out, ", {sql} SQL Server");
     }
     let _ = write!(out, ", {mars} MARS");
@@ -61,15 +62,14 @@ pub fn summary(app: &App) -> String {
     }
     let _ = write!(
         out,
-        ", {}: {}. {}",
-        counted(store.findings().len(), "finding"),
+        "; {}. {}",
         parts.join(", "),
-        way_on(store, &app.keymap)
+        way_on(store, &app.keymap, roomy)
     );
     out
 }
 
-fn way_on(store: &Store, keymap: &Keymap) -> String {
+fn way_on(store: &Store, keymap: &Keymap, roomy: bool) -> String {
     let key = |command| {
         keymap
             .keys_of(command)
@@ -78,12 +78,19 @@ fn way_on(store: &Store, keymap: &Keymap) -> String {
             .unwrap_or_default()
     };
     let to = if store.findings().iter().any(|f| f.verdict == Verdict::Fault) {
-        "the fault"
+        "fault"
     } else {
-        "the finding"
+        "finding"
     };
+    if !roomy {
+        return format!(
+            "{}: {to}, {}: all",
+            key(Command::NextFinding),
+            key(Command::Findings)
+        );
+    }
     format!(
-        "{} goes to {to}, {} lists all",
+        "{} goes to the {to}, {} lists all",
         key(Command::NextFinding),
         key(Command::Findings)
     )

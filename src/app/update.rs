@@ -354,12 +354,9 @@ impl App {
             C::OnlySid => return self.only_sid(),
             C::FindNext => self.find_step(true),
             C::FindPrev => self.find_step(false),
-            C::CopyFilter | C::Columns | C::Theme | C::Glyphs | C::Set | C::Explain | C::Map => {
-                self.say(
-                    Tone::Error,
-                    format!("{} is not there yet", command.entry().name),
-                );
-            }
+            C::Explain => self.explain(""),
+            C::CopyFilter => return self.copy(command),
+            C::Columns | C::Theme | C::Glyphs | C::Set | C::Map => self.say_usage(command),
         }
         if self.list.cursor != before || command != C::Summary {
             self.moved = true;

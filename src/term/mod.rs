@@ -315,6 +315,7 @@ impl Session {
                 update(&mut self.app, Event::Resumed);
             }
             Effect::Clear => screen.forget(),
+            Effect::Mouse(on) => screen.use_mouse(on),
             Effect::Copy(text) => {
                 if let Err(error) = screen.copy(&text) {
                     update(&mut self.app, Event::Message(Err(format!("copy: {error}"))));

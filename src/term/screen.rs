@@ -120,6 +120,18 @@ impl Screen {
         }
     }
 
+    /// Uses the mouse, or leaves it to the terminal.
+    pub fn use_mouse(&mut self, on: bool) {
+        MOUSE.store(on, Ordering::Relaxed);
+        let out = self.terminal.backend_mut();
+        // See `draw` about errors.
+        let _ = if on {
+            execute!(out, EnableMouseCapture)
+        } else {
+            execute!(out, DisableMouseCapture)
+        };
+    }
+
     /// Counts a key, for the statistics.
     pub fn count_key(&mut self) {
         self.keys = self.keys.saturating_add(1);

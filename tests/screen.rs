@@ -1,0 +1,132 @@
+//! The screen of the real program in a pseudo-terminal: the way from opening to the exported range, and what becomes of
+//! the terminal.
+
+use std::path::Path;
+
+use marstui::capture::{Capture, OpenOptions};
+
+use crate::support::pty::Terminal;
+
+const DESIGN: (u16, u16) = (80, 24);
+
+/// The frames of a capture: bytes, time, length on the wire.
+fn frames(capture: &Capture) -> Vec<(Vec<u8>, i64, u32)> {
+    let mut out = Vec::new();
+    let mut chunks = capture.chunks();
+    while let Some(chunk) = chunks.next_chunk() {
+        for record in &chunk.records {
+            out.push((chunk.bytes(record).to_vec(), record.time.0, record.wire));
+        }
+    }
+    out
+}
+
+fn demo() -> Vec<(Vec<u8>, i64, u32)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo.pcapng.zst");
+    frames(&Capture::open(&[file], &OpenOptions::default()).unwrap())
+}
+
+#[test]
+fn from_the_demo_to_the_exported_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("range.pcapng");
+    let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
+    term.wait_for("e: finding");
+    term.press("e");
+    term.wait_for("Rule  mars-close-rst");
+    let screen = term.screen();
+    assert!(screen.contains("> B 93704"), "{screen}");
+    assert!(screen.contains("verdict B Benign"), "{screen}");
+    term.press(":93689\r");
+    term.press("v");
+    term.press(":93704\r");
+    term.press("m");
+    term.wait_for("16 marked");
+    term.press("w");
+    term.wait_for("(*) marked 16");
+    // Down to the line of the handshake, out with it; then back up to the file.
+    term.press("\t");
+    term.press(" ");
+    term.press("\x1b[Z");
+    term.press("\x1b[Z");
+    term.press("\x15");
+    term.press(target.to_str().unwrap());
+    term.wait_for("16 frames, 1 connection");
+    term.press("\r");
+    term.wait_for("16 frames written");
+    term.press("q");
+    assert_eq!(term.end().exit_code(), 0);
+    assert!(!term.is_alternate());
+
+    let all = demo();
+    let written = frames(&Capture::open(&[target], &OpenOptions::default()).unwrap());
+    assert_eq!(written, all[93688..93704]);
+}
+
+#[test]
+fn an_existing_file_is_replaced_only_after_a_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("there.pcapng");
+    std::fs::write(&target, b"keep me").unwrap();
+    let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
+    term.wait_for("e: finding");
+    term.press("em");
+    term.press("w");
+    term.press("\x1b[Z");
+    term.press("\x15");
+    term.press(target.to_str().unwrap());
+    term.press("\r");
+    term.wait_for("the file exists; Enter again replaces it");
+    assert_eq!(std::fs::read(&target).unwrap(), b"keep me");
+    term.press("\r");
+    term.wait_for("frames written");
+    assert_ne!(std::fs::read(&target).unwrap(), b"keep me");
+    term.press("q");
+    assert_eq!(term.end().exit_code(), 0);
+}
+
+#[test]
+fn signals_give_the_terminal_back() {
+    for signal in ["TERM", "HUP"] {
+        let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
+        term.wait_for("e: finding");
+        assert!(term.is_alternate());
+        term.signal(signal);
+        assert_eq!(term.end().exit_code(), 130, "{signal}");
+        assert!(!term.is_alternate(), "{signal}");
+        let raw = term.raw();
+        let tail = String::from_utf8_lossy(&raw[raw.len().saturating_sub(60)..]).into_owned();
+        assert!(
+            tail.contains("\x1b[?25h"),
+            "{signal}: the cursor stays hidden: {tail:?}"
+        );
+    }
+}
+
+#[test]
+fn resizing_down_to_one_line_and_back_keeps_the_place() {
+    let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
+    term.wait_for("e: finding");
+    term.press("e");
+    for size in [(160, 48), (60, 12), (20, 5), (10, 1), (1, 1), (80, 24)] {
+        term.resize(size);
+    }
+    term.wait_for("> B 93704");
+    term.resize((30, 1));
+    assert!(
+        term.line(0).contains("terminal too small"),
+        "{}",
+        term.screen()
+    );
+    term.press("q");
+    assert_eq!(term.end().exit_code(), 0);
+}
+
+#[test]
+fn nothing_is_written_when_nothing_happens() {
+    let term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
+    term.wait_for("e: finding");
+    let before = term.written();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(term.written(), before);
+}
