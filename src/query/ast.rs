@@ -128,6 +128,15 @@ impl Expr {
         }
     }
 
+    /// Whether it reads an event of an earlier step.
+    fn is_bound(&self) -> bool {
+        match self {
+            Self::Bound(..) => true,
+            Self::Calc(left, _, right, _) => left.is_bound() || right.is_bound(),
+            _ => false,
+        }
+    }
+
     /// Whether it counts occurrences, so that none of them is a value too.
     fn counts(&self) -> bool {
         match self {
@@ -151,6 +160,15 @@ impl What {
             Self::NotZero(expr) => expr.fields(&mut out),
         }
         out
+    }
+
+    /// Whether it reads an event of an earlier step.
+    pub(super) fn is_bound(&self) -> bool {
+        match self {
+            Self::Compare { left, right, .. } => left.is_bound() || right.is_bound(),
+            Self::NotZero(expr) => expr.is_bound(),
+            _ => false,
+        }
     }
 
     /// Whether it counts occurrences, so that it can hold where a field does not occur.

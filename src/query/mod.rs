@@ -25,6 +25,7 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod user_rules;
 mod value;
 mod wireshark;
 

@@ -42,15 +42,20 @@ pub(super) fn read(settings: &mut Settings, text: &str) -> Vec<Problem> {
     problems
 }
 
-/// Line and column, both from 1, of the start of a byte range.
-fn place(text: &str, span: Range<usize>) -> Place {
-    let before = text.get(..span.start.min(text.len())).unwrap_or(text);
+/// Line and column, both from 1, of a byte of a text.
+pub fn line_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at.min(text.len())).unwrap_or(text);
     let line = before.matches('\n').count().saturating_add(1);
     let column = before
         .rsplit('\n')
         .next()
         .map_or(0, |l| l.chars().count())
         .saturating_add(1);
+    (line, column)
+}
+
+fn place(text: &str, span: Range<usize>) -> Place {
+    let (line, column) = line_column(text, span.start);
     Place::File(line, column)
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
+pub use file::line_column;
 pub use nearest::nearest;
 pub use schema::print_config;
 

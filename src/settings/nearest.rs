@@ -1,17 +1,23 @@
 //! The known name that is nearest to one that was mistyped.
 
-/// The candidate with the fewest edits from `name`, if that is near enough to be what was meant; letter case and
+/// The candidate that `name` is most likely a slip for, if one is near enough to be what was meant; letter case and
 /// the choice between `-`, `_` and `.` do not count.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = plain(name);
-    let limit = (wanted.len() / 3).clamp(1, 4);
+    let limit = (wanted.len() / 3).clamp(1, 4).saturating_mul(CHANGE);
     candidates
         .into_iter()
-        .map(|candidate| (edits(&wanted, &plain(candidate)), candidate))
+        .map(|candidate| (cost(&wanted, &plain(candidate)), candidate))
         .filter(|(cost, _)| *cost <= limit)
         .min_by_key(|(cost, candidate)| (*cost, candidate.len()))
         .map(|(_, candidate)| candidate)
 }
+
+/// What the slips cost. A letter left out is more likely than one too many, and a wrong one is the least likely.
+const LEFT_OUT: usize = 9;
+const SWAPPED: usize = 9;
+const TOO_MANY: usize = 10;
+const CHANGE: usize = 11;
 
 /// Longest name that is compared; what is longer was not mistyped but is something else.
 const LONGEST: usize = 64;
@@ -24,24 +30,27 @@ fn plain(name: &str) -> Vec<char> {
         .collect()
 }
 
-/// Edits (insert, drop, change, swap of neighbours) that turn one text into the other.
-fn edits(a: &[char], b: &[char]) -> usize {
+/// What it costs to turn what was typed into a name.
+fn cost(typed: &[char], name: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut row = vec![i.saturating_add(1)];
-        for (j, to) in b.iter().enumerate() {
+    let mut last: Vec<usize> = (0..=name.len())
+        .map(|n| n.saturating_mul(LEFT_OUT))
+        .collect();
+    for (i, from) in typed.iter().enumerate() {
+        let mut row = vec![i.saturating_add(1).saturating_mul(TOO_MANY)];
+        for (j, to) in name.iter().enumerate() {
             let at = |r: &[usize], k: usize| r.get(k).copied().unwrap_or(usize::MAX / 2);
+            let changed = if from == to { 0 } else { CHANGE };
             let mut cost = at(&last, j)
-                .saturating_add(usize::from(from != to))
-                .min(at(&last, j.saturating_add(1)).saturating_add(1))
-                .min(at(&row, j).saturating_add(1));
+                .saturating_add(changed)
+                .min(at(&last, j.saturating_add(1)).saturating_add(TOO_MANY))
+                .min(at(&row, j).saturating_add(LEFT_OUT));
             let swapped = i > 0
                 && j > 0
-                && a.get(i.wrapping_sub(1)) == Some(to)
-                && b.get(j.wrapping_sub(1)) == Some(from);
+                && typed.get(i.wrapping_sub(1)) == Some(to)
+                && name.get(j.wrapping_sub(1)) == Some(from);
             if swapped {
-                cost = cost.min(at(&before_last, j.wrapping_sub(1)).saturating_add(1));
+                cost = cost.min(at(&before_last, j.wrapping_sub(1)).saturating_add(SWAPPED));
             }
             row.push(cost);
         }
@@ -59,7 +68,8 @@ mod tests {
         let names = ["sid", "side", "kind", "tcp.flags.reset", "theme"];
         assert_eq!(nearest("sidd", names), Some("sid"));
         assert_eq!(nearest("knid", names), Some("kind"));
-        assert_eq!(nearest("tcp.flags.rest", names), Some("tcp.flags.reset"));
+        let flags = ["tcp.flags.res", "tcp.flags.reset"];
+        assert_eq!(nearest("tcp.flags.rest", flags), Some("tcp.flags.reset"));
         assert_eq!(nearest("TCP_FLAGS_RESET", names), Some("tcp.flags.reset"));
         assert_eq!(nearest("colour", names), None);
     }
