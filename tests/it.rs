@@ -18,6 +18,7 @@ mod generated;
 mod layers;
 mod near_misses;
 mod omissions;
+mod orders;
 mod public;
 mod query;
 mod registry;

@@ -1,6 +1,8 @@
 //! In which order the other end saw the frames: inferred from acknowledgement numbers, each step with its reason.
 
-use crate::store::{Store, View};
+use std::collections::HashMap;
+
+use crate::store::{Finding, Store, View};
 use crate::units::{ConnId, FrameNo, Side, TcpSeq};
 
 /// One frame in the order of the other end.
@@ -78,22 +80,35 @@ pub fn at_other_end(
     })
 }
 
+/// The two orders of the frames that a finding names, from where the capture was taken.
+pub fn of_finding(store: &Store, finding: &Finding) -> Option<TwoOrders> {
+    at_other_end(
+        store,
+        finding.conn?,
+        &finding.frames(),
+        captured_side(store),
+    )
+}
+
 /// Merges what the other end sent, in its own order, with what arrived there, in the order it was sent here.
 fn infer(pieces: &[Piece], here: Side) -> Vec<Step> {
     let there = here.other();
     let sent_there: Vec<&Piece> = pieces.iter().filter(|p| p.side == there).collect();
     let arrived: Vec<&Piece> = pieces.iter().filter(|p| p.side == here).collect();
+    let answers = answered_by_resets(&sent_there, &arrived);
     let mut out = Vec::with_capacity(pieces.len());
-    let mut waiting = arrived.into_iter().peekable();
-    for (at, piece) in sent_there.iter().enumerate() {
-        while let Some(next) = waiting.peek() {
-            let Some(step) =
-                arrives_before(next, piece, sent_there.get(at..).unwrap_or(&[]), there)
-            else {
-                break;
+    let mut next_arrival = 0;
+    for piece in &sent_there {
+        let answer = answers.get(&piece.no);
+        while let Some(next) = arrived.get(next_arrival) {
+            let step = match answer {
+                Some(answer) if next_arrival <= answer.at => Some(answer.step(next, piece)),
+                Some(_) => None,
+                None => arrives_before(next, piece),
             };
+            let Some(step) = step else { break };
             out.push(step);
-            waiting.next();
+            next_arrival = next_arrival.saturating_add(1);
         }
         out.push(Step {
             frame: piece.no,
@@ -104,82 +119,139 @@ fn infer(pieces: &[Piece], here: Side) -> Vec<Step> {
             ),
         });
     }
-    for rest in waiting {
-        let last = sent_there.iter().rev().find_map(|p| p.ack);
-        let covered = last.is_some_and(|ack| rest.next.at_or_before(ack));
-        out.push(Step {
-            frame: rest.no,
-            known: !covered && last.is_some() && rest.next != rest.start,
-            reason: match last {
-                Some(ack) if rest.next != rest.start => format!(
-                    "ends at {}, and nothing of the {} acknowledges more than {ack}: it arrived after all of it",
-                    rest.next,
-                    there.word()
-                ),
-                _ => "nothing sent later by the other end tells; it arrived at the end".to_owned(),
-            },
-        });
+    for rest in arrived.get(next_arrival..).unwrap_or_default() {
+        out.push(arrives_last(rest, sent_there.last().copied(), there));
     }
     out
 }
 
+/// The arrival that a reset without ACK flag answers.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    /// Its place among the arrivals.
+    at: usize,
+    frame: FrameNo,
+    /// No other arrival has this acknowledgement number.
+    only_one: bool,
+}
+
+impl Answer {
+    fn step(&self, next: &Piece, reset: &Piece) -> Step {
+        if next.no != self.frame {
+            return Step {
+                frame: next.no,
+                known: self.only_one,
+                reason: format!(
+                    "sent before frame {}, which the reset in frame {} answers",
+                    self.frame, reset.no
+                ),
+            };
+        }
+        Step {
+            frame: next.no,
+            known: self.only_one,
+            reason: format!(
+                "acknowledges {}, the number of the reset in frame {} that answers it",
+                reset.start, reset.no
+            ),
+        }
+    }
+}
+
+/// A reset without ACK flag takes its number from the acknowledgement of the segment that it answers. Where several
+/// segments acknowledge the same, the resets with that number answer them in turn.
+fn answered_by_resets(sent_there: &[&Piece], arrived: &[&Piece]) -> HashMap<FrameNo, Answer> {
+    let mut by_number: HashMap<u32, Vec<usize>> = HashMap::new();
+    for (at, piece) in arrived.iter().enumerate() {
+        if let Some(ack) = piece.ack {
+            by_number.entry(ack.0).or_default().push(at);
+        }
+    }
+    let mut used: HashMap<u32, usize> = HashMap::new();
+    let mut out = HashMap::new();
+    for reset in sent_there.iter().filter(|p| p.bare_reset) {
+        let turn = used.entry(reset.start.0).or_default();
+        let candidates = by_number.get(&reset.start.0).map_or(&[][..], Vec::as_slice);
+        if let Some(at) = candidates.get(*turn)
+            && let Some(piece) = arrived.get(*at)
+        {
+            let answer = Answer {
+                at: *at,
+                frame: piece.no,
+                only_one: candidates.len() == 1,
+            };
+            out.insert(reset.no, answer);
+        }
+        *turn = turn.saturating_add(1);
+    }
+    out
+}
+
+/// A frame that arrived behind all that the other end sent, and why.
+fn arrives_last(rest: &Piece, last: Option<&Piece>, there: Side) -> Step {
+    let step = |known, reason| Step {
+        frame: rest.no,
+        known,
+        reason,
+    };
+    let Some(last) = last else {
+        let reason = format!("the {} sent nothing in this range", there.word());
+        return step(false, reason);
+    };
+    if last.next != last.start && rest.ack.is_some_and(|ack| last.next.at_or_before(ack)) {
+        let reason = format!(
+            "acknowledges {}, the end of frame {}: it was sent in answer to it",
+            last.next, last.no
+        );
+        return step(true, reason);
+    }
+    if rest.bare_reset && last.ack == Some(rest.start) {
+        let reason = format!(
+            "its number is what frame {} acknowledges: it answers it",
+            last.no
+        );
+        return step(true, reason);
+    }
+    match last.ack {
+        Some(ack) if rest.next != rest.start && ack.before(rest.next) => step(
+            true,
+            format!(
+                "ends at {}, and frame {}, the last of the {}, acknowledges only {ack}",
+                rest.next,
+                last.no,
+                there.word()
+            ),
+        ),
+        _ => step(
+            false,
+            "sent behind the frames before it, and nothing tells that it overtook them".to_owned(),
+        ),
+    }
+}
+
 /// Whether a frame arrived before the other end sent a piece, and why; `None` if it arrived later.
-fn arrives_before(next: &Piece, piece: &Piece, later: &[&Piece], there: Side) -> Option<Step> {
-    let empty = next.next == next.start;
-    if let Some(ack) = piece.ack {
-        if !empty {
-            return next.next.at_or_before(ack).then(|| Step {
-                frame: next.no,
-                known: true,
-                reason: format!(
-                    "ends at {}, and frame {} acknowledges {ack}: it had arrived before",
-                    next.next, piece.no
-                ),
-            });
-        }
-        // Without payload nothing acknowledges it; it comes no earlier than what it acknowledges was sent.
-        let answers_later = next
-            .ack
-            .is_some_and(|own| piece.next != piece.start && piece.next.at_or_before(own));
-        return (!answers_later && next.start.before(ack)).then(|| Step {
+fn arrives_before(next: &Piece, piece: &Piece) -> Option<Step> {
+    let ack = piece.ack?;
+    if next.next != next.start {
+        return next.next.at_or_before(ack).then(|| Step {
             frame: next.no,
-            known: false,
+            known: true,
             reason: format!(
-                "carries nothing; it was sent before bytes that frame {} acknowledges",
-                piece.no
+                "ends at {}, and frame {} acknowledges {ack}: it had arrived before",
+                next.next, piece.no
             ),
         });
     }
-    if piece.bare_reset {
-        // A reset without ACK flag takes its number from the segment that it answers.
-        let answered = next.ack == Some(piece.start);
-        if answered {
-            return Some(Step {
-                frame: next.no,
-                known: true,
-                reason: format!(
-                    "acknowledges {}, the number of the reset in frame {} that answers it",
-                    piece.start, piece.no
-                ),
-            });
-        }
-        let answered_by_later = later
-            .iter()
-            .skip(1)
-            .any(|p| p.bare_reset && next.ack == Some(p.start));
-        let acked_later = later.iter().skip(1).any(|p| {
-            p.ack
-                .is_some_and(|ack| !empty && next.next.at_or_before(ack))
-        });
-        return (!answered_by_later && !acked_later && empty).then(|| Step {
-            frame: next.no,
-            known: false,
-            reason: format!(
-                "stands before what the {} answers in frame {}",
-                there.word(),
-                piece.no
-            ),
-        });
-    }
-    None
+    // Without payload nothing acknowledges it; it comes no earlier than what it acknowledges was sent.
+    let answers_piece = next
+        .ack
+        .is_some_and(|own| piece.next != piece.start && piece.next.at_or_before(own));
+    (!answers_piece && next.start.before(ack)).then(|| Step {
+        frame: next.no,
+        known: false,
+        reason: format!(
+            "carries nothing; it was sent before bytes that frame {} acknowledges",
+            piece.no
+        ),
+    })
 }
