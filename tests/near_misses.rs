@@ -11,8 +11,12 @@ use crate::support::synth::close::Form;
 use crate::support::synth::{file, seed};
 
 fn judged(capture: &file::Capture) -> Store {
+    judged_with(capture, &Settings::default())
+}
+
+fn judged_with(capture: &file::Capture, settings: &Settings) -> Store {
     let mut store = index(capture);
-    judge(&mut store, &Settings::default());
+    judge(&mut store, settings);
     store
 }
 
@@ -158,4 +162,50 @@ fn the_page_is_benign_and_proven_in_both_views() {
             .collect();
         assert!(loud.is_empty(), "{loud:?}");
     }
+}
+
+/// Rules that come before the benign one and would hide that one of its conditions failed.
+const BEFORE: &[&str] = &[
+    "keepalive-timeout",
+    "retransmit-timeout",
+    "rst-ignored",
+    "rst-middlebox",
+    "smp-violation",
+    "rst-after-attention",
+    "rst-with-request",
+    "server-fin-first",
+    "rst-data-lost",
+];
+
+#[test]
+fn each_condition_of_the_benign_reset_matters() {
+    let mut alone = Settings::default();
+    for rule in BEFORE {
+        alone.set(rule, "off").unwrap();
+    }
+    let mut captures = Vec::new();
+    for case in cases::near_misses() {
+        for form in case.forms {
+            captures.push((case.id, case.capture(*form, Side::Client)));
+        }
+    }
+    let benign = |capture: &file::Capture, settings: &Settings| {
+        let store = judged_with(capture, settings);
+        let close = store.findings().iter().rev().find(|f| f.close);
+        close.is_some_and(|f| f.rule == "mars-close-rst" && f.verdict == Verdict::Benign)
+    };
+    captures.retain(|(_, capture)| !benign(capture, &alone));
+    let mut idle = Vec::new();
+    for number in 1..=15 {
+        let id = format!("M{number}");
+        let mut without = alone.clone();
+        without.skip_condition("mars-close-rst", &id);
+        if !captures
+            .iter()
+            .any(|(_, capture)| benign(capture, &without))
+        {
+            idle.push(id);
+        }
+    }
+    assert!(idle.is_empty(), "no case becomes benign without {idle:?}");
 }

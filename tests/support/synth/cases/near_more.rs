@@ -8,7 +8,7 @@ use super::super::conn::{MS, US};
 use super::super::tds;
 use super::super::wire::{ACK, FIN, RST};
 use super::scripts::{ask_and_answer_in_part, close_without_smp, plain};
-use super::{Case, opened, page_close, work};
+use super::{Case, logged_in, opened, page_close, work};
 
 const ALL: &[Form] = &Form::ALL;
 const ABORTS: &[Form] = &Form::ABORTS;
@@ -276,5 +276,65 @@ pub fn cases() -> Vec<Case> {
             &[("", LikelyBenign), ("", Undecided)],
         )
         .edited(|capture| *capture = std::mem::take(capture).without("sfin:0").without("sfin:1")),
+        // Cases in which one condition alone fails, for those that no row of the table isolates.
+        Case::new(
+            "M1",
+            "SMP in a connection whose PRELOGINs said no",
+            ALL,
+            |form| {
+                let mut c = logged_in(form, false);
+                work(&mut c, &[0]);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[
+                ("rst-after-close", Normal),
+                ("rst-abort-client", Undecided),
+                ("smp-violation", Fault),
+            ],
+        ),
+        Case::new(
+            "M5",
+            "the server answers with its FIN alone",
+            BARE,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.close_crossing(form, &[0], &|_| {});
+                c
+            },
+            &[("rst-abort-client", Undecided)],
+        )
+        .failing(&["M5"]),
+        Case::new(
+            "M6",
+            "the server closes the session twice",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.close_crossing(form, &[0], &|c| c.server_fins(&[0, 0]));
+                c
+            },
+            &[("smp-violation", Fault), ("smp-server-closed-sid", Notice)],
+        ),
+        Case::new(
+            "M7",
+            "late DATA that the client has given credit for",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.sessions.get_mut(&0).unwrap().taken[0] += 1;
+                c.close_crossing(form, &[0], &|c| {
+                    let body = tds::done(0xFD, 0, 0, 0);
+                    c.send_tds(
+                        Server,
+                        0,
+                        &tds::packet(tds::RESPONSE, tds::EOM, c.spid, 1, &body),
+                    );
+                    c.server_fins(&[0]);
+                });
+                c
+            },
+            &[("rst-data-lost", Fault), ("smp-violation", Fault)],
+        ),
     ]
 }
