@@ -50,11 +50,7 @@ fn packed(name: &str, content: &[u8]) -> Result<Vec<u8>> {
 
 fn write_cases(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
-    let cases = [
-        synth::cases::near_misses(),
-        synth::cases::benign(),
-        synth::cases::faults(),
-    ];
+    let cases = [synth::cases::near_misses(), synth::cases::benign()];
     for case in cases.iter().flatten() {
         for form in case.forms {
             for view in case.views {
@@ -62,6 +58,11 @@ fn write_cases(folder: &Path) -> Result<()> {
                 write(&folder.join(name), &case.capture(*form, *view).to_pcapng())?;
             }
         }
+    }
+    for case in synth::cases::rules() {
+        let name = |what: &str| folder.join(format!("{}{what}.pcapng", case.rule));
+        write(&name(""), &(case.triggers)().to_pcapng())?;
+        write(&name(".nearly"), &(case.nearly)().to_pcapng())?;
     }
     Ok(())
 }

@@ -79,7 +79,6 @@ fn harmless_closes(store: &Store, port: u16) -> Vec<String> {
 /// Cases whose close is a fault in every form.
 fn faults() -> Vec<Case> {
     let mut cases = cases::near_misses();
-    cases.extend(cases::faults());
     cases.retain(|case| {
         case.expect.accepted.iter().all(|(rule, verdict)| {
             *verdict == Verdict::Fault && FAULTS_OF_THE_CONNECTION.contains(rule)

@@ -39,7 +39,12 @@ pub fn all() -> Vec<Fixture> {
             .map(|case| case_file("near-misses", case)),
     );
     files.extend(cases::benign().iter().map(|case| case_file("closes", case)));
-    files.extend(cases::faults().iter().map(|case| case_file("rules", case)));
+    files.extend(cases::rules().into_iter().map(|case| Fixture {
+        name: format!("rules/{}.pcapng.zst", case.rule),
+        shows: case.what.to_owned(),
+        expected: format!("`{}`: {}", case.rule, case.verdict.name()),
+        content: (case.triggers)().to_pcapng(),
+    }));
     files
 }
 

@@ -46,19 +46,8 @@ impl Conn {
         if encryption != Encryption::None {
             self.tls_handshake();
         }
-        let login = tds::Login {
-            host: "JOEWKS",
-            user: "joe133",
-            password: "not a real password",
-            app: "marstui fixtures",
-            server: "SQLPROD1",
-            library: "ODBC",
-            database: "Shop",
-            sspi: &[],
-        }
-        .packet();
+        let login = login_packet();
         let body = tds::login_answer("Shop", "SQLPROD1");
-        let answer = tds::packet(tds::RESPONSE, tds::EOM, self.spid, 1, &body);
         self.wait(300 * US);
         if encryption == Encryption::None {
             self.data(Side::Client, &login);
@@ -67,11 +56,24 @@ impl Conn {
         }
         self.trip(2 * MS);
         if encryption == Encryption::Full {
-            self.tls(Side::Server, answer.len());
+            self.tls(Side::Server, body.len() + 8);
         } else {
-            self.data(Side::Server, &answer);
+            self.answer_login(&body);
         }
         self.trip(100 * US);
+    }
+
+    /// LOGIN7 in clear; it arrives.
+    pub fn send_login(&mut self) {
+        self.wait(300 * US);
+        self.data(Side::Client, &login_packet());
+        self.trip(2 * MS);
+    }
+
+    /// The tokens of a login answer, in one packet.
+    pub fn answer_login(&mut self, body: &[u8]) {
+        let answer = tds::packet(tds::RESPONSE, tds::EOM, self.spid, 1, body);
+        self.data(Side::Server, &answer);
     }
 
     /// PRELOGIN and its answer.
@@ -199,6 +201,20 @@ impl Conn {
         self.answer(sid, answer);
         self.trip(400 * US);
     }
+}
+
+fn login_packet() -> Vec<u8> {
+    tds::Login {
+        host: "JOEWKS",
+        user: "joe133",
+        password: "not a real password",
+        app: "marstui fixtures",
+        server: "SQLPROD1",
+        library: "ODBC",
+        database: "Shop",
+        sspi: &[],
+    }
+    .packet()
 }
 
 /// NTLM names of the scripts: domain, user, workstation.

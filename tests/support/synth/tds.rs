@@ -224,6 +224,18 @@ pub fn done(token: u8, status: u16, command: u16, rows: u64) -> Vec<u8> {
     bytes
 }
 
+/// An ENVCHANGE that sends the client to another server.
+pub fn routing(port: u16, server: &str) -> Vec<u8> {
+    let mut target = vec![0];
+    target.extend(port.to_le_bytes());
+    target.extend(us_varchar(server));
+    let mut value = vec![20];
+    value.extend(u16::try_from(target.len()).unwrap().to_le_bytes());
+    value.extend(target);
+    value.extend([0, 0]);
+    with_length(0xE3, &value)
+}
+
 /// The tokens of a login answer.
 pub fn login_answer(database: &str, server: &str) -> Vec<u8> {
     let mut body = env_text(1, database, "master");

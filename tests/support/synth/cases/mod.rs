@@ -1,10 +1,15 @@
 //! Closes as cases of the catalogue of close patterns: what is built, and what a judge has to say of it.
 
 mod benign;
-mod faults;
 mod near;
 mod near_more;
+mod rule_scripts;
+mod rules;
+mod rules_beside;
+mod rules_login;
 mod scripts;
+
+pub use rules::RuleCase;
 
 use marstui::store::Verdict;
 use marstui::units::Side;
@@ -135,9 +140,9 @@ pub fn benign() -> Vec<Case> {
     benign::cases()
 }
 
-/// At least one capture for rules that the other cases do not trigger.
-pub fn faults() -> Vec<Case> {
-    faults::cases()
+/// For each rule a capture that triggers it, and one that nearly does.
+pub fn rules() -> Vec<RuleCase> {
+    rules::cases()
 }
 
 /// A connection that has not begun.

@@ -61,13 +61,18 @@ pub fn ask_and_answer_in_part(c: &mut Conn, sid: u16) {
 /// A connection without MARS that has asked once.
 pub fn plain(form: Form) -> Conn {
     let mut c = logged_in(form, false);
+    plain_request(&mut c);
+    c
+}
+
+/// A request and its answer, without SMP.
+pub fn plain_request(c: &mut Conn) {
     let ask = tds::packet(tds::SQL_BATCH, tds::EOM, 0, 1, &tds::batch("select 1"));
     c.data(Client, &ask);
     c.trip(100 * US);
     let answer = tds::packet(tds::RESPONSE, tds::EOM, c.spid, 1, &tds::rows(1));
     c.data(Server, &answer);
     c.trip(500 * US);
-    c
 }
 
 /// Segment `at` again `times` times, 0.3, 0.6, 1.2 … seconds after the one before.
