@@ -23,6 +23,7 @@ mod public;
 mod query;
 mod registry;
 mod screen;
+mod streams;
 mod truth;
 mod vectors;
 mod verdicts;

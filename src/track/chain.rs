@@ -142,6 +142,8 @@ pub(super) struct Around {
     pub(super) client: Option<End>,
     /// Holes of the server's direction so far.
     pub(super) server_holes: u32,
+    /// The client has acknowledged bytes of the server that were not seen (yet).
+    pub(super) server_behind: bool,
 }
 
 impl Chain {
@@ -263,6 +265,10 @@ impl Chain {
         }
         if to_walk {
             let walker = self.walker.get_or_insert_with(|| Box::new(Walker::new()));
+            if unsure {
+                // What was counted so far may belong to an answer whose end lies in the gap.
+                walker.take_outcome();
+            }
             walker.begin(login.version(), login.column_encryption);
             if joined {
                 walker.give_up();
@@ -479,8 +485,12 @@ impl Chain {
             pt::TRANSACTION_MANAGER => RequestKind::TransactionManager,
             _ => return,
         };
-        if !self.open.is_empty() && around.server_holes != self.request_holes {
+        let unseen = around.server_behind || around.server_holes != self.request_holes;
+        if !self.open.is_empty() && unseen {
             // A client sends the next request only when the one before is answered: its answer lies in a gap.
+            if let Some(walker) = &mut self.walker {
+                walker.take_outcome();
+            }
             while let Some(mut old) = self.open.pop_front() {
                 old.row.end = RequestEnd::Unknown;
                 self.retire(old.row, ctx);

@@ -272,11 +272,17 @@ impl Conn {
                 *best = Some(span);
             }
         }
-        if self.sides.get_mut(sender).order.acknowledged(ack) {
+        let with_data = incoming.segment.payload_len > 0;
+        if self
+            .sides
+            .get_mut(sender)
+            .order
+            .acknowledged(ack, with_data)
+        {
             found.set(FrameFlags::GAP_BEFORE);
             let at = incoming.at();
             self.feed(sender, out, |order, total, sink| {
-                order.declare_due(at, total, sink);
+                order.declare_due(with_data, at, total, sink);
             });
             self.note_missing(sender);
         }

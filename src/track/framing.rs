@@ -57,6 +57,8 @@ pub(super) trait Sink {
     fn finish(&mut self, end: End, pdu: OpenPdu, at: At);
     /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
     fn lost(&mut self, end: End, at: At, byte: Option<u8>);
+    /// More bytes are missing, among them possibly whole PDUs.
+    fn hole(&mut self, end: End);
     /// This range could not be read.
     fn unread(&mut self, end: End, row: Unread, at: At);
 }
@@ -215,6 +217,7 @@ impl Framer {
                         return;
                     }
                     self.head.extend_from_slice(part);
+                    self.head_frame = self.head_frame.map(|f| f.min(cursor.at.frame));
                     cursor.skip(part.len());
                 }
                 class => {
@@ -372,6 +375,7 @@ impl Framer {
         if let Mode::Lost(lost) = &mut self.mode {
             lost.hidden = true;
             lost.carry.clear();
+            sink.hole(end);
         }
     }
 

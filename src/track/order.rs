@@ -77,6 +77,9 @@ pub(super) struct Order {
     base: Option<TcpSeq>,
     /// The base comes from a SYN or from accepted payload.
     firm: bool,
+    /// Before any payload: the peer's last acknowledgement, and whether it went up, which it did for bytes unseen.
+    early_ack: Option<TcpSeq>,
+    early_behind: bool,
     next: u64,
     high: u64,
     acked: u64,
@@ -111,7 +114,11 @@ impl Order {
 
     /// Whether the peer acknowledged bytes that have not been handed on: they may be missing from the file.
     pub(super) fn behind_ack(&self) -> bool {
-        self.acked > self.next && self.fin != Some(self.next)
+        if self.firm {
+            self.acked > self.next && self.fin != Some(self.next)
+        } else {
+            self.early_behind
+        }
     }
 
     /// The SYN fixes position 0.
@@ -285,10 +292,13 @@ impl Order {
         }
     }
 
-    /// Takes note of the peer's acknowledgement. Whether a gap has to be declared now: the peer has bytes that wait
-    /// here behind others that the file does not show.
-    pub(super) fn acknowledged(&mut self, ack: TcpSeq) -> bool {
+    /// Takes note of the peer's acknowledgement. Whether a gap has to be declared now: the peer has bytes that the
+    /// file has not shown, and either later ones wait here, or it sends data itself, which may answer them. A bare
+    /// acknowledgement may have been captured a little before what it acknowledges.
+    pub(super) fn acknowledged(&mut self, ack: TcpSeq, with_data: bool) -> bool {
         if !self.firm {
+            self.early_behind |= self.early_ack.is_some_and(|before| before.before(ack));
+            self.early_ack = Some(ack);
             return false;
         }
         let Some(pos) = self.position(ack).and_then(|p| u64::try_from(p).ok()) else {
@@ -297,24 +307,36 @@ impl Order {
         if pos > self.acked && pos <= self.high.saturating_add(MAX_AHEAD) {
             self.acked = pos;
         }
-        self.gap_is_due()
+        self.gap_due(with_data).is_some()
     }
 
-    fn gap_is_due(&self) -> bool {
+    /// The position up to which bytes have to be declared hidden now.
+    fn gap_due(&self, with_data: bool) -> Option<u64> {
         if self.acked <= self.next {
-            return false;
+            return None;
         }
-        let queued = self
-            .waiting
-            .first_key_value()
-            .is_some_and(|(pos, _)| *pos < self.acked);
-        queued || self.fin.is_some_and(|f| f > self.next && f < self.acked)
+        let first = self.waiting.first_key_value().map(|(pos, _)| *pos);
+        let fin = self.fin.filter(|f| *f > self.next);
+        match first.into_iter().chain(fin).min() {
+            Some(until) if until < self.acked => Some(until),
+            _ if self.fin == Some(self.next) => None,
+            // One number behind the last byte is the FIN that the file lacks.
+            _ if with_data && self.acked > self.next.saturating_add(1) => Some(self.acked),
+            _ => None,
+        }
     }
 
     /// Declares the gaps that are due.
-    pub(super) fn declare_due(&mut self, now: At, total: &mut usize, sink: Feed<'_>) {
-        while self.gap_is_due() {
-            self.declare_first(now, total, sink);
+    pub(super) fn declare_due(
+        &mut self,
+        with_data: bool,
+        now: At,
+        total: &mut usize,
+        sink: Feed<'_>,
+    ) {
+        while let Some(until) = self.gap_due(with_data) {
+            self.hide_until(until, now, sink);
+            self.release(now, true, total, sink);
         }
     }
 

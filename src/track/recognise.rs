@@ -23,6 +23,8 @@ pub(super) struct Known {
     pub(super) client: Option<End>,
     /// MARS agreed by both PRELOGINs, refused, or not known.
     pub(super) mars: Option<bool>,
+    /// The login was accepted: with MARS everything behind it is SMP.
+    pub(super) logged_in: bool,
     /// SMP was seen in either direction.
     pub(super) smp: bool,
     /// Packet size agreed, if known.
@@ -70,6 +72,10 @@ pub(super) fn first_bytes(
     if known.client.is_some_and(|client| client != end) {
         // SQL Server never speaks first; but the client's first words may be missing from the file.
         return Class::Unknown;
+    }
+    // The header itself must be in `view`, which is what gets used up; `rest` is only looked at.
+    if view.len() < tds::HEADER_LEN && !no_more {
+        return Class::Need(tds::HEADER_LEN);
     }
     match first {
         pt::PRELOGIN | pt::LOGIN7 | pt::LOGIN_OLD => {
@@ -180,7 +186,7 @@ fn opens(header: tds::Header, packet: &[u8]) -> bool {
 
 /// TDS or TLS at the start of a segment, behind a gap or in a connection joined late.
 pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
-    if known.smp {
+    if known.smp || (known.mars == Some(true) && known.logged_in) {
         return Class::Unknown;
     }
     let segment = view.len();
@@ -202,6 +208,13 @@ pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
         return Class::Unknown;
     };
     if !plausible(header) || !right_direction(end, header.kind, known) {
+        return Class::Unknown;
+    }
+    let login_step = matches!(
+        header.kind,
+        pt::TABULAR_RESULT | pt::PRELOGIN | pt::LOGIN7 | pt::SSPI | pt::FED_AUTH
+    );
+    if known.mars == Some(true) && !login_step {
         return Class::Unknown;
     }
     let next = usize::from(header.length);

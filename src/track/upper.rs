@@ -108,6 +108,7 @@ impl Upper {
         Around {
             client: self.facts.client,
             server_holes: server.map_or(0, |end| *self.holes.get(end)),
+            server_behind: server.is_some_and(|end| *self.facts.behind_ack.get(end)),
         }
     }
 
@@ -311,6 +312,7 @@ impl Sink for Layer<'_, '_> {
             sql_port: self.upper.facts.sql_port,
             client: self.upper.facts.client,
             mars: row.mars,
+            logged_in: self.upper.login.logged_in,
             smp: row.smp_seen,
             packet_size: login.and_then(|l| l.packet_size),
             spid: login.and_then(|l| l.spid),
@@ -452,11 +454,15 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    fn lost(&mut self, end: End, at: At, byte: Option<u8>) {
+    fn hole(&mut self, end: End) {
         let holes = self.upper.holes.get_mut(end);
         *holes = holes.saturating_add(1);
         self.upper.plain.ends.get_mut(end).unsure = true;
         self.upper.plain.packet_hidden(end);
+    }
+
+    fn lost(&mut self, end: End, at: At, byte: Option<u8>) {
+        self.hole(end);
         if *self.upper.smp_in.get(end)
             && let Some(byte) = byte
         {
