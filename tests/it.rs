@@ -12,6 +12,7 @@
 mod support;
 
 mod capture;
+mod differential;
 mod dissected;
 mod fixtures;
 mod generated;

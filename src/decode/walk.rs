@@ -258,6 +258,21 @@ impl<'a> Walk<'a> {
         self.utf16(name, label, len)
     }
 
+    /// As [`Walk::counted`], without a field for a text that is empty.
+    pub fn counted_some(
+        &mut self,
+        count_name: &'static str,
+        count_len: usize,
+        name: &'static str,
+        label: &'static str,
+    ) -> Step<String> {
+        let text = self.counted(count_name, count_len, name, label)?;
+        if text.is_empty() {
+            self.out.pop();
+        }
+        Ok(text)
+    }
+
     /// A heading whose children `inside` reads; it is kept, with what it has, when `inside` fails.
     pub fn group<T>(
         &mut self,

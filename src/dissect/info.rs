@@ -190,7 +190,7 @@ fn tds_line(
     pdu: &PduRow,
 ) -> Option<String> {
     let store = frames.store;
-    let index = dissector.index(store, id)?;
+    let index = dissector.index(frames, id)?;
     let part = index.place(id)?;
     if pdu.tds_type == packet_type::ATTENTION {
         return Some("Attention".to_owned());

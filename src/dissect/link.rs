@@ -263,7 +263,8 @@ fn address4(w: &mut Walk<'_>, name: &'static str, label: &'static str) -> Step<S
 
 fn ipv6(w: &mut Walk<'_>) -> Step<(u64, String)> {
     let first = w.hex_be("ipv6.version", "version, class, flow", 4)?;
-    w.say(format!("version {}", first >> 28));
+    let at = w.r.last(4);
+    w.push(Field::new("ip.version", "version", Value::UInt(first >> 28)).at(at));
     w.be("ipv6.plen", "payload length", 2)?;
     let next = w.le("ipv6.nxt", "next header", 1)?;
     w.say(next_header(next));

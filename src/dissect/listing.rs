@@ -160,7 +160,7 @@ fn tds_text(
     let head = frames.stretch(pdu, pdu.pos, head_len.min(pdu.len));
     let skip = usize::try_from(pdu.smp_header_len()).unwrap_or(0);
     let header = head.bytes.get(skip..).and_then(tds::Header::read);
-    let index = dissector.index(store, id)?;
+    let index = dissector.index(frames, id)?;
     if pdu.flags.has(PduFlags::WRAPPED_TLS) {
         let body = index.head(frames, 8192);
         return Some(format!("TLS:TLS Rec Layer {}", tls_words(&body.bytes)));

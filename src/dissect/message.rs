@@ -7,7 +7,7 @@ use crate::decode::tds::columns::Column;
 use crate::decode::tds::message::{self as decode, Context, Message};
 use crate::decode::tds::skim::Skim;
 use crate::decode::tds::{HEADER_LEN, Version, packet_type};
-use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Store};
+use crate::store::{PduFlags, PduKind, PduRow, Store};
 use crate::units::{PduId, Side, StreamPos};
 
 /// Most packets of a message that are found backwards and forwards.
@@ -63,31 +63,19 @@ fn count_token(runs: &mut Vec<(u8, u32)>, token: u8) {
     }
 }
 
-/// What the connection tells about how its messages are to be read.
-pub fn context(conn: &ConnRow, side: Side, max_rows: usize) -> (Context, Option<&'static str>) {
-    let login = conn.login.as_deref();
-    let named = login
-        .and_then(|l| l.tds_version)
-        .and_then(Version::from_number);
-    let version = named.unwrap_or_else(|| Version::assumed_for_server(conn.prelogin.server_major));
-    let assumed = named
-        .is_none()
-        .then_some("the TDS version is assumed: the login is not readable in this capture");
-    let context = Context {
-        version,
-        from_server: side == Side::Server,
-        max_rows,
-        ..Context::default()
-    };
-    (context, assumed)
-}
-
 /// Bytes of the body that a PDU carries: its TDS packet without SMP and TDS headers.
 fn body_len(pdu: &PduRow) -> u32 {
     let headers = u32::try_from(HEADER_LEN)
         .unwrap_or(8)
         .saturating_add(pdu.smp_header_len());
     pdu.len.saturating_sub(headers)
+}
+
+/// The first bytes of the body that one PDU carries, at most `limit`.
+pub fn body_of(frames: &mut Frames<'_>, pdu: &PduRow, limit: u32) -> Vec<u8> {
+    frames
+        .stretch(pdu, body_pos(pdu), body_len(pdu).min(limit))
+        .bytes
 }
 
 /// Whether a packet stands directly behind another in one message: no packet of the session, and no bytes of the
@@ -111,7 +99,7 @@ fn body_pos(pdu: &PduRow) -> StreamPos {
 
 impl Index {
     /// The message that a PDU carries a packet of.
-    pub fn find(store: &Store, id: PduId) -> Option<Self> {
+    pub fn find(store: &Store, id: PduId, version: Version) -> Option<Self> {
         let pdu = store.pdu(id).filter(|pdu| pdu.carries_tds())?;
         let conn = store.conn(pdu.conn)?;
         let mut parts = vec![id];
@@ -165,7 +153,11 @@ impl Index {
             at = at.saturating_add(u64::from(len));
             offsets.push(at);
         }
-        let (context, _) = context(conn, conn.side_of(pdu.end), usize::MAX);
+        let context = Context {
+            version,
+            from_server: conn.side_of(pdu.end) == Side::Server,
+            ..Context::default()
+        };
         Some(Self {
             kind: pdu.tds_type,
             parts,

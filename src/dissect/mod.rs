@@ -13,6 +13,7 @@ pub mod smp;
 mod stream;
 mod tcp;
 mod tree;
+mod version;
 
 use std::ops::Range;
 
@@ -20,9 +21,10 @@ use crate::capture::FrameSource;
 use crate::decode::field::Field;
 use crate::decode::tds::message::Grid;
 use crate::store::Store;
-use crate::units::{FrameNo, PduId};
+use crate::units::{ConnId, FrameNo, PduId};
 use message::Index;
 use stream::Frames;
+use version::Spoken;
 
 /// A frame, decoded.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +74,7 @@ const KEEP: usize = 16;
 #[derive(Debug, Default)]
 pub struct Dissector {
     kept: Vec<Index>,
+    versions: Vec<(ConnId, Spoken)>,
     pdus: usize,
 }
 
@@ -140,18 +143,35 @@ impl Dissector {
         secret::ranges(self, &mut Frames::new(store, source), no)
     }
 
+    /// The TDS version of a connection.
+    fn spoken(&mut self, frames: &mut Frames<'_>, id: ConnId) -> Option<Spoken> {
+        if let Some((_, spoken)) = self.versions.iter().find(|(known, _)| *known == id) {
+            return Some(*spoken);
+        }
+        let conn = frames.store.conn(id)?;
+        let spoken = version::of(frames, conn);
+        if self.versions.len() >= KEEP {
+            self.versions.remove(0);
+        }
+        self.versions.push((id, spoken));
+        Some(spoken)
+    }
+
     /// The message that a PDU carries a packet of.
-    fn index(&mut self, store: &Store, id: PduId) -> Option<&mut Index> {
+    fn index(&mut self, frames: &mut Frames<'_>, id: PduId) -> Option<&mut Index> {
+        let store = frames.store;
         // A message whose end was not there yet may have grown with the capture.
         if self.pdus != store.pdu_count() {
             self.pdus = store.pdu_count();
             self.kept.retain(|index| index.has_end);
+            self.versions.clear();
         }
         let known = self.kept.iter().position(|index| index.place(id).is_some());
         let at = if let Some(at) = known {
             at
         } else {
-            let index = Index::find(store, id)?;
+            let version = self.spoken(frames, store.pdu(id)?.conn)?.version;
+            let index = Index::find(store, id, version)?;
             if self.kept.len() >= KEEP {
                 self.kept.remove(0);
             }

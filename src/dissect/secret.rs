@@ -57,7 +57,7 @@ pub fn ranges(
             found.push(start..usize::try_from(row.captured).unwrap_or(start));
             continue;
         }
-        let Some(index) = dissector.index(store, id) else {
+        let Some(index) = dissector.index(frames, id) else {
             continue;
         };
         let Some(part) = index.place(id) else {

@@ -1,5 +1,7 @@
 //! The TCP header as a tree, with what the pass found out about the segment.
 
+use super::stream::Frames;
+use crate::capture::link::{Network, network};
 use crate::decode::field::{Field, Value};
 use crate::decode::net::{self, Checksum, Segment};
 use crate::decode::walk::{Flag, Step, Stop, Walk};
@@ -10,6 +12,7 @@ use crate::units::{End, FrameNo, TcpSeq};
 const LOOK_BACK: usize = 64;
 
 const FLAGS: &[Flag] = &[
+    (0xe00, "tcp.flags.res", "reserved"),
     (0x100, "tcp.flags.ae", "AE"),
     (0x080, "tcp.flags.cwr", "CWR"),
     (0x040, "tcp.flags.ece", "ECE"),
@@ -28,11 +31,12 @@ pub fn segment(
     row: &FrameRow,
     segment: &Segment,
     bytes: &[u8],
+    scale: Scale,
 ) -> Field {
     let start = usize::try_from(segment.ip.payload).unwrap_or(usize::MAX);
     let mut w = Walk::new(segment.header(bytes), start);
     let conn = row.conn.and_then(|id| store.conn(id));
-    let result = w.group("", "TCP", |w| header(w, conn, row, segment, bytes));
+    let result = w.group("", "TCP", |w| header(w, conn, row, segment, bytes, scale));
     let mut field = w
         .finish(result)
         .fields
@@ -64,6 +68,7 @@ pub fn segment(
             .text(format!("{} sent it", conn.side_of(row.end()).word())),
         );
     }
+    times(&mut field, store, conn, row);
     let found = analysis(store, no, row);
     if !found.is_empty() {
         field
@@ -71,6 +76,95 @@ pub fn segment(
             .push(Field::new("tcp.analysis.flags", "analysis", Value::None).children(found));
     }
     field
+}
+
+fn times(field: &mut Field, store: &Store, conn: Option<&ConnRow>, row: &FrameRow) {
+    let before = row.prev.and_then(|no| store.frame(no)).map(|f| f.time);
+    let before = before.or_else(|| conn.map(|conn| conn.first_time));
+    for (name, label, from) in [
+        (
+            "tcp.time_relative",
+            "since the connection's first frame",
+            conn.map(|conn| conn.first_time),
+        ),
+        ("tcp.time_delta", "since its frame before", before),
+    ] {
+        if let Some(from) = from {
+            field
+                .children
+                .push(Field::new(name, label, Value::Span(row.time.since(from))));
+        }
+    }
+}
+
+/// How an end's window is scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// By this power of two.
+    Power(u8),
+    /// Not at all.
+    None,
+    /// The handshake does not tell.
+    Unknown,
+}
+
+impl Scale {
+    /// The factor; -1 where it is not known and -2 where there is none, as Wireshark has it.
+    fn factor(self) -> i64 {
+        match self {
+            Self::Power(shift) => 1_i64 << shift.min(14),
+            Self::None => -2,
+            Self::Unknown => -1,
+        }
+    }
+}
+
+/// The flags as Wireshark writes them: a letter for each bit that is set, a dot for the others.
+fn flag_string(flags: u16) -> String {
+    (0..12_u16)
+        .rev()
+        .zip("RRRACEUAPRSF".chars())
+        .map(|(bit, letter)| {
+            if flags >> bit & 1 == 1 {
+                letter
+            } else {
+                '\u{b7}'
+            }
+        })
+        .collect()
+}
+
+/// How a frame's window is scaled: both ends must have offered a scale in their SYN (RFC 7323 2.2), and it does not
+/// hold for the SYNs themselves.
+pub fn window_scale(frames: &mut Frames<'_>, conn: Option<&ConnRow>, row: &FrameRow) -> Scale {
+    if row.tcp_flags.syn() {
+        return Scale::None;
+    }
+    let syns = conn.and_then(|conn| conn.syn_frame.zip(conn.syn_ack_frame));
+    let Some((syn, answer)) = syns else {
+        return Scale::Unknown;
+    };
+    scale_of(frames, [syn, answer], row).map_or(Scale::None, Scale::Power)
+}
+
+fn scale_of(frames: &mut Frames<'_>, syns: [FrameNo; 2], row: &FrameRow) -> Option<u8> {
+    let mut own = None;
+    for no in syns {
+        let syn = *frames.store.frame(no)?;
+        let bytes = frames.read(no, &syn);
+        let link = frames.link_type(&syn)?;
+        let Network::Ip(at) = network(link, &bytes) else {
+            return None;
+        };
+        let net::Packet::Tcp(segment) = net::packet(&bytes, at, syn.wire) else {
+            return None;
+        };
+        let shift = net::tcp_options(&segment, &bytes).window_scale?;
+        if syn.end() == row.end() {
+            own = Some(shift);
+        }
+    }
+    own
 }
 
 fn relative(conn: Option<&ConnRow>, end: End, seq: TcpSeq) -> Option<i64> {
@@ -85,6 +179,7 @@ fn header(
     row: &FrameRow,
     segment: &Segment,
     bytes: &[u8],
+    scale: Scale,
 ) -> Step<()> {
     w.be("tcp.srcport", "sender's port", 2)?;
     w.be("tcp.dstport", "receiver's port", 2)?;
@@ -122,7 +217,35 @@ fn header(
     let flags = u64::from(segment.flags);
     w.push(Field::new("tcp.flags", "flags", Value::Hex(flags, 3)).at(at..w.at()));
     w.flags(flags, FLAGS);
-    w.be("tcp.window_size_value", "window", 2)?;
+    w.push(Field::new(
+        "tcp.flags.str",
+        "flags as letters",
+        Value::Text(flag_string(segment.flags)),
+    ));
+    let window = w.be("tcp.window_size_value", "window", 2)?;
+    let (factor, words) = match scale {
+        Scale::Power(shift) => (1_u64 << shift.min(14), ""),
+        Scale::None => (1, "no scaling"),
+        Scale::Unknown => (
+            1,
+            "the scale is not known, the handshake is not in the file",
+        ),
+    };
+    w.push(
+        Field::new(
+            "tcp.window_size",
+            "window, scaled",
+            Value::UInt(window.saturating_mul(factor)),
+        )
+        .text(words),
+    );
+    if !row.tcp_flags.syn() {
+        w.push(Field::new(
+            "tcp.window_size_scalefactor",
+            "window scale",
+            Value::Int(scale.factor()),
+        ));
+    }
     w.hex_be("tcp.checksum", "checksum", 2)?;
     let status = net::tcp_checksum(segment, bytes);
     w.say(match status {
@@ -290,6 +413,9 @@ pub fn analysis(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<Field> {
         .filter(|(flag, ..)| row.flags.has(*flag))
         .map(|(_, name, words)| Field::new(name, *words, Value::None))
         .collect();
+    if let Some(round_trip) = initial_round_trip(store, row) {
+        fields.push(round_trip);
+    }
     if let Some(acked) = acknowledged(store, row) {
         fields.push(acked);
     }
@@ -299,9 +425,24 @@ pub fn analysis(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<Field> {
     fields
 }
 
+/// The round trip of the handshake, from the SYN to the frame that completes it.
+fn initial_round_trip(store: &Store, row: &FrameRow) -> Option<Field> {
+    let conn = store.conn(row.conn?)?;
+    let syn = store.frame(conn.syn_frame?)?;
+    let done = store.frame(conn.handshake_frame?)?;
+    if row.tcp_flags.syn() {
+        return None;
+    }
+    Some(Field::new(
+        "tcp.analysis.initial_rtt",
+        "round trip of the handshake",
+        Value::Span(done.time.since(syn.time)),
+    ))
+}
+
 /// The segments of the other end that this frame acknowledges and no frame of its end did before.
 fn acknowledged(store: &Store, row: &FrameRow) -> Option<Field> {
-    if !row.tcp_flags.ack() || row.tcp_flags.syn() {
+    if !row.tcp_flags.ack() {
         return None;
     }
     let mut frames = Vec::new();
@@ -330,6 +471,7 @@ fn acknowledged(store: &Store, row: &FrameRow) -> Option<Field> {
     } else {
         format!("from frame {first} on, {} segments", frames.len())
     };
+    let sent = store.frame(last)?.time;
     Some(
         Field::new(
             "tcp.analysis.acks_frame",
@@ -337,7 +479,12 @@ fn acknowledged(store: &Store, row: &FrameRow) -> Option<Field> {
             Value::Frame(last),
         )
         .text(words)
-        .link(first),
+        .link(first)
+        .child(Field::new(
+            "tcp.analysis.ack_rtt",
+            "after",
+            Value::Span(row.time.since(sent)),
+        )),
     )
 }
 
@@ -358,7 +505,7 @@ fn acknowledged_by(store: &Store, no: FrameNo, row: &FrameRow) -> Option<Field> 
         })?;
     Some(
         Field::new(
-            "tcp.analysis.ack_rtt",
+            "tcp.acked_after",
             "acknowledged after",
             Value::Span(later.time.since(row.time)),
         )

@@ -2,7 +2,7 @@
 
 use super::message::Index;
 use super::stream::{Frames, Gathered};
-use super::{Dissector, FrameTree, Options, finding, link, message, smp, tcp};
+use super::{Dissector, FrameTree, Options, finding, link, smp, tcp};
 use crate::capture::link::{Network, network};
 use crate::decode::field::{Field, Value};
 use crate::decode::net::{self, Packet};
@@ -29,7 +29,9 @@ pub fn frame(
         sql: Vec::new(),
         grids: Vec::new(),
     };
-    lower_layers(store, no, &row, &bytes, link, &mut tree);
+    let conn = row.conn.and_then(|id| store.conn(id));
+    let scale = tcp::window_scale(frames, conn, &row);
+    lower_layers(store, no, &row, &bytes, link, scale, &mut tree);
     let mut any = false;
     let pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).map(|(id, pdu)| (id, *pdu)).collect();
     for (id, pdu) in pdus.into_iter().take(options.max_pdus) {
@@ -72,6 +74,7 @@ fn lower_layers(
     row: &FrameRow,
     bytes: &[u8],
     link: Option<u32>,
+    scale: tcp::Scale,
     tree: &mut FrameTree,
 ) {
     let Some(link) = link else {
@@ -84,7 +87,9 @@ fn lower_layers(
     let mut fields = link::headers(bytes, link, ip);
     if let Some(at) = ip {
         match net::packet(bytes, at, row.wire) {
-            Packet::Tcp(segment) => fields.push(tcp::segment(store, no, row, &segment, bytes)),
+            Packet::Tcp(segment) => {
+                fields.push(tcp::segment(store, no, row, &segment, bytes, scale));
+            }
             Packet::Udp(_, from, to) => {
                 fields.push(Field::new("", "UDP", Value::None).text(format!("{from} > {to}")));
             }
@@ -262,7 +267,10 @@ fn tds_packet(
         .children(fields)
         .at(at..at.saturating_add(8));
     field = placed(field, bytes);
-    let Some(index) = dissector.index(store, id) else {
+    let assumed = dissector
+        .spoken(frames, pdu.conn)
+        .and_then(|spoken| spoken.assumed);
+    let Some(index) = dissector.index(frames, id) else {
         tree.fields.push(field);
         return;
     };
@@ -280,11 +288,7 @@ fn tds_packet(
     if let Some(pairing) = pairing(store, pdu) {
         field.children.extend(pairing);
     }
-    let side = store.pdu_side(pdu).unwrap_or(Side::Client);
-    if let Some((_, Some(words))) = store
-        .conn(pdu.conn)
-        .map(|conn| message::context(conn, side, 0))
-    {
+    if let Some(words) = assumed {
         field
             .children
             .push(Field::new("tds.assumed", "assumed", Value::None).text(words));

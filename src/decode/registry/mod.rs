@@ -1,6 +1,9 @@
 //! The registry of fields: name, type, source and meaning of everything that the decode tree, filters, columns
 //! and exports can name. Names are Wireshark's display-filter names where it has the field.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 mod link;
 mod own;
 mod result;
@@ -186,17 +189,21 @@ pub fn all() -> impl Iterator<Item = &'static Def> {
     .flatten()
 }
 
+/// All fields by name.
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Def>> =
+    LazyLock::new(|| all().map(|def| (def.name, def)).collect());
+
 /// A field by its name; the old prefix `ssl.` and `tcp.flags.ns` are understood.
 pub fn find(name: &str) -> Option<&'static Def> {
     if let Some(rest) = name.strip_prefix("ssl.") {
-        return all().find(|def| def.name.strip_prefix("tls.") == Some(rest));
+        return BY_NAME.get(format!("tls.{rest}").as_str()).copied();
     }
     let name = if name == "tcp.flags.ns" {
         "tcp.flags.ae"
     } else {
         name
     };
-    all().find(|def| def.name == name)
+    BY_NAME.get(name).copied()
 }
 
 #[cfg(test)]

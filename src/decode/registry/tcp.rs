@@ -151,6 +151,12 @@ pub(super) const FIELDS: &[Def] = &[
         S::Tcp,
         "right edge of a block received",
     ),
+    own(
+        "tcp.acked_after",
+        K::Span,
+        S::Analysis,
+        "time until the segment was acknowledged",
+    ),
     own("tcp.option_len", K::U8, S::Tcp, "bytes of an option"),
     own("tcp.option_kind", K::U8, S::Tcp, "kind of an option"),
     wireshark(

@@ -3,6 +3,20 @@
 use super::{Def, Kind as K, Source as S, own, wireshark};
 
 pub(super) const FIELDS: &[Def] = &[
+    own("tds.colmetadata.type", K::Str, S::Tds, "type of a column"),
+    own(
+        "tds.colmetadata.type_max",
+        K::U32,
+        S::Tds,
+        "largest value of a text type",
+    ),
+    own(
+        "tds.colmetadata.collation",
+        K::Str,
+        S::Tds,
+        "collation of a column",
+    ),
+    own("tds.envchange.collation", K::Str, S::Tds, "collation"),
     own(
         "tds.other",
         K::Nothing,

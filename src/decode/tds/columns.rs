@@ -1,6 +1,7 @@
 //! COLMETADATA, TYPE_INFO and values as trees ([MS-TDS] 2.2.7.4, 2.2.5.4 to 2.2.5.6).
 
 use super::Version;
+use super::collation::Collation;
 use super::message::Context;
 use super::type_info::{Place, TypeError, TypeInfo, ValueLength, token as t};
 use super::values::{self, Cell};
@@ -161,7 +162,7 @@ pub fn type_info(w: &mut Walk<'_>, place: Place, version: Version) -> Step<TypeI
     match TypeInfo::read(&mut w.r, place, version) {
         Ok(info) => {
             let range = start..w.at();
-            let field = type_field(&info, range);
+            let field = type_field(&info, range, place);
             w.push(field);
             Ok(info)
         }
@@ -177,22 +178,33 @@ pub fn type_info(w: &mut Walk<'_>, place: Place, version: Version) -> Step<TypeI
     }
 }
 
-fn type_field(info: &TypeInfo, range: std::ops::Range<usize>) -> Field {
-    let mut field = Field::new("tds.type_info", "type", Value::Text(info.sql())).at(range.clone());
+fn type_field(info: &TypeInfo, range: std::ops::Range<usize>, place: Place) -> Field {
+    // COLMETADATA has names of its own for the parts of a type.
+    let column = place != Place::Parameter;
+    let pick = |in_column, elsewhere| if column { in_column } else { elsewhere };
+    let heading = pick("tds.colmetadata.type", "tds.type_info");
+    let mut field = Field::new(heading, "type", Value::Text(info.sql())).at(range.clone());
     let start = range.start;
-    field.children.push(
-        Field::new(
-            "tds.type_info.type",
-            "type token",
-            Value::Hex(u64::from(info.token), 2),
-        )
-        .text(super::type_info::name(info.token).unwrap_or_default())
-        .at(start..start.saturating_add(1)),
+    let token = Field::new(
+        pick("tds.colmetadata.results_token_type", "tds.type_info.type"),
+        "type token",
+        Value::Hex(u64::from(info.token), 2),
     );
-    if info.max > 0 {
+    field.children.push(
+        token
+            .text(super::type_info::name(info.token).unwrap_or_default())
+            .at(start..start.saturating_add(1)),
+    );
+    if let Some(bytes) = info.max_bytes() {
+        let name = match bytes {
+            1 => "tds.colmetadata.type_size",
+            2 if info.token == t::UDT => "tds.colmetadata.maxbytesize",
+            2 => "tds.colmetadata.large_type_size",
+            _ => "tds.colmetadata.type_max",
+        };
         field.children.push(
             Field::new(
-                "tds.type_info.varlen",
+                pick(name, "tds.type_info.varlen"),
                 "largest value",
                 Value::UInt(u64::from(info.max)),
             )
@@ -205,39 +217,101 @@ fn type_field(info: &TypeInfo, range: std::ops::Range<usize>) -> Field {
     }
     if info.precision > 0 {
         field.children.push(Field::new(
-            "tds.type_info.precision",
+            pick("tds.colmetadata.precision", "tds.type_info.precision"),
             "precision",
             Value::UInt(u64::from(info.precision)),
         ));
     }
     if info.precision > 0 || matches!(info.token, t::TIME | t::DATETIME2 | t::DATETIMEOFFSET) {
         field.children.push(Field::new(
-            "tds.type_info.scale",
+            pick("tds.colmetadata.scale", "tds.type_info.scale"),
             "scale",
             Value::UInt(u64::from(info.scale)),
         ));
     }
     if let Some(collation) = info.collation {
-        field.children.push(collation_field(
-            collation,
-            range.end.saturating_sub(5)..range.end,
-        ));
+        let names = if column {
+            CollationNames::Column
+        } else {
+            CollationNames::TypeInfo
+        };
+        let range = range.end.saturating_sub(5)..range.end;
+        field
+            .children
+            .push(collation_field(collation, range, names));
     }
     field
 }
 
+/// Where a collation stands: Wireshark has other names for its parts in each place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CollationNames {
+    /// In the TYPE_INFO of a parameter.
+    TypeInfo,
+    /// In COLMETADATA.
+    Column,
+    /// In ENVCHANGE.
+    EnvChange,
+}
+
+/// A collation's name, or its locale where it has none.
+pub fn collation_name(collation: Collation) -> String {
+    collation
+        .name()
+        .map_or_else(|| format!("LCID 0x{:04x}", collation.lcid()), str::to_owned)
+}
+
 /// A collation.
 pub fn collation_field(
-    collation: super::collation::Collation,
+    collation: Collation,
     range: std::ops::Range<usize>,
+    names: CollationNames,
 ) -> Field {
-    let name = collation
-        .name()
-        .map_or_else(|| format!("LCID 0x{:04x}", collation.lcid()), str::to_owned);
-    let flag = |name, label, bit| Field::new(name, label, Value::Bool(collation.has(bit)));
-    Field::new("tds.type_info.collation", "collation", Value::Text(name))
+    let name = Value::Text(collation_name(collation));
+    let (heading, page, flags, charset) = match names {
+        CollationNames::TypeInfo => {
+            return type_collation(collation, name).at(range);
+        }
+        CollationNames::Column => (
+            "tds.colmetadata.collation",
+            "tds.colmetadata.collate_codepage",
+            "tds.colmetadata.collate_flags",
+            "tds.colmetadata.collate_charset_id",
+        ),
+        CollationNames::EnvChange => (
+            "tds.envchange.collation",
+            "tds.envchange.collate_codepage",
+            "tds.envchange.collate_flags",
+            "tds.envchange.collate_charset_id",
+        ),
+    };
+    Field::new(heading, "collation", name)
         .text(collation.code_page().name())
         .at(range)
+        .children([
+            Field::new(
+                page,
+                "LCID",
+                Value::UInt(u64::from(collation.info & 0xffff)),
+            ),
+            Field::new(
+                flags,
+                "flags",
+                Value::Hex(u64::from(collation.info >> 16), 4),
+            )
+            .text(collation.flag_words()),
+            Field::new(
+                charset,
+                "sort id",
+                Value::UInt(u64::from(collation.sort_id)),
+            ),
+        ])
+}
+
+fn type_collation(collation: Collation, name: Value) -> Field {
+    let flag = |name, label, bit| Field::new(name, label, Value::Bool(collation.has(bit)));
+    Field::new("tds.type_info.collation", "collation", name)
+        .text(collation.code_page().name())
         .children([
             Field::new(
                 "tds.type_info.collation.lcid",
@@ -421,13 +495,17 @@ fn extent(w: &mut Walk<'_>, info: &TypeInfo, children: &mut Vec<Field>) -> Step<
         ValueLength::Plp => {
             let total = w.r.u64_le().ok_or_else(short)?;
             children.push(
-                Field::new("tds.type_varbyte.plp_len", "PLP length", Value::UInt(total))
-                    .text(match total {
-                        u64::MAX => "NULL",
-                        PLP_UNKNOWN => "not known in advance",
-                        _ => "",
-                    })
-                    .at(w.r.last(8)),
+                Field::new(
+                    "tds.type_varbyte.plp_len",
+                    "PLP length",
+                    Value::Int(total.cast_signed()),
+                )
+                .text(match total {
+                    u64::MAX => "NULL",
+                    PLP_UNKNOWN => "not known in advance",
+                    _ => "",
+                })
+                .at(w.r.last(8)),
             );
             if total == u64::MAX {
                 Extent::Null
@@ -458,10 +536,7 @@ fn chunks(w: &mut Walk<'_>, children: &mut Vec<Field>) -> (Vec<u8>, usize, Optio
         let Some(len) = w.r.u32_le() else {
             return (kept, total, Some(Stop::short(at, "a PLP value")));
         };
-        if len == 0 {
-            return (kept, total, None);
-        }
-        if children.len() < KEEP_CHUNKS {
+        if children.len() < KEEP_CHUNKS || len == 0 {
             children.push(
                 Field::new(
                     "tds.type_varbyte.plp_chunk_len",
@@ -470,6 +545,9 @@ fn chunks(w: &mut Walk<'_>, children: &mut Vec<Field>) -> (Vec<u8>, usize, Optio
                 )
                 .at(w.r.last(4)),
             );
+        }
+        if len == 0 {
+            return (kept, total, None);
         }
         let (part, cut) = w.r.sub_lax(size(u64::from(len)));
         let bytes = part.rest();

@@ -2,6 +2,7 @@
 
 use super::columns::size;
 use crate::decode::field::{Field, Value};
+use crate::decode::reader::Reader;
 use crate::decode::registry;
 use crate::decode::walk::{Step, Stop, Walk};
 
@@ -70,7 +71,7 @@ fn inside(w: &mut Walk<'_>, end: usize, form: &Form) -> Step<String> {
 fn values(w: &mut Walk<'_>, form: &Form) -> Step<String> {
     match form {
         Form::Text => {
-            let new = w.counted(
+            let new = w.counted_some(
                 "tds.envchange.newvalue_length",
                 1,
                 "tds.envchange.newvalue_string",
@@ -79,7 +80,7 @@ fn values(w: &mut Walk<'_>, form: &Form) -> Step<String> {
             if w.r.is_empty() {
                 return Ok(new);
             }
-            let old = w.counted(
+            let old = w.counted_some(
                 "tds.envchange.oldvalue_length",
                 1,
                 "tds.envchange.oldvalue_string",
@@ -121,8 +122,11 @@ fn value(w: &mut Walk<'_>, form: &Form, label: &'static str, new: bool) -> Step<
         return Ok(String::new());
     }
     if len == 8 {
-        let descriptor = w.hex(name, label, 8)?;
-        return Ok(format!("transaction {descriptor:#x}"));
+        let bytes = w.bytes(name, label, 8)?;
+        let descriptor = Reader::new(bytes).u64_le().unwrap_or(0);
+        let words = format!("transaction {descriptor:#x}");
+        w.say(words.clone());
+        return Ok(words);
     }
     w.bytes(name, label, len)?;
     Ok(format!("{len} bytes"))

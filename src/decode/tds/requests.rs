@@ -198,7 +198,7 @@ const PARAMETER_STATUS: &[Flag] = &[
 ];
 
 fn parameter(w: &mut Walk<'_>, call: &mut Call, context: &Context) -> Step<String> {
-    let name = w.counted(
+    let name = w.counted_some(
         "tds.rpc.parameter.name_length",
         1,
         "tds.rpc.parameter.name",
@@ -273,29 +273,36 @@ pub fn transaction(w: &mut Walk<'_>, out: &mut Message, context: &Context) -> St
     let word = registry::word("tds.transmgr", kind).unwrap_or("unknown request");
     w.say(word);
     let mut words = word.to_owned();
+    let result = w.group("tds.transmgr.payload", "payload", |w| {
+        payload(w, kind, &mut words)
+    });
+    out.sql.push(words);
+    result
+}
+
+fn payload(w: &mut Walk<'_>, kind: u64, words: &mut String) -> Step<()> {
     match kind {
         0 | 1 => {
             let len = w.le("tds.other", "length", 2)?;
-            w.bytes("tds.transmgr.payload", "payload", size(len))?;
+            w.bytes("tds.other", "data", size(len))?;
         }
-        5 => begin(w, &mut words)?,
+        5 => begin(w, words)?,
         7 | 8 => {
-            name(w, &mut words)?;
+            name(w, words)?;
             let flags = w.hex("tds.transmgr.flags", "flags", 1)?;
             if flags & 1 == 1 {
                 w.say("begins a new transaction");
                 words.push_str(", then begin");
-                begin(w, &mut words)?;
+                begin(w, words)?;
             }
         }
-        9 => name(w, &mut words)?,
+        9 => name(w, words)?,
         6 => {}
         _ => {
             let len = w.r.left();
-            w.bytes("tds.transmgr.payload", "payload", len)?;
+            w.bytes("tds.other", "data", len)?;
         }
     }
-    out.sql.push(words);
     Ok(())
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::collation::Collation;
-use super::columns::{self, Column, collation_field, size};
+use super::columns::{self, Column, size};
 use super::message::{Context, Grid, Message};
 use super::type_info::Place;
-use super::version::{Version, product};
+use super::version::{Version, release};
 use crate::decode::field::{Field, Value};
 use crate::decode::registry;
 use crate::decode::sspi;
@@ -513,6 +513,8 @@ fn class_name(class: u64) -> &'static str {
 /// The registry names of DONE, DONEPROC or DONEINPROC.
 struct Done {
     status: &'static str,
+    /// Status bits that the token can have.
+    bits: u64,
     curcmd: &'static str,
     wide: &'static str,
     narrow: &'static str,
@@ -520,18 +522,21 @@ struct Done {
 
 const DONE: Done = Done {
     status: "tds.done.status",
+    bits: 0x17f,
     curcmd: "tds.done.curcmd",
     wide: "tds.done.donerowcount64",
     narrow: "tds.done.donerowcount",
 };
 const DONEPROC: Done = Done {
     status: "tds.doneproc.status",
+    bits: 0x1ff,
     curcmd: "tds.doneproc.curcmd",
     wide: "tds.doneproc.donerowcount64",
     narrow: "tds.doneproc.donerowcount",
 };
 const DONEINPROC: Done = Done {
     status: "tds.doneinproc.status",
+    bits: 0x177,
     curcmd: "tds.doneinproc.curcmd",
     wide: "tds.doneinproc.donerowcount64",
     narrow: "tds.doneinproc.donerowcount",
@@ -551,7 +556,12 @@ const DONE_STATUS: &[Flag] = &[
 
 fn done(w: &mut Walk<'_>, version: Version, names: &Done) -> Step<String> {
     let status = w.hex(names.status, "status", 2)?;
-    w.flags(status, DONE_STATUS);
+    let flags: Vec<Flag> = DONE_STATUS
+        .iter()
+        .copied()
+        .filter(|(bit, ..)| names.bits & bit != 0)
+        .collect();
+    w.flags(status, &flags);
     let mut words = Vec::new();
     if status == 0 {
         w.say("final");
@@ -609,9 +619,9 @@ fn login_ack(w: &mut Walk<'_>) -> Step<(String, Option<Version>)> {
         Field::new(
             "tds.loginack.progversion",
             "server version",
-            Value::Text(format!("{major}.{minor}.{build}")),
+            Value::Hex(u64::from(u32::from_be_bytes(bytes)), 8),
         )
-        .text(product(major, minor).unwrap_or_default())
+        .text(release(major, minor, build))
         .at(range),
     );
     Ok((
@@ -630,7 +640,9 @@ fn feature_ext_ack(w: &mut Walk<'_>) -> Step<String> {
             return Err(Stop::short(w.at(), "FEATUREEXTACK"));
         };
         if id == 0xff {
-            w.le("tds.featureextack.featureid", "terminator", 1)?;
+            w.group("tds.featureextack.feature", "terminator", |w| {
+                w.le("tds.featureextack.featureid", "id", 1)
+            })?;
             return Ok(words.join(", "));
         }
         let name = super::login7::feature_name(id);
@@ -869,16 +881,12 @@ fn labels(w: &mut Walk<'_>, ranks: bool) -> Step<String> {
     Ok(words.join(", "))
 }
 
-/// The value of a 5-byte collation.
+/// The value of a 5-byte collation in ENVCHANGE.
 pub(super) fn collation(w: &mut Walk<'_>) -> Option<String> {
     let collation = Collation::read(&mut w.r)?;
     let range = w.r.last(5);
-    let field = collation_field(collation, range);
-    let words = field.text.clone();
-    let name = match &field.value {
-        Value::Text(name) => name.clone(),
-        _ => String::new(),
-    };
+    let field = columns::collation_field(collation, range, columns::CollationNames::EnvChange);
+    let words = format!("{}, {}", columns::collation_name(collation), field.text);
     w.push(field);
-    Some(format!("{name}, {words}"))
+    Some(words)
 }

@@ -6,7 +6,7 @@ use super::columns::size;
 use super::login7::{self, Login7, Part};
 use super::prelogin::{self, Prelogin, option};
 use super::values::guid;
-use super::version::{Version, product};
+use super::version::{Version, release};
 use crate::decode::field::{Field, Value};
 use crate::decode::sspi;
 use crate::decode::walk::{Step, Stop, Walk};
@@ -39,6 +39,14 @@ pub fn prelogin(w: &mut Walk<'_>) -> Step<()> {
         heading
             .children
             .push(option_field(&found, item, data, base));
+    }
+    if found.terminated {
+        let at = found.options.last().map_or(0, |item| item.entry.end);
+        let at = base.saturating_add(at);
+        heading.children.push(
+            Field::new("tds.prelogin.option.token", "TERMINATOR", Value::UInt(0xff))
+                .at(at..at.saturating_add(1)),
+        );
     }
     w.push(heading);
     let end = base.saturating_add(reached).saturating_add(1);
@@ -106,9 +114,12 @@ fn option_values(found: &Prelogin, token: u8, data: &[u8], range: Range<usize>) 
                     Field::new(
                         "tds.prelogin.option.version",
                         "version",
-                        Value::Text(format!("{major}.{minor}.{build}")),
+                        Value::Hex(
+                            u64::from(major) << 24 | u64::from(minor) << 16 | u64::from(build),
+                            8,
+                        ),
                     )
-                    .text(product(major, minor).unwrap_or_default())
+                    .text(release(major, minor, build))
                     .at(range.start..split),
                     Field::new(
                         "tds.prelogin.option.subbuild",

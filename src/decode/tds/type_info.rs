@@ -281,6 +281,36 @@ impl TypeInfo {
         )
     }
 
+    /// How many bytes of the TYPE_INFO state the largest value; `None` if the type has a fixed size.
+    pub fn max_bytes(&self) -> Option<u8> {
+        Some(match self.token {
+            t::INT_N
+            | t::BIT_N
+            | t::FLOAT_N
+            | t::MONEY_N
+            | t::DATETIME_N
+            | t::GUID
+            | t::VARBINARY_OLD
+            | t::VARCHAR_OLD
+            | t::BINARY_OLD
+            | t::CHAR_OLD
+            | t::DECIMAL
+            | t::NUMERIC
+            | t::DECIMAL_OLD
+            | t::NUMERIC_OLD => 1,
+            t::VARCHAR
+            | t::NVARCHAR
+            | t::CHAR
+            | t::NCHAR
+            | t::VARBINARY
+            | t::BINARY
+            | t::VECTOR => 2,
+            t::UDT if self.max > 0 => 2,
+            t::TEXT | t::NTEXT | t::IMAGE | t::VARIANT => 4,
+            _ => return None,
+        })
+    }
+
     /// Whether values are UTF-16LE text.
     pub fn is_unicode(&self) -> bool {
         matches!(self.token, t::NVARCHAR | t::NCHAR | t::NTEXT | t::XML)

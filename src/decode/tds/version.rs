@@ -124,6 +124,15 @@ pub fn product(major: u8, minor: u8) -> Option<&'static str> {
     })
 }
 
+/// A version with the product behind it, for example `16.0.4135, SQL Server 2022`.
+pub fn release(major: u8, minor: u8, build: u16) -> String {
+    let number = format!("{major}.{minor}.{build}");
+    match product(major, minor) {
+        Some(product) => format!("{number}, {product}"),
+        None => number,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
