@@ -12,8 +12,10 @@
 mod support;
 
 mod capture;
+mod cli;
 mod differential;
 mod dissected;
+mod export;
 mod fixtures;
 mod generated;
 mod layers;
@@ -22,7 +24,9 @@ mod omissions;
 mod orders;
 mod public;
 mod query;
+mod redaction;
 mod registry;
+mod report;
 mod screen;
 mod streams;
 mod truth;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::Store;
+use crate::store::{ConnRow, Store};
 use crate::units::Side;
 
 /// The stand-ins of one capture.
 #[derive(Debug, Clone, Default)]
 pub struct Aliases {
     names: BTreeMap<String, String>,
-    /// The names, longest first, so that none is replaced by a part of it.
+    /// All names, longest first, so that none is replaced by a part of it.
     by_length: Vec<String>,
 }
 
@@ -18,36 +18,17 @@ impl Aliases {
     pub fn of(store: &Store) -> Self {
         let mut aliases = Self::default();
         let mut counts: BTreeMap<&'static str, u32> = BTreeMap::new();
-        let mut add = |kind: &'static str, name: &str| {
-            if !name.is_empty() && !aliases.names.contains_key(name) {
-                let n = counts.entry(kind).or_insert(0);
-                *n = n.saturating_add(1);
-                aliases.names.insert(name.to_owned(), format!("{kind}-{n}"));
-            }
-        };
         for conn in store.conns() {
-            for (side, kind) in [(Side::Client, "client"), (Side::Server, "server")] {
-                add(kind, &conn.endpoint(side).ip.to_string());
-            }
-            if let Some(login) = &conn.login {
-                for (kind, name) in [
-                    ("host", &login.host),
-                    ("user", &login.user),
-                    ("program", &login.app),
-                    ("server-name", &login.server),
-                    ("database", &login.database),
-                ] {
-                    add(kind, name.as_deref().unwrap_or_default());
+            for (kind, name) in names_of(conn) {
+                if !aliases.names.contains_key(&name) {
+                    let n = counts.entry(kind).or_insert(0);
+                    *n = n.saturating_add(1);
+                    aliases.names.insert(name, format!("{kind}-{n}"));
                 }
-            }
-            if let Some(sni) = conn.tls.as_ref().and_then(|t| t.sni.as_deref()) {
-                add("server-name", sni);
             }
         }
         aliases.by_length = aliases.names.keys().cloned().collect();
-        aliases
-            .by_length
-            .sort_by_key(|name| std::cmp::Reverse(name.len()));
+        longest_first(&mut aliases.by_length);
         aliases
     }
 
@@ -62,16 +43,49 @@ impl Aliases {
         })
     }
 
-    /// A text with every known name replaced.
-    pub fn scrub(&self, text: &str) -> String {
+    /// A text about a connection with its names replaced; about the whole capture with all names replaced.
+    pub fn scrub(&self, text: &str, conn: Option<&ConnRow>) -> String {
+        let own: Vec<String>;
+        let names = match conn {
+            Some(conn) => {
+                let mut names: Vec<String> = names_of(conn).map(|(_, name)| name).collect();
+                longest_first(&mut names);
+                own = names;
+                &own
+            }
+            None => &self.by_length,
+        };
         let mut out = text.to_owned();
-        for name in &self.by_length {
+        for name in names {
             if out.contains(name.as_str()) {
                 out = replace_words(&out, name, &self.name(name));
             }
         }
         out
     }
+}
+
+fn longest_first(names: &mut [String]) {
+    names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+}
+
+/// Addresses and names of a connection, with what each names.
+fn names_of(conn: &ConnRow) -> impl Iterator<Item = (&'static str, String)> {
+    let ip = |side: Side| conn.endpoint(side).ip.to_string();
+    let login = conn.login.as_deref();
+    let sni = conn.tls.as_ref().and_then(|t| t.sni.clone());
+    [
+        ("client", Some(ip(Side::Client))),
+        ("server", Some(ip(Side::Server))),
+        ("host", login.and_then(|l| l.host.clone())),
+        ("user", login.and_then(|l| l.user.clone())),
+        ("program", login.and_then(|l| l.app.clone())),
+        ("server-name", login.and_then(|l| l.server.clone())),
+        ("database", login.and_then(|l| l.database.clone())),
+        ("server-name", sni),
+    ]
+    .into_iter()
+    .filter_map(|(kind, name)| Some((kind, name.filter(|n| !n.is_empty())?)))
 }
 
 /// Replaces a name where it stands by itself, not inside a longer word or number.

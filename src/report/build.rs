@@ -62,7 +62,7 @@ impl<'a> Facts<'a> {
                 })
                 .collect(),
             view: view.name(),
-            view_evidence: evidence.iter().map(|e| self.scrubbed(e)).collect(),
+            view_evidence: evidence.iter().map(|e| self.scrubbed(e, None)).collect(),
         }
     }
 
@@ -112,6 +112,7 @@ impl<'a> Facts<'a> {
 
     /// A finding.
     pub fn finding(&self, finding: &Finding) -> facts::Finding {
+        let conn = finding.conn.and_then(|id| self.store.conn(id));
         facts::Finding {
             id: finding.id.0,
             rule: finding.rule.to_string(),
@@ -129,7 +130,7 @@ impl<'a> Facts<'a> {
                 .map(|e| facts::Evidence {
                     frame: e.frame.0,
                     role: e.role.to_string(),
-                    fact: self.scrubbed(&e.fact),
+                    fact: self.scrubbed(&e.fact, conn),
                 })
                 .collect(),
             conditions: finding
@@ -144,18 +145,24 @@ impl<'a> Facts<'a> {
                     },
                     text: c.text.to_string(),
                     frames: c.frames.iter().map(|f| f.0).collect(),
-                    fact: self.scrubbed(&c.fact),
+                    fact: self.scrubbed(&c.fact, conn),
                 })
                 .collect(),
-            notes: finding.notes.iter().map(|n| self.scrubbed(n)).collect(),
-            text: self.scrubbed(&finding.text),
+            notes: finding
+                .notes
+                .iter()
+                .map(|n| self.scrubbed(n, conn))
+                .collect(),
+            text: self.scrubbed(&finding.text, conn),
         }
     }
 
     fn endpoint(&self, conn: &ConnRow, side: Side) -> facts::Endpoint {
         let endpoint = conn.endpoint(side);
         facts::Endpoint {
-            ip: self.scrubbed(&endpoint.ip.to_string()),
+            ip: self
+                .name(Some(&endpoint.ip.to_string()))
+                .unwrap_or_default(),
             port: endpoint.port,
         }
     }
@@ -258,9 +265,9 @@ impl<'a> Facts<'a> {
         })
     }
 
-    fn scrubbed(&self, text: &str) -> String {
+    fn scrubbed(&self, text: &str, conn: Option<&ConnRow>) -> String {
         match self.aliases {
-            Some(aliases) => aliases.scrub(text),
+            Some(aliases) => aliases.scrub(text, conn),
             None => text.to_owned(),
         }
     }

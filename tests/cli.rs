@@ -1,0 +1,273 @@
+//! The program from outside: exit codes, messages, and what goes to which stream.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn marstui() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marstui"));
+    // Whatever the user of this machine has set stays out of the test.
+    command
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env_remove("MARSTUI_LOW_BW");
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    marstui().args(args).output().unwrap()
+}
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name);
+    path.display().to_string()
+}
+
+fn benign() -> String {
+    fixture("closes/V1.pcapng.zst")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+#[test]
+fn without_arguments_it_says_how_to_ask() {
+    let output = run(&[]);
+    assert_eq!(code(&output), 2);
+    assert!(out(&output).is_empty());
+    assert_eq!(err(&output).matches("marstui capture.pcapng").count(), 1);
+    assert_eq!(
+        err(&output)
+            .matches("marstui report capture.pcapng")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_names_the_mistake() {
+    for (args, expected) in [
+        (vec!["report", "--nonsense", "x"], "--nonsense"),
+        (
+            vec!["report", &benign(), "--set", "mars-close-rst.late"],
+            "NAME=VALUE",
+        ),
+        (vec!["report", &benign(), "--set", "nothing=1"], "nothing"),
+        (
+            vec!["report", &benign(), "--set", "mars-close-rst.late=soon"],
+            "soon",
+        ),
+        (
+            vec!["export", &benign(), "--frames", "5-x", "--as", "text"],
+            "`x` is no frame number",
+        ),
+        (
+            vec!["export", &benign(), "--conn", "99", "--as", "text"],
+            "no connection 99",
+        ),
+        (
+            vec!["export", &benign(), "--frames", "1"],
+            "--as pcapng|pcap|text",
+        ),
+        (
+            vec![
+                "export",
+                &benign(),
+                "--as",
+                "csv",
+                "--fields",
+                "tcp.sprcport",
+            ],
+            "tcp.srcport",
+        ),
+        (
+            vec!["export", &benign(), "--as", "text", "--context", "more"],
+            "opening",
+        ),
+        (
+            vec!["show", &benign(), "--frame", "100000"],
+            "there is no frame 100000",
+        ),
+        (vec!["rules", "explain", "mars-close-rts"], "mars-close-rst"),
+    ] {
+        let output = run(&args);
+        assert_eq!(code(&output), 2, "{args:?}: {}", err(&output));
+        assert!(
+            err(&output).contains(expected),
+            "{args:?}: {}",
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn a_mistake_in_a_filter_is_shown_under_the_word() {
+    let output = run(&["list", &benign(), "-F", "sidd == 5"]);
+    assert_eq!(code(&output), 2);
+    let text = err(&output);
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].contains("nearest: sid"), "{text}");
+    assert_eq!(lines[2].find('^'), lines[1].find("sidd"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_read_ends_with_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.pcap");
+    std::fs::write(&empty, "").unwrap();
+    let text = folder.path().join("text.pcap");
+    std::fs::write(&text, "this is no capture at all, only a text file").unwrap();
+    for (path, expected) in [
+        (folder.path().join("none.pcap"), "no such file"),
+        (folder.path().to_owned(), "folder"),
+        (empty, "empty"),
+        (text, "not a capture file"),
+    ] {
+        let output = run(&["report", path.to_str().unwrap()]);
+        assert_eq!(code(&output), 3, "{}", path.display());
+        assert!(err(&output).contains(expected), "{}", err(&output));
+        assert!(out(&output).is_empty());
+    }
+}
+
+#[test]
+fn a_report_succeeds_and_fails_only_when_asked_to() {
+    let fault = fixture("near-misses/N07.pcapng.zst");
+    assert_eq!(code(&run(&["report", &benign()])), 0);
+    assert_eq!(code(&run(&["report", &benign(), "--fail-on", "fault"])), 0);
+    assert_eq!(code(&run(&["report", &fault])), 0);
+    assert_eq!(code(&run(&["report", &fault, "--fail-on", "notice"])), 1);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    for args in [&["report"][..], &["list"], &["export", "--as", "text"]] {
+        let (command, rest) = args.split_first().unwrap();
+        let mut child = marstui()
+            .arg(command)
+            .arg(fixture("demo.pcapng.zst"))
+            .args(rest)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", err(&output));
+        assert!(err(&output).is_empty(), "{args:?}: {}", err(&output));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_ends_with_4() {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = marstui()
+        .args(["report", &benign()])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 4);
+    assert!(err(&output).contains("not complete"), "{}", err(&output));
+}
+
+#[test]
+fn without_a_terminal_the_list_is_printed() {
+    let output = run(&[&benign()]);
+    assert_eq!(code(&output), 0);
+    let text = out(&output);
+    let listed = run(&["list", &benign()]);
+    assert_eq!(text, out(&listed));
+    assert!(text.lines().next().unwrap().contains("Info"));
+    assert!(
+        text.lines()
+            .any(|l| l.starts_with('B') && l.contains("T.RST")),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_built_in_capture_shows_the_lines_of_the_page() {
+    let output = run(&["--demo"]);
+    assert_eq!(code(&output), 0);
+    let text = out(&output);
+    for (frame, kind) in [
+        ("93689", "FIN"),
+        ("93691", "FIN"),
+        ("93692", "T.FIN"),
+        ("93704", "T.RST"),
+    ] {
+        let line = text
+            .lines()
+            .find(|l| l.split_whitespace().any(|w| w == frame))
+            .unwrap();
+        assert!(line.contains(kind), "{line}");
+    }
+}
+
+#[test]
+fn the_program_explains_itself() {
+    let man = run(&["--man"]);
+    assert_eq!(code(&man), 0);
+    for word in [".TH", "MARSTUI REPORT", "MARSTUI EXPORT", "fail\\-on"] {
+        assert!(out(&man).contains(word), "{word}");
+    }
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let completions = run(&["--completions", shell]);
+        assert_eq!(code(&completions), 0);
+        assert!(out(&completions).contains("marstui"));
+    }
+    let config = run(&["--print-config"]);
+    assert_eq!(code(&config), 0);
+    assert!(out(&config).contains("[view]"));
+    assert_eq!(code(&run(&["--help"])), 0);
+    assert_eq!(code(&run(&["--version"])), 0);
+    let rules = run(&["rules", "list"]);
+    assert!(out(&rules).contains("mars-close-rst"));
+    let explained = run(&["rules", "explain", "mars-close-rst"]);
+    assert!(out(&explained).contains("M5"));
+}
+
+#[test]
+fn a_wrong_setting_is_said_and_does_not_stop_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "[view]\nthem = \"dark\"\n").unwrap();
+    let output = run(&["report", &benign(), "--config", config.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(err(&output).contains("theme"), "{}", err(&output));
+    let missing: PathBuf = folder.path().join("none.toml");
+    let output = run(&["report", &benign(), "--config", missing.to_str().unwrap()]);
+    assert_eq!(code(&output), 3);
+}
+
+#[test]
+fn the_cost_of_a_run_is_told_when_asked_for() {
+    let output = run(&["report", &benign(), "--stats", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["stats"]["frames"], report["capture"]["frames"]);
+    assert!(report["stats"]["index_bytes"].as_u64().unwrap() > 0);
+    assert!(out(&run(&["report", &benign(), "--stats"])).contains("index memory"));
+    assert!(!out(&run(&["report", &benign()])).contains("index memory"));
+}
+
+#[test]
+fn a_frame_is_shown_with_its_fields() {
+    let text = out(&run(&["show", &benign(), "--frame", "1"]));
+    assert!(text.contains("sequence number"), "{text}");
+    let json = run(&["show", &benign(), "--frame", "1", "--format", "json"]);
+    let tree: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(tree["frame"], 1);
+}

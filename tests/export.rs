@@ -1,0 +1,474 @@
+//! Exports read back by this program and by others: the same frames, times, lengths and interfaces.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+
+use marstui::capture::{Capture, OpenOptions};
+use marstui::export::{
+    Choice, Context, ExportError, Format, FrameSet, Job, Options, Plan, Target, What, Written,
+};
+use marstui::store::Store;
+use marstui::units::{ConnId, FrameNo, InterfaceId, Sid};
+use marstui::{rules, track};
+
+use crate::support::{shared_or_skip, skip};
+
+/// A capture with its index and findings.
+struct Opened {
+    capture: Capture,
+    store: Store,
+    rules: rules::Settings,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Self {
+        let capture = Capture::open(&[path.to_owned()], &OpenOptions::default()).unwrap();
+        let rules = rules::Settings::default();
+        let mut store = track::load(&capture);
+        rules::judge(&mut store, &rules);
+        Self {
+            capture,
+            store,
+            rules,
+        }
+    }
+
+    fn export(&self, what: What, options: &Options, to: &Path) -> Result<Written, ExportError> {
+        self.export_with(&Choice::of(what), options, |job| {
+            job.save(&Target::File(to.to_owned()))
+        })
+    }
+
+    fn text(&self, what: What, format: Format) -> String {
+        self.export_with(&Choice::of(what), &Options::of(format), |job| {
+            let mut out = Vec::new();
+            job.write_to(&mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        })
+    }
+
+    fn export_with<T>(
+        &self,
+        choice: &Choice,
+        options: &Options,
+        run: impl FnOnce(&Job<'_>) -> T,
+    ) -> T {
+        let plan = Plan::new(&self.store, choice);
+        run(&Job {
+            store: &self.store,
+            capture: &self.capture,
+            plan: &plan,
+            options,
+            rules: &self.rules,
+            stop: &AtomicBool::new(false),
+            progress: &|_| (),
+        })
+    }
+
+    /// Everything about some frames that an export must not change.
+    fn frames(&self, frames: &FrameSet) -> Vec<(i64, u32, u32, u32, Vec<u8>)> {
+        use marstui::capture::FrameSource;
+        let mut buf = Vec::new();
+        frames
+            .iter()
+            .map(|no| {
+                let row = self.store.frame(no).unwrap();
+                self.capture
+                    .read_frame(row.interface, row.offset, row.captured, &mut buf)
+                    .unwrap();
+                let link = self.store.interface(row.interface).unwrap().link_type;
+                (row.time.0, row.captured, row.wire, link, buf.clone())
+            })
+            .collect()
+    }
+
+    fn all(&self) -> FrameSet {
+        FrameSet::range(FrameNo(1), self.store.last_frame().unwrap())
+    }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name)
+}
+
+#[test]
+fn what_is_written_is_read_back_the_same_in_both_formats_and_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = vec![fixture("closes/V1.pcapng.zst")];
+    if let Some(shared) = shared_or_skip("what_is_written_is_read_back_the_same") {
+        let recorded = shared.join("captures/recorded");
+        files.extend(
+            [
+                "a3-wiki-shape-rst-ack.client.pcapng",
+                "o5-nanosecond-pcap.server.pcap",
+                "s1-linux-cooked.client.pcapng",
+                "x1-snaplen-128.client.pcap",
+                "o1-ipv6.client.pcapng",
+            ]
+            .map(|name| recorded.join(name)),
+        );
+    }
+    for file in files {
+        let opened = Opened::new(&file);
+        let some: FrameSet = opened.all().iter().filter(|no| no.0 % 3 != 1).collect();
+        for name in [
+            "a.pcapng",
+            "a.pcap",
+            "a.pcapng.gz",
+            "a.pcap.zst",
+            "a.pcapng.lz4",
+        ] {
+            let target = folder.path().join(name);
+            let format = Format::from_path(&target).unwrap();
+            let options = Options {
+                force: true,
+                ..Options::of(format)
+            };
+            let written = opened
+                .export(What::Marked(some.clone()), &options, &target)
+                .unwrap();
+            assert_eq!(written.frames, some.len());
+            assert_eq!(written.bytes > 0, true);
+            let back = Opened::new(&target);
+            assert!(
+                back.store.problems().is_empty(),
+                "{:?}",
+                back.store.problems()
+            );
+            assert!(
+                back.frames(&back.all()) == opened.frames(&some),
+                "{} as {name} differs",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn tshark_sees_the_same_frames_times_and_lengths() {
+    let Some(shared) = shared_or_skip("tshark_sees_the_same_frames_times_and_lengths") else {
+        return;
+    };
+    if !has("tshark") || !has("tcpdump") || !has("capinfos") {
+        skip(
+            "tshark_sees_the_same_frames_times_and_lengths",
+            "tshark, tcpdump or capinfos is missing",
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (folder_name, name) in [
+        ("recorded", "b1-interleaved-odbc.client.pcapng"),
+        ("recorded", "x4-both-points-merged.both.pcapng"),
+        ("recorded", "o5-nanosecond-pcap.client.pcap"),
+        ("public/formats", "pcapng-le-multi-interface.pcapng"),
+        ("public/derived", "two-linktypes.pcapng"),
+    ] {
+        let file = shared.join("captures").join(folder_name).join(name);
+        let opened = Opened::new(&file);
+        let target = folder.path().join("out.pcapng");
+        let options = Options {
+            force: true,
+            ..Options::of(Format::Pcapng)
+        };
+        opened.export(What::All, &options, &target).unwrap();
+        let fields = |path: &Path| {
+            tool(
+                "tshark",
+                &[
+                    "-r",
+                    path.to_str().unwrap(),
+                    "-T",
+                    "fields",
+                    "-e",
+                    "frame.time_epoch",
+                    "-e",
+                    "frame.len",
+                    "-e",
+                    "frame.cap_len",
+                    "-e",
+                    "frame.encap_type",
+                    "-e",
+                    "tcp.seq_raw",
+                    "-e",
+                    "smp.sid",
+                ],
+            )
+        };
+        let (before, after) = (fields(&file), fields(&target));
+        assert_eq!(before, after, "{name}");
+        assert_eq!(after.lines().count(), opened.store.frame_count(), "{name}");
+        let counted = tool("capinfos", &["-c", "-M", target.to_str().unwrap()]);
+        assert!(
+            counted.contains(&opened.store.frame_count().to_string()),
+            "{counted}"
+        );
+        if opened.store.interfaces().len() == 1 {
+            let lines = tool("tcpdump", &["-nn", "-tt", "-r", target.to_str().unwrap()]);
+            assert_eq!(
+                lines,
+                tool("tcpdump", &["-nn", "-tt", "-r", file.to_str().unwrap()]),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn findings_conditions_and_marks_are_comments_that_others_show() {
+    if !has("tshark") {
+        skip(
+            "findings_conditions_and_marks_are_comments_that_others_show",
+            "tshark is missing",
+        );
+        return;
+    }
+    let opened = Opened::new(&fixture("closes/V1.pcapng.zst"));
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("out.pcapng");
+    let mut options = Options::of(Format::Pcapng);
+    options.marks = FrameSet::range(FrameNo(2), FrameNo(2));
+    opened.export(What::All, &options, &target).unwrap();
+    let comments = tool(
+        "tshark",
+        &[
+            "-r",
+            target.to_str().unwrap(),
+            "-Y",
+            "frame.comment",
+            "-T",
+            "fields",
+            "-e",
+            "frame.number",
+            "-e",
+            "frame.comment",
+        ],
+    );
+    assert!(
+        comments.contains("mars-close-rst: Benign, proven"),
+        "{comments}"
+    );
+    assert!(comments.contains("RST.Ack = FIN.Ack + 16"), "{comments}");
+    assert!(
+        comments.contains("marked; frame 2 of the original"),
+        "{comments}"
+    );
+    let section = tool("capinfos", &["-k", target.to_str().unwrap()]);
+    assert!(
+        section.contains("V1.pcapng.zst") && section.contains("frames 1-19"),
+        "{section}"
+    );
+
+    // Exported again, the comments are still there; without comments nothing is added.
+    let again = folder.path().join("again.pcapng");
+    let mut plain = Options::of(Format::Pcapng);
+    plain.comments = false;
+    let exported = Opened::new(&target);
+    exported.export(What::All, &plain, &again).unwrap();
+    let kept = tool(
+        "tshark",
+        &[
+            "-r",
+            again.to_str().unwrap(),
+            "-Y",
+            "frame.comment",
+            "-T",
+            "fields",
+            "-e",
+            "frame.number",
+            "-e",
+            "frame.comment",
+        ],
+    );
+    assert_eq!(kept, comments);
+}
+
+#[test]
+fn pcap_is_refused_where_it_cannot_hold_the_frames() {
+    let Some(shared) = shared_or_skip("pcap_is_refused_where_it_cannot_hold_the_frames") else {
+        return;
+    };
+    let opened = Opened::new(&shared.join("captures/public/derived/two-linktypes.pcapng"));
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("out.pcap");
+    let error = opened
+        .export(What::All, &Options::of(Format::Pcap), &target)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("write pcapng instead"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_open_capture_is_never_written_also_not_through_links() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("capture.pcapng.zst");
+    std::fs::copy(fixture("closes/V1.pcapng.zst"), &capture).unwrap();
+    let before = std::fs::read(&capture).unwrap();
+    let (soft, hard) = (
+        folder.path().join("soft.pcapng"),
+        folder.path().join("hard.pcapng"),
+    );
+    std::os::unix::fs::symlink(&capture, &soft).unwrap();
+    std::fs::hard_link(&capture, &hard).unwrap();
+    let options = Options {
+        force: true,
+        ..Options::of(Format::Pcapng)
+    };
+    for opened_as in [&capture, &soft] {
+        let opened = Opened::new(opened_as);
+        for target in [&capture, &soft, &hard] {
+            let error = opened.export(What::All, &options, target).unwrap_err();
+            assert!(matches!(error, ExportError::IsTheCapture(_)), "{error}");
+        }
+    }
+    assert_eq!(std::fs::read(&capture).unwrap(), before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn plans_take_what_was_chosen_and_what_belongs_to_it() {
+    let opened = Opened::new(&fixture("closes/V1.pcapng.zst"));
+    let plan = |what: What, context: Context| {
+        Plan::new(
+            &opened.store,
+            &Choice {
+                context,
+                ..Choice::of(what)
+            },
+        )
+    };
+    let none = Context::default();
+    let frames = |plan: &Plan| plan.frames.to_string();
+    assert_eq!(frames(&plan(What::Connection(ConnId(0)), none)), "1-19");
+    let sid = plan(What::Sid(ConnId(0), Sid(0)), none);
+    assert!(sid.frames.contains(FrameNo(16)) && sid.frames.contains(FrameNo(17)));
+    assert!(!sid.frames.contains(FrameNo(1)) && !sid.frames.contains(FrameNo(19)));
+    assert_eq!(
+        frames(&plan(What::Finding(marstui::units::FindingId(0)), none)),
+        "16-19"
+    );
+    let opening = Context {
+        opening: true,
+        ..none
+    };
+    let with_opening = plan(What::Typed("19".into()), opening);
+    assert_eq!(frames(&with_opening), "1-7,19");
+    assert_eq!(with_opening.context.to_string(), "1-7");
+    let last = Context {
+        last_frames: 1,
+        ..none
+    };
+    assert_eq!(frames(&plan(What::Typed("3".into()), last)), "3,17,19");
+    let between = Context {
+        between: true,
+        ..none
+    };
+    assert_eq!(frames(&plan(What::Typed("3,6".into()), between)), "3-6");
+    let mut choice = Choice::of(What::All);
+    choice.ignored = FrameSet::range(FrameNo(2), FrameNo(18));
+    let plan = Plan::new(&opened.store, &choice);
+    assert_eq!(frames(&plan), "1,19");
+    assert_eq!(plan.interfaces, [InterfaceId(0)]);
+    assert!(
+        plan.summary().starts_with("2 frames, 1 connection, "),
+        "{}",
+        plan.summary()
+    );
+}
+
+#[test]
+fn what_cannot_be_chosen_says_why() {
+    let opened = Opened::new(&fixture("closes/V1.pcapng.zst"));
+    let problem = |what: What| {
+        Plan::new(&opened.store, &Choice::of(what))
+            .problems
+            .join("; ")
+    };
+    assert!(problem(What::Marked(FrameSet::new())).contains("no frame is marked"));
+    assert!(problem(What::Filtered(FrameSet::new())).contains("the filter matches no frame"));
+    assert!(problem(What::Sid(ConnId(0), Sid(9))).contains("its Sids are 0"));
+    assert!(problem(What::Connection(ConnId(7))).contains("no connection 7"));
+    assert!(problem(What::Typed("77-".into())).contains("no such frames"));
+}
+
+#[test]
+fn texts_and_pictures_read_as_before() {
+    let opened = Opened::new(&fixture("closes/V1.pcapng.zst"));
+    let folder = fixture("closes");
+    for format in Format::ALL.into_iter().filter(|f| !f.is_capture()) {
+        let text = opened
+            .text(What::All, format)
+            .replace(&*folder.to_string_lossy(), "FOLDER");
+        insta::assert_snapshot!(format!("export_{}", format.name().replace('-', "_")), text);
+    }
+}
+
+#[test]
+fn the_ticket_of_the_page_holds_its_four_lines_and_the_verdict() {
+    let opened = Opened::new(&fixture("demo.pcapng.zst"));
+    let ticket = opened.text(
+        What::Typed("93689,93691,93692,93704".into()),
+        Format::TicketText,
+    );
+    for line in [
+        "Frame Time Offset Source IP   Dest IP     Description",
+        "93689 569.9170056 10.10.10.10 10.10.10.22 SMP:FIN, Sid = 0, Length = 16, SeqNum = 559, Wndw = 614",
+        "93691 569.9170640 10.10.10.22 10.10.10.10 SMP:FIN, Sid = 0, Length = 16, SeqNum = 610, Wndw = 563",
+        "93692 569.9173178 10.10.10.10 10.10.10.22 TCP:Flags=...A...F, SrcPort=52965, DstPort=1433, PayloadLen=0, \
+         Seq=661892741, Ack=493774858, Win=",
+        "93704 569.9173178 10.10.10.10 10.10.10.22 TCP:Flags=...A.R.., SrcPort=52965, DstPort=1433, PayloadLen=0, \
+         Seq=661892742, Ack=493774874, Win=0",
+        "frame.number in {93689,93691,93692,93704}",
+        "ip.addr==10.10.10.10 && tcp.port==52965",
+        "IPv4.Address==10.10.10.10 and tcp.port==52965",
+        "Frames 93689-93704: ",
+        "RST.Ack = FIN.Ack + 16",
+        "demo-marked.pcapng",
+    ] {
+        assert!(ticket.contains(line), "{line}\nis not in\n{ticket}");
+    }
+    let hash = tool_or("sha256sum", &[fixture("demo.pcapng.zst").to_str().unwrap()]);
+    if let Some(hash) = hash {
+        assert!(ticket.contains(hash.split_whitespace().next().unwrap()));
+    }
+}
+
+#[test]
+fn a_picture_is_well_formed_and_holds_no_script() {
+    let opened = Opened::new(&fixture("closes/V1.pcapng.zst"));
+    for format in [Format::Svg, Format::SvgLanes, Format::SvgLadder] {
+        let text = opened.text(What::All, format);
+        assert!(!text.contains("<script") && !text.contains("href"));
+        let mut depth = 0_i32;
+        for event in svg::read(&text).unwrap() {
+            match event {
+                svg::parser::Event::Tag(_, svg::node::element::tag::Type::Start, _) => depth += 1,
+                svg::parser::Event::Tag(_, svg::node::element::tag::Type::End, _) => depth -= 1,
+                svg::parser::Event::Error(error) => panic!("{error}"),
+                _ => {}
+            }
+        }
+        assert_eq!(depth, 0);
+        assert!(text.contains("Benign, proven"));
+    }
+}
+
+fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
+
+fn tool_or(program: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn tool(program: &str, args: &[&str]) -> String {
+    tool_or(program, args).unwrap()
+}

@@ -1,0 +1,334 @@
+//! Redacted captures: no secret of the original is in them, and the analysis comes to the same result.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use marstui::capture::{Capture, FrameSource, OpenOptions};
+use marstui::export::{Choice, Format, Job, Options, Plan, Redaction, What};
+use marstui::report::{self, Format as ReportFormat};
+use marstui::store::Store;
+use marstui::units::FrameNo;
+use marstui::{rules, track};
+use serde_json::Value;
+
+use crate::support::shared_or_skip;
+
+/// Captures of all kinds that are small enough for every run.
+const SOME: &[&str] = &[
+    "a3-wiki-shape-rst-ack.client.pcapng",
+    "b3-interleaved-sqlclient.server.pcap",
+    "b6-transactions-odbc.client.pcapng",
+    "d1-client-killed-mid-result.server.pcap",
+    "f2-orderly-freetds-cursors-closed.client.pcapng",
+    "g2-attention-mid-result.client.pcapng",
+    "i1-login-only-tls-mars.client.pcapng",
+    "j1-full-tls-mars.server.pcap",
+    "k1-loss-reorder.client.pcapng",
+    "l2-dribble.client.pcapng",
+    "l5-tiny-mtu-packed.client.pcapng",
+    "o1-ipv6.server.pcap",
+    "s1-linux-cooked.client.pcapng",
+    "s1-linux-cooked.server.pcap",
+    "x1-snaplen-128.client.pcap",
+    "x2-joined-late.server.pcap",
+    "x4-both-points-merged.both.pcapng",
+    "x10-mixed.pcapng",
+];
+
+struct Opened {
+    capture: Capture,
+    store: Store,
+}
+
+fn open(capture: Capture) -> Opened {
+    let mut store = track::load(&capture);
+    rules::judge(&mut store, &rules::Settings::default());
+    Opened { capture, store }
+}
+
+fn redacted(original: &Opened, format: Format, ports: bool) -> Vec<u8> {
+    let plan = Plan::new(&original.store, &Choice::of(What::All));
+    let options = Options {
+        redact: Some(Redaction { ports }),
+        ..Options::of(format)
+    };
+    let mut out = Vec::new();
+    Job {
+        store: &original.store,
+        capture: &original.capture,
+        plan: &plan,
+        options: &options,
+        rules: &rules::Settings::default(),
+        stop: &AtomicBool::new(false),
+        progress: &|_| (),
+    }
+    .write_to(&mut out)
+    .unwrap();
+    out
+}
+
+fn recorded(test: &str) -> Vec<PathBuf> {
+    let mut files = vec![
+        fixture("closes/V1.pcapng.zst"),
+        fixture("near-misses/N07.pcapng.zst"),
+        fixture("seed-client.pcapng.zst"),
+    ];
+    if let Some(shared) = shared_or_skip(test) {
+        let folder = shared.join("captures/recorded");
+        files.extend(
+            SOME.iter()
+                .map(|name| folder.join(name))
+                .filter(|p| p.exists()),
+        );
+    }
+    files
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name)
+}
+
+fn open_file(path: &Path) -> Opened {
+    open(Capture::open(&[path.to_owned()], &OpenOptions::default()).unwrap())
+}
+
+#[test]
+fn no_secret_of_the_original_is_in_the_redacted_bytes() {
+    let mut searched = 0;
+    for file in recorded("no_secret_of_the_original_is_in_the_redacted_bytes") {
+        let original = open_file(&file);
+        let secrets = secrets(&original);
+        for format in [Format::Pcapng, Format::Pcap] {
+            let bytes = redacted(&original, format, false);
+            for secret in &secrets {
+                searched += 1;
+                assert!(
+                    memchr::memmem::find(&bytes, secret).is_none(),
+                    "{}: {:?} is in the {}",
+                    file.display(),
+                    String::from_utf8_lossy(secret),
+                    format.name()
+                );
+            }
+        }
+    }
+    assert!(searched > 500, "only {searched} searches");
+}
+
+#[test]
+fn texts_made_with_redaction_name_nobody() {
+    let original = open_file(&fixture("closes/V1.pcapng.zst"));
+    for format in [
+        Format::TicketText,
+        Format::Listing,
+        Format::Csv,
+        Format::Requests,
+        Format::Svg,
+        Format::Ladder,
+    ] {
+        let text = String::from_utf8(redacted(&original, format, false)).unwrap();
+        for secret in [
+            "10.10.10.",
+            "JOEWKS",
+            "joe133",
+            "SQLPROD1",
+            "dbo.Note",
+            "V1.pcapng",
+        ] {
+            assert!(
+                !text.contains(secret),
+                "{secret} is in the {}",
+                format.name()
+            );
+        }
+        assert!(
+            text.contains("198.18.0.1") || format == Format::Requests,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_analysis_of_the_redacted_capture_says_the_same_up_to_names() {
+    let mut wrong = Vec::new();
+    for file in recorded("the_analysis_of_the_redacted_capture_says_the_same_up_to_names") {
+        let original = open_file(&file);
+        for ports in [false, true] {
+            let copy = open(
+                Capture::from_bytes("copy", redacted(&original, Format::Pcapng, ports)).unwrap(),
+            );
+            let (mut before, mut after) = (facts(&original.store), facts(&copy.store));
+            let mut path = String::new();
+            compare(
+                &mut path,
+                &mut before,
+                &mut after,
+                ports,
+                &mut |at, a, b| {
+                    wrong.push(format!("{} {at}: {a} is {b}", file.display()));
+                },
+            );
+            headers_are_the_same(&original, &copy);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn checksums_are_right_where_they_were() {
+    use marstui::store::FrameFlags;
+    for file in recorded("checksums_are_right_where_they_were") {
+        let original = open_file(&file);
+        let copy =
+            open(Capture::from_bytes("copy", redacted(&original, Format::Pcapng, false)).unwrap());
+        for (no, row) in original.store.frames_from(FrameNo(1)) {
+            let now = copy.store.frame(no).unwrap().flags;
+            if row.flags.has(FrameFlags::GOOD_CHECKSUM) {
+                assert!(
+                    now.has(FrameFlags::GOOD_CHECKSUM),
+                    "{} frame {no}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// Times, lengths and TCP numbers are those of the original, frame by frame.
+fn headers_are_the_same(original: &Opened, copy: &Opened) {
+    assert_eq!(original.store.frame_count(), copy.store.frame_count());
+    for (no, a) in original.store.frames_from(FrameNo(1)) {
+        let b = copy.store.frame(no).unwrap();
+        let key = |f: &marstui::store::FrameRow| {
+            (
+                f.time,
+                f.captured,
+                f.wire,
+                f.seq,
+                f.ack,
+                f.payload_len,
+                f.window,
+                f.tcp_flags,
+                f.ttl,
+                f.ip_id,
+            )
+        };
+        assert_eq!(key(a), key(b), "frame {no}");
+    }
+}
+
+/// Names and texts of the capture as they stand in the bytes: one byte a character, UTF-16, addresses as numbers.
+fn secrets(opened: &Opened) -> BTreeSet<Vec<u8>> {
+    let mut texts = BTreeSet::new();
+    let mut secrets = BTreeSet::new();
+    for conn in opened.store.conns() {
+        for end in &conn.ends.0 {
+            texts.insert(end.ip.to_string());
+            match end.ip {
+                std::net::IpAddr::V4(ip) => secrets.insert(ip.octets().to_vec()),
+                std::net::IpAddr::V6(ip) => secrets.insert(ip.octets().to_vec()),
+            };
+        }
+        if let Some(login) = &conn.login {
+            let names = [
+                &login.host,
+                &login.user,
+                &login.app,
+                &login.server,
+                &login.database,
+            ];
+            texts.extend(names.into_iter().flatten().cloned());
+            texts.extend(login.error.iter().map(|e| e.2.clone()));
+        }
+        texts.extend(conn.tls.iter().filter_map(|t| t.sni.clone()));
+    }
+    for request in opened.store.requests() {
+        if request.kind == marstui::store::RequestKind::SqlBatch {
+            texts.insert(request.text.to_string());
+        }
+        texts.extend(request.error.iter().map(|e| e.2.to_string()));
+    }
+    let mut buf = Vec::new();
+    for (_, row) in opened.store.frames_from(FrameNo(1)) {
+        let link = opened.store.interface(row.interface).unwrap().link_type;
+        if link == 1 {
+            opened
+                .capture
+                .read_frame(row.interface, row.offset, row.captured, &mut buf)
+                .unwrap();
+            for mac in [buf.get(0..6), buf.get(6..12)].into_iter().flatten() {
+                if mac[0] & 1 == 0 && mac != [0; 6] {
+                    secrets.insert(mac.to_vec());
+                }
+            }
+        }
+    }
+    // One or two characters are found in any bytes.
+    texts.retain(|t| t.chars().count() > 3);
+    for text in texts {
+        secrets.insert(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
+        secrets.insert(text.into_bytes());
+    }
+    secrets
+}
+
+fn facts(store: &Store) -> Value {
+    let mut out = Vec::new();
+    report::write(store, ReportFormat::Json, false, None, &mut out).unwrap();
+    serde_json::from_slice(&out).unwrap()
+}
+
+/// Compares two reports but for names: keys whose values are names, and texts about findings that quote them.
+fn compare(
+    path: &mut String,
+    a: &mut Value,
+    b: &mut Value,
+    ports: bool,
+    differs: &mut dyn FnMut(&str, &Value, &Value),
+) {
+    const NAMES: &[&str] = &[
+        "host", "user", "app", "database", "sni", "path", "ip", "message",
+    ];
+    const FILE: &[&str] = &["format", "bytes", "offset", "file"];
+    match (&mut *a, &mut *b) {
+        (Value::Object(a), Value::Object(b)) => {
+            let login = path.ends_with("/login");
+            let request = path.contains("/requests/");
+            let capture = path == "/capture" || path.starts_with("/capture/files");
+            for (key, a) in a.iter_mut() {
+                let name = NAMES.contains(&key.as_str())
+                    || (login && key == "server")
+                    || (request && key == "text")
+                    || (ports && key == "port")
+                    || (capture && FILE.contains(&key.as_str()))
+                    || key == "problems";
+                // A text that names addresses differs in them only; whole words are what can be compared.
+                let quoted =
+                    key == "text" || key == "fact" || key == "view_evidence" || key == "notes";
+                let b = &mut b[key.as_str()];
+                if name {
+                    assert_eq!(a.is_null(), b.is_null(), "{path}/{key}");
+                } else if !quoted || request {
+                    let len = path.len();
+                    path.push('/');
+                    path.push_str(key);
+                    compare(path, a, b, ports, differs);
+                    path.truncate(len);
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (i, (a, b)) in a.iter_mut().zip(b).enumerate() {
+                let len = path.len();
+                path.push_str(&format!("/{i}"));
+                compare(path, a, b, ports, differs);
+                path.truncate(len);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => differs(path, a, b),
+    }
+}
