@@ -81,7 +81,16 @@ pub(super) struct Arrow {
 impl Arrow {
     pub(super) fn of(store: &Store, no: FrameNo, frame: &FrameRow) -> Option<Self> {
         let from = store.side(frame)?;
-        let pdus: Vec<_> = store.pdus_in(no).map(|(_, pdu)| pdu_label(pdu)).collect();
+        let conn = store.conn(frame.conn?)?;
+        let answers_prelogin = conn.prelogin.server_frame == Some(no);
+        let label = |pdu: &PduRow| {
+            if answers_prelogin && pdu.kind == PduKind::Tds {
+                "PRELOGIN reply".to_owned()
+            } else {
+                pdu_label(pdu)
+            }
+        };
+        let pdus: Vec<_> = store.pdus_in(no).map(|(_, pdu)| label(pdu)).collect();
         let flags = frame.tcp_flags;
         let control = flags.syn() || flags.fin() || flags.rst();
         let mut words = pdus.clone();
@@ -98,7 +107,7 @@ impl Arrow {
             (finding.verdict.letter(), frames)
         });
         Some(Self {
-            conn: frame.conn?,
+            conn: conn.id,
             from,
             label: words.join(", "),
             tcp: pdus.is_empty(),

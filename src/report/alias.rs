@@ -20,11 +20,11 @@ impl Aliases {
         let mut counts: BTreeMap<&'static str, u32> = BTreeMap::new();
         for conn in store.conns() {
             for (kind, name) in names_of(conn) {
-                if !aliases.names.contains_key(&name) {
+                aliases.names.entry(name).or_insert_with(|| {
                     let n = counts.entry(kind).or_insert(0);
                     *n = n.saturating_add(1);
-                    aliases.names.insert(name, format!("{kind}-{n}"));
-                }
+                    format!("{kind}-{n}")
+                });
             }
         }
         aliases.by_length = aliases.names.keys().cloned().collect();

@@ -25,7 +25,7 @@ const MAX_CONNS: usize = 4;
 
 /// Colours of the set by Okabe and Ito, which stays apart under colour blindness; shades of the set on a dark ground.
 const STYLE: &str = "
-text { font: 12px ui-monospace, Consolas, Menlo, monospace; fill: #1a1a1a; white-space: pre }
+text { font: 12px ui-monospace, Consolas, Menlo, monospace; fill: #1a1a1a }
 .title { font-size: 18px; font-weight: bold }
 .verdict { font-size: 13px; font-weight: bold }
 .ground { fill: #ffffff }
