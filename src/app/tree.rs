@@ -152,7 +152,8 @@ impl TreeView {
                 .iter()
                 .any(|low| label.starts_with(low))
             }
-            1 => field.children.len() <= 4,
+            // A condition's line says all that a reader needs first; its sentence is one key away.
+            1 => field.name != "finding.condition" && field.children.len() <= 4,
             _ => false,
         }
     }

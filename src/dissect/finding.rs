@@ -48,17 +48,24 @@ fn field(finding: &Finding) -> Field {
     field
 }
 
+/// A condition's line shows the numbers that decided it, since they are the proof; the sentence that was checked
+/// lies folded inside.
 fn condition(condition: &Condition) -> Field {
-    let mut field = Field::new(
+    let field = Field::new(
         "finding.condition",
         condition.id.clone(),
         Value::Text(condition.outcome.word().to_owned()),
-    )
-    .text(if condition.fact.is_empty() {
-        condition.text.clone().into_owned()
+    );
+    let sentence = condition.text.clone().into_owned();
+    let mut field = if condition.fact.is_empty() {
+        field.text(sentence)
     } else {
-        format!("{}: {}", condition.text, condition.fact)
-    });
+        field.text(condition.fact.clone()).child(Field::new(
+            "finding.condition",
+            "checked",
+            Value::Text(sentence),
+        ))
+    };
     field.links.clone_from(&condition.frames);
     field
 }
