@@ -39,6 +39,10 @@ pub(in crate::capture) struct NetMon {
     start: i64,
     /// The part of the frame table that has not been read yet.
     table: (u64, u64),
+    /// Where the frame table begins, or would.
+    table_start: u64,
+    /// Position behind the last record that was read.
+    behind: u64,
     /// Positions of the next records, the next one last.
     next: Vec<u32>,
     state: State,
@@ -116,6 +120,8 @@ impl NetMon {
             media: half(header, 6),
             start: start_time(header),
             table: (table, table.saturating_add(length)),
+            table_start: table,
+            behind: FILE_HEADER,
             next: Vec::new(),
             state: State::Begin,
             interfaces: HashMap::new(),
@@ -141,11 +147,10 @@ impl NetMon {
             State::Begin | State::Table => {
                 out.problem(
                     position,
-                    "the frame table is not in the file; the frames are read one after the other",
+                    "the frame table is not wholly in the file; the frames are read one after the other",
                 );
                 self.state = State::Sequence;
-                self.table.0 = self.table.1;
-                Some(FILE_HEADER)
+                Some(self.behind)
             }
             State::Records => {
                 out.problem(
@@ -239,6 +244,10 @@ impl NetMon {
             }
         }
         loop {
+            // What there is of the table is no record.
+            if base.saturating_add(to_u64(at)) >= self.table_start {
+                return (at, Stop::End);
+            }
             let rest = bytes.get(at..).unwrap_or_default();
             match self.record(rest, at, base, out) {
                 Ok(len) => at = at.saturating_add(len),
@@ -285,6 +294,8 @@ impl NetMon {
         let (Some(data), Some(trailer)) = (rest.get(before..end), rest.get(end..len)) else {
             return Err(Stop::More(len));
         };
+        let position = base.saturating_add(to_u64(at));
+        self.behind = position.saturating_add(to_u64(len));
         let media = trailer
             .first_chunk::<2>()
             .map_or(self.media, |n| order.u16(*n));

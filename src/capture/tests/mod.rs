@@ -1,5 +1,7 @@
 //! Reading as a whole: damage, cuts, streams, growth and several files, on captures made here.
 
+mod netmon;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
