@@ -172,6 +172,17 @@ pub trait FrameSource: Send + Sync {
         buf: &mut Vec<u8>,
     ) -> io::Result<()>;
 
+    /// The comments that the file holds on a frame; most formats have none.
+    fn comments(
+        &self,
+        interface: InterfaceId,
+        offset: FileOffset,
+        captured: u32,
+    ) -> io::Result<Vec<String>> {
+        let _ = (interface, offset, captured);
+        Ok(Vec::new())
+    }
+
     /// The link type of an interface.
     fn link_type(&self, interface: InterfaceId) -> Option<u32>;
 }

@@ -157,27 +157,6 @@ impl Capture {
         self.files().iter().any(|file| file.identity == target)
     }
 
-    /// The comments that a pcapng file holds on a frame; none in other formats.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn comments(
-        &self,
-        interface: InterfaceId,
-        offset: FileOffset,
-        captured: u32,
-    ) -> io::Result<Vec<String>> {
-        let file = self
-            .known(interface)
-            .and_then(|known| self.files().get(known.file));
-        match file {
-            Some(file) if file.format.starts_with("pcapng") => {
-                cut::comments(offset.0, captured, |buf, at| file.source.read_at(buf, at))
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-
     /// Starts reading from the first frame.
     pub fn chunks(&self) -> ChunkReader {
         ChunkReader::new(self.clone())
@@ -230,6 +209,23 @@ impl FrameSource for Capture {
         let got = file.source().read_at(buf, offset.0)?;
         buf.truncate(got);
         Ok(())
+    }
+
+    fn comments(
+        &self,
+        interface: InterfaceId,
+        offset: FileOffset,
+        captured: u32,
+    ) -> io::Result<Vec<String>> {
+        let file = self
+            .known(interface)
+            .and_then(|known| self.files().get(known.file));
+        match file {
+            Some(file) if file.format.starts_with("pcapng") => {
+                cut::comments(offset.0, captured, |buf, at| file.source.read_at(buf, at))
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn link_type(&self, interface: InterfaceId) -> Option<u32> {

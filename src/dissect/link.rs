@@ -10,7 +10,13 @@ use crate::units::FrameNo;
 use super::render;
 
 /// The frame itself.
-pub fn frame(store: &Store, no: FrameNo, row: &FrameRow, link: Option<u32>) -> Field {
+pub fn frame(
+    store: &Store,
+    no: FrameNo,
+    row: &FrameRow,
+    link: Option<u32>,
+    comments: Vec<String>,
+) -> Field {
     let mut field = Field::new("frame.number", "Frame", Value::Frame(no)).text(format!(
         "{} B  {}",
         row.wire,
@@ -67,6 +73,16 @@ pub fn frame(store: &Store, no: FrameNo, row: &FrameRow, link: Option<u32>) -> F
         "position in the file",
         Value::UInt(row.offset.0),
     );
+    if store.files().len() > 1
+        && let Some((file, number)) = store.place(no)
+    {
+        add("frame.file", "file", Value::Text(file.path.clone()));
+        let number = Value::UInt(u64::from(number.0));
+        add("frame.file_number", "number in the file", number);
+    }
+    for comment in comments {
+        add("frame.comment", "comment", Value::Text(comment));
+    }
     if row.captured < row.wire {
         field.children.push(
             Field::new("frame.cap_len", "cut", Value::None).text("the snap length cut this frame"),

@@ -109,6 +109,14 @@ impl<'a> Frames<'a> {
         self.source.link_type(row.interface)
     }
 
+    /// The comments that the capture file holds on a frame.
+    pub fn comments(&self, row: &FrameRow) -> Vec<String> {
+        let comments = self
+            .source
+            .comments(row.interface, row.offset, row.captured);
+        comments.unwrap_or_default()
+    }
+
     /// The bytes of a frame; empty if the file cannot be read any more.
     pub fn read(&mut self, no: FrameNo, row: &FrameRow) -> Arc<Vec<u8>> {
         if let Some((_, bytes)) = self.kept.iter().rev().find(|(kept, _)| *kept == no) {

@@ -25,7 +25,7 @@ pub fn frame(
     let link = frames.link_type(&row);
     let mut tree = FrameTree {
         frame: no,
-        fields: vec![link::frame(store, no, &row, link)],
+        fields: vec![link::frame(store, no, &row, link, frames.comments(&row))],
         sql: Vec::new(),
         grids: Vec::new(),
     };

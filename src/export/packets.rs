@@ -8,6 +8,7 @@ use super::error::ExportError;
 use super::job::Job;
 use super::reading::Frames;
 use super::redact::Redactor;
+use crate::capture::FrameSource as _;
 use crate::capture::write::{Frame, InterfaceSpec, PcapShape, PcapWriter, PcapngWriter};
 use crate::report::words;
 use crate::store::{Finding, InterfaceRow};

@@ -3,6 +3,7 @@
 mod batch;
 mod chunks;
 mod finding;
+mod places;
 mod rows;
 
 pub use batch::{Batch, Progress};
@@ -20,6 +21,7 @@ use crate::units::{
     ConnId, End, FindingId, FrameNo, InterfaceId, Nanos, PduId, RequestId, SessionId, Sid, Side,
 };
 use chunks::Chunks;
+use places::Places;
 
 /// What belongs to one connection, so that asking for it does not search whole tables.
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ pub struct Store {
     problems: Vec<Problem>,
     interfaces: Vec<InterfaceRow>,
     files: Vec<FileRow>,
+    places: Places,
     findings: Vec<Finding>,
     by_conn: Vec<ConnLists>,
     decisive: BTreeMap<FrameNo, FindingId>,
@@ -60,6 +63,15 @@ impl Store {
 
     /// Takes in a batch of the indexing pass: new rows are appended, changed rows replace the older ones.
     pub fn append(&mut self, batch: Batch) {
+        self.interfaces.extend(batch.interfaces);
+        upsert(&mut self.files, batch.files, |row| row.index);
+        if self.files.len() > 1 {
+            for frame in &batch.frames {
+                let interface = self.interfaces.get(frame.interface.index());
+                let file = interface.map_or(usize::MAX, |row| row.file);
+                self.places.push(file, self.files.len());
+            }
+        }
         self.frames.extend(batch.frames);
         self.append_pdus(batch.pdus);
         upsert(&mut self.conns, batch.conns, |row| row.id.index());
@@ -77,8 +89,6 @@ impl Store {
         upsert(&mut self.requests, batch.requests, |row| row.id.index());
         self.violations.extend(batch.violations);
         self.problems.extend(batch.problems);
-        self.interfaces.extend(batch.interfaces);
-        upsert(&mut self.files, batch.files, |row| row.index);
         if batch.view.is_some() {
             self.view = batch.view;
         }
@@ -336,6 +346,21 @@ impl Store {
     /// The files that the capture consists of.
     pub fn files(&self) -> &[FileRow] {
         &self.files
+    }
+
+    /// The file that a frame stands in, and its number within it; the first is 1.
+    pub fn place(&self, no: FrameNo) -> Option<(&FileRow, FrameNo)> {
+        let interface = self.interface(self.frame(no)?.interface)?;
+        let file = self.files.get(interface.file)?;
+        if self.files.len() == 1 {
+            return Some((file, no));
+        }
+        let number = self
+            .places
+            .number(no.index(), interface.file, &self.interfaces, |start| {
+                self.frames.iter_from(start).map(|row| row.interface)
+            })?;
+        Some((file, FrameNo(number)))
     }
 
     /// How far the indexing pass has come.

@@ -85,6 +85,18 @@ pub(super) const FIELDS: &[Def] = &[
         S::Frame,
         "position of its bytes in the file",
     ),
+    own(
+        "frame.file",
+        K::Str,
+        S::Frame,
+        "file that it stands in, where there are several",
+    ),
+    own(
+        "frame.file_number",
+        K::U32,
+        S::Frame,
+        "its number in that file",
+    ),
     wireshark(
         "frame.section_number",
         K::U32,
