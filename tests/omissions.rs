@@ -115,6 +115,41 @@ fn generated_faults_never_become_harmless() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Closes that are harmless in every view; what nobody can see any more does not make them faults.
+#[test]
+fn harmless_closes_never_become_faults() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for case in cases::benign() {
+        for form in case.forms {
+            for view in case.views {
+                let whole = case.capture(*form, *view);
+                for share in SHARES {
+                    for seed in 0..rounds() {
+                        count += 1;
+                        let store = judged(index(&thinned(&whole, share, seed)));
+                        for finding in store.findings() {
+                            if finding.close && finding.verdict == Verdict::Fault {
+                                let view = view.word();
+                                wrong.push(format!(
+                                    "{} {form:?} {view} -{share} % seed {seed}: {}: {}",
+                                    case.id, finding.rule, finding.text
+                                ));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn recorded_faults_never_become_harmless() {
     let Some(shared) = shared_or_skip("recorded_faults_never_become_harmless") else {
@@ -214,4 +249,30 @@ fn read(path: &Path) -> file::Capture {
         }
     }
     out
+}
+
+#[test]
+fn debug_one() {
+    let (id, form, view, share, seed) = (std::env::var("C").unwrap(), std::env::var("F").unwrap(), std::env::var("V").unwrap(), std::env::var("P").unwrap().parse().unwrap(), std::env::var("S").unwrap().parse().unwrap());
+    let cases = cases::benign();
+    let case = cases.iter().find(|c| c.id == id).unwrap();
+    let form = *case.forms.iter().find(|f| format!("{f:?}") == form).unwrap();
+    let view = if view == "client" { marstui::units::Side::Client } else { marstui::units::Side::Server };
+    let whole = case.capture(form, view);
+    let thin = thinned(&whole, share, seed);
+    fs::write("/tmp/fixtures/one.pcapng", thin.to_pcapng()).unwrap();
+    fs::write("/tmp/fixtures/whole.pcapng", whole.to_pcapng()).unwrap();
+    let store = judged(index(&thin));
+    for f in store.findings() {
+        eprintln!("{} {:?} {}", f.rule, f.verdict, f.text);
+        for c in &f.conditions {
+            eprintln!("   {} {:?} {} {}", c.id, c.outcome, c.fact, c.text);
+        }
+    }
+    for (id, p) in store.pdus_from(marstui::units::PduId(0)) {
+        eprintln!("{id} {p:?}");
+    }
+    for r in store.requests() {
+        eprintln!("{r:?}");
+    }
 }

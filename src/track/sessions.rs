@@ -351,6 +351,20 @@ pub(super) fn reopen(chain: &Chain) -> Reopen {
     }
 }
 
+/// Whether DATA of a sender that had closed the session belongs to a new life of the Sid: its SYN can lie in a hole
+/// of the client's stream since the session's last packet.
+pub(super) fn opened_in_a_hole(
+    chain: &Chain,
+    end: End,
+    pdu: &OpenPdu,
+    client: Option<End>,
+    holes: PerEnd<u32>,
+) -> bool {
+    let closed = chain.ends.get(end).smp.fin;
+    let hidden = client.is_some_and(|c| chain.ends.get(c).smp.holes != *holes.get(c));
+    pdu.kind == PduKind::Data && closed && hidden
+}
+
 /// What a SYN for a Sid that was open before is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reopen {

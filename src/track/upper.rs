@@ -180,9 +180,24 @@ impl Upper {
             ..at
         };
         let life = match self.sids.get(&sid) {
-            Some(_) if !is_syn => return sid,
+            Some(old)
+                if !is_syn
+                    && !sessions::opened_in_a_hole(
+                        old,
+                        end,
+                        pdu,
+                        self.facts.client,
+                        self.holes,
+                    ) =>
+            {
+                return sid;
+            }
             Some(old) => {
-                let reopen = sessions::reopen(old);
+                let reopen = if is_syn {
+                    sessions::reopen(old)
+                } else {
+                    sessions::Reopen::Legal
+                };
                 let id = old.session.as_ref().map(|s| s.id);
                 let pdu = ctx.out.next_pdu();
                 ctx.violation(reopen.broken(), at.done, Some(pdu), id);
