@@ -250,29 +250,3 @@ fn read(path: &Path) -> file::Capture {
     }
     out
 }
-
-#[test]
-fn debug_one() {
-    let (id, form, view, share, seed) = (std::env::var("C").unwrap(), std::env::var("F").unwrap(), std::env::var("V").unwrap(), std::env::var("P").unwrap().parse().unwrap(), std::env::var("S").unwrap().parse().unwrap());
-    let cases = cases::benign();
-    let case = cases.iter().find(|c| c.id == id).unwrap();
-    let form = *case.forms.iter().find(|f| format!("{f:?}") == form).unwrap();
-    let view = if view == "client" { marstui::units::Side::Client } else { marstui::units::Side::Server };
-    let whole = case.capture(form, view);
-    let thin = thinned(&whole, share, seed);
-    fs::write("/tmp/fixtures/one.pcapng", thin.to_pcapng()).unwrap();
-    fs::write("/tmp/fixtures/whole.pcapng", whole.to_pcapng()).unwrap();
-    let store = judged(index(&thin));
-    for f in store.findings() {
-        eprintln!("{} {:?} {}", f.rule, f.verdict, f.text);
-        for c in &f.conditions {
-            eprintln!("   {} {:?} {} {}", c.id, c.outcome, c.fact, c.text);
-        }
-    }
-    for (id, p) in store.pdus_from(marstui::units::PduId(0)) {
-        eprintln!("{id} {p:?}");
-    }
-    for r in store.requests() {
-        eprintln!("{r:?}");
-    }
-}
