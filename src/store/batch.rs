@@ -1,6 +1,6 @@
 //! What the indexing pass hands over: rows that are new or changed since the batch before.
 
-use super::rows::{
+use super::{
     ConnRow, FileRow, FrameRow, InterfaceRow, PduRow, Problem, RequestRow, SessionRow, View,
     ViolationRow,
 };

@@ -1,19 +1,29 @@
 //! The indexed frame store: tables of rows and the questions asked of them; it does not know how rows came to be.
 
 mod batch;
+mod check;
 mod chunks;
+mod conn;
+mod file;
 mod finding;
+mod frame;
+mod pdu;
 mod places;
-mod rows;
+mod request;
+mod session;
 
 pub use batch::{Batch, Progress};
-pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
-pub use rows::{
-    Auth, CheckId, ConnRow, Encryption, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow,
-    LoginInfo, PduFlags, PduKind, PduRow, Phase, PhaseRow, PreloginInfo, Problem, Protocol,
-    RequestEnd, RequestKind, RequestRow, SessionEnd, SessionRow, Severity, SmpCounts, StallInfo,
-    TcpFlags, TcpStats, TdsCounts, TlsInfo, View, ViolationRow,
+pub use check::{CheckId, Severity, ViolationRow};
+pub use conn::{
+    Auth, ConnRow, Encryption, Endpoint, LoginInfo, Phase, PhaseRow, PreloginInfo, Protocol,
+    SmpCounts, TcpStats, TdsCounts, TlsInfo,
 };
+pub use file::{FileRow, InterfaceRow, Problem, View};
+pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
+pub use frame::{FrameFlags, FrameRow, TcpFlags};
+pub use pdu::{PduFlags, PduKind, PduRow};
+pub use request::{RequestEnd, RequestKind, RequestRow};
+pub use session::{SessionEnd, SessionRow, StallInfo};
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The number of a frame within its own file, where a capture consists of several.
 
-use super::rows::InterfaceRow;
+use super::InterfaceRow;
 use crate::units::InterfaceId;
 
 /// Frames between two notes of how far each file is.

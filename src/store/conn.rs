@@ -1,0 +1,348 @@
+//! The row of a connection: one incarnation of a TCP 4-tuple, with its login and its counts.
+
+use crate::units::{ConnId, End, FrameNo, Nanos, PduId, PerEnd, Sid, Side, TcpSeq};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// An address and a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// IP address.
+    pub ip: IpAddr,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.ip {
+            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.port),
+            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.port),
+        }
+    }
+}
+
+/// What a connection carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Protocol {
+    /// TDS (with or without SMP and TLS), found by content.
+    Tds,
+    /// Something else, or nothing that tells.
+    #[default]
+    Other,
+}
+
+/// How a SQL Server connection is encrypted (`tls-in-tds.md` 1, shapes A to D).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encryption {
+    /// Shape A: none.
+    None,
+    /// Shape B: the login packet only.
+    Login,
+    /// Shape C: all after PRELOGIN.
+    Full,
+    /// Shape D: TDS 8.0, TLS from the first byte.
+    Strict,
+}
+
+impl Encryption {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Login => "login",
+            Self::Full => "full",
+            Self::Strict => "strict",
+        }
+    }
+}
+
+/// Counts of one direction's TCP segments and bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpStats {
+    /// Frames.
+    pub frames: u32,
+    /// Stream bytes that are in the file, each counted once.
+    pub bytes: u64,
+    /// Stream bytes that the peer acknowledged, or that stand before later bytes, and the file never shows.
+    pub missing_bytes: u64,
+    /// Segments whose payload was all seen before.
+    pub retransmissions: u32,
+    /// Segments that arrived behind a later one.
+    pub out_of_order: u32,
+    /// Keepalive probes.
+    pub keepalives: u32,
+    /// Nanoseconds during which this end advertised a window of 0.
+    pub zero_window_ns: i64,
+    /// Smallest round trip seen at the capture point for this end's data, in nanoseconds.
+    pub round_trip_ns: Option<i64>,
+}
+
+/// Counts of one direction's SMP packets; retransmissions counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SmpCounts {
+    /// SYN.
+    pub syn: u32,
+    /// ACK.
+    pub ack: u32,
+    /// FIN.
+    pub fin: u32,
+    /// DATA.
+    pub data: u32,
+}
+
+/// Counts of one direction's TDS messages by type; retransmissions counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TdsCounts {
+    /// Type 1.
+    pub sql_batch: u32,
+    /// Type 3.
+    pub rpc: u32,
+    /// Type 4.
+    pub tabular_result: u32,
+    /// Type 6.
+    pub attention: u32,
+    /// Type 7.
+    pub bulk_load: u32,
+    /// Type 8.
+    pub fed_auth_token: u32,
+    /// Type 14.
+    pub transaction_manager: u32,
+    /// Type 16.
+    pub login7: u32,
+    /// Type 17.
+    pub sspi: u32,
+    /// Type 18 with options (and the server's answer to it, whatever its type).
+    pub prelogin: u32,
+    /// Flights of a TLS handshake wrapped in TDS packets.
+    pub tls: u32,
+    /// Any other type.
+    pub other: u32,
+}
+
+/// How far a connection has come, and its parts (`ux.md` 5.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// TCP handshake.
+    Connect,
+    /// PRELOGIN.
+    Prelogin,
+    /// TLS handshake.
+    Tls,
+    /// LOGIN7 to the login answer.
+    Login,
+    /// A session was opened.
+    SessionOpen,
+    /// Commands.
+    Commands,
+    /// A session was closed.
+    SessionClosed,
+    /// TCP close.
+    Closing,
+    /// A reset.
+    Reset,
+}
+
+/// Where a phase begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhaseRow {
+    /// The phase.
+    pub phase: Phase,
+    /// Its first frame.
+    pub frame: FrameNo,
+    /// The Sid, for phases of sessions.
+    pub sid: Option<Sid>,
+}
+
+/// How a login proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Auth {
+    /// User name and password.
+    Sql,
+    /// NTLM.
+    Ntlm,
+    /// Kerberos.
+    Kerberos,
+    /// SPNEGO, mechanism not visible.
+    Spnego,
+    /// Federated authentication.
+    FedAuth,
+}
+
+impl Auth {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Ntlm => "ntlm",
+            Self::Kerberos => "kerberos",
+            Self::Spnego => "spnego",
+            Self::FedAuth => "fedauth",
+        }
+    }
+}
+
+/// What both PRELOGINs said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PreloginInfo {
+    /// Frame of the client's PRELOGIN.
+    pub client_frame: Option<FrameNo>,
+    /// Frame of the server's answer.
+    pub server_frame: Option<FrameNo>,
+    /// MARS option of the client.
+    pub client_mars: Option<bool>,
+    /// MARS option of the server.
+    pub server_mars: Option<bool>,
+    /// ENCRYPTION option of the client.
+    pub client_encryption: Option<u8>,
+    /// ENCRYPTION option of the server.
+    pub server_encryption: Option<u8>,
+    /// Major version of the server.
+    pub server_major: Option<u8>,
+    /// Connection id (TRACEID) as 16 bytes.
+    pub connection_guid: Option<[u8; 16]>,
+}
+
+/// What the TLS hellos show.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsInfo {
+    /// Frame of the ClientHello.
+    pub client_hello: Option<FrameNo>,
+    /// Frame of the ServerHello.
+    pub server_hello: Option<FrameNo>,
+    /// Version chosen, for example `TLS 1.2`.
+    pub version: Option<&'static str>,
+    /// Cipher suite chosen (IANA number).
+    pub cipher: Option<u16>,
+    /// Server name indication.
+    pub sni: Option<String>,
+    /// Application protocol.
+    pub alpn: Option<String>,
+    /// First alert seen in clear: sender, level, description, frame.
+    pub alert: Option<(End, u8, u8, FrameNo)>,
+}
+
+/// What the login shows; secrets are never part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoginInfo {
+    /// Frame of the LOGIN7 (or of the TLS record that holds it).
+    pub login_frame: Option<FrameNo>,
+    /// Frame of the login answer (LOGINACK or ERROR).
+    pub answer_frame: Option<FrameNo>,
+    /// LOGINACK was seen.
+    pub accepted: bool,
+    /// Host name of the client.
+    pub host: Option<String>,
+    /// User name.
+    pub user: Option<String>,
+    /// Program name.
+    pub app: Option<String>,
+    /// Server name asked for.
+    pub server: Option<String>,
+    /// Database.
+    pub database: Option<String>,
+    /// Client library.
+    pub library: Option<String>,
+    /// TDS version as the u32 of `tds.md` 2.
+    pub tds_version: Option<u32>,
+    /// Packet size agreed.
+    pub packet_size: Option<u32>,
+    /// The server's session id.
+    pub spid: Option<u16>,
+    /// Kind of authentication.
+    pub auth: Option<Auth>,
+    /// First ERROR of a failed login: number, class, text.
+    pub error: Option<(i32, u8, String)>,
+    /// ENVCHANGE 20 or 21 was seen: the client is sent elsewhere.
+    pub routed: bool,
+}
+
+/// A connection: one incarnation of a TCP 4-tuple.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnRow {
+    /// Its number.
+    pub id: ConnId,
+    /// Address of each end.
+    pub ends: PerEnd<Endpoint>,
+    /// The end that is the client.
+    pub client: End,
+    /// Why; `None` when nothing tells and `client` is a guess.
+    pub client_evidence: Option<&'static str>,
+    /// How often this 4-tuple was in the file before.
+    pub incarnation: u32,
+    /// First frame.
+    pub first_frame: FrameNo,
+    /// Last frame so far.
+    pub last_frame: FrameNo,
+    /// Frames, copies included.
+    pub frames: u32,
+    /// Time of the first frame.
+    pub first_time: Nanos,
+    /// Time of the last frame.
+    pub last_time: Nanos,
+    /// What it carries.
+    pub protocol: Protocol,
+    /// Whether MARS is in use: SMP seen or agreed; `None` if it cannot be told.
+    pub mars: Option<bool>,
+    /// SMP packets were seen.
+    pub smp_seen: bool,
+    /// How it is encrypted.
+    pub encryption: Option<Encryption>,
+    /// The SYN of the end that opened it (its initial sequence number), if it is in the file.
+    pub syn_frame: Option<FrameNo>,
+    /// The SYN+ACK.
+    pub syn_ack_frame: Option<FrameNo>,
+    /// The frame that completes the handshake.
+    pub handshake_frame: Option<FrameNo>,
+    /// Sequence number of stream position 0 of each end; `None` until it sent something.
+    pub base_seq: PerEnd<Option<TcpSeq>>,
+    /// TCP counts of each end's segments.
+    pub tcp: PerEnd<TcpStats>,
+    /// SMP counts of each end's packets.
+    pub smp: PerEnd<SmpCounts>,
+    /// TDS counts of each end's messages.
+    pub tds: PerEnd<TdsCounts>,
+    /// PRELOGIN.
+    pub prelogin: PreloginInfo,
+    /// TLS hellos, if there were any.
+    pub tls: Option<Arc<TlsInfo>>,
+    /// Login, if anything of it was seen.
+    pub login: Option<Arc<LoginInfo>>,
+    /// Where its phases begin, in file order (bounded: sessions beyond the first 64 are left out).
+    pub phases: Arc<Vec<PhaseRow>>,
+    /// The last PDU of each end outside SMP sessions (plain TDS, TLS, hidden ranges): head of the chain.
+    pub last_plain_pdu: PerEnd<Option<PduId>>,
+    /// The first PDU of the connection.
+    pub first_pdu: Option<PduId>,
+    /// The last PDU of the connection.
+    pub last_pdu: Option<PduId>,
+}
+
+impl ConnRow {
+    /// The side that an end is (assumed where `client_evidence` is `None`).
+    pub fn side_of(&self, end: End) -> Side {
+        if end == self.client {
+            Side::Client
+        } else {
+            Side::Server
+        }
+    }
+
+    /// The end that a side is.
+    pub fn end_of(&self, side: Side) -> End {
+        match side {
+            Side::Client => self.client,
+            Side::Server => self.client.other(),
+        }
+    }
+
+    /// The address of a side.
+    pub fn endpoint(&self, side: Side) -> &Endpoint {
+        self.ends.get(self.end_of(side))
+    }
+
+    /// Whether the whole start of the connection is in the file.
+    pub fn from_start(&self) -> bool {
+        self.syn_frame.is_some()
+    }
+}

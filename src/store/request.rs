@@ -1,0 +1,107 @@
+//! The row of a request with its answer.
+
+use crate::units::{ConnId, FrameNo, Nanos, PduId, RequestId, SessionId};
+
+/// What a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    /// TDS type 1.
+    SqlBatch,
+    /// TDS type 3.
+    Rpc,
+    /// TDS type 7.
+    BulkLoad,
+    /// TDS type 14.
+    TransactionManager,
+}
+
+impl RequestKind {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SqlBatch => "SQLBatch",
+            Self::Rpc => "RPC",
+            Self::BulkLoad => "BulkLoad",
+            Self::TransactionManager => "TransactionManager",
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestEnd {
+    /// Its answer is complete.
+    Done,
+    /// Its answer is complete and holds an ERROR.
+    Error,
+    /// It was cancelled by an attention, and that was acknowledged.
+    Attention,
+    /// Its answer has not ended.
+    Outstanding,
+    /// The file does not tell.
+    Unknown,
+}
+
+impl RequestEnd {
+    /// The word in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Error => "error",
+            Self::Attention => "attention",
+            Self::Outstanding => "outstanding",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A request with its answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestRow {
+    /// Its number.
+    pub id: RequestId,
+    /// Its connection.
+    pub conn: ConnId,
+    /// Its session; `None` outside SMP.
+    pub session: Option<SessionId>,
+    /// What it is.
+    pub kind: RequestKind,
+    /// The first 200 characters of the SQL text, or the procedure's name, or the transaction request.
+    pub text: Box<str>,
+    /// First frame of the request.
+    pub first_frame: FrameNo,
+    /// Last frame of the request so far.
+    pub last_frame: FrameNo,
+    /// The PDU that begins it.
+    pub first_pdu: PduId,
+    /// The request was sent to its EOM.
+    pub complete: bool,
+    /// The client took it back by status bits 0x02 and 0x01.
+    pub ignored: bool,
+    /// Status bit RESETCONNECTION (0x08) or RESETCONNECTIONSKIPTRAN (0x10) on its first packet: pool reuse.
+    pub reset_connection: bool,
+    /// First frame of the answer.
+    pub answer_first_frame: Option<FrameNo>,
+    /// Last frame of the answer so far.
+    pub answer_last_frame: Option<FrameNo>,
+    /// Bytes of the answer's TDS packets so far.
+    pub answer_bytes: u64,
+    /// Time of the request's first packet.
+    pub start: Nanos,
+    /// From the end of the request to the first byte of the answer, in nanoseconds.
+    pub first_byte_ns: Option<i64>,
+    /// From the start of the request to the end of the answer, in nanoseconds.
+    pub duration_ns: Option<i64>,
+    /// Rows: the sum of the counts of DONE tokens that carry one for rows sent, or of ROW tokens seen.
+    pub rows: Option<u64>,
+    /// First ERROR of the answer: number, class, text (first 200 characters).
+    pub error: Option<(i32, u8, Box<str>)>,
+    /// Status bits of the last DONE.
+    pub done_status: Option<u16>,
+    /// Frame of the attention that cancels it.
+    pub attention_frame: Option<FrameNo>,
+    /// Frame of the DONE that acknowledges the attention.
+    pub attention_ack_frame: Option<FrameNo>,
+    /// How it ended.
+    pub end: RequestEnd,
+}
