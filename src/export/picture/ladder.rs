@@ -24,7 +24,7 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
     page.text(MARGIN, y, "quiet", "time in s");
     page.anchored(CLIENT, y, "", "middle", "client");
     page.anchored(SERVER, y, "", "middle", "server");
-    page.text(SERVER + 24.0, y, "quiet", "frame");
+    page.text(SERVER + 40.0, y, "quiet", "frame");
     let top = y + 6.0;
     let mut before: Option<Nanos> = None;
     let mut drawn = 0_u64;
@@ -50,7 +50,7 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
         }
         before = Some(frame.time);
         let y = page.down(ROW);
-        page.text(MARGIN, y, "", &offsets.show(frame.time));
+        page.text(MARGIN, y + 4.0, "", &offsets.show(frame.time));
         draw_arrow(page, y, no, &arrow, several);
     }
     let bottom = page.y + 8.0;
@@ -109,5 +109,5 @@ fn draw_arrow(page: &mut Page, y: f64, no: FrameNo, arrow: &Arrow, several: bool
             format!("{no}  {letter} {}", words::cut(&words::frames(frames), 34))
         }
     };
-    page.text(SERVER + 24.0, y + 4.0, "", &tail);
+    page.text(SERVER + 40.0, y + 4.0, "", &tail);
 }

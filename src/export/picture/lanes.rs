@@ -12,7 +12,7 @@ use crate::units::{FrameNo, Nanos, Side};
 
 /// Where the time axis begins and ends.
 const LEFT: f64 = 110.0;
-const RIGHT: f64 = WIDTH - 210.0;
+const RIGHT: f64 = WIDTH - 250.0;
 /// Height of a lane.
 const LANE: f64 = 20.0;
 /// Lanes drawn; more are counted.
@@ -251,8 +251,8 @@ fn session_tail(conn: &ConnRow, session: &SessionRow) -> String {
     let closed = |side: Side| session.ends.get(conn.end_of(side)).fin_pdu.is_some();
     let end = match (closed(Side::Client), closed(Side::Server)) {
         (true, true) => "closed",
-        (true, false) => "FIN of the client only",
-        (false, true) => "FIN of the server only",
+        (true, false) => "client FIN only",
+        (false, true) => "server FIN only",
         (false, false) => "open",
     };
     let waiting = if session.outstanding > 0 {
@@ -314,7 +314,12 @@ fn tcp_lane(job: &Job<'_>, page: &mut Page, scale: &Scale, conn: &ConnRow) {
     } else {
         verdicts
     };
-    page.text(RIGHT + 12.0, mid + 4.0, "quiet", tail.trim());
+    page.text(
+        (RIGHT + 12.0).max(last + 12.0),
+        mid + 4.0,
+        "quiet",
+        tail.trim(),
+    );
 }
 
 #[cfg(test)]

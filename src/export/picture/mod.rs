@@ -26,6 +26,7 @@ const MAX_CONNS: usize = 4;
 /// Colours of the set by Okabe and Ito, which stays apart under colour blindness; shades of the set on a dark ground.
 const STYLE: &str = "
 text { font: 12px ui-monospace, Consolas, Menlo, monospace; fill: #1a1a1a }
+text.client, text.server { stroke: none; font-weight: bold }
 .title { font-size: 18px; font-weight: bold }
 .verdict { font-size: 13px; font-weight: bold }
 .ground { fill: #ffffff }
