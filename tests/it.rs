@@ -19,6 +19,7 @@ mod dissected;
 mod export;
 mod fixtures;
 mod generated;
+mod hostile;
 mod layers;
 mod near_misses;
 mod omissions;

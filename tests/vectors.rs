@@ -35,7 +35,7 @@ fn shown(message: &Message) -> String {
     out
 }
 
-fn samples() -> Option<Vec<Vec<u8>>> {
+pub fn samples() -> Option<Vec<Vec<u8>>> {
     let folder = shared_or_skip("samples")?;
     let file = fs::read(folder.join("spec/samples/ms-tds-section4-vectors.pcap")).unwrap();
     let packets = payloads(&file);

@@ -492,7 +492,7 @@ fn secret(
 }
 
 fn version(w: &mut Walk<'_>, message: &[u8], base: usize, at: usize) {
-    let Some(mut r) = message.get(at..).map(Reader::new) else {
+    let Some(mut r) = message.get(at..at.saturating_add(8)).map(Reader::new) else {
         return;
     };
     let (Some(major), Some(minor), Some(build)) = (r.u8(), r.u8(), r.u16_le()) else {

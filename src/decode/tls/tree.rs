@@ -135,7 +135,7 @@ fn handshake(w: &mut Walk<'_>) -> Step<String> {
             match kind {
                 CLIENT_HELLO | SERVER_HELLO => {
                     if let Some(hello) = Hello::read(message) {
-                        hello_fields(w, &hello, base);
+                        hello_fields(w, &hello, base, message.len());
                     }
                 }
                 CERTIFICATE => certificate::chain(w, part),
@@ -154,12 +154,16 @@ fn version_name(number: u64) -> &'static str {
         .unwrap_or("unknown")
 }
 
-fn hello_fields(w: &mut Walk<'_>, hello: &Hello, base: usize) {
+fn hello_fields(w: &mut Walk<'_>, hello: &Hello, base: usize, len: usize) {
     // Type, length, version: the random begins at 6.
     let at = |start: usize, len: usize| {
         let start = base.saturating_add(start);
         start..start.saturating_add(len)
     };
+    // A hello that was cut before its random shows nothing of what was not read.
+    if len < 38 {
+        return;
+    }
     w.push(
         Field::new(
             "tls.handshake.version",
