@@ -1,15 +1,19 @@
 //! Findings on a connection beside its close: sessions, requests, single resets, quality of the capture.
 
 use super::catalogue::{
-    ATTENTION_OK, FILE_GAP, LOGIN_SLOW, MARS_SID_CLOSE, ONE_DIRECTION, ORPHAN_SID, POOL_RESET,
-    RST_IGNORED, RST_MIDDLEBOX, SLOW_RESPONSE, SMP_VIOLATION, WINDOW_STALL, ZERO_WINDOW, count,
-    duration, slow_login,
+    ATTENTION_OK, FILE_GAP, LOGIN_SLOW, MARS_SID_CLOSE, MID_STREAM, NONSTANDARD_PORT,
+    ONE_DIRECTION, ONE_WAY_LOSS, ORPHAN_SID, POOL_RESET, RST_IGNORED, RST_MIDDLEBOX, SLOW_ACK,
+    SLOW_RESPONSE, SMP_VIOLATION, TDS_VIOLATION, WINDOW_STALL, ZERO_WINDOW, count, duration,
+    slow_login,
 };
 use super::engine;
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, MOST_FRAMES, Rule, evidence};
 use super::settings::Threshold;
-use crate::store::{Confidence, Evidence, Finding, Protocol, RequestRow, Severity, Verdict};
+use crate::decode::tds::{STATUS_RESET, STATUS_RESET_SKIP_TRAN};
+use crate::store::{
+    Confidence, Evidence, Finding, PduFlags, Protocol, RequestRow, Severity, Verdict,
+};
 use crate::units::{FrameNo, Sid, Side};
 
 /// Adds what there is to say about a connection beside its close.
@@ -34,6 +38,11 @@ pub(super) fn gather(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     add(zero_windows(facts));
     add(one_direction(facts));
     add(file_gap(facts));
+    add(slow_acks(facts));
+    add(one_way_loss(facts));
+    add(reset_bits(facts));
+    add(joined_late(facts));
+    add(other_port(facts));
     let told = out.iter().any(|f| f.rule == SMP_VIOLATION.id);
     if !told && facts.settings.is_on(SMP_VIOLATION.id) {
         out.extend(violations(facts));
@@ -423,6 +432,138 @@ fn file_gap(facts: &Facts<'_>) -> Option<Finding> {
             &FILE_GAP,
             Verdict::Notice,
             format!("{missing} bytes of this connection are not in the file."),
+            vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}
+
+fn slow_acks(facts: &Facts<'_>) -> Option<Finding> {
+    let all = &facts.frames.late_acks;
+    let longest = all.iter().max_by_key(|late| late.after)?;
+    let proof = all
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|late| {
+            let fact = format!(
+                "acknowledged in frame {} after {}",
+                late.acked_in,
+                duration(late.after)
+            );
+            evidence(
+                late.data.no,
+                format!("data of the {}", late.data.side.word()),
+                fact,
+            )
+        })
+        .collect();
+    Some(stated(
+        facts,
+        &SLOW_ACK,
+        Verdict::Notice,
+        format!(
+            "{} acknowledged late; the longest took {} for data of the {}.",
+            count(all.len(), "segment"),
+            duration(longest.after),
+            longest.data.side.word()
+        ),
+        proof,
+    ))
+}
+
+/// Data that one side sends again and again in vain while it goes on receiving new data from the other.
+fn one_way_loss(facts: &Facts<'_>) -> Option<Finding> {
+    let runs = facts.frames.resend_runs();
+    let run = runs.iter().rev().find(|run| {
+        let first = run.segs.first().map(|seg| seg.no);
+        let at = facts
+            .frames
+            .resent
+            .iter()
+            .position(|seg| Some(seg.no) == first);
+        let fresh = at
+            .and_then(|at| facts.frames.fresh_behind.get(at))
+            .copied()
+            .unwrap_or(0);
+        let acked = *facts.frames.acked.get(run.side.other());
+        run.resent() >= 2 && fresh >= 2 && acked.is_none_or(|acked| acked <= run.pos)
+    })?;
+    let proof = run
+        .segs
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|seg| {
+            evidence(
+                seg.no,
+                "sent again, never acknowledged",
+                format!("Seq {}", seg.seq),
+            )
+        })
+        .collect();
+    Some(stated(
+        facts,
+        &ONE_WAY_LOSS,
+        Verdict::Fault,
+        format!(
+            "The {} sent the same data again {} times in vain, while new data of the {} kept coming: packets of one direction are lost.",
+            run.side.word(),
+            run.resent(),
+            run.side.other().word()
+        ),
+        proof,
+    ))
+}
+
+/// Both reset bits at once, or one behind the first packet of a message.
+fn reset_bits(facts: &Facts<'_>) -> Option<Finding> {
+    let client = facts.conn.end_of(Side::Client);
+    let heads = facts
+        .store
+        .conn_sessions(facts.conn.id)
+        .map(|s| s.ends.get(client).last_data);
+    let plain = *facts.conn.last_plain_pdu.get(client);
+    let mut proof = Vec::new();
+    for head in heads.chain([plain]) {
+        for (_, pdu) in facts.store.pdu_chain_back(head) {
+            let bits = pdu.tds_status & (STATUS_RESET | STATUS_RESET_SKIP_TRAN);
+            let both = bits == STATUS_RESET | STATUS_RESET_SKIP_TRAN;
+            let later = bits != 0 && !pdu.flags.has(PduFlags::MESSAGE_START);
+            if pdu.carries_tds() && (both || later) && proof.len() < MOST_FRAMES {
+                let fact = format!("status 0x{:02x}", pdu.tds_status);
+                proof.push(evidence(pdu.frame, "packet with wrong reset bits", fact));
+            }
+        }
+    }
+    (!proof.is_empty()).then(|| {
+        stated(
+            facts,
+            &TDS_VIOLATION,
+            Verdict::Fault,
+            "A request carries both reset bits, or one of them behind its first packet.".to_owned(),
+            proof,
+        )
+    })
+}
+
+fn joined_late(facts: &Facts<'_>) -> Option<Finding> {
+    (!facts.conn.from_start()).then(|| {
+        stated(
+            facts,
+            &MID_STREAM,
+            Verdict::Normal,
+            "The file begins after this connection was opened.".to_owned(),
+            vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}
+
+fn other_port(facts: &Facts<'_>) -> Option<Finding> {
+    let port = facts.conn.endpoint(Side::Server).port;
+    (port != 1433).then(|| {
+        stated(
+            facts,
+            &NONSTANDARD_PORT,
+            Verdict::Normal,
+            format!("SQL Server answers on port {port}."),
             vec![evidence(facts.conn.first_frame, "first frame", "")],
         )
     })

@@ -130,7 +130,7 @@ pub(in crate::rules) const TDS_VIOLATION: Rule = rule(
     "tds-violation",
     "TDS against its specification",
     Scope::Connection,
-    Verdict::Notice,
+    Verdict::Fault,
     &[Criterion::gathered(
         "bits",
         "A request carries both reset bits, or one of them behind its first packet",

@@ -48,7 +48,11 @@ fn attention_open(facts: &Facts<'_>) -> Check {
 }
 
 fn lanes_with(facts: &Facts<'_>, work: Work, noun: &str) -> Check {
-    let open: Vec<&Lane<'_>> = facts.lanes.iter().filter(|l| l.work == work).collect();
+    let open: Vec<&Lane<'_>> = facts
+        .lanes
+        .iter()
+        .filter(|l| l.last_life && l.work == work)
+        .collect();
     let names: Vec<String> = open.iter().take(8).map(|l| l.name()).collect();
     let fact = if open.is_empty() {
         format!("no {noun}")
@@ -260,12 +264,18 @@ fn server_reset_fact(facts: &Facts<'_>, reset: &Seg) -> String {
 /// The last run of keepalives that nobody answered.
 fn dead_run(facts: &Facts<'_>) -> Option<ProbeRun> {
     let least = facts.settings.count(Threshold::KeepaliveProbes);
-    facts
-        .frames
-        .probe_runs()
-        .into_iter()
-        .rev()
-        .find(|run| run.heard.is_none() && run.count >= least)
+    // What the peer sends behind the reset comes too late.
+    let given_up = |run: &ProbeRun| {
+        let all = facts.close.resets.iter().chain(&facts.close.server_resets);
+        let own = all.filter(|r| r.side == run.side && r.no > run.last.no);
+        own.map(|r| r.no).min()
+    };
+    facts.frames.probe_runs().into_iter().rev().find(|run| {
+        let silent = run
+            .heard
+            .is_none_or(|heard| given_up(run).is_some_and(|reset| reset < heard));
+        silent && run.count >= least
+    })
 }
 
 fn probes_unanswered(facts: &Facts<'_>) -> Check {

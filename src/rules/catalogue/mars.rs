@@ -7,7 +7,8 @@ use crate::rules::facts::{
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
 use crate::store::{
-    Condition, Confidence, Evidence, Outcome, PduFlags, PduKind, PduRow, Protocol, Verdict,
+    Condition, Confidence, Evidence, FrameFlags, Outcome, PduFlags, PduKind, PduRow, Protocol,
+    Verdict,
 };
 use crate::units::{FrameNo, Nanos, Side, SmpSeq};
 
@@ -317,9 +318,14 @@ fn fin_follows(facts: &Facts<'_>) -> Check {
         ))
         .on([pdu.frame].into_iter().chain(tf));
     }
-    let sent = facts.frames.sent_end.get(Side::Client).unwrap_or(f);
-    if sent > f {
-        return Check::failed(format!("client bytes behind the FIN, up to {}", seq(sent))).on(tf);
+    let beyond = facts.frames.late.get(Side::Client).iter().find(|seg| {
+        let probe = FrameFlags::KEEPALIVE;
+        let window_probe = FrameFlags::WINDOW_PROBE;
+        seg.len > 0 && seg.end > f && !seg.marks.has(probe) && !seg.marks.has(window_probe)
+    });
+    if let Some(beyond) = beyond {
+        let fact = format!("client bytes behind the FIN, up to {}", seq(beyond.end));
+        return Check::failed(fact).on(tf.chain([beyond.no]));
     }
     if f == e {
         return Check::held(format!(

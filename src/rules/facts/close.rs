@@ -1,10 +1,10 @@
 //! Who ended the connection, with which FINs and resets, and which resets had no part in it.
 
-use super::frames::{Frames, Pos, Seg};
+use super::frames::{Axis, Frames, Pos, Seg};
 use super::streams::Streams;
 use crate::rules::settings::{Settings, Threshold};
-use crate::store::{ConnRow, PduKind, Store};
-use crate::units::{FrameNo, Side};
+use crate::store::{ConnRow, FrameFlags, PduKind, Store};
+use crate::units::{FrameNo, PerSide, Side};
 
 /// A reset that had no effect: its alleged sender went on.
 #[derive(Debug, Clone, Copy)]
@@ -90,13 +90,11 @@ pub(super) fn read(
     let later = LaterData::read(store, conn, frames, streams);
     for reset in &frames.rsts {
         let foreign = is_foreign(reset, frames, settings);
-        let went_on = later.after(reset, foreign);
-        let answered_by_reset = frames
-            .rsts
-            .iter()
-            .any(|other| other.no > reset.no && other.side != reset.side);
+        let went_on = later.after(store, conn, reset, foreign, &streams.axes);
+        // Its receiver sent nothing but resets from then on: it had its effect.
+        let deadly = is_deadly(reset, frames);
         match went_on {
-            Some(later) if !(foreign && answered_by_reset) => close.ignored.push(Ignored {
+            Some(later) if !(foreign && deadly) => close.ignored.push(Ignored {
                 reset: *reset,
                 later,
             }),
@@ -135,18 +133,24 @@ fn is_foreign(reset: &Seg, frames: &Frames, settings: &Settings) -> bool {
         .is_some_and(|mode| i64::from(mode.abs_diff(reset.ttl)) >= limit)
 }
 
-/// Segments behind the first reset of their sender that carry more than SMP control packets.
+/// Whether the receiver of a reset sent nothing but resets from then on.
+fn is_deadly(reset: &Seg, frames: &Frames) -> bool {
+    let receiver = *frames.last_sent.get(reset.side.other());
+    receiver.is_none_or(|last| last < reset.no)
+}
+
+/// What each side sends behind the first reset, as highest values from each frame on.
+#[derive(Default)]
 struct LaterData {
-    data: Vec<Seg>,
-    all: Vec<Seg>,
+    /// Frames with more than SMP control packets, and the highest position in them and later ones.
+    data: PerSide<Vec<(FrameNo, Pos)>>,
+    /// Frames, and the highest acknowledgement in them and later ones.
+    acks: PerSide<Vec<(FrameNo, Pos)>>,
 }
 
 impl LaterData {
     fn read(store: &Store, conn: &ConnRow, frames: &Frames, streams: &Streams<'_>) -> Self {
-        let mut out = Self {
-            data: Vec::new(),
-            all: Vec::new(),
-        };
+        let mut out = Self::default();
         let Some(first) = frames.rsts.first() else {
             return out;
         };
@@ -158,34 +162,72 @@ impl LaterData {
                 continue;
             }
             let seg = Seg::new(no, row, conn.side_of(row.end()), &streams.axes);
-            let in_stream = !row.flags.has(crate::store::FrameFlags::NOT_IN_STREAM);
+            let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
             if seg.len > 0 && in_stream && !only_control(store, &seg, streams) {
-                out.data.push(seg);
+                push_highest(out.data.get_mut(seg.side), no, seg.pos);
             }
-            if out.all.len() < 1000 {
-                out.all.push(seg);
+            if let Some(ack) = seg.ack {
+                push_highest(out.acks.get_mut(seg.side), no, ack);
             }
+        }
+        for side in Side::BOTH {
+            out.data.get_mut(side).reverse();
+            out.acks.get_mut(side).reverse();
         }
         out
     }
 
-    /// The first segment with which the sender of a reset goes on behind it.
-    fn after(&self, reset: &Seg, foreign: bool) -> Option<FrameNo> {
-        let goes_on = self
-            .data
-            .iter()
-            .filter(|seg| seg.side == reset.side && seg.no > reset.no && seg.pos >= reset.pos);
-        let by_data = goes_on.map(|seg| seg.no).min();
+    /// A segment with which the sender of a reset goes on behind it.
+    fn after(
+        &self,
+        store: &Store,
+        conn: &ConnRow,
+        reset: &Seg,
+        foreign: bool,
+        axes: &PerSide<Option<Axis>>,
+    ) -> Option<FrameNo> {
+        let by_data = highest_behind(self.data.get(reset.side), reset.no)
+            .filter(|(_, pos)| *pos >= reset.pos);
         if by_data.is_some() || !foreign {
-            return by_data;
+            return by_data.map(|(no, _)| no);
         }
-        self.all
-            .iter()
-            .filter(|seg| seg.side == reset.side && seg.no > reset.no)
-            .filter(|seg| seg.ack.is_some() && seg.ack > reset.ack && reset.ack.is_some())
-            .map(|seg| seg.no)
-            .min()
+        let before = acknowledged_before(store, conn, reset, axes)?;
+        highest_behind(self.acks.get(reset.side), reset.no)
+            .filter(|(_, ack)| *ack > before)
+            .map(|(no, _)| no)
     }
+}
+
+/// Adds an earlier frame to a list from back to front, with the highest value from it on.
+fn push_highest(list: &mut Vec<(FrameNo, Pos)>, no: FrameNo, value: Pos) {
+    let highest = list.last().map_or(value, |(_, later)| value.max(*later));
+    list.push((no, highest));
+}
+
+/// The first entry behind a frame; its value is the highest from there on.
+fn highest_behind(list: &[(FrameNo, Pos)], no: FrameNo) -> Option<(FrameNo, Pos)> {
+    let at = list.partition_point(|(frame, _)| *frame <= no);
+    list.get(at).copied()
+}
+
+/// What the alleged sender of a reset had acknowledged before, by its last segments before it.
+fn acknowledged_before(
+    store: &Store,
+    conn: &ConnRow,
+    reset: &Seg,
+    axes: &PerSide<Option<Axis>>,
+) -> Option<Pos> {
+    let mut next = store.frame(reset.no)?.prev;
+    for _ in 0..1000 {
+        let no = next?;
+        let row = store.frame(no)?;
+        let side = conn.side_of(row.end());
+        if side == reset.side && row.is_tcp() && row.tcp_flags.ack() && !row.tcp_flags.rst() {
+            return Seg::new(no, row, side, axes).ack;
+        }
+        next = row.prev;
+    }
+    None
 }
 
 /// Whether a segment carries nothing but SMP control packets, or bytes of the closing row of SMP:FINs.
@@ -283,10 +325,7 @@ fn is_stray(
 /// Who ended the connection: the first FIN or reset, unless it only answers the client's.
 fn ender(close: &Close, streams: &Streams<'_>, frames: &Frames) -> Option<(Side, Seg)> {
     // A foreign reset ended the connection if its receiver sent nothing but resets from then on.
-    let deadly = close.foreign.iter().find(|reset| {
-        let receiver = *frames.last_sent.get(reset.side.other());
-        receiver.is_none_or(|last| last < reset.no)
-    });
+    let deadly = close.foreign.iter().find(|reset| is_deadly(reset, frames));
     if let Some(reset) = deadly {
         return Some((reset.side, *reset));
     }

@@ -1,5 +1,7 @@
 //! One walk over a connection's frames, from the last to the first, that keeps the few which closes are judged by.
 
+use std::collections::VecDeque;
+
 use crate::store::{ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
 use crate::units::{FrameNo, Nanos, PerSide, Side, TcpSeq};
 
@@ -145,6 +147,38 @@ impl TtlCounts {
     }
 }
 
+/// Data whose acknowledgement came late.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct LateAck {
+    pub data: Seg,
+    pub acked_in: FrameNo,
+    pub after: i64,
+}
+
+/// How many acknowledgements are remembered for finding the one that covers a segment.
+const ACKS: usize = 4096;
+
+/// The acknowledgements of one side that stand behind the current frame, the nearest first; each further one covers
+/// more than those before it.
+#[derive(Debug, Default)]
+struct AcksBehind(VecDeque<(Pos, FrameNo, Nanos)>);
+
+impl AcksBehind {
+    fn add(&mut self, ack: Pos, no: FrameNo, time: Nanos) {
+        while self.0.front().is_some_and(|(later, ..)| *later <= ack) {
+            self.0.pop_front();
+        }
+        self.0.push_front((ack, no, time));
+        self.0.truncate(ACKS);
+    }
+
+    /// The first frame behind the current one that acknowledges a position.
+    fn covering(&self, end: Pos) -> Option<(FrameNo, Nanos)> {
+        let at = self.0.partition_point(|(ack, ..)| *ack < end);
+        self.0.get(at).map(|(_, no, time)| (*no, *time))
+    }
+}
+
 /// What the walk kept; every list is in file order.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Frames {
@@ -155,6 +189,9 @@ pub(in crate::rules) struct Frames {
     pub late: PerSide<Vec<Seg>>,
     pub probes: Vec<Probe>,
     pub resent: Vec<Seg>,
+    /// For each of `resent`, how many segments with new data the peer sent behind it.
+    pub fresh_behind: Vec<u32>,
+    pub late_acks: Vec<LateAck>,
     pub zero_windows: Vec<ZeroWindow>,
     pub ttl: PerSide<TtlCounts>,
     /// Position behind the last payload byte that a side sent.
@@ -181,11 +218,14 @@ pub(super) fn walk(
     conn: &ConnRow,
     axes: &PerSide<Option<Axis>>,
     from: &PerSide<Pos>,
+    slow_ack: i64,
 ) -> Frames {
     let mut out = Frames::default();
     let mut heard: PerSide<Option<FrameNo>> = PerSide::default();
     let mut open: PerSide<Option<Seg>> = PerSide::default();
     let mut runs: PerSide<Option<ZeroRun>> = PerSide([None, None]);
+    let mut acks: PerSide<AcksBehind> = PerSide::default();
+    let mut fresh: PerSide<u32> = PerSide::default();
     for (no, row) in store.conn_frames_back(conn.id) {
         if !row.is_tcp() {
             continue;
@@ -239,6 +279,29 @@ pub(super) fn walk(
             && out.resent.len() < KEEP
         {
             out.resent.push(seg);
+            out.fresh_behind.push(*fresh.get(side.other()));
+        } else if seg.len > 0 && in_stream && !seg.is_copy() {
+            let count = fresh.get_mut(side);
+            *count = count.saturating_add(1);
+            let covered = acks.get(side.other()).covering(seg.end);
+            if let Some((acked_in, time)) = covered.filter(|(_, t)| t.since(seg.time) >= slow_ack) {
+                let again = out
+                    .resent
+                    .iter()
+                    .rev()
+                    .take(64)
+                    .any(|r| r.side == side && r.pos == seg.pos);
+                if !again && out.late_acks.len() < KEEP {
+                    out.late_acks.push(LateAck {
+                        data: seg,
+                        acked_in,
+                        after: time.since(seg.time),
+                    });
+                }
+            }
+        }
+        if let Some(ack) = seg.ack {
+            acks.get_mut(side).add(ack, no, seg.time);
         }
         zero_window(
             seg,
@@ -304,6 +367,8 @@ impl Frames {
         self.rsts.reverse();
         self.probes.reverse();
         self.resent.reverse();
+        self.fresh_behind.reverse();
+        self.late_acks.reverse();
         self.zero_windows.sort_by_key(|z| z.start.no);
         for side in Side::BOTH {
             self.late.get_mut(side).reverse();

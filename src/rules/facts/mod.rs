@@ -9,7 +9,7 @@ mod streams;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use super::settings::Settings;
+use super::settings::{Settings, Threshold};
 use crate::store::{Condition, ConnRow, Encryption, RequestRow, SessionRow, Store, ViolationRow};
 use crate::units::{FrameNo, PerSide, SessionId, Side};
 
@@ -80,7 +80,13 @@ impl<'a> Facts<'a> {
         let last_lives = last_lives(&sessions);
         let streams = streams::read(store, conn, &sessions, &last_lives);
         let from = PerSide([streams.c0.unwrap_or(Pos::MAX), streams.b]);
-        let frames = frames::walk(store, conn, &streams.axes, &from);
+        let frames = frames::walk(
+            store,
+            conn,
+            &streams.axes,
+            &from,
+            settings.get(Threshold::SlowAck),
+        );
         let close = close::read(store, conn, &frames, &streams, settings);
         let known_end = known_end(&frames, &streams);
         let encrypted = matches!(conn.encryption, Some(Encryption::Full | Encryption::Strict))
@@ -129,13 +135,14 @@ impl<'a> Facts<'a> {
     pub(super) fn outstanding(&self) -> impl Iterator<Item = &Lane<'a>> {
         self.lanes
             .iter()
-            .filter(|lane| matches!(lane.work, Work::Request | Work::Attention))
+            .filter(|lane| lane.last_life && matches!(lane.work, Work::Request | Work::Attention))
     }
 
     /// Whether every lane is known to have nothing outstanding.
     pub(super) fn all_answered(&self) -> bool {
         self.lanes
             .iter()
+            .filter(|lane| lane.last_life)
             .all(|lane| matches!(lane.work, Work::Answered | Work::Unused))
     }
 
