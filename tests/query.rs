@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use marstui::capture::{Capture, OpenOptions};
-use marstui::query::{self, Context, Eval};
+use marstui::query::find::{Find, Needle};
+use marstui::query::{self, Context, Dissected, Eval, user_rules};
 use marstui::store::Store;
 use marstui::track;
 
@@ -89,9 +90,14 @@ fn ours(store: &Store, filter: &str) -> Vec<u32> {
     hits.into_iter().map(|f| f.0).collect()
 }
 
-fn load(path: &Path) -> Store {
+/// The rows of a capture, and the capture itself: it knows its interfaces once it was read.
+fn both(path: &Path) -> (Store, Capture) {
     let capture = Capture::open(&[PathBuf::from(path)], &OpenOptions::default()).unwrap();
-    track::load(&capture)
+    (track::load(&capture), capture)
+}
+
+fn load(path: &Path) -> Store {
+    both(path).0
 }
 
 fn have_tshark(test: &str) -> bool {
@@ -174,4 +180,202 @@ fn the_same_frames_as_tshark_on_every_capture() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Filters that need decoding, on captures where one session at a time is active: tshark mixes those of several.
+const DECODED: &[&str] = &[
+    "tds.query contains \"SELECT\"",
+    "tds.query matches \"select\"",
+    "tds.rpc.name",
+    "tds.prelogin.option.mars == 1",
+    "tds.7login.username",
+    "tds.loginack",
+    "tds.envchange.type == 1",
+    "tds.colmetadata",
+    "tds.error or tds.info",
+    "tds.done.status.more == 1",
+    "tds.row",
+    "tcp.options.mss_val > 0",
+    "tcp.hdr_len == 32",
+    "ip.len > 100",
+    "eth.type == 0x0800",
+];
+
+#[test]
+fn decoded_fields_select_the_frames_that_tshark_selects() {
+    let Some(shared) = shared_or_skip("decoded_fields") else {
+        return;
+    };
+    if !have_tshark("decoded_fields") {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for name in [
+        "a1-one-sid-benign-rst.client.pcapng",
+        "h1-nonmars-normal.server.pcap",
+    ] {
+        let file = shared.join("captures/recorded").join(name);
+        let (store, capture) = both(&file);
+        let fields = Dissected::new(&capture);
+        let eval = Eval {
+            decode: Some(&fields),
+            ..Eval::of(&store)
+        };
+        for text in DECODED {
+            let filter = query::parse(text, &Context::default()).unwrap();
+            let ours: Vec<u32> = query::run(&filter, &eval)
+                .into_iter()
+                .map(|f| f.0)
+                .collect();
+            let theirs = tshark(&file, text);
+            if ours != theirs {
+                wrong.push(format!("{name}: {text}: {ours:?}, tshark {theirs:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn filters_with_our_names_select_the_same_frames_in_wireshark() {
+    let Some(shared) = shared_or_skip("filters_with_our_names") else {
+        return;
+    };
+    if !have_tshark("filters_with_our_names") {
+        return;
+    }
+    let file = shared.join("captures/recorded/a5-wiki-shape-two-sids.server.pcap");
+    let store = load(&file);
+    for text in [
+        "sid == 1 and kind in {FIN, RST}",
+        "kind == T.ACK or kind == TDS",
+        "kind != DATA and conn == 0",
+        "delta > 1ms and not (sid == 1 or sid == 0)",
+        "all sid < 1",
+        "frame in 5..9 or seq in {2, 5..7}",
+        "tcp.ack - tcp.seq > 100",
+        "frame.time >= \"2020-01-01\" and time < 100ms",
+    ] {
+        let filter = query::parse(text, &Context::default()).unwrap();
+        let carried = query::to_wireshark(&filter).unwrap();
+        assert_eq!(
+            ours(&store, text),
+            tshark(&file, &carried),
+            "{text}: {carried}"
+        );
+    }
+}
+
+fn found(file: &Path, typed: &str) -> Vec<u32> {
+    let (store, capture) = both(file);
+    let needle = Needle::parse(typed, &Context::default()).unwrap();
+    let fields = Dissected::new(&capture);
+    let mut hits = Vec::new();
+    let mut find = Find::new(needle);
+    loop {
+        // One PDU at a time: what is found does not depend on where a slice ends.
+        let progress = find.step(&Eval::of(&store), &fields, &mut || true, &mut |frames| {
+            hits.extend(frames.iter().map(|f| f.0));
+        });
+        if progress.done {
+            assert_eq!(progress.hits, hits.len() as u64);
+            return hits;
+        }
+    }
+}
+
+#[test]
+fn text_is_found_in_messages() {
+    let Some(shared) = shared_or_skip("text_is_found_in_messages") else {
+        return;
+    };
+    let file = shared.join("captures/recorded/a1-one-sid-benign-rst.client.pcapng");
+    let with_sql = {
+        let (store, capture) = both(&file);
+        let fields = Dissected::new(&capture);
+        let eval = Eval {
+            decode: Some(&fields),
+            ..Eval::of(&store)
+        };
+        let filter = query::parse("tds.query ~ \"select\"", &Context::default()).unwrap();
+        query::run(&filter, &eval)
+            .into_iter()
+            .map(|f| f.0)
+            .collect::<Vec<_>>()
+    };
+    assert!(!with_sql.is_empty());
+    let text = found(&file, "select");
+    for frame in &with_sql {
+        assert!(
+            text.contains(frame),
+            "{frame} of {with_sql:?} is not in {text:?}"
+        );
+    }
+    assert_eq!(text, found(&file, "SeLeCt"));
+    assert_eq!(text, found(&file, "re:se[l]ect"));
+    assert!(found(&file, "no such text").is_empty());
+    // SMID, FIN, Sid 0, length 16.
+    assert_eq!(
+        found(&file, "hex:53 04 00 00 10 00 00 00"),
+        ours(&load(&file), "smp.flags.fin == 1")
+    );
+    assert_eq!(
+        found(&file, "smp.flags.fin == 1"),
+        ours(&load(&file), "smp.flags.fin == 1")
+    );
+}
+
+#[test]
+fn text_is_found_across_the_borders_of_small_segments() {
+    let Some(shared) = shared_or_skip("text_is_found_across_borders") else {
+        return;
+    };
+    for name in ["l2-dribble.client.pcapng", "l5-tiny-mtu-packed.server.pcap"] {
+        let file = shared.join("captures/recorded").join(name);
+        assert!(!found(&file, "select").is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn the_example_rules_find_what_they_say() {
+    let Some(shared) = shared_or_skip("the_example_rules") else {
+        return;
+    };
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rules/close.toml");
+    let rules = user_rules::load(&example).unwrap();
+    let findings = |name: &str| -> Vec<String> {
+        let file = shared.join("captures/recorded").join(name);
+        let (store, capture) = both(&file);
+        let fields = Dissected::new(&capture);
+        let eval = Eval {
+            decode: Some(&fields),
+            ..Eval::of(&store)
+        };
+        let applied = user_rules::apply(&rules, &eval, &mut || false);
+        assert!(applied.too_broad.is_empty());
+        applied
+            .findings
+            .iter()
+            .map(|f| f.rule.to_string())
+            .collect()
+    };
+    // The reset of the page that marstui starts from, seen from both ends.
+    assert_eq!(
+        findings("a3-wiki-shape-rst-ack.server.pcap"),
+        ["late-server-fin"]
+    );
+    assert_eq!(
+        findings("a3-wiki-shape-rst-ack.client.pcapng"),
+        ["late-server-fin"]
+    );
+    assert_eq!(
+        findings("g1-attention-timeout.client.pcapng"),
+        ["hasty-attention"]
+    );
+    for fault in [
+        "e1-server-rst-mid-result.server.pcap",
+        "d1-client-killed-mid-result.client.pcapng",
+    ] {
+        assert!(findings(fault).is_empty(), "{fault}");
+    }
 }

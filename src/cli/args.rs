@@ -74,6 +74,9 @@ pub struct RuleArgs {
     /// Set a threshold of a rule (`mars-close-rst.late=2s`), or switch a rule (`syn-backlog=off`).
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// Apply the rules of your own in this file too; `marstui rules check FILE` checks it.
+    #[arg(long = "rules", value_name = "FILE")]
+    pub own: Vec<PathBuf>,
     /// Read settings from this file instead of the usual one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -363,10 +366,19 @@ pub struct RulesArgs {
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
     /// List all rules.
-    List,
+    List(RuleArgs),
     /// Say what a rule means, what it needs, and where it comes from.
     Explain {
         /// The rule's id.
         id: String,
+        /// Rules and settings.
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
+    /// Check a file with rules of your own.
+    Check {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
 }

@@ -16,6 +16,8 @@ use super::wishes::Wishes;
 use crate::capture::{Capture, CaptureFile, OpenOptions};
 use crate::exit::Exit;
 use crate::export::FrameSet;
+use crate::query;
+use crate::query::user_rules::{self, UserRule};
 use crate::report::stats::{self, Stats};
 use crate::rules;
 use crate::store::Store;
@@ -50,6 +52,27 @@ pub fn open(files: &[PathBuf], demo: bool, follow: bool) -> Result<Capture, Fail
     Ok(Capture::open(files, &OpenOptions { follow })?)
 }
 
+/// Applies the rules of the user's own. Ctrl-C stops them.
+fn apply_own(own: &[UserRule], store: &mut Store, capture: &Capture, stop: &AtomicBool) {
+    if own.is_empty() {
+        return;
+    }
+    let fields = query::Dissected::new(capture);
+    let eval = query::Eval {
+        decode: Some(&fields),
+        ..query::Eval::of(store)
+    };
+    let applied = user_rules::apply(own, &eval, &mut || stop.load(Ordering::Relaxed));
+    for (rule, conn) in &applied.too_broad {
+        output::say(&format!(
+            "marstui: the rule `{rule}` gave up on connection {conn}: its steps fit too many frames"
+        ));
+    }
+    for finding in applied.findings {
+        store.add_finding(finding);
+    }
+}
+
 impl Opened {
     /// Opens, indexes and judges files.
     pub fn files(files: &[PathBuf], args: &RuleArgs) -> Result<Self, Failure> {
@@ -82,6 +105,7 @@ impl Opened {
         let index_time = start.elapsed();
         let start = Instant::now();
         rules::judge(&mut store, &wishes.rules);
+        apply_own(&wishes.own, &mut store, &capture, &stop);
         let rules_time = start.elapsed();
         let opened = Self {
             capture,

@@ -1,44 +1,51 @@
 //! `marstui rules`.
 
+use std::path::Path;
+
 use super::args::{RulesArgs, RulesCommand};
 use super::failure::Failure;
 use super::output;
+use super::wishes::Wishes;
 use crate::exit::Exit;
+use crate::query::user_rules::{self, UserRule};
 use crate::rules;
 use crate::settings::nearest;
 
-/// Lists or explains rules.
+/// Lists, explains or checks rules.
 pub fn run(args: &RulesArgs) -> Result<Exit, Failure> {
     match &args.command {
-        RulesCommand::List => list(),
-        RulesCommand::Explain { id } => explain(id),
+        RulesCommand::List(rules) => list(&Wishes::new(rules)?.own),
+        RulesCommand::Explain { id, rules } => explain(id, &Wishes::new(rules)?.own),
+        RulesCommand::Check { file } => check(file),
     }
 }
 
-fn list() -> Result<Exit, Failure> {
-    let width = rules::catalogue()
+fn list(own: &[UserRule]) -> Result<Exit, Failure> {
+    let built_in = rules::catalogue()
         .iter()
-        .map(|r| r.id.len())
-        .max()
-        .unwrap_or(0);
+        .map(|r| (r.id, r.verdict.name(), r.title));
+    let of_the_user = own
+        .iter()
+        .map(|r| (r.id.as_str(), r.verdict.name(), r.title.as_str()));
+    let all: Vec<_> = built_in.chain(of_the_user).collect();
+    let width = all.iter().map(|(id, ..)| id.len()).max().unwrap_or(0);
     output::to_stdout(|out| {
-        for rule in rules::catalogue() {
-            writeln!(
-                out,
-                "{:<width$}  {:<12}  {}",
-                rule.id,
-                rule.verdict.name(),
-                rule.title
-            )?;
+        for (id, verdict, title) in &all {
+            writeln!(out, "{id:<width$}  {verdict:<12}  {title}")?;
         }
         Ok(())
     })?;
     Ok(Exit::Fine)
 }
 
-fn explain(id: &str) -> Result<Exit, Failure> {
-    let Some(text) = rules::explain(id) else {
-        let near = nearest(id, rules::catalogue().iter().map(|r| r.id));
+fn explain(id: &str, own: &[UserRule]) -> Result<Exit, Failure> {
+    let text = match own.iter().find(|rule| rule.id == id) {
+        Some(rule) => Some(rule.explain()),
+        None => rules::explain(id),
+    };
+    let Some(text) = text else {
+        let built_in = rules::catalogue().iter().map(|r| r.id);
+        let near = nearest(id, built_in.chain(own.iter().map(|r| r.id.as_str())));
         let hint = near.map_or_else(
             || "`marstui rules list` shows all".to_owned(),
             |near| format!("nearest: {near}"),
@@ -49,4 +56,31 @@ fn explain(id: &str) -> Result<Exit, Failure> {
     };
     output::to_stdout(|out| out.write_all(text.as_bytes()))?;
     Ok(Exit::Fine)
+}
+
+/// Says what is wrong in a rule file, or which rules it holds.
+fn check(file: &Path) -> Result<Exit, Failure> {
+    match user_rules::load(file) {
+        Ok(rules) => {
+            output::to_stdout(|out| {
+                for rule in &rules {
+                    let steps = rule.steps.len();
+                    let word = if steps == 1 { "step" } else { "steps" };
+                    writeln!(out, "{}: {steps} {word}, {}", rule.id, rule.verdict.name())?;
+                }
+                Ok(())
+            })?;
+            Ok(Exit::Fine)
+        }
+        Err(errors) => {
+            let unreadable = errors.iter().any(|e| e.line == 0);
+            let lines: Vec<_> = errors.iter().map(|e| format!("marstui: {e}")).collect();
+            let exit = if unreadable {
+                Exit::CannotRead
+            } else {
+                Exit::Usage
+            };
+            Err(Failure::new(exit, lines.join("\n")))
+        }
+    }
 }

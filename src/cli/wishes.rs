@@ -1,11 +1,14 @@
 //! What the user wishes, from flags, environment and config file: rules, thresholds, saved filters.
 
+use std::path::{Path, PathBuf};
+
 use super::args::RuleArgs;
 use super::failure::Failure;
 use super::output;
 use crate::capture::Capture;
 use crate::exit::Exit;
 use crate::query;
+use crate::query::user_rules::{self, UserRule};
 use crate::rules;
 use crate::settings::{LimitValue, Settings};
 use crate::store::Store;
@@ -18,6 +21,8 @@ pub struct Wishes {
     pub settings: Settings,
     /// Thresholds and switches of the rules.
     pub rules: rules::Settings,
+    /// Rules of the user's own.
+    pub own: Vec<UserRule>,
 }
 
 impl Wishes {
@@ -63,7 +68,12 @@ impl Wishes {
                 .set(name.trim(), value)
                 .map_err(|error| Failure::usage(format!("marstui: --set {flag}: {error}")))?;
         }
-        Ok(Self { settings, rules })
+        let own = own_rules(args, &settings)?;
+        Ok(Self {
+            settings,
+            rules,
+            own,
+        })
     }
 
     /// The frames that a filter leaves.
@@ -93,4 +103,31 @@ impl Wishes {
         };
         Ok(query::run(&filter, &eval))
     }
+}
+
+/// The rules of the user's own: those of flags, then those that the settings name. A mistake in a file named on the
+/// command line is wrong usage; one in a file of the settings is said, and the other files count.
+fn own_rules(args: &RuleArgs, settings: &Settings) -> Result<Vec<UserRule>, Failure> {
+    let (mut rules, errors) = user_rules::load_all(&args.own, None);
+    if !errors.is_empty() {
+        let exit = if errors.iter().all(|e| e.line == 0) {
+            Exit::CannotRead
+        } else {
+            Exit::Usage
+        };
+        let lines: Vec<_> = errors.iter().map(|e| format!("marstui: {e}")).collect();
+        return Err(Failure::new(exit, lines.join("\n")));
+    }
+    let files: Vec<PathBuf> = settings.rules.files.iter().map(PathBuf::from).collect();
+    let folder = settings.rules.folder.as_deref().map(Path::new);
+    let (more, errors) = user_rules::load_all(&files, folder);
+    for error in errors {
+        output::say(&format!("marstui: {error}"));
+    }
+    for rule in more {
+        if rules.iter().all(|known| known.id != rule.id) {
+            rules.push(rule);
+        }
+    }
+    Ok(rules)
 }

@@ -85,6 +85,8 @@ impl Op {
 pub(super) enum Calc {
     Add,
     Sub,
+    /// From one sequence number to another, the shorter way round.
+    Distance,
     Mul,
     Div,
     And,

@@ -253,6 +253,7 @@ const KINDS: Words = &[
     (10, "GAP"),
     (11, "CUT"),
     (12, "BAD"),
+    (13, "part"),
     (7, "RST"),
 ];
 
@@ -528,9 +529,9 @@ pub(super) fn pdu_kind(pdu: &PduRow) -> i64 {
     }
 }
 
-/// The kinds that a frame has by itself, as codes of `kind`.
+/// The kinds that a frame has by itself, as codes of `kind`; `bare` if no PDU is completed in it.
 #[inline]
-pub(super) fn frame_kinds(row: &FrameRow, f: &mut impl FnMut(i64)) {
+pub(super) fn frame_kinds(row: &FrameRow, bare: bool, f: &mut impl FnMut(i64)) {
     let flags = row.tcp_flags;
     if row.is_tcp() {
         if flags.rst() {
@@ -544,6 +545,9 @@ pub(super) fn frame_kinds(row: &FrameRow, f: &mut impl FnMut(i64)) {
         }
         if !flags.rst() && !flags.syn() && !flags.fin() && row.payload_len == 0 {
             f(5);
+        }
+        if bare && row.payload_len > 0 {
+            f(13);
         }
     }
     if row.flags.has(FrameFlags::CUT) {

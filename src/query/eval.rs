@@ -182,7 +182,8 @@ impl<'a> Moment<'a> {
                     num(pdu_kind(pdu));
                 }
                 if self.event.pdu.is_none() {
-                    frame_kinds(at.row, &mut num);
+                    let bare = self.pdus().next().is_none();
+                    frame_kinds(at.row, bare, &mut num);
                 }
             }
             Column::Size => {
@@ -348,6 +349,9 @@ fn calculate(left: &Val, calc: Calc, right: &Val, wrap: bool) -> Option<Val> {
     let n = match calc {
         Calc::Add => l.checked_add(*r),
         Calc::Sub => l.checked_sub(*r),
+        Calc::Distance => Some(i128::from(
+            low_word(*l).wrapping_sub(low_word(*r)).cast_signed(),
+        )),
         Calc::Mul => l.checked_mul(*r),
         Calc::Div => l.checked_div(*r),
         Calc::And => Some(l & r),

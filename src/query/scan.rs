@@ -567,12 +567,10 @@ impl PduScan<'_, '_> {
 fn kind_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
     let fits = |n: i64| ranges.iter().any(|(l, h)| *l <= n && n <= *h);
     let mut yes = block.pdu_bits(|pdu| fits(pdu_kind(pdu)));
-    let mut no = match quant {
-        Quant::Any => Bits::none(),
-        Quant::Every => block.pdu_bits(|pdu| !fits(pdu_kind(pdu))),
-    };
+    let mut no = block.pdu_bits(|pdu| !fits(pdu_kind(pdu)));
+    let with_pdus = yes.or(&no);
     for (at, row) in block.rows.iter().enumerate() {
-        frame_kinds(row, &mut |n| {
+        frame_kinds(row, !with_pdus.has(at), &mut |n| {
             if fits(n) {
                 yes.set(at);
             } else {

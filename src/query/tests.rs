@@ -33,6 +33,7 @@ fn filters_select_frames() {
         ("kind == t.rst", &[7]),
         ("kind ~ \"^t\"", &[1, 5, 7, 8, 9]),
         ("kind == T.ACK", &[9]),
+        ("kind == part", &[]),
         ("conn == 1", &[8, 9]),
         ("conn == 0 and not smp", &[1, 5, 7]),
         ("frame in 4..6", &[4, 5, 6]),
@@ -111,6 +112,8 @@ fn filters_select_frames() {
         ("tcp.srcport == tcp.dstport", &[]),
         ("tcp.srcport > tcp.dstport", &[1, 2, 4, 5, 7, 8]),
         ("frame.len - tcp.len != 54", &[]),
+        ("tcp.ack_raw - tcp.seq_raw > 4900", &[5, 7]),
+        ("tcp.seq_raw - tcp.ack_raw < -4900", &[5, 7]),
         ("tcp.seq_raw - 1001 > 0x7fffffff", &[]),
         ("tcp.seq_raw - 1002 > 0x7fffffff", &[1]),
     ];

@@ -344,7 +344,7 @@ fn expr(tree: &Expr) -> Result<String, String> {
         Expr::Calc(left, calc, right, _) => {
             let sign = match calc {
                 Calc::Add => "+",
-                Calc::Sub => "-",
+                Calc::Sub | Calc::Distance => "-",
                 Calc::Mul => "*",
                 Calc::Div => "/",
                 Calc::And => "&",

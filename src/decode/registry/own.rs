@@ -15,7 +15,7 @@ pub(super) const FIELDS: &[Def] = &[
         "kind",
         K::Str,
         S::Own,
-        "SYN ACK DATA FIN (SMP), T.SYN T.ACK T.FIN T.RST (TCP), TDS, TLS, GAP, CUT, BAD",
+        "SYN ACK DATA FIN (SMP), T.SYN T.ACK T.FIN T.RST (TCP), TDS, TLS, GAP, CUT, BAD, part",
     ),
     own("side", K::Str, S::Own, "client or server: who sent it"),
     own(

@@ -68,14 +68,17 @@ impl Parser<'_> {
             }
             Ok(expr)
         };
-        // The distance of two sequence numbers is a plain number, taken modulo 2^32.
+        // From one sequence number to another it is a plain number, forwards or backwards.
         let both_seq = matches!(
             (&left.what, &right.what),
             (Raw::Expr(_, Ty::Seq), Raw::Expr(_, Ty::Seq))
         );
+        let calc = match calc {
+            Calc::Sub if both_seq => Calc::Distance,
+            calc => calc,
+        };
         let result = match (calc, ty) {
-            (Calc::And | Calc::Div, _) => Ty::Int,
-            (Calc::Sub, Ty::Seq) if both_seq => Ty::Int,
+            (Calc::And | Calc::Div | Calc::Distance, _) => Ty::Int,
             (Calc::Sub, Ty::Time) => Ty::Span,
             (_, ty) => ty,
         };
@@ -83,7 +86,7 @@ impl Parser<'_> {
             Box::new(side(left)?),
             calc,
             Box::new(side(right)?),
-            ty == Ty::Seq,
+            ty == Ty::Seq && calc != Calc::Distance,
         );
         Ok(Operand {
             what: Raw::Expr(expr, result),
