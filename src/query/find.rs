@@ -69,11 +69,18 @@ impl Needle {
             .strip_prefix('"')
             .and_then(|t| t.strip_suffix('"'))
             .filter(|t| !t.is_empty());
-        if quoted.is_none()
-            && text.contains(|c: char| c.is_whitespace() || "=<>~!@".contains(c))
-            && let Ok(filter) = parse(text, context)
-        {
-            return Ok(Self::Filter(Box::new(filter)));
+        if quoted.is_none() && text.contains(|c: char| c.is_whitespace() || "=<>~!@".contains(c)) {
+            match parse(text, context) {
+                Ok(filter) => return Ok(Self::Filter(Box::new(filter))),
+                // A field that is only mistyped was meant as one.
+                Err(error) if error.nearest.is_some() && has_comparison(text) => {
+                    return Err(ParseError {
+                        column: error.column.saturating_add(lead),
+                        ..error
+                    });
+                }
+                Err(_) => {}
+            }
         }
         let text = quoted.unwrap_or(text);
         if text.is_empty() {
@@ -84,6 +91,12 @@ impl Needle {
             ParseError::new(lead, len, why)
         })
     }
+}
+
+fn has_comparison(text: &str) -> bool {
+    ["==", "!=", "<", ">", "~", " in "]
+        .iter()
+        .any(|sign| text.contains(sign))
 }
 
 fn pattern_of(pattern: &str) -> Result<Regex, String> {
@@ -356,6 +369,11 @@ mod tests {
         assert_eq!(error(" filter:sidd == 5").column, 8);
         assert_eq!(error("filter:sidd == 5").nearest.as_deref(), Some("sid"));
         assert_eq!(error("  ").message, "nothing to look for");
+        assert_eq!(error(" sidd == 5").column, 1);
+        assert_eq!(
+            error("sid == 5 and knid == FIN").nearest.as_deref(),
+            Some("kind")
+        );
     }
 
     #[test]

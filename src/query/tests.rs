@@ -1,7 +1,9 @@
-use super::testing::{Builder, close};
+use proptest::prelude::*;
+
+use super::testing::{Builder, close, finding};
 use super::*;
 use crate::decode::field::{Field, Value};
-use crate::store::{PduKind, Store};
+use crate::store::{PduKind, Store, Verdict};
 use crate::units::{End, PduId};
 
 fn hits(store: &Store, text: &str) -> Vec<u32> {
@@ -469,6 +471,118 @@ fn steps_of_a_rule_refer_to_earlier_ones() {
     let error = parse("tcp.ack == fin.tcp.akc", &context).unwrap_err();
     assert_eq!((error.column, error.length), (15, 7));
     assert_eq!(error.nearest.as_deref(), Some("tcp.ack"));
+}
+
+/// Conditions on columns of every kind.
+const CONDITIONS: &[&str] = &[
+    "sid == 0",
+    "sid != 1",
+    "sid ~= 1",
+    "all sid < 2",
+    "kind in {FIN, RST}",
+    "kind != DATA",
+    "kind == part",
+    "len > 16",
+    "len != 0",
+    "tcp.len == 0",
+    "tcp.port == 50001",
+    "tcp.srcport != 1433",
+    "ip.src == 10.0.0.9",
+    "ip.addr != 10.0.0.9",
+    "side == client",
+    "smp.dir == s2c",
+    "tds.type == 4",
+    "tds.status.eom == 0",
+    "finding",
+    "verdict != Fault",
+    "marked",
+    "delta >= 1ms",
+    "frame in 3..9",
+    "tcp.flags & 5",
+    "tcp.ack_raw == tcp.seq_raw + 4000",
+    "count(sid) >= 2",
+    "conn == 1",
+    "tcp",
+];
+
+/// A store from numbers: each makes a frame with what its bits say.
+fn from_numbers(numbers: &[u16]) -> Store {
+    let mut b = Builder::new();
+    let conns = [b.conn(50_000), b.conn(50_001)];
+    let sessions = conns.map(|c| [b.session(c, 0), b.session(c, 1), b.session(c, 2)]);
+    let kinds = [PduKind::Ack, PduKind::Fin, PduKind::Hidden, PduKind::Syn];
+    let mut marks = Vec::new();
+    for n in numbers {
+        let bit = |at: u16| usize::from((n >> at) & 1);
+        let bits = |at: u16| usize::from((n >> at) & 3);
+        let end = if bit(1) == 0 { End::A } else { End::B };
+        let flags = [0x10, 0x11, 0x14, 0x02][bits(2)];
+        let no = b.frame(conns[bit(0)], end, flags, [0, 16, 100, 1][bits(4)]);
+        for at in 0..bits(6) {
+            let session = sessions[bit(0)][(bits(8) + at) % 3];
+            if bit(10) == 0 {
+                b.pdu(kinds[(bits(11) + at) % 4], Some(session));
+            } else {
+                b.tds(
+                    Some(session),
+                    [3, 4, 1, 6][bits(11)],
+                    u8::from(bit(13) == 0),
+                    50,
+                );
+            }
+        }
+        if bits(14) == 3 {
+            marks.push((conns[bit(0)], no));
+        }
+        if bits(14) == 2 {
+            let row = b.last_frame();
+            row.conn = None;
+            row.flags = crate::store::FrameFlags::NOT_IP;
+        }
+    }
+    let mut store = b.build();
+    for (conn, no) in marks {
+        let verdict = if no.0 % 2 == 0 {
+            Verdict::Fault
+        } else {
+            Verdict::Benign
+        };
+        store.add_finding(finding("some-rule", verdict, conn, no));
+    }
+    store
+}
+
+proptest! {
+    #[test]
+    fn scans_and_single_frames_agree(
+        numbers in proptest::collection::vec(any::<u16>(), 1..40),
+        parts in proptest::collection::vec((0..CONDITIONS.len(), any::<bool>(), any::<bool>()), 1..6),
+    ) {
+        let store = from_numbers(&numbers);
+        let mut text = String::new();
+        for (at, (condition, negated, or)) in parts.iter().enumerate() {
+            if at > 0 {
+                text = format!("({text}) {} ", if *or { "or" } else { "and" });
+            }
+            let not = if *negated { "not " } else { "" };
+            text = format!("{text}{not}({})", CONDITIONS[*condition]);
+        }
+        let filter = parse(&text, &Context::default()).unwrap();
+        let eval = Eval { marked: &[(2, 4), (9, 9)], ..Eval::of(&store) };
+        let found = run(&filter, &eval);
+        let single: Vec<_> = (1..=store.frame_count())
+            .map(|n| FrameNo::from_index(n - 1))
+            .filter(|no| filter.matches(&eval, *no))
+            .collect();
+        prop_assert_eq!(found, single, "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_fall(text in "[a-z0-9.=!<>~&|(){}\\[\\]\" %@:,+*/-]{0,40}") {
+        let _ = parse(&text, &Context::default());
+        let _ = complete(&text, text.chars().count(), &Context::default());
+        let _ = find::Needle::parse(&text, &Context::default());
+    }
 }
 
 /// Run it with `cargo test --release --lib query:: -- --ignored --nocapture`.
