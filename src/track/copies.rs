@@ -5,7 +5,9 @@
 //! direction, or [`FAR`] where the capture has several interfaces.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
 
 use crate::store::TcpFlags;
 use crate::units::Nanos;
@@ -109,7 +111,7 @@ fn digest(incoming: &Incoming<'_>) -> u64 {
     let segment = incoming.segment;
     let header = segment.header(incoming.frame);
     let payload = segment.payload(incoming.frame);
-    let mut hash = DefaultHasher::new();
+    let mut hash = FxHasher::default();
     segment.ip.id.hash(&mut hash);
     // The checksum (bytes 16 and 17) differs where a network card fills it in.
     header.get(..16).hash(&mut hash);
