@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::chunk::{Chunk, Pool};
-use super::cut::{Cutter, Detected, Out, Search, Stop};
+use super::cut::{Cutter, Detected, MAX_PROBLEMS, Out, Search, Stop};
 use super::open::CaptureFile;
 
 /// Bytes read at once: large enough to make reading cheap, small enough to stay in the processor's cache.
@@ -47,6 +47,7 @@ pub(super) struct FileReader {
     /// Position of damage behind which records are looked for.
     searching: Option<u64>,
     done: bool,
+    problems_left: u32,
 }
 
 impl FileReader {
@@ -62,6 +63,7 @@ impl FileReader {
             wanted: 0,
             searching: None,
             done: false,
+            problems_left: MAX_PROBLEMS,
         }
     }
 
@@ -89,12 +91,14 @@ impl FileReader {
                 front.copy_from_slice(&self.carry);
             }
             let mut chunk = Chunk::default();
+            let mut problems_left = self.problems_left;
             let mut out = Out {
                 file: self.file,
                 records: &mut chunk.records,
                 interfaces: &mut chunk.interfaces,
                 problems: &mut chunk.problems,
                 next_interface,
+                problems_left: &mut problems_left,
             };
             let room = buf.get_mut(carried..).unwrap_or_default();
             let got = match file.source().read_at(room, self.next) {
@@ -117,6 +121,7 @@ impl FileReader {
                     return pause;
                 }
                 self.end(base, file, &mut out);
+                self.problems_left = problems_left;
                 if chunk.problems.is_empty() {
                     continue;
                 }
@@ -128,6 +133,7 @@ impl FileReader {
                 got == 0 && !self.follow && !file.source().growing(self.next, Duration::ZERO);
             let bytes = buf.get(..filled).unwrap_or_default();
             self.look_at(bytes, base, last, &mut out);
+            self.problems_left = problems_left;
             if chunk.records.is_empty() && chunk.interfaces.is_empty() && chunk.problems.is_empty()
             {
                 pool.put(buf);

@@ -22,17 +22,38 @@ pub(super) struct Out<'a> {
     pub(super) problems: &'a mut Vec<Damage>,
     /// The number of the next interface declared, over all files.
     pub(super) next_interface: &'a mut u32,
+    /// So many more problems of this file are taken note of.
+    pub(super) problems_left: &'a mut u32,
 }
+
+/// Problems of one file that are listed; a file of nothing but damage must not fill the memory with it.
+pub(super) const MAX_PROBLEMS: u32 = 1000;
+/// Interfaces of a capture that are told apart.
+const MAX_INTERFACES: u32 = 1 << 16;
 
 impl Out<'_> {
     /// Takes note of something wrong.
     pub(super) fn problem(&mut self, offset: u64, what: impl Into<String>) {
+        let Some(left) = self.problems_left.checked_sub(1) else {
+            return;
+        };
+        *self.problems_left = left;
+        let what = if left == 0 {
+            format!("more than {MAX_PROBLEMS} problems; from here on they are not listed")
+        } else {
+            what.into()
+        };
         self.problems.push(Damage {
             file: self.file,
             offset: FileOffset(offset),
             records_before: self.records.len(),
-            what: what.into(),
+            what,
         });
+    }
+
+    /// Whether no further interfaces are told apart.
+    pub(super) fn interfaces_full(&self) -> bool {
+        *self.next_interface >= MAX_INTERFACES
     }
 
     /// Declares an interface and returns its number.

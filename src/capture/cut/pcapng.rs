@@ -19,6 +19,9 @@ const JOURNAL: u32 = 9;
 const CUSTOM: u32 = 0x0bad;
 const CUSTOM_NOT_COPIED: u32 = 0x4000_0bad;
 
+/// Interfaces of a section that are told apart.
+const MAX_OF_SECTION: usize = 1 << 17;
+
 /// Type, length in front, length behind.
 const FRAMING: usize = 12;
 /// Block header and fixed fields of an enhanced packet block, and of the older packet block.
@@ -325,6 +328,20 @@ impl PcapNg {
             }
         }
         let (scale, ticks_per_second) = resolution;
+        if out.interfaces_full() {
+            out.problem(
+                position,
+                "too many interfaces; the frames of this one are listed without decoding",
+            );
+            let id = self.nowhere(out).id;
+            self.declare(Clock {
+                id,
+                snap_len,
+                scale,
+                offset,
+            });
+            return;
+        }
         let id = out.interface(Interface {
             file: out.file,
             section: self.section.unwrap_or(0),
@@ -334,12 +351,19 @@ impl PcapNg {
             ticks_per_second,
             name,
         });
-        self.interfaces.push(Clock {
+        self.declare(Clock {
             id,
             snap_len,
             scale,
             offset,
         });
+    }
+
+    /// Counts an interface of the section; beyond a number that no section has, packets find none.
+    fn declare(&mut self, clock: Clock) {
+        if self.interfaces.len() < MAX_OF_SECTION {
+            self.interfaces.push(clock);
+        }
     }
 }
 

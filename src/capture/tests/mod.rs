@@ -304,6 +304,27 @@ fn a_frame_of_an_undeclared_interface_is_listed_and_reported() {
 }
 
 #[test]
+fn countless_interfaces_and_problems_take_bounded_memory() {
+    let mut bytes = PcapngWriter::new(Vec::new(), None).unwrap().finish();
+    for _ in 0..70_000 {
+        for field in [1_u32, 20, 1, 0, 20] {
+            bytes.extend(field.to_le_bytes());
+        }
+    }
+    // Packets of an interface of the section that is not told apart, and of none.
+    for interface in [69_000_u32, 90_000, 90_000] {
+        for field in [6, 32, interface, 0, 0, 0, 0, 32] {
+            bytes.extend(field.to_le_bytes());
+        }
+    }
+    let all = read_bytes(bytes);
+    assert_eq!(all.frames.len(), 3);
+    assert_eq!(all.interfaces.len(), 65_537);
+    assert_eq!(all.problems.len(), 1000);
+    assert!(all.problems[999].2.contains("not listed"));
+}
+
+#[test]
 fn frames_without_bytes_are_frames() {
     let expected = vec![(SECOND, vec![]), (2 * SECOND, vec![1]), (SECOND, vec![])];
     for make in [pcap, pcapng] {
