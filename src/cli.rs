@@ -111,7 +111,13 @@ fn screen(args: &Args) -> Result<Exit, Failure> {
     let capture = opened::open(&args.files, args.demo, args.follow)?;
     let options = term::Options {
         plain: args.screen.plain,
+        print_marks: args.screen.print_marks,
         ..term::Options::default()
     };
-    Ok(term::run(&capture, &wishes.settings, wishes.rules, options))
+    Ok(term::run(
+        &capture,
+        &wishes.settings,
+        wishes.rules,
+        &options,
+    ))
 }

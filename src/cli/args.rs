@@ -112,6 +112,9 @@ pub struct ScreenArgs {
     /// One pane and no frames, for screen readers.
     #[arg(long)]
     pub plain: bool,
+    /// Print the listing of the marked frames when the screen is left.
+    #[arg(long)]
+    pub print_marks: bool,
 }
 
 impl ScreenArgs {
@@ -249,13 +252,13 @@ pub struct WhatArgs {
     #[arg(short = 'F', long, value_name = "FILTER", group = "what")]
     pub filter: Option<String>,
     /// The frames of a Sid; with --conn when several connections have it.
-    #[arg(long, value_name = "SID")]
+    #[arg(long, value_name = "SID", conflicts_with = "what")]
     pub sid: Option<u16>,
     /// Only that life of the Sid; the first is 1.
     #[arg(long, value_name = "N", requires = "sid")]
     pub life: Option<u32>,
     /// The frames of a connection.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "what")]
     pub conn: Option<u32>,
     /// The frames of a finding: its evidence and the frames that it marks.
     #[arg(long, value_name = "N", group = "what")]

@@ -40,7 +40,7 @@ impl<'a> Facts<'a> {
                 .files()
                 .iter()
                 .map(|f| facts::File {
-                    path: f.path.clone(),
+                    path: self.path(f.index, &f.path),
                     format: f.format,
                     bytes: f.bytes,
                     frames: f.frames,
@@ -55,7 +55,10 @@ impl<'a> Facts<'a> {
                 .problems()
                 .iter()
                 .map(|p| facts::Problem {
-                    file: store.files().get(p.file).map(|f| f.path.clone()),
+                    file: store
+                        .files()
+                        .get(p.file)
+                        .map(|f| self.path(f.index, &f.path)),
                     offset: p.offset.0,
                     frame: p.frame.map(|f| f.0),
                     what: p.what.clone(),
@@ -256,6 +259,14 @@ impl<'a> Facts<'a> {
             .collect();
         resets.reverse();
         resets
+    }
+
+    /// A file's path; under aliases only which file it is, because names of files tell much.
+    fn path(&self, index: usize, path: &str) -> String {
+        match self.aliases {
+            Some(_) => format!("file-{}", index.saturating_add(1)),
+            None => path.to_owned(),
+        }
     }
 
     fn name(&self, name: Option<&str>) -> Option<String> {

@@ -25,6 +25,7 @@ use crate::app::{App, Effect, Event, Tone, update};
 use crate::capture::{Capture, CaptureFile};
 use crate::dissect::Dissector;
 use crate::exit::Exit;
+use crate::export::{self, Choice, Format, Job, Plan, Target, What};
 use crate::store::Batch;
 use crate::track;
 use input::{Input, Signal};
@@ -48,6 +49,8 @@ pub struct Options {
     pub plain: bool,
     /// Mistakes in the settings, to be shown first.
     pub problems: Vec<String>,
+    /// Print the listing of the marked frames when the screen is left.
+    pub print_marks: bool,
 }
 
 /// Shows a capture until the user leaves.
@@ -55,7 +58,7 @@ pub fn run(
     capture: &Capture,
     settings: &crate::settings::Settings,
     rules: crate::rules::Settings,
-    options: Options,
+    options: &Options,
 ) -> Exit {
     if !io::stdout().is_terminal() {
         return say_plainly(
@@ -77,11 +80,11 @@ pub fn run(
     let mut app = App::new(name(capture), screen.size(), view);
     app.keymap = keymap;
     app.rules = rules;
-    for problem in options.problems.into_iter().chain(problems) {
+    for problem in options.problems.iter().cloned().chain(problems) {
         app.say(Tone::Error, problem);
     }
     let indexing = track::start(capture.clone(), track::Options::default());
-    let ended = Session {
+    let mut session = Session {
         app,
         capture: capture.clone(),
         inputs: input::listen(),
@@ -96,10 +99,33 @@ pub fn run(
         drawn: Instant::now(),
         stale: true,
         waiting_progress: false,
-    }
-    .run(&mut screen);
+    };
+    let ended = session.run(&mut screen);
     screen.leave();
+    if options.print_marks && !session.app.marks.is_empty() {
+        print_marks(&session.app, capture);
+    }
     ended
+}
+
+/// Prints the listing of the marked frames where the shell's output stands again.
+fn print_marks(app: &App, capture: &Capture) {
+    let plan = Plan::new(&app.store, &Choice::of(What::Marked(app.marks.clone())));
+    let job = Job {
+        store: &app.store,
+        capture,
+        plan: &plan,
+        options: &export::Options::of(Format::Listing),
+        rules: &app.rules,
+        stop: &AtomicBool::new(false),
+        progress: &|_| (),
+    };
+    if let Err(error) = job.save(&Target::Stdout) {
+        // A reader that left has what it wanted.
+        if !error.is_closed_pipe() {
+            let _ = writeln!(io::stderr(), "marstui: {error}");
+        }
+    }
 }
 
 /// The capture's name for the title: the first file's, and how many more there are.
@@ -175,7 +201,7 @@ enum Came {
 }
 
 impl Session {
-    fn run(mut self, screen: &mut Screen) -> Exit {
+    fn run(&mut self, screen: &mut Screen) -> Exit {
         loop {
             if self.stale && !self.waiting_progress {
                 self.draw(screen);
