@@ -269,8 +269,13 @@ fn resets_of_other_protocols_belong_to_a_finding_and_none_of_mars() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A capture with only those frames for which `keep` says so, written as pcap in nanoseconds.
+/// A capture with only those frames for which `keep` says so.
 fn thinned(capture: &Capture, keep: &mut dyn FnMut(u32) -> bool) -> Option<Capture> {
+    rewritten(capture, u32::MAX, keep)
+}
+
+/// A capture with only some frames, each cut to at most `snap` bytes, written as pcap in nanoseconds.
+fn rewritten(capture: &Capture, snap: u32, keep: &mut dyn FnMut(u32) -> bool) -> Option<Capture> {
     let mut out: Vec<u8> = Vec::new();
     let mut link = None;
     let mut chunks = capture.chunks();
@@ -285,10 +290,12 @@ fn thinned(capture: &Capture, keep: &mut dyn FnMut(u32) -> bool) -> Option<Captu
             }
             let seconds = u32::try_from(record.time.0 / 1_000_000_000).unwrap();
             let nanos = u32::try_from(record.time.0 % 1_000_000_000).unwrap();
-            for word in [seconds, nanos, record.captured, record.wire] {
+            let captured = record.captured.min(snap);
+            for word in [seconds, nanos, captured, record.wire] {
                 body.extend(word.to_le_bytes());
             }
-            body.extend(chunk.bytes(record));
+            let bytes = chunk.bytes(record);
+            body.extend(&bytes[..usize::try_from(captured).unwrap()]);
         }
     }
     for word in [0xa1b2_3c4d, 0x0004_0002, 0, 0, 262_144, link?] {
@@ -444,4 +451,46 @@ fn with_frames_left_out_no_benign_close_turns_into_a_fault() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn with_frames_cut_no_fault_turns_harmless_and_no_benign_close_into_a_fault() {
+    let test = "with_frames_cut_no_fault_turns_harmless_and_no_benign_close_into_a_fault";
+    let Some(shared) = shared_or_skip(test) else {
+        return;
+    };
+    let mut wrong = Vec::new();
+    for view in views(&shared) {
+        let frames = view.seen["frames"].as_u64().unwrap();
+        if frames > 2000 {
+            continue;
+        }
+        let faults = ports(&view, |code| {
+            code.starts_with("abnormal") || code == "client-closed-mid-result"
+        });
+        let capture =
+            Capture::open(std::slice::from_ref(&view.file), &OpenOptions::default()).unwrap();
+        for snap in [54, 60, 66, 70, 74, 82, 86, 96, 128, 180, 250, 400] {
+            let cut = rewritten(&capture, snap, &mut |_| true).unwrap();
+            let store = judged_capture(&cut);
+            for conn in store.conns() {
+                let fault = Side::BOTH
+                    .iter()
+                    .any(|side| faults.contains(&conn.endpoint(*side).port));
+                for finding in store.conn_findings(conn.id).filter(|f| f.close) {
+                    let harmless = HARMLESS.contains(&finding.verdict);
+                    if fault && harmless || !fault && finding.verdict == Verdict::Fault {
+                        wrong.push(format!(
+                            "{} snap {snap}: {} {:?}: {}",
+                            view.name(),
+                            finding.rule,
+                            finding.verdict,
+                            finding.text
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }

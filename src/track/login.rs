@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::decode::tds::login7::Login7;
 use crate::decode::tds::packet_type as pt;
-use crate::decode::tds::prelogin::Prelogin;
+use crate::decode::tds::prelogin::{Prelogin, option};
 use crate::decode::tds::version::Version;
 use crate::decode::tls::hello::Hello;
 use crate::decode::tls::{RecordHeader, names};
@@ -102,8 +102,7 @@ impl LoginState {
             self.prelogin_sent = true;
             said.client_frame = Some(at.done);
             if let Some(read) = &read {
-                // A client that leaves the option out does not ask for MARS.
-                said.client_mars = Some(read.mars == Some(1)).filter(|_| read.terminated);
+                said.client_mars = mars_said(read);
                 said.client_encryption = read.encryption;
                 said.connection_guid = read.connection_guid;
             }
@@ -111,7 +110,7 @@ impl LoginState {
             self.prelogin_answered = true;
             said.server_frame = Some(at.done);
             if let Some(read) = &read {
-                said.server_mars = Some(read.mars == Some(1)).filter(|_| read.terminated);
+                said.server_mars = mars_said(read);
                 said.server_encryption = read.encryption;
                 said.server_major = read.version.map(|(major, ..)| major);
             }
@@ -324,4 +323,13 @@ pub(super) fn count(row: &mut ConnRow, end: End, kind: u8, login_step: bool, wra
         _ => &mut counts.other,
     };
     *slot = slot.saturating_add(1);
+}
+
+/// What a PRELOGIN says about MARS: leaving the option out is a no; a value behind the snap length is not known.
+fn mars_said(read: &Prelogin) -> Option<bool> {
+    let listed = read.options.iter().any(|o| o.token == option::MARS);
+    if listed {
+        return read.mars.map(|value| value == 1);
+    }
+    read.terminated.then_some(false)
 }
