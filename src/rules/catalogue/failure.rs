@@ -355,9 +355,14 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     };
     let peer = run.side.other();
     let mut proof = Vec::new();
-    if let Some(last) = facts.frames.last_sent.get(peer) {
+    if let Some(last) = facts
+        .frames
+        .last_sent
+        .get(peer)
+        .filter(|last| *last < run.first.no)
+    {
         proof.push(evidence(
-            *last,
+            last,
             format!("last segment of the {}", peer.word()),
             "",
         ));
@@ -370,7 +375,9 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
         .flatten()
         .map(|seg| seg.time)
         .max()
-        .map(|last| duration(run.first.time.since(last)));
+        .map(|last| run.first.time.since(last))
+        .filter(|idle| *idle >= 0)
+        .map(duration);
     proof.push(evidence(
         run.first.no,
         "first probe",
