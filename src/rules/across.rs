@@ -1,6 +1,6 @@
 //! Findings across connections, and on the capture itself.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::catalogue::{
     CLOCK_STEP, DUP_FRAMES, MASS_CLOSE, OFFLOAD_CHECKSUM, PORT_REUSE, SNAPLEN, count, duration,
@@ -23,9 +23,9 @@ struct ServerEnd {
 /// What is kept of each connection until all are judged.
 #[derive(Debug, Default)]
 pub(super) struct Across {
-    server_ends: HashMap<Endpoint, Vec<ServerEnd>>,
+    server_ends: FxHashMap<Endpoint, Vec<ServerEnd>>,
     /// The last connection of each pair of addresses and ports, and the connections that used it again.
-    pairs: HashMap<(Endpoint, Endpoint), Vec<ConnId>>,
+    pairs: FxHashMap<(Endpoint, Endpoint), Vec<ConnId>>,
 }
 
 impl Across {

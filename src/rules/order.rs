@@ -1,6 +1,6 @@
 //! In which order the other end saw the frames: inferred from acknowledgement numbers, each step with its reason.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::store::{Finding, Store, View};
 use crate::units::{ConnId, FrameNo, Side, TcpSeq};
@@ -160,15 +160,15 @@ impl Answer {
 
 /// A reset without ACK flag takes its number from the acknowledgement of the segment that it answers. Where several
 /// segments acknowledge the same, the resets with that number answer them in turn.
-fn answered_by_resets(sent_there: &[&Piece], arrived: &[&Piece]) -> HashMap<FrameNo, Answer> {
-    let mut by_number: HashMap<u32, Vec<usize>> = HashMap::new();
+fn answered_by_resets(sent_there: &[&Piece], arrived: &[&Piece]) -> FxHashMap<FrameNo, Answer> {
+    let mut by_number: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
     for (at, piece) in arrived.iter().enumerate() {
         if let Some(ack) = piece.ack {
             by_number.entry(ack.0).or_default().push(at);
         }
     }
-    let mut used: HashMap<u32, usize> = HashMap::new();
-    let mut out = HashMap::new();
+    let mut used: FxHashMap<u32, usize> = FxHashMap::default();
+    let mut out = FxHashMap::default();
     for reset in sent_there.iter().filter(|p| p.bare_reset) {
         let turn = used.entry(reset.start.0).or_default();
         let candidates = by_number.get(&reset.start.0).map_or(&[][..], Vec::as_slice);

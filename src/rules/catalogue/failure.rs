@@ -788,8 +788,8 @@ pub(in crate::rules) const MARS_HEADER: Rule = Rule::close(
     "The server found a broken MARS header",
     Verdict::Fault,
     &[
-        Criterion::new("error", "The last answer reports error 4011", header_error),
         Criterion::new("ender", "The server ended the connection", server_ended),
+        Criterion::new("error", "The last answer reports error 4011", header_error),
     ],
     conclude_server_error,
 )

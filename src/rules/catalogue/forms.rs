@@ -1,6 +1,6 @@
 //! The forms that a reset of a closing client may take (catalogue, 3.4), found for each reset of a connection.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::rules::facts::{Facts, Pos, Seg, TailKind, first_frame_reaching};
 use crate::units::{FrameNo, Side};
@@ -75,10 +75,10 @@ fn no_seq(why: impl Into<String>) -> Form {
     }
 }
 
-fn provokers(facts: &Facts<'_>) -> HashMap<Pos, Provokers> {
+fn provokers(facts: &Facts<'_>) -> FxHashMap<Pos, Provokers> {
     let b = facts.streams.b;
     let from = facts.close.a.unwrap_or(b).max(b);
-    let mut out: HashMap<Pos, Provokers> = HashMap::new();
+    let mut out: FxHashMap<Pos, Provokers> = FxHashMap::default();
     for seg in facts.frames.late.get(Side::Server) {
         let Some(ack) = seg.ack.filter(|_| seg.pos >= b || seg.end > b) else {
             continue;
@@ -198,7 +198,7 @@ fn reaching(facts: &Facts<'_>, end: Pos) -> Option<FrameNo> {
 fn bare_form(
     facts: &Facts<'_>,
     reset: &Seg,
-    provokers: &HashMap<Pos, Provokers>,
+    provokers: &FxHashMap<Pos, Provokers>,
     first: bool,
     has_abort: bool,
 ) -> Form {

@@ -1,5 +1,7 @@
 //! The benign reset at the end of a MARS connection: its fifteen conditions, and what follows from them.
 
+use rustc_hash::FxHashSet;
+
 use super::forms::{Form, forms, resets_in_question, signed};
 use crate::rules::facts::{
     CONTROL, Doubt, Facts, Lane, Pos, Seg, TailKind, Work, frames_of, start_of,
@@ -436,13 +438,13 @@ fn tail_is_control(facts: &Facts<'_>) -> Check {
 }
 
 fn tail_names_closed(facts: &Facts<'_>) -> Check {
-    let closed: std::collections::HashSet<u16> = facts
+    let closed: FxHashSet<u16> = facts
         .streams
         .client_fins
         .iter()
         .map(|fin| fin.pdu.sid.0)
         .collect();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = FxHashSet::default();
     for part in facts.tail_fins() {
         let Some(pdu) = part.pdu else { continue };
         if !closed.contains(&pdu.sid.0) {

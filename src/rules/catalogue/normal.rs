@@ -1,5 +1,7 @@
 //! Closes that are as they should be (catalogue, section 4), and those that only look like it.
 
+use rustc_hash::FxHashMap;
+
 use super::failure::end_evidence;
 use super::mars::{CONDITIONS, close_evidence, hidden_control};
 use super::text::duration;
@@ -434,7 +436,7 @@ fn resets_answer(facts: &Facts<'_>) -> Check {
     if facts.close.resets.is_empty() || !facts.close.server_resets.is_empty() {
         return Check::failed("no reset of the client, or one of the server");
     }
-    let late: std::collections::HashMap<_, _> = facts
+    let late: FxHashMap<_, _> = facts
         .frames
         .late
         .get(Side::Server)

@@ -6,8 +6,8 @@ mod lanes;
 mod shared;
 mod streams;
 
+use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
-use std::collections::HashMap;
 
 use super::settings::{Settings, Threshold};
 use crate::store::{Condition, ConnRow, Encryption, RequestRow, SessionRow, Store, ViolationRow};
@@ -175,7 +175,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The last request of every lane that has one, for texts.
-    pub(super) fn last_requests(&self) -> HashMap<Option<SessionId>, &'a RequestRow> {
+    pub(super) fn last_requests(&self) -> FxHashMap<Option<SessionId>, &'a RequestRow> {
         self.store
             .conn_requests(self.conn.id)
             .map(|request| (request.session, request))
@@ -203,7 +203,7 @@ impl<'a> Facts<'a> {
 
 /// Whether a session is the last life of its Sid, in the order of the list.
 fn last_lives(sessions: &[&SessionRow]) -> Vec<bool> {
-    let mut newest: HashMap<_, u32> = HashMap::new();
+    let mut newest: FxHashMap<_, u32> = FxHashMap::default();
     for session in sessions {
         let life = newest.entry(session.sid).or_insert(session.life);
         *life = (*life).max(session.life);

@@ -1,6 +1,6 @@
 //! What several connections share, gathered once before they are judged one by one.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::store::{Endpoint, Store};
 use crate::units::{ConnId, Nanos, Side};
@@ -8,9 +8,9 @@ use crate::units::{ConnId, Nanos, Side};
 /// Indexes over the whole capture that single connections ask.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Shared {
-    violations: HashMap<ConnId, Vec<usize>>,
+    violations: FxHashMap<ConnId, Vec<usize>>,
     /// Times at which each server answered a SYN, in order.
-    syn_answers: HashMap<Endpoint, Vec<Nanos>>,
+    syn_answers: FxHashMap<Endpoint, Vec<Nanos>>,
     /// Time of the last frame of the file.
     pub file_end: Option<Nanos>,
 }
