@@ -167,12 +167,11 @@ fn a_password_is_nowhere_to_be_seen() {
         // Where segments are small the login ends some frames later.
         let (no, tree) = (first.0..first.0 + 40)
             .map(FrameNo)
-            .filter_map(|no| {
+            .find_map(|no| {
                 let tree = dissector.frame(&store, &capture, no, &Options::default())?;
                 tree.find("tds.7login.password")?;
                 Some((no, tree))
             })
-            .next()
             .unwrap();
         let field = tree.find("tds.7login.password").unwrap();
         assert!(
@@ -200,10 +199,7 @@ fn a_password_is_nowhere_to_be_seen() {
             .map(|byte| (byte ^ 0xa5).rotate_left(4))
             .collect();
         let clear: String = clear.chunks(2).map(|pair| char::from(pair[0])).collect();
-        let hex: String = obfuscated
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = render::value(&Value::Bytes(obfuscated));
         let shown = [
             render::text(&tree),
             render::json(&tree).to_string(),

@@ -21,6 +21,7 @@ mod fixtures;
 mod generated;
 mod hostile;
 mod layers;
+mod messages;
 mod near_misses;
 mod omissions;
 mod orders;

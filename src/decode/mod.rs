@@ -4,6 +4,7 @@
 pub mod der;
 pub mod field;
 pub mod net;
+mod ntlm;
 pub mod reader;
 pub mod registry;
 pub mod smp;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::stream::{Frames, Gathered};
+use super::version::Spoken;
 use crate::decode::tds::columns::Column;
 use crate::decode::tds::message::{self as decode, Context, Message};
 use crate::decode::tds::skim::Skim;
-use crate::decode::tds::{HEADER_LEN, Version, packet_type};
+use crate::decode::tds::{HEADER_LEN, packet_type};
 use crate::store::{PduFlags, PduKind, PduRow, Store};
 use crate::units::{PduId, Side, StreamPos};
 
@@ -50,6 +51,8 @@ pub struct Index {
     pub has_start: bool,
     /// The last part ends it.
     pub has_end: bool,
+    /// Its body is a flight of a TLS handshake.
+    wrapped_tls: bool,
     context: Context,
     starts: Vec<Start>,
     skim: Skim,
@@ -99,7 +102,7 @@ fn body_pos(pdu: &PduRow) -> StreamPos {
 
 impl Index {
     /// The message that a PDU carries a packet of.
-    pub fn find(store: &Store, id: PduId, version: Version) -> Option<Self> {
+    pub fn find(store: &Store, id: PduId, spoken: Spoken) -> Option<Self> {
         let pdu = store.pdu(id).filter(|pdu| pdu.carries_tds())?;
         let conn = store.conn(pdu.conn)?;
         let mut parts = vec![id];
@@ -154,7 +157,8 @@ impl Index {
             offsets.push(at);
         }
         let context = Context {
-            version,
+            version: spoken.version,
+            column_encryption: spoken.column_encryption,
             from_server: conn.side_of(pdu.end) == Side::Server,
             ..Context::default()
         };
@@ -164,6 +168,7 @@ impl Index {
             offsets,
             has_start,
             has_end,
+            wrapped_tls: pdu.flags.has(PduFlags::WRAPPED_TLS),
             starts: Vec::new(),
             skim: Skim::new(context.clone()),
             context,
@@ -188,10 +193,11 @@ impl Index {
 
     /// Whether the message is a token stream, which can be decoded from its middle.
     fn is_answer(&self) -> bool {
-        matches!(
-            self.kind,
-            packet_type::TABULAR_RESULT | packet_type::BULK_LOAD
-        )
+        !self.wrapped_tls
+            && matches!(
+                self.kind,
+                packet_type::TABULAR_RESULT | packet_type::BULK_LOAD
+            )
     }
 
     /// Skims the message up to and including a part.

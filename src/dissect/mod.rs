@@ -170,8 +170,8 @@ impl Dissector {
         let at = if let Some(at) = known {
             at
         } else {
-            let version = self.spoken(frames, store.pdu(id)?.conn)?.version;
-            let index = Index::find(store, id, version)?;
+            let spoken = self.spoken(frames, store.pdu(id)?.conn)?;
+            let index = Index::find(store, id, spoken)?;
             if self.kept.len() >= KEEP {
                 self.kept.remove(0);
             }

@@ -6,7 +6,7 @@ use super::{Dissector, FrameTree, Options, finding, link, smp, tcp};
 use crate::capture::link::{Network, network};
 use crate::decode::field::{Field, Value};
 use crate::decode::net::{self, Packet};
-use crate::decode::tds::message as tds;
+use crate::decode::tds::{message as tds, packet_type};
 use crate::decode::walk::Walk;
 use crate::decode::{smp as smp_header, tls};
 use crate::store::{FrameRow, PduFlags, PduKind, PduRow, RequestRow, Store};
@@ -304,6 +304,12 @@ fn tds_packet(
         );
     }
     field.children.extend(decoded.message.fields);
+    if pdu.tds_type == packet_type::RPC {
+        let calls = decoded.message.sql.iter();
+        field
+            .children
+            .extend(calls.map(|sql| Field::new("tds.sql", "as T-SQL", Value::Text(sql.clone()))));
+    }
     if decoded.missing {
         field.children.push(
             Field::new("tds.stop", "missing", Value::None)

@@ -1,7 +1,9 @@
 //! Which TDS version a connection speaks, also where its login is not in the capture.
 
-use super::message::body_of;
+use super::message::{Index, body_of};
+
 use super::stream::Frames;
+use crate::decode::field::Value;
 use crate::decode::tds::message::{self, Context};
 use crate::decode::tds::requests::all_headers_len;
 use crate::decode::tds::{Version, packet_type};
@@ -21,6 +23,41 @@ pub struct Spoken {
     pub version: Version,
     /// What the assumption rests on; `None` if the login named the version.
     pub assumed: Option<&'static str>,
+    /// The server acknowledged COLUMNENCRYPTION: column metadata begin with a table of keys.
+    pub column_encryption: bool,
+}
+
+/// Feature extension COLUMNENCRYPTION.
+const COLUMN_ENCRYPTION: u64 = 0x04;
+
+/// Whether the answer to the login acknowledges column encryption.
+fn column_encryption(frames: &mut Frames<'_>, conn: &ConnRow) -> bool {
+    let store = frames.store;
+    let answer = conn.login.as_deref().and_then(|login| login.answer_frame);
+    let Some((id, _)) = answer.and_then(|frame| {
+        store
+            .pdus_in(frame)
+            .find(|(_, pdu)| pdu.conn == conn.id && pdu.tds_type == packet_type::TABULAR_RESULT)
+    }) else {
+        return false;
+    };
+    let plain = Spoken {
+        version: Version::default(),
+        assumed: None,
+        column_encryption: false,
+    };
+    let Some(mut index) = Index::find(store, id, plain) else {
+        return false;
+    };
+    let decoded = index.decode(frames, 0, 0, true);
+    let mut found = false;
+    for field in &decoded.message.fields {
+        field.walk(&mut |field| {
+            found |= field.name == "tds.featureextack.featureid"
+                && field.value == Value::UInt(COLUMN_ENCRYPTION);
+        });
+    }
+    found
 }
 
 /// The version of a connection.
@@ -30,15 +67,17 @@ pub fn of(frames: &mut Frames<'_>, conn: &ConnRow) -> Spoken {
         .as_deref()
         .and_then(|login| login.tds_version)
         .and_then(Version::from_number);
+    let column_encryption = column_encryption(frames, conn);
     if let Some(version) = named {
         return Spoken {
             version,
             assumed: None,
+            column_encryption,
         };
     }
     let assumed = |version, why| Spoken {
-        version,
-        assumed: Some(why),
+        column_encryption,
+        ..assume(version, why)
     };
     if conn.smp_seen {
         return assumed(
@@ -53,6 +92,14 @@ pub fn of(frames: &mut Frames<'_>, conn: &ConnRow) -> Spoken {
         );
     }
     by_shape(frames, conn)
+}
+
+fn assume(version: Version, why: &'static str) -> Spoken {
+    Spoken {
+        version,
+        assumed: Some(why),
+        column_encryption: false,
+    }
 }
 
 /// Requests begin with ALL_HEADERS from 7.2 on, and tokens are wider.
@@ -72,15 +119,12 @@ fn by_shape(frames: &mut Frames<'_>, conn: &ConnRow) -> Spoken {
                 let head = body_of(frames, pdu, 64);
                 if head.len() >= 10 {
                     return if all_headers_len(&head).is_some() {
-                        Spoken {
-                            version: Version::V74,
-                            assumed: Some("TDS 7.4: requests have ALL_HEADERS, as from 7.2 on"),
-                        }
+                        assume(
+                            Version::V74,
+                            "TDS 7.4: requests have ALL_HEADERS, as from 7.2 on",
+                        )
                     } else {
-                        Spoken {
-                            version: Version::V71R1,
-                            assumed: Some("TDS 7.1: requests have no ALL_HEADERS"),
-                        }
+                        assume(Version::V71R1, "TDS 7.1: requests have no ALL_HEADERS")
                     };
                 }
             }
@@ -119,16 +163,16 @@ fn by_answers(frames: &mut Frames<'_>, answers: &[PduRow]) -> Spoken {
         match (fits(Version::V74), fits(Version::V71R1)) {
             (true, false) => break,
             (false, true) => {
-                return Spoken {
-                    version: Version::V71R1,
-                    assumed: Some("TDS 7.1: answers have the token forms from before 7.2"),
-                };
+                return assume(
+                    Version::V71R1,
+                    "TDS 7.1: answers have the token forms from before 7.2",
+                );
             }
             _ => {}
         }
     }
-    Spoken {
-        version: Version::V74,
-        assumed: Some("TDS 7.4: the login is not readable in this capture"),
-    }
+    assume(
+        Version::V74,
+        "TDS 7.4: the login is not readable in this capture",
+    )
 }

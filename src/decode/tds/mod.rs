@@ -1,5 +1,6 @@
 //! TDS: the packet header, and the messages inside ([MS-TDS]).
 
+mod cell;
 pub mod collation;
 pub mod columns;
 mod envchange;

@@ -1,5 +1,6 @@
 //! Requests: ALL_HEADERS, SQL batches, remote procedure calls, transaction requests ([MS-TDS] 2.2.5.3, 2.2.6).
 
+use super::cell;
 use super::columns::{self, size};
 use super::message::{Context, Message};
 use super::tvp;
@@ -233,7 +234,7 @@ fn parameter(w: &mut Walk<'_>, call: &mut Call, context: &Context) -> Step<Strin
 
 fn value(w: &mut Walk<'_>, info: &TypeInfo) -> Step<Cell> {
     w.group("tds.rpc.parameter.value", "value", |w| {
-        columns::value(w, info, info.sql(), true)
+        cell::value(w, info, info.sql(), true)
     })
 }
 

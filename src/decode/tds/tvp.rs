@@ -1,5 +1,6 @@
 //! Table-valued parameters ([MS-TDS] 2.2.5.5.5).
 
+use super::cell;
 use super::columns::{self, Column};
 use super::message::Context;
 use super::type_info::Place;
@@ -85,7 +86,7 @@ fn row(w: &mut Walk<'_>, context: &Context, columns: &[Column], number: u64) -> 
         w.r.u8();
         for column in columns {
             let at = w.at();
-            columns::skip_value(w, &column.info).ok_or_else(|| Stop::short(at, "a row"))?;
+            cell::skip_value(w, &column.info).ok_or_else(|| Stop::short(at, "a row"))?;
         }
         return Ok(());
     }
@@ -97,7 +98,7 @@ fn row(w: &mut Walk<'_>, context: &Context, columns: &[Column], number: u64) -> 
             } else {
                 column.name.clone()
             };
-            columns::value(w, &column.info, label, false)?;
+            cell::value(w, &column.info, label, false)?;
         }
         Ok(())
     })
