@@ -379,3 +379,30 @@ fn the_example_rules_find_what_they_say() {
         assert!(findings(fault).is_empty(), "{fault}");
     }
 }
+
+#[test]
+fn the_readme_shows_the_rule_of_the_example_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let example = std::fs::read_to_string(root.join("fixtures/rules/close.toml")).unwrap();
+    let shown = readme
+        .split("<!-- user-rule -->\n```toml\n")
+        .nth(1)
+        .unwrap();
+    let shown = shown.split("\n```\n<!-- /user-rule -->").next().unwrap();
+    assert!(example.contains(shown), "{shown}");
+    assert_eq!(user_rules::read(shown).unwrap().len(), 1);
+}
+
+#[test]
+fn the_filters_of_the_readme_are_filters() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let section = readme.split("## Filters and find").nth(1).unwrap();
+    let block = section.split("```").nth(1).unwrap();
+    let filters: Vec<_> = block.lines().filter(|l| !l.is_empty()).collect();
+    assert!(filters.len() > 4);
+    for filter in filters {
+        query::parse(filter, &Context::default()).unwrap_or_else(|e| panic!("{filter}: {e}"));
+    }
+}
