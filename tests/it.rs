@@ -35,3 +35,4 @@ mod streams;
 mod truth;
 mod vectors;
 mod verdicts;
+mod wrapped;

@@ -1,0 +1,190 @@
+//! The same connection in other wrappings (tunnels, tags, fragments, no IP length, compression) says the same.
+
+use std::io::Write;
+use std::path::Path;
+
+use marstui::capture::write::{Frame, InterfaceSpec, PcapShape, PcapWriter};
+use marstui::capture::{Capture, OpenOptions};
+use marstui::rules::{self, Settings};
+use marstui::store::Store;
+use marstui::track;
+use marstui::units::Nanos;
+
+const ETHERNET: InterfaceSpec<'_> = InterfaceSpec {
+    link_type: 1,
+    snap_len: 0,
+    ticks_per_second: 1_000_000_000,
+    name: None,
+};
+
+/// The page's connection as its client saw it: time and bytes of each frame.
+fn original() -> Vec<(Nanos, Vec<u8>)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/seed-client.pcapng.zst");
+    let capture = Capture::open(&[path], &OpenOptions::default()).unwrap();
+    let mut reader = capture.chunks();
+    let mut frames = Vec::new();
+    while let Some(chunk) = reader.next_chunk() {
+        for record in &chunk.records {
+            frames.push((record.time, chunk.bytes(record).to_vec()));
+        }
+    }
+    assert!(frames.len() > 100);
+    frames
+}
+
+fn pcap(frames: &[(Nanos, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = PcapWriter::new(Vec::new(), PcapShape::of([ETHERNET]).unwrap()).unwrap();
+    for (time, bytes) in frames {
+        let frame = Frame {
+            time: *time,
+            wire: u32::try_from(bytes.len()).unwrap(),
+            bytes,
+        };
+        writer.frame(&frame).unwrap();
+    }
+    writer.finish()
+}
+
+/// What must not depend on the wrapping.
+fn facts(capture: &Capture) -> Vec<String> {
+    let mut store = track::load(capture);
+    rules::judge(&mut store, &Settings::default());
+    let mut facts = Vec::new();
+    for conn in store.conns() {
+        facts.push(format!(
+            "{:?} {:?} {:?} {:?}",
+            conn.ends, conn.mars, conn.smp, conn.tds
+        ));
+        facts.extend(conn_facts(&store, conn.id));
+    }
+    facts
+}
+
+fn conn_facts(store: &Store, conn: marstui::units::ConnId) -> Vec<String> {
+    let sessions = store.conn_sessions(conn).map(|session| {
+        let ends = session.ends.0.map(|end| {
+            let (seqnum, wndw) = (end.last_seqnum, end.last_wndw);
+            format!("{:?} {seqnum:?} {wndw:?}", end.counts)
+        });
+        format!("{} {ends:?} {} left", session.sid, session.outstanding)
+    });
+    let requests = store.conn_requests(conn).map(|request| {
+        format!(
+            "{} {:?} {}",
+            request.text, request.end, request.answer_bytes
+        )
+    });
+    let findings = store.conn_findings(conn).map(|finding| {
+        let outcomes = finding.conditions.iter().map(|c| (c.id.clone(), c.outcome));
+        let outcomes: Vec<_> = outcomes.collect();
+        format!("{} {:?} {outcomes:?}", finding.rule, finding.verdict)
+    });
+    sessions.chain(requests).chain(findings).collect()
+}
+
+fn facts_of(frames: &[(Nanos, Vec<u8>)]) -> Vec<String> {
+    facts(&Capture::from_bytes("wrapped", pcap(frames)).unwrap())
+}
+
+/// An outer IPv4 packet of a protocol around bytes.
+fn around(protocol: u8, bytes: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(20 + bytes.len()).unwrap().to_be_bytes();
+    let mut packet = vec![0x45, 0, len[0], len[1], 0, 1, 0, 0, 64, protocol, 0, 0];
+    packet.extend([192, 168, 0, 1, 192, 168, 0, 2]);
+    packet.extend(bytes);
+    packet
+}
+
+/// Ethernet, header and packet of an untagged IPv4 frame.
+fn parts(frame: &[u8]) -> (&[u8], &[u8]) {
+    assert_eq!(frame[12..14], [8, 0]);
+    let len = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+    (&frame[..12], &frame[14..14 + len])
+}
+
+fn wrap(frame: &[u8], how: &str) -> Vec<u8> {
+    let (addresses, ip) = parts(frame);
+    let (ether_type, packet) = match how {
+        "IP in IP" => (&[8, 0][..], around(4, ip)),
+        "GRE" => (&[8, 0][..], around(47, &[&[0, 0, 8, 0], ip].concat())),
+        "VXLAN" => {
+            let udp = [4, 210, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 42, 0];
+            (&[8, 0][..], around(17, &[&udp, frame].concat()))
+        }
+        "QinQ" => (&[0x88, 0xa8, 0, 7, 0x81, 0, 0, 8, 8, 0][..], ip.to_vec()),
+        "no length" => (&[8, 0][..], [&ip[..2], &[0, 0], &ip[4..]].concat()),
+        other => panic!("{other}"),
+    };
+    [addresses, ether_type, &packet].concat()
+}
+
+#[test]
+fn tunnels_tags_and_offload_change_nothing() {
+    let frames = original();
+    let expected = facts_of(&frames);
+    assert!(
+        expected
+            .iter()
+            .any(|fact| fact.contains("mars-close-rst Benign"))
+    );
+    for how in ["IP in IP", "GRE", "VXLAN", "QinQ", "no length"] {
+        let wrapped = frames.iter().map(|(time, frame)| (*time, wrap(frame, how)));
+        let wrapped: Vec<_> = wrapped.collect();
+        assert_eq!(facts_of(&wrapped), expected, "{how}");
+    }
+}
+
+#[test]
+fn packets_in_fragments_change_nothing() {
+    let frames = original();
+    let mut pieces = Vec::new();
+    for (n, (time, frame)) in frames.iter().enumerate() {
+        let (addresses, ip) = parts(frame);
+        let (header, carried) = ip.split_at(usize::from(ip[0] & 15) * 4);
+        if carried.len() <= 64 {
+            pieces.push((*time, frame.clone()));
+            continue;
+        }
+        let step = (carried.len() / 3).next_multiple_of(8);
+        for (i, piece) in carried.chunks(step).enumerate() {
+            let mut header = header.to_vec();
+            let len = u16::try_from(header.len() + piece.len()).unwrap();
+            header[2..4].copy_from_slice(&len.to_be_bytes());
+            header[4..6].copy_from_slice(&u16::try_from(n % 60_000).unwrap().to_be_bytes());
+            let more = if (i + 1) * step < carried.len() {
+                0x2000
+            } else {
+                0
+            };
+            let place = u16::try_from(i * step / 8).unwrap() | more;
+            header[6..8].copy_from_slice(&place.to_be_bytes());
+            pieces.push((*time, [addresses, &[8, 0], &header, piece].concat()));
+        }
+    }
+    assert!(pieces.len() > frames.len() + 100);
+    assert_eq!(facts_of(&pieces), facts_of(&frames));
+}
+
+#[test]
+fn compression_and_splitting_into_files_change_nothing() {
+    let frames = original();
+    let expected = facts_of(&frames);
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("packed");
+    let mut gzip = flate2::write::GzEncoder::new(
+        std::fs::File::create(&packed).unwrap(),
+        flate2::Compression::fast(),
+    );
+    gzip.write_all(&pcap(&frames)).unwrap();
+    gzip.finish().unwrap();
+    let capture = Capture::open(&[packed], &OpenOptions::default()).unwrap();
+    assert_eq!(facts(&capture), expected);
+    let mut ring = Vec::new();
+    for (i, some) in frames.chunks(frames.len() / 4).enumerate() {
+        let path = folder.path().join(format!("ring{i}"));
+        std::fs::write(&path, pcap(some)).unwrap();
+        ring.insert(0, path);
+    }
+    let capture = Capture::open(&ring, &OpenOptions::default()).unwrap();
+    assert_eq!(facts(&capture), expected);
+}
