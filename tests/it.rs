@@ -12,6 +12,7 @@
 mod several_files;
 mod support;
 
+mod bounds;
 mod capture;
 mod cli;
 mod differential;
@@ -33,6 +34,7 @@ mod report;
 mod screen;
 mod streams;
 mod truth;
+mod tshark;
 mod vectors;
 mod verdicts;
 mod wrapped;

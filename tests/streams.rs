@@ -76,8 +76,10 @@ struct Network {
 }
 
 /// Writes a conversation as raw IPv4 packets.
-struct Wire {
-    file: Vec<u8>,
+pub struct Wire {
+    pub file: Vec<u8>,
+    /// Address and port of end A.
+    pub client: ([u8; 4], u16),
     ip_id: u16,
     frames: u32,
     /// Stream ranges that were left out, by end.
@@ -85,7 +87,7 @@ struct Wire {
 }
 
 impl Wire {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut file = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
         file.extend(2_u16.to_le_bytes());
         file.extend(4_u16.to_le_bytes());
@@ -94,21 +96,24 @@ impl Wire {
         file.extend(101_u32.to_le_bytes());
         Self {
             file,
+            client: ([10, 0, 0, 1], 50_000),
             ip_id: 1,
             frames: 0,
             lost: Vec::new(),
         }
     }
 
-    fn send(&mut self, end: End, seq: u32, ack: u32, flags: u8, payload: &[u8]) {
+    pub fn send(&mut self, end: End, seq: u32, ack: u32, flags: u8, payload: &[u8]) {
         let len = (40 + payload.len()) as u32;
         self.frames += 1;
-        self.file.extend(1_700_000_000_u32.to_le_bytes());
-        self.file.extend((self.frames * 10).to_le_bytes());
+        let micros = self.frames * 10;
+        self.file
+            .extend((1_700_000_000 + micros / 1_000_000).to_le_bytes());
+        self.file.extend((micros % 1_000_000).to_le_bytes());
         self.file.extend(len.to_le_bytes());
         self.file.extend(len.to_le_bytes());
-        let hosts: [[u8; 4]; 2] = [[10, 0, 0, 1], [10, 0, 0, 2]];
-        let ports: [u16; 2] = [50_000, 14_330];
+        let hosts: [[u8; 4]; 2] = [self.client.0, [10, 0, 0, 2]];
+        let ports: [u16; 2] = [self.client.1, 14_330];
         let (from, to) = if end == End::A { (0, 1) } else { (1, 0) };
         self.file.extend([0x45, 0]);
         self.file.extend((len as u16).to_be_bytes());
@@ -209,7 +214,7 @@ fn capture(talk: &Talk, network: Network, dice: &mut Dice) -> Wire {
     wire
 }
 
-fn load(wire: &Wire) -> (Capture, Store) {
+pub fn load(wire: &Wire) -> (Capture, Store) {
     let capture = Capture::from_bytes("made.pcap", wire.file.clone()).unwrap();
     let store = track::load(&capture);
     (capture, store)

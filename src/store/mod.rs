@@ -333,6 +333,25 @@ impl Store {
             .filter_map(|id| self.request(*id))
     }
 
+    /// The requests of a connection that were under way at a frame: sent at or before it, at least in part, and not
+    /// answered to the end before or in it.
+    pub fn outstanding_at(
+        &self,
+        conn: ConnId,
+        frame: FrameNo,
+    ) -> impl Iterator<Item = &RequestRow> {
+        self.conn_requests(conn)
+            .filter(move |request| request.first_frame <= frame)
+            .filter(move |request| match request.end {
+                RequestEnd::Outstanding => true,
+                // Its answer lies in a gap: where it ended is not known.
+                RequestEnd::Unknown => false,
+                RequestEnd::Done | RequestEnd::Error | RequestEnd::Attention => {
+                    request.answer_last_frame.is_none_or(|last| last > frame)
+                }
+            })
+    }
+
     /// What the SMP checks found ([MC-SMP]; ids of the check list).
     pub fn violations(&self) -> &[ViolationRow] {
         &self.violations

@@ -417,9 +417,6 @@ impl Chain {
         let side = self.ends.get_mut(end);
         if side.in_packet && side.packet_left == 0 {
             self.packet_end(moment, pdu, id, login, ctx);
-        } else if side.in_packet || !side.header.is_empty() {
-            // A TDS packet goes on in the next DATA; said once, where it begins.
-            pdu.flags.set(PduFlags::TDS_HEADER);
         }
     }
 

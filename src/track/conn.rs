@@ -211,7 +211,9 @@ impl Conn {
             side.order.syn(incoming.segment.seq);
             if flags.ack() {
                 self.row.syn_ack_frame.get_or_insert(incoming.no);
-                self.set_client(end.other(), "the other end answers its SYN");
+                if self.row.syn_frame.is_none() {
+                    self.set_client(end.other(), "the other end answers its SYN");
+                }
             } else {
                 self.row.syn_frame.get_or_insert(incoming.no);
                 self.set_client(end, "it sends the SYN");
@@ -325,9 +327,10 @@ impl Conn {
         let sent_next = side.order.sent_next();
         let before_next = sent_next == Some(segment.seq.plus(1)) && !side.order.fin_seen();
         // A probe repeats a number that the peer has acknowledged; anything else is a retransmission.
-        let all_acked = acked.is_some_and(|a| Some(a) == sent_next)
-            || (side.order.base().is_none() && acked == Some(segment.seq.plus(1)));
-        let is_probe = plain && segment.payload_len <= 1 && all_acked && before_next;
+        let repeats = acked == Some(segment.seq.plus(1));
+        let known = before_next && acked == sent_next;
+        let joined_late = repeats && !side.order.is_firm();
+        let is_probe = plain && segment.payload_len <= 1 && (known || joined_late);
         if is_probe {
             found.set(if peer_closed {
                 FrameFlags::WINDOW_PROBE

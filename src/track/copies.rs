@@ -1,11 +1,11 @@
 //! Copies of one transmission in a file: two capture points merged, a mirrored port, a capture on "any".
 //!
 //! A copy has the same IP identification, TCP header (without the checksum) and payload (`close-patterns.md` 7,
-//! `dup-frames`). Compared is a digest over headers and both ends of the payload. Bounds: [`NEAR`] digests per
-//! direction, or [`FAR`] where the capture has several interfaces.
+//! `dup-frames`). Numbers are compared as they are, options and both ends of the payload by a digest. Bounds:
+//! [`NEAR`] transmissions per direction, or [`FAR`] where the capture has several interfaces.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 
 use rustc_hash::FxHasher;
 
@@ -16,7 +16,7 @@ use super::conn::Incoming;
 
 /// On one interface a copy follows within so many frames of its direction.
 const NEAR: usize = 20;
-/// Digests kept per direction where the capture has several interfaces.
+/// Transmissions kept per direction where the capture has several interfaces.
 const FAR: usize = 4096;
 /// Without an IP identification that counts up, a copy on the same interface follows within this time.
 const SOON: i64 = 1_000_000;
@@ -25,9 +25,21 @@ const SOON_SYN: i64 = 300_000_000;
 /// As many bytes at each end of the payload go into the digest.
 const SAMPLE: usize = 32;
 
+/// What makes a transmission this one and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity {
+    seq: u32,
+    ack: u32,
+    payload_len: u32,
+    flags: u16,
+    window: u16,
+    ip_id: u16,
+    digest: u64,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    digest: u64,
+    identity: Identity,
     interface: u32,
     time: Nanos,
 }
@@ -41,10 +53,10 @@ pub(super) struct Copies {
 
 #[derive(Debug, Default)]
 struct Far {
-    /// How often each digest came on each interface.
-    counts: HashMap<(u64, u32), u32>,
-    most: HashMap<u64, u32>,
-    order: VecDeque<u64>,
+    /// How often each came on each interface.
+    counts: HashMap<(Identity, u32), u32>,
+    most: HashMap<Identity, u32>,
+    order: VecDeque<Identity>,
     interfaces: Vec<u32>,
 }
 
@@ -52,7 +64,7 @@ impl Copies {
     /// Whether a frame is a copy of one before.
     pub(super) fn is_copy(&mut self, incoming: &Incoming<'_>) -> bool {
         let seen = Seen {
-            digest: digest(incoming),
+            identity: identity(incoming),
             interface: incoming.interface,
             time: incoming.time,
         };
@@ -62,7 +74,7 @@ impl Copies {
         let soon = if flags.syn() { SOON_SYN } else { SOON };
         let near = !reset_without_id
             && self.near.iter().any(|old| {
-                old.digest == seen.digest
+                old.identity == seen.identity
                     && old.interface == seen.interface
                     && (numbered || seen.time.since(old.time).abs() <= soon)
             });
@@ -85,15 +97,15 @@ impl Far {
         }
         let here = self
             .counts
-            .entry((seen.digest, seen.interface))
+            .entry((seen.identity, seen.interface))
             .or_insert(0);
         *here = here.saturating_add(1);
         let here = *here;
-        let most = self.most.entry(seen.digest).or_insert(0);
+        let most = self.most.entry(seen.identity).or_insert(0);
         let copy = here <= *most;
         *most = (*most).max(here);
         if here == 1 && !copy {
-            self.order.push_back(seen.digest);
+            self.order.push_back(seen.identity);
             if self.order.len() > FAR
                 && let Some(old) = self.order.pop_front()
             {
@@ -107,18 +119,25 @@ impl Far {
     }
 }
 
-fn digest(incoming: &Incoming<'_>) -> u64 {
+fn identity(incoming: &Incoming<'_>) -> Identity {
     let segment = incoming.segment;
-    let header = segment.header(incoming.frame);
     let payload = segment.payload(incoming.frame);
+    // The checksum before the options differs where a network card fills it in.
+    let options = segment.header(incoming.frame).get(20..).unwrap_or_default();
     let mut hash = FxHasher::default();
-    segment.ip.id.hash(&mut hash);
-    // The checksum (bytes 16 and 17) differs where a network card fills it in.
-    header.get(..16).hash(&mut hash);
-    header.get(18..).hash(&mut hash);
-    segment.payload_len.hash(&mut hash);
-    payload.get(..SAMPLE).unwrap_or(payload).hash(&mut hash);
-    let tail = payload.len().saturating_sub(SAMPLE);
-    payload.get(tail..).hash(&mut hash);
-    hash.finish()
+    hash.write(options);
+    hash.write(payload.get(..SAMPLE).unwrap_or(payload));
+    if payload.len() > SAMPLE {
+        let tail = payload.len().saturating_sub(SAMPLE);
+        hash.write(payload.get(tail..).unwrap_or_default());
+    }
+    Identity {
+        seq: segment.seq.0,
+        ack: segment.ack.0,
+        payload_len: segment.payload_len,
+        flags: segment.flags,
+        window: segment.window,
+        ip_id: segment.ip.id,
+        digest: hash.finish(),
+    }
 }

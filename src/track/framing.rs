@@ -56,7 +56,8 @@ pub(super) trait Sink {
     fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32);
     fn finish(&mut self, end: End, pdu: OpenPdu, at: At);
     /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
-    fn lost(&mut self, end: End, at: At, byte: Option<u8>);
+    /// `view` are the bytes there; empty if they are missing.
+    fn lost(&mut self, end: End, at: At, view: &[u8]);
     /// More bytes are missing, among them possibly whole PDUs.
     fn hole(&mut self, end: End);
     /// This range could not be read.
@@ -199,7 +200,7 @@ impl Framer {
             // The usual case: the header lies whole in this segment.
             let class = self.classify(end, cursor.data, &[], false, sink);
             if !matches!(class, Class::Need(_)) {
-                let used = self.enter(end, class, cursor.at, sink);
+                let used = self.enter(end, class, cursor.data, cursor.at, sink);
                 cursor.skip(used);
                 self.close_if_complete(end, cursor.at, sink);
                 return;
@@ -231,7 +232,7 @@ impl Framer {
     /// As [`Framer::enter`] where the header was collected over segments; what was collected beyond it is body.
     fn enter_with_head(&mut self, end: End, class: Class, at: At, sink: &mut impl Sink) {
         let head = std::mem::take(&mut self.head);
-        let used = self.enter(end, class, at, sink);
+        let used = self.enter(end, class, &head, at, sink);
         self.close_if_complete(end, at, sink);
         let pos = self
             .head_pos
@@ -248,7 +249,14 @@ impl Framer {
     }
 
     /// Goes on with what begins here; returns how many bytes of it are used up.
-    fn enter(&mut self, end: End, class: Class, at: At, sink: &mut impl Sink) -> usize {
+    fn enter(
+        &mut self,
+        end: End,
+        class: Class,
+        view: &[u8],
+        at: At,
+        sink: &mut impl Sink,
+    ) -> usize {
         let first_frame = self.head_frame.unwrap_or(at.frame);
         let mut pdu = OpenPdu {
             kind: PduKind::Unknown,
@@ -307,14 +315,7 @@ impl Framer {
                 return 0;
             }
             Class::Unknown | Class::Need(_) => {
-                self.lose(
-                    end,
-                    self.head_pos,
-                    first_frame,
-                    at,
-                    self.head.first().copied(),
-                    sink,
-                );
+                self.lose(end, self.head_pos, first_frame, at, view, sink);
                 return 0;
             }
         };
@@ -335,10 +336,10 @@ impl Framer {
         from: u64,
         first_frame: FrameNo,
         at: At,
-        byte: Option<u8>,
+        view: &[u8],
         sink: &mut impl Sink,
     ) {
-        sink.lost(end, at, byte);
+        sink.lost(end, at, view);
         self.mode = Mode::Lost(Lost {
             from,
             hidden: false,
@@ -370,7 +371,7 @@ impl Framer {
             return;
         }
         if matches!(self.mode, Mode::Border) {
-            self.lose(end, pos, at.frame, at, None, sink);
+            self.lose(end, pos, at.frame, at, &[], sink);
         }
         if let Mode::Lost(lost) = &mut self.mode {
             lost.hidden = true;
@@ -480,7 +481,8 @@ impl Framer {
         self.head_pos = pos;
         self.head_frame = Some(frame.frame);
         self.head.clear();
-        let used = self.enter(end, class, frame, sink);
+        let header = view.get(at..).unwrap_or_default();
+        let used = self.enter(end, class, header, frame, sink);
         self.close_if_complete(end, frame, sink);
         let from = at.saturating_add(used);
         let mut rest = Cursor {

@@ -272,8 +272,9 @@ fn note_hello(tls: &mut TlsInfo, hello: &Hello, frame: FrameNo) {
         tls.server_hello.get_or_insert(frame);
         tls.version = names::version(hello.version());
         tls.cipher = hello.cipher();
-        if let Some(chosen) = hello.alpn.first() {
-            tls.alpn = Some(chosen.clone());
+        // From 1.3 on the choice is encrypted, and what the client offered stands.
+        if hello.version() <= 0x0303 || !hello.alpn.is_empty() {
+            tls.alpn = hello.alpn.first().cloned();
         }
     }
 }

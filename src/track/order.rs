@@ -96,6 +96,11 @@ impl Order {
         self.base
     }
 
+    /// Whether position 0 is certain.
+    pub(super) fn is_firm(&self) -> bool {
+        self.firm
+    }
+
     /// Position behind the last byte handed on.
     pub(super) fn next(&self) -> u64 {
         self.next

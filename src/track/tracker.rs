@@ -9,7 +9,8 @@ use crate::capture::link::{self, Network};
 use crate::capture::{Capture, Chunk, RecordMeta};
 use crate::decode::net::{self, Fragments, Packet, Segment};
 use crate::store::{
-    Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags, View,
+    Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, PduKind, Problem, Progress,
+    TcpFlags, View,
 };
 use crate::units::{ConnId, FileOffset, FrameNo, TcpSeq};
 
@@ -18,7 +19,7 @@ use super::out::Out;
 use super::view;
 
 /// Connections that are followed.
-const MAX_CONNS: usize = 1 << 20;
+const MAX_CONNS: usize = 1 << 19;
 
 /// The view is judged by this many connections.
 const VIEW_CONNS: usize = 2000;
@@ -212,8 +213,16 @@ impl Tracker {
         }
         row.conn = Some(conn.row.id);
         row.prev = (conn.row.frames > 0).then_some(conn.row.last_frame);
+        let pdus_before = self.out.batch.pdus.len();
         let found = conn.segment(&incoming, &mut self.out);
         row.flags.set(found);
+        let new_pdus = self.out.batch.pdus.get(pdus_before..).unwrap_or_default();
+        if new_pdus
+            .iter()
+            .any(|pdu| matches!(pdu.kind, PduKind::Unknown | PduKind::BadSmp))
+        {
+            row.flags.set(FrameFlags::BAD);
+        }
         conn.evidence
             .frame(&conn.row, row, self.link_types.len() > 1);
     }

@@ -402,6 +402,7 @@ impl Sink for Layer<'_, '_> {
             }
             None if pdu.kind == PduKind::Tls
                 && pdu.pos == 0
+                && self.ctx.row.syn_frame.is_some()
                 && self.ctx.row.encryption.is_none() =>
             {
                 self.ctx.row.encryption = Some(Encryption::Strict);
@@ -425,13 +426,9 @@ impl Sink for Layer<'_, '_> {
                 }
             }
             PduKind::Tls if matches!(pdu.tds_type, 21 | 22) => {
-                let header = [
-                    pdu.tds_type,
-                    3,
-                    3,
-                    0,
-                    u8::try_from(pdu.len.saturating_sub(5)).unwrap_or(u8::MAX),
-                ];
+                let len = u16::try_from(pdu.len.saturating_sub(5)).unwrap_or(u16::MAX);
+                let [hi, lo] = len.to_be_bytes();
+                let header = [pdu.tds_type, 3, 3, hi, lo];
                 // The record header went by; a hello is read from the handshake bytes behind one.
                 let first = pdu.left == pdu.len.saturating_sub(5);
                 let bytes = if first {
@@ -476,19 +473,27 @@ impl Sink for Layer<'_, '_> {
         self.upper.plain.packet_hidden(end);
     }
 
-    fn lost(&mut self, end: End, at: At, byte: Option<u8>) {
+    fn lost(&mut self, end: End, at: At, view: &[u8]) {
         self.hole(end);
-        if *self.upper.smp_in.get(end)
-            && let Some(byte) = byte
-        {
-            let fact = format!("byte 0x{byte:02x} where an SMP header must start");
-            let check = if byte == smp::SMID {
-                CheckId::H3
-            } else {
-                CheckId::H1
-            };
-            self.ctx.violation(error(check, fact), at.done, None, None);
+        if !*self.upper.smp_in.get(end) {
+            return;
         }
+        let broken = match (view.first(), smp::Header::read(view)) {
+            (None, _) | (Some(&smp::SMID), None) => return,
+            (Some(byte), None) => {
+                let fact = format!("byte 0x{byte:02x} where an SMP header must start");
+                error(CheckId::H1, fact)
+            }
+            (_, Some(header)) => {
+                let check = if header.length < 16 {
+                    CheckId::H3
+                } else {
+                    CheckId::H6
+                };
+                error(check, format!("LENGTH {}", header.length))
+            }
+        };
+        self.ctx.violation(broken, at.done, None, None);
     }
 
     fn unread(&mut self, end: End, unread: Unread, at: At) {
