@@ -6,8 +6,11 @@ use super::App;
 use super::clock;
 use super::command::Command;
 use crate::dissect::render;
+use crate::query;
 use crate::units::{FrameNo, Side};
 
+/// Frames that a copied filter names at most.
+const MOST_NUMBERS: usize = 5000;
 /// What OSC 52 carries safely.
 pub const MOST: usize = 74_000;
 
@@ -23,7 +26,7 @@ impl App {
             Command::CopyFilter if self.filter.is_empty() => {
                 return Err("no filter is set".to_string());
             }
-            Command::CopyFilter => self.filter.clone(),
+            Command::CopyFilter => self.wireshark_filter()?,
             Command::CopyLadder => self.ladder_text()?,
             _ => return Err(format!("{} copies nothing", command.entry().name)),
         };
@@ -53,6 +56,21 @@ impl App {
             facts.kind,
             self.line(no).unwrap_or_default()
         )
+    }
+
+    /// The filter with Wireshark's names; where it has none for something, the frames' numbers.
+    fn wireshark_filter(&self) -> Result<String, String> {
+        let filter = self.read_filter(&self.filter).map_err(|e| e.to_string())?;
+        query::to_wireshark(&filter).or_else(|why| {
+            let rows = self.list.rows.len(&self.store);
+            if rows > MOST_NUMBERS {
+                return Err(why);
+            }
+            let frames: Vec<FrameNo> = (0..rows)
+                .filter_map(|row| self.list.rows.at(&self.store, row))
+                .collect();
+            Ok(query::frames_filter(&frames))
+        })
     }
 
     fn field_at_cursor(&self) -> Result<String, String> {

@@ -3,7 +3,7 @@
 use super::key::Key;
 use super::tree::Tree;
 use crate::export::{ExportError, Written};
-use crate::query::Filter;
+use crate::query::find::Needle;
 use crate::store::Batch;
 use crate::units::{FrameNo, PduId};
 
@@ -107,16 +107,5 @@ pub struct Search {
     /// Its number.
     pub job: u64,
     /// What is looked for.
-    pub what: SearchFor,
-    /// The first frame to ask.
-    pub from: FrameNo,
-}
-
-/// What a search looks for.
-#[derive(Debug)]
-pub enum SearchFor {
-    /// Frames that a filter holds for.
-    Filter(Filter),
-    /// Text, `re:` or `hex:` in the frames' payload.
-    Text(String),
+    pub needle: Needle,
 }

@@ -39,7 +39,7 @@ mod walking;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use event::{Effect, Event, Looked, Search, SearchFor, Wanted};
+pub use event::{Effect, Event, Looked, Search, Wanted};
 pub use export_form::ExportForm;
 pub use help::Help;
 pub use searching::Searching;
@@ -219,6 +219,7 @@ pub struct App {
     find_hits: Vec<FrameNo>,
     /// Where a find started that still waits for its hit, and whether it goes forward.
     find_wait: Option<(FrameNo, bool)>,
+    last_conn: Option<ConnId>,
     last_job: u64,
     judge: Option<Judge>,
 }
@@ -276,6 +277,7 @@ impl App {
             home: None,
             find_hits: Vec::new(),
             find_wait: None,
+            last_conn: None,
             last_job: 0,
             judge: None,
         }
@@ -285,7 +287,7 @@ impl App {
     pub fn layout(&self) -> Layout {
         let (w, h) = self.size;
         let sessions = self
-            .conn()
+            .lane_conn()
             .map_or(0, |conn| self.store.conn_sessions(conn).count());
         // The lanes themselves, `all` and `TCP`; on a high screen also the time axis, the cursor line and the legend.
         let furniture = if h >= 40 { 7 } else { 2 };
@@ -316,6 +318,11 @@ impl App {
     /// The connection of the cursor.
     pub fn conn(&self) -> Option<ConnId> {
         self.store.frame(self.list.cursor)?.conn
+    }
+
+    /// The connection whose lanes are shown: that of the cursor, else the last one that the cursor was on.
+    pub fn lane_conn(&self) -> Option<ConnId> {
+        self.conn().or(self.last_conn)
     }
 
     /// The session of the cursor.

@@ -63,6 +63,7 @@ impl App {
 
     /// Keeps the cursor's frame in the timeline's window.
     pub(super) fn show_time(&mut self) {
+        self.last_conn = self.lane_conn();
         let columns = self.lane_columns();
         let Some(frame) = self.store.frame(self.list.cursor) else {
             return;

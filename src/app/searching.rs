@@ -1,10 +1,11 @@
 //! Filter and find in use: how a text becomes a search, what its hits do, and how it is cleared.
 
 use super::App;
-use super::event::{Effect, Search, SearchFor};
+use super::event::{Effect, Search};
 use super::prompt::Mistake;
 use super::rows::Rows;
 use super::{Layer, Tone};
+use crate::query::find::Needle;
 use crate::query::{self, Context, Filter, ParseError};
 use crate::settings::Named;
 use crate::units::FrameNo;
@@ -132,8 +133,7 @@ impl App {
             Effect::StopSearch(stopped),
             Effect::Search(Box::new(Search {
                 job,
-                what: SearchFor::Filter(filter),
-                from: FrameNo(1),
+                needle: Needle::Filter(Box::new(filter)),
             })),
         ]
     }
@@ -193,14 +193,22 @@ impl App {
             prompt.mistake = None;
         }
         let text = text.trim();
-        if text.is_empty() || (find && !looks_like_filter(text)) {
+        if text.is_empty() {
             return vec![stop];
         }
-        match self.read_filter(text) {
+        let read = if find {
+            // Only a filter can be counted at once; text is looked for behind Enter.
+            self.with_context(|context| Needle::parse(text, context))
+                .map(|needle| match needle {
+                    Needle::Filter(filter) => Some(*filter),
+                    _ => None,
+                })
+        } else {
+            self.read_filter(text).map(Some)
+        };
+        match read {
             Err(error) => {
-                if let Some(prompt) = &mut self.prompt
-                    && !find
-                {
+                if let Some(prompt) = &mut self.prompt {
                     prompt.mistake = Some(Mistake {
                         at: error.column,
                         len: error.length.max(1),
@@ -209,7 +217,7 @@ impl App {
                 }
                 vec![stop]
             }
-            Ok(filter) if filter.is_indexed() => {
+            Ok(Some(filter)) if filter.is_indexed() => {
                 let job = self.next_job();
                 self.jobs.preview = Searching {
                     job,
@@ -220,8 +228,7 @@ impl App {
                     stop,
                     Effect::Search(Box::new(Search {
                         job,
-                        what: SearchFor::Filter(filter),
-                        from: FrameNo(1),
+                        needle: Needle::Filter(Box::new(filter)),
                     })),
                 ]
             }
@@ -326,17 +333,13 @@ impl App {
         if text.is_empty() {
             return vec![Effect::StopSearch(stopped)];
         }
-        let what = if looks_like_filter(text) {
-            match self.read_filter(text) {
-                Ok(filter) => SearchFor::Filter(filter),
-                Err(error) => {
-                    self.find.clear();
-                    self.ask_again(super::prompt::Ask::Find, text, &error);
-                    return vec![Effect::StopSearch(stopped)];
-                }
+        let needle = match self.with_context(|context| Needle::parse(text, context)) {
+            Ok(needle) => needle,
+            Err(error) => {
+                self.find.clear();
+                self.ask_again(super::prompt::Ask::Find, text, &error);
+                return vec![Effect::StopSearch(stopped)];
             }
-        } else {
-            SearchFor::Text(text.to_string())
         };
         let job = self.next_job();
         self.jobs.find = Searching {
@@ -347,11 +350,7 @@ impl App {
         self.find_wait = Some((self.list.cursor, true));
         vec![
             Effect::StopSearch(stopped),
-            Effect::Search(Box::new(Search {
-                job,
-                what,
-                from: FrameNo(1),
-            })),
+            Effect::Search(Box::new(Search { job, needle })),
         ]
     }
 
@@ -441,13 +440,4 @@ impl App {
             self.say(Tone::Info, text);
         }
     }
-}
-
-/// Whether a text to find is meant as a filter: it holds an operator.
-fn looks_like_filter(text: &str) -> bool {
-    !text.starts_with("re:")
-        && !text.starts_with("hex:")
-        && ["==", "!=", "<=", ">=", " < ", " > ", " ~ ", " in "]
-            .iter()
-            .any(|op| text.contains(op))
 }

@@ -152,8 +152,6 @@ impl TreeView {
                 .iter()
                 .any(|low| label.starts_with(low))
             }
-            // A condition's line says all that a reader needs first; its sentence is one key away.
-            1 => field.name != "finding.condition" && field.children.len() <= 4,
             _ => false,
         }
     }

@@ -1,15 +1,11 @@
 //! Decodes the frames that the screen lacks: a line for each row in view, the tree for the cursor.
 
-use std::cell::RefCell;
-
 use crate::app::tree::Tree;
 use crate::app::{Looked, Wanted};
 use crate::capture::FrameSource;
-use crate::decode::field::Field;
 use crate::dissect::{Dissector, Options};
-use crate::query::Decode;
 use crate::store::Store;
-use crate::units::{FrameNo, PduId};
+use crate::units::FrameNo;
 
 /// What a byte of a secret is shown as.
 const BLANK: u8 = b'*';
@@ -63,23 +59,4 @@ fn tree(
         bytes,
         complete: true,
     })
-}
-
-/// Gives the fields of frames to filters.
-pub struct Fields<'a> {
-    /// Decodes; it remembers long messages, hence the cell.
-    pub dissector: &'a RefCell<Dissector>,
-    /// Reads.
-    pub source: &'a dyn FrameSource,
-}
-
-impl Decode for Fields<'_> {
-    fn fields(&self, store: &Store, frame: FrameNo, _pdu: Option<PduId>) -> Vec<Field> {
-        self.dissector
-            .try_borrow_mut()
-            .ok()
-            .and_then(|mut d| d.frame(store, self.source, frame, &Options::default()))
-            .map(|tree| tree.fields)
-            .unwrap_or_default()
-    }
 }

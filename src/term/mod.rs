@@ -6,12 +6,12 @@
 mod caps;
 mod guard;
 mod input;
+mod line;
 mod look;
 mod screen;
 mod search;
 mod work;
 
-use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,7 @@ use crate::capture::{Capture, CaptureFile};
 use crate::dissect::Dissector;
 use crate::exit::Exit;
 use crate::export::{self, Choice, Format, Job, Plan, Target, What};
+use crate::query::Dissected;
 use crate::store::Batch;
 use crate::track;
 use input::{Input, Signal};
@@ -94,7 +95,7 @@ pub fn run(
         noticed,
         tell,
         stop_export: Arc::new(AtomicBool::new(false)),
-        dissector: RefCell::default(),
+        dissector: Dissector::new(),
         searches: Searches::default(),
         drawn: Instant::now(),
         stale: true,
@@ -179,7 +180,7 @@ struct Session {
     noticed: Receiver<Event>,
     tell: Sender<Event>,
     stop_export: Arc<AtomicBool>,
-    dissector: RefCell<Dissector>,
+    dissector: Dissector,
     searches: Searches,
     drawn: Instant,
     /// Something changed since the last draw.
@@ -202,6 +203,8 @@ enum Came {
 
 impl Session {
     fn run(&mut self, screen: &mut Screen) -> Exit {
+        let capture = self.capture.clone();
+        let decoder = Dissected::new(&capture);
         loop {
             if self.stale && !self.waiting_progress {
                 self.draw(screen);
@@ -210,7 +213,7 @@ impl Session {
                 return Exit::Fine;
             };
             for _ in 0..MOST_DRAINED {
-                match self.take(came, screen) {
+                match self.take(came, screen, &decoder) {
                     Some(exit) => return exit,
                     None => match self.poll() {
                         Some(next) => came = next,
@@ -269,7 +272,7 @@ impl Session {
     }
 
     /// Takes one thing in; returns how the program ends, if it ends.
-    fn take(&mut self, came: Came, screen: &mut Screen) -> Option<Exit> {
+    fn take(&mut self, came: Came, screen: &mut Screen, decoder: &Dissected<'_>) -> Option<Exit> {
         let grown = matches!(came, Came::Batch(Some(_)));
         let event = match came {
             Came::Input(Input::Event(event)) => {
@@ -291,7 +294,7 @@ impl Session {
                 Event::Indexed(self.app.store.progress().stopped.clone())
             }
             Came::Notice(event) => event,
-            Came::Idle => return self.work(screen),
+            Came::Idle => return self.work(screen, decoder),
             Came::Time => {
                 self.waiting_progress = false;
                 return None;
@@ -308,13 +311,12 @@ impl Session {
     }
 
     /// A slice of work: of the rules first, then of the searches.
-    fn work(&mut self, screen: &mut Screen) -> Option<Exit> {
+    fn work(&mut self, screen: &mut Screen, decoder: &Dissected<'_>) -> Option<Exit> {
         let rules = self.app.has_work();
         let events = if rules {
             vec![Event::Work]
         } else {
-            self.searches
-                .step(&self.app, &self.dissector, &self.capture)
+            self.searches.step(&self.app, decoder)
         };
         for event in events {
             let going_on = matches!(event, Event::Found { done: false, .. } | Event::Work);
@@ -369,12 +371,7 @@ impl Session {
     fn draw(&mut self, screen: &mut Screen) {
         let wanted = self.app.wanted();
         if !wanted.is_empty() {
-            let looked = look(
-                &mut self.dissector.borrow_mut(),
-                &self.app.store,
-                &self.capture,
-                &wanted,
-            );
+            let looked = look(&mut self.dissector, &self.app.store, &self.capture, &wanted);
             update(&mut self.app, Event::Looked(looked));
         }
         screen.draw(&mut self.app);

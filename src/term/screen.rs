@@ -9,16 +9,15 @@ use crossterm::cursor::Show;
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
-use crossterm::style::force_color_output;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{Command, execute, queue};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
+use super::line::Line;
 use crate::app::{App, Event, Stats, update};
 use crate::ui;
 
@@ -48,7 +47,7 @@ impl Write for Counted {
 
 /// The screen.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Counted>>,
+    terminal: Terminal<Line<Counted>>,
     bytes: Arc<AtomicU64>,
     draws: u64,
     keys: u64,
@@ -58,8 +57,6 @@ pub struct Screen {
 impl Screen {
     /// Takes the terminal over.
     pub fn enter(mouse: bool) -> io::Result<Self> {
-        // The theme decides about colours; the library's own NO_COLOR handling would remove the reversed row.
-        force_color_output(true);
         MOUSE.store(mouse, Ordering::Relaxed);
         take_over()?;
         let bytes = Arc::new(AtomicU64::new(0));
@@ -67,7 +64,7 @@ impl Screen {
             out: BufWriter::with_capacity(32 * 1024, io::stdout()),
             bytes: Arc::clone(&bytes),
         };
-        let terminal = Terminal::new(CrosstermBackend::new(counted)).inspect_err(|_| restore())?;
+        let terminal = Terminal::new(Line::new(counted)).inspect_err(|_| restore())?;
         Ok(Self {
             terminal,
             bytes,
@@ -101,6 +98,7 @@ impl Screen {
         {
             return;
         }
+        self.terminal.backend_mut().expect(&next);
         // An error here means that the terminal is gone; its hang-up signal or end of input ends the program.
         let drawn = self.terminal.draw(|frame| {
             let area = frame.area();
@@ -140,8 +138,10 @@ impl Screen {
     /// Forgets what is on screen, so that the next draw writes everything.
     pub fn forget(&mut self) {
         self.last = None;
+        self.terminal.backend_mut().forget();
         // See `draw` about errors.
         let _ = self.terminal.clear();
+        self.terminal.backend_mut().forget();
     }
 
     /// Puts text on the terminal's clipboard; inside tmux and screen wrapped so that it gets through.
@@ -168,7 +168,7 @@ impl Screen {
 
     /// Gives the terminal back.
     pub fn leave(&mut self) {
-        let _ = self.terminal.backend_mut().flush();
+        let _ = Write::flush(self.terminal.backend_mut());
         restore();
     }
 }

@@ -1,15 +1,11 @@
 //! Searches in slices between events, so that keys are answered while they run.
 
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use super::look::Fields;
-use crate::app::{App, Event, Search, SearchFor};
-use crate::capture::Capture;
-use crate::dissect::Dissector;
-use crate::query::{Eval, Run};
+use crate::app::{App, Event, Search};
+use crate::query::find::Find;
+use crate::query::{Dissected, Eval};
 use crate::store::Store;
-use crate::units::FrameNo;
 
 /// How long a slice takes.
 const SLICE: Duration = Duration::from_millis(4);
@@ -23,7 +19,7 @@ pub struct Searches {
 #[derive(Debug)]
 struct Job {
     number: u64,
-    run: Run,
+    find: Find,
     /// Frames of the store when it had seen them all.
     seen: Option<usize>,
 }
@@ -31,13 +27,11 @@ struct Job {
 impl Searches {
     /// Starts a search.
     pub fn start(&mut self, search: Search) {
-        if let SearchFor::Filter(filter) = search.what {
-            self.running.push(Job {
-                number: search.job,
-                run: Run::over(filter, search.from, FrameNo(u32::MAX)),
-                seen: None,
-            });
-        }
+        self.running.push(Job {
+            number: search.job,
+            find: Find::new(search.needle),
+            seen: None,
+        });
     }
 
     /// Forgets a search.
@@ -53,12 +47,7 @@ impl Searches {
     }
 
     /// A slice of the first search that has frames to ask; what came of it.
-    pub fn step(
-        &mut self,
-        app: &App,
-        dissector: &RefCell<Dissector>,
-        capture: &Capture,
-    ) -> Vec<Event> {
+    pub fn step(&mut self, app: &App, decoder: &Dissected<'_>) -> Vec<Event> {
         let count = app.store.frame_count();
         let Some(job) = self.running.iter_mut().find(|job| job.seen != Some(count)) else {
             return Vec::new();
@@ -67,22 +56,18 @@ impl Searches {
             set.ranges().map(|(a, b)| (a.0, b.0)).collect()
         };
         let (marked, ignored) = (ranges(&app.marks), ranges(&app.ignored));
-        let fields = Fields {
-            dissector,
-            source: capture,
-        };
         let eval = Eval {
             store: &app.store,
             marked: &marked,
             ignored: &ignored,
-            decode: Some(&fields),
+            decode: Some(decoder),
         };
         let end = Instant::now() + SLICE;
         let mut frames = Vec::new();
         let progress = job
-            .run
-            .step(&eval, &mut || Instant::now() >= end, &mut |hits| {
-                frames.extend_from_slice(hits)
+            .find
+            .step(&eval, decoder, &mut || Instant::now() >= end, &mut |hits| {
+                frames.extend(hits);
             });
         if progress.done {
             job.seen = Some(count);

@@ -8,7 +8,7 @@ use crate::units::FrameNo;
 
 /// Draws the ladder around the cursor's frame: the frames of its connection.
 pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
-    let Some(conn) = app.conn() else {
+    let Some(conn) = app.lane_conn() else {
         pen.head(area.row(0), "Ladder", "", app.focus == Pane::Lanes);
         return;
     };

@@ -20,7 +20,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
     let columns = app.lane_columns();
     let timeline = &app.timeline;
     let focused = app.focus == Pane::Lanes;
-    let Some(conn) = app.conn() else {
+    let Some(conn) = app.lane_conn() else {
         pen.head(area.row(0), "Sids", "", focused);
         pen.text(
             1,
@@ -71,7 +71,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
 }
 
 fn draw_head(pen: &mut Pen<'_>, app: &App, area: Area, shown: usize, total: usize) {
-    let conn = app.conn().map_or(String::new(), |c| format!("conn {c}"));
+    let conn = app
+        .lane_conn()
+        .map_or(String::new(), |c| format!("conn {c}"));
     let columns = app.lane_columns();
     let base = app.time_base();
     let decimals = app.decimals().min(6);

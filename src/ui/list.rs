@@ -46,7 +46,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, heads: Option<Area>, area: Area) -> Op
         draw_row(pen, app, &columns, &lanes, no, line);
         if here && app.list.sub == 0 {
             at = Some(Position::new(area.x, line.y));
-            cursor(pen, app, line);
+            cursor(pen, app, &columns, line);
         }
         y = y.saturating_add(1);
         for sub in 0..app.sub_rows(no) {
@@ -57,7 +57,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, heads: Option<Area>, area: Area) -> Op
             draw_packet(pen, app, &columns, no, sub, line);
             if here && app.list.sub == sub.saturating_add(1) {
                 at = Some(Position::new(area.x, line.y));
-                cursor(pen, app, line);
+                cursor(pen, app, &columns, line);
             }
             y = y.saturating_add(1);
         }
@@ -70,10 +70,18 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, heads: Option<Area>, area: Area) -> Op
     at
 }
 
-fn cursor(pen: &mut Pen<'_>, app: &App, line: Area) {
+/// The cursor's row is reversed up to its text: what stands to the right need not be written again when the cursor
+/// moves on.
+fn cursor(pen: &mut Pen<'_>, app: &App, columns: &[Shown], line: Area) {
     pen.text(line.x, line.y, 1, ">", Role::Text);
     if app.focus == Pane::List {
-        pen.over(line, Role::Cursor);
+        let numbers: u16 = columns
+            .iter()
+            .take_while(|c| !matches!(c.column, Column::Info | Column::Lanes))
+            .map(|c| c.width.saturating_add(1))
+            .fold(GUTTER, u16::saturating_add);
+        let w = numbers.saturating_sub(1).min(line.w);
+        pen.over(Area { w, ..line }, Role::Cursor);
     }
 }
 
@@ -281,19 +289,29 @@ fn draw_row(
         pen.text(line.x.saturating_add(2), line.y, 1, &letter, role);
     }
     let mut x = line.x.saturating_add(GUTTER);
+    let mut colored: Option<(u16, u16)> = None;
     for shown in columns {
+        if matches!(shown.column, Column::Dir | Column::Sid | Column::Kind) {
+            let from = colored.map_or(x, |(from, _)| from);
+            colored = Some((from, x.saturating_add(shown.width)));
+        }
         match shown.column {
             Column::Lanes => draw_gutter(pen, app, lanes, no, x, line.y),
             column => {
                 let text = text_of(app, column, no, row, &facts);
                 let role = match column {
-                    Column::Dir | Column::Kind => side_role(facts.side, base),
+                    Column::Dir | Column::Sid | Column::Kind => side_role(facts.side, base),
                     _ => base,
                 };
                 cell(pen, x, line, shown, &text, role);
             }
         }
         x = x.saturating_add(shown.width).saturating_add(1);
+    }
+    // One run of colour over direction, Sid and kind costs less to write than three.
+    if let Some((from, to)) = colored {
+        let w = to.saturating_sub(from).min(line.w.saturating_sub(from));
+        pen.over(Area { x: from, w, ..line }, side_role(facts.side, base));
     }
     if app
         .chosen_range()
