@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::decode::field::{Field, Value};
-use crate::store::{Condition, Finding, Outcome, Store};
+use crate::store::{Finding, Store};
 use crate::units::FrameNo;
 
 /// Lines that a tree is turned into at most.
@@ -23,12 +23,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Shows what the rules say about the frame: the conditions where a finding marks it, else the part that it plays
-    /// in a finding that marks another frame.
+    /// Appends which part the frame plays in a finding that marks another frame.
     pub(super) fn add_findings(&mut self, store: &Store) {
-        self.fields.retain(|f| f.name != RULE);
-        if let Some(finding) = store.finding_on(self.frame) {
-            self.fields.push(rule_field(finding));
+        if store.finding_on(self.frame).is_some() {
             return;
         }
         let conn = store.frame(self.frame).and_then(|f| f.conn);
@@ -50,54 +47,6 @@ impl Tree {
 
 /// The name of the node that shows a rule.
 const RULE: &str = "finding";
-
-/// A finding with its conditions: what failed first, then what could not be checked; of each the numbers and frames
-/// before the sentence, because a narrow pane cuts the end.
-fn rule_field(finding: &Finding) -> Field {
-    let text = format!(
-        "{}, {}: {}",
-        finding.verdict.name(),
-        finding.confidence.name(),
-        finding.text
-    );
-    let rule = Value::Text(finding.rule.to_string());
-    let mut field = Field::new(RULE, "Rule", rule).text(text);
-    for outcome in [Outcome::Failed, Outcome::Unknown, Outcome::Held] {
-        let of_outcome = finding.conditions_with(outcome);
-        field.children.extend(of_outcome.map(condition_field));
-    }
-    for evidence in &finding.evidence {
-        let label = format!("{}  {}", evidence.frame, evidence.role);
-        let child = Field::new("finding.evidence", label, Value::None).text(&evidence.fact);
-        field.children.push(child.link(evidence.frame));
-    }
-    for note in &finding.notes {
-        let label = format!("note  {note}");
-        field
-            .children
-            .push(Field::new("finding.note", label, Value::None));
-    }
-    field
-}
-
-fn condition_field(condition: &Condition) -> Field {
-    let frames: Vec<String> = condition
-        .frames
-        .iter()
-        .take(4)
-        .map(ToString::to_string)
-        .collect();
-    let parts = [
-        format!("{:<4}{:<7}", condition.id, condition.outcome.word()),
-        frames.join(" "),
-        condition.fact.clone(),
-        condition.text.to_string(),
-    ];
-    let parts: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
-    let mut field = Field::new("finding.condition", parts.join("  "), Value::None);
-    field.links.clone_from(&condition.frames);
-    field
-}
 
 fn part(finding: &Finding, frame: FrameNo) -> String {
     let roles: Vec<_> = finding

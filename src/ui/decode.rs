@@ -30,12 +30,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
             None => " ",
         };
         let indent = "  ".repeat(line.depth.min(12));
-        // Conditions carry their frames in their label.
-        let words = if line.field.name.starts_with("finding.") {
-            format!("{}  {}", line.field.label, line.field.text)
-        } else {
-            render::line(line.field)
-        };
+        let words = render::line(line.field);
         let text = format!(" {indent}{sign} {}", words.trim_end());
         let role = if line.depth == 0 {
             Role::Head
