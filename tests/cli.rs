@@ -271,3 +271,50 @@ fn a_frame_is_shown_with_its_fields() {
     let tree: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(tree["frame"], 1);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_keeps_what_was_read_and_ends_with_130() {
+    use std::io::Write;
+    use std::time::Duration;
+    let capture = zstd::decode_all(std::fs::File::open(benign()).unwrap()).unwrap();
+    let mut child = marstui()
+        .args(["report", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&capture).unwrap();
+    stdin.flush().unwrap();
+    // The pipe stays open: without the interrupt the program would wait for more.
+    let id = child.id().to_string();
+    let listens = || {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let caught = status
+            .lines()
+            .find_map(|l| l.strip_prefix("SigCgt:"))
+            .unwrap_or_default();
+        u64::from_str_radix(caught.trim(), 16).is_ok_and(|mask| mask & 0b10 != 0)
+    };
+    for _ in 0..500 {
+        if listens() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The frames that were sent are read within this time, also on a busy machine.
+    std::thread::sleep(Duration::from_millis(500));
+    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    assert_eq!(code(&output), 130, "{}", err(&output));
+    assert!(
+        err(&output).contains("stopped after frame"),
+        "{}",
+        err(&output)
+    );
+    assert!(out(&output).contains("Connection 0"), "{}", out(&output));
+}

@@ -2,13 +2,11 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::args::{Args, ListArgs, ListFormat};
 use super::failure::Failure;
-use super::opened::{Opened, open};
+use super::opened::Opened;
 use super::output;
-use super::wishes::Wishes;
 use crate::app::clock::{decimals, seconds};
 use crate::app::facts::facts;
 use crate::dissect::Dissector;
@@ -31,9 +29,7 @@ pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
 
 /// Prints the list of what the screen would have shown.
 pub fn plain(args: &Args) -> Result<Exit, Failure> {
-    let wishes = Wishes::new(&args.rules)?;
-    let start = Instant::now();
-    let opened = Opened::index(open(&args.files, args.demo, false)?, wishes, start)?;
+    let opened = Opened::new(&args.files, args.demo, &args.rules)?;
     print(&opened, What::All, ListFormat::Text)
 }
 

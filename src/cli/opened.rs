@@ -76,14 +76,15 @@ fn apply_own(own: &[UserRule], store: &mut Store, capture: &Capture, stop: &Atom
 impl Opened {
     /// Opens, indexes and judges files.
     pub fn files(files: &[PathBuf], args: &RuleArgs) -> Result<Self, Failure> {
-        let wishes = Wishes::new(args)?;
-        let start = Instant::now();
-        Self::index(open(files, false, false)?, wishes, start)
+        Self::new(files, false, args)
     }
 
-    /// Indexes and judges an open capture; `start` is when the work began.
-    pub fn index(capture: Capture, wishes: Wishes, start: Instant) -> Result<Self, Failure> {
+    /// Opens, indexes and judges files, or the built-in capture.
+    pub fn new(files: &[PathBuf], demo: bool, args: &RuleArgs) -> Result<Self, Failure> {
+        let wishes = Wishes::new(args)?;
         let stop = stop_on_interrupt()?;
+        let start = Instant::now();
+        let capture = open(files, demo, false)?;
         let bar = Bar::bytes(capture.files().iter().map(CaptureFile::size).sum());
         let mut store = Store::new();
         let indexing = track::start(capture.clone(), track::Options::default());

@@ -11,6 +11,8 @@ mod packet;
 mod request;
 mod result;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod values;
 
