@@ -40,7 +40,7 @@ pub(super) struct FileReader {
     read: u64,
     /// Bytes in front of `next` that are not done with.
     carry: Vec<u8>,
-    /// Nobody has looked at the carried bytes yet.
+    /// The carried bytes have not been looked at as the last ones of the file.
     fresh: bool,
     /// Bytes that the record at the start of `carry` needs in all.
     wanted: usize,
@@ -223,8 +223,7 @@ impl FileReader {
             ),
         );
         self.searching = Some(base);
-        self.carry.drain(..=at);
-        self.fresh = true;
+        self.read_again_from(base.saturating_add(to_u64(at)).saturating_add(1));
         true
     }
 
@@ -256,8 +255,7 @@ impl FileReader {
                         ),
                     );
                     self.searching = None;
-                    self.keep(bytes, at);
-                    self.fresh = true;
+                    self.read_again_from(position);
                 }
                 Search::Nothing(at) => {
                     self.keep(bytes, at);
@@ -274,18 +272,22 @@ impl FileReader {
                 self.wanted = wanted;
                 self.keep(bytes, consumed);
             }
-            Stop::Jump(to) => {
-                self.next = to;
-                self.carry.clear();
-            }
+            Stop::Jump(to) => self.read_again_from(to),
             Stop::End => self.done = true,
             Stop::Damaged(what) => {
                 out.problem(position, what);
                 self.searching = Some(position);
-                self.keep(bytes, consumed.saturating_add(1));
-                self.fresh = true;
+                self.read_again_from(position.saturating_add(1));
             }
         }
+    }
+
+    /// Goes on at a position. Where there is much damage, reading a stretch anew is cheaper than carrying along
+    /// what may be a very long buffer.
+    fn read_again_from(&mut self, position: u64) {
+        self.next = position;
+        self.carry.clear();
+        self.fresh = false;
     }
 
     fn keep(&mut self, bytes: &[u8], from: usize) {

@@ -245,6 +245,25 @@ fn odd_times_and_lengths_are_no_damage() {
 }
 
 #[test]
+fn much_damage_in_a_long_block_is_read_over_in_little_time() {
+    let expected = frames(20_000);
+    let mut bytes = pcapng(&expected);
+    let ends = all_ends(&bytes);
+    // The first block claims most of the file, and every fourth one after it is damaged.
+    let first = ends[0] - (expected[0].1.len().next_multiple_of(4) + 32);
+    bytes[first + 4..first + 8].copy_from_slice(&2_000_000_u32.to_le_bytes());
+    for end in ends.iter().skip(3).step_by(4) {
+        bytes[*end - 4..*end].fill(0xff);
+        bytes[*end - 40..*end - 36].fill(0xff);
+    }
+    let start = std::time::Instant::now();
+    let all = read_bytes(bytes);
+    assert!(all.frames.len() > 10_000);
+    assert_eq!(all.problems.len(), 1000);
+    assert!(start.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
 fn damage_without_anything_behind_it_is_said() {
     for make in [pcap, pcapng] {
         let mut bytes = make(&frames(10));
