@@ -1,6 +1,7 @@
 //! Capture files: the frames byte for byte, with their times, lengths and interfaces; findings, conditions and
 //! marks as comments.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 
@@ -50,6 +51,7 @@ pub(super) fn write_pcap(job: &Job<'_>, out: &mut dyn Write) -> Result<(), Expor
 
 pub(super) fn write_pcapng(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
     let comment = section_comment(job);
+    let said = Comments::new(job);
     let mut writer = PcapngWriter::new(out, Some(&comment))?;
     let mut local = Vec::with_capacity(job.plan.interfaces.len());
     for id in &job.plan.interfaces {
@@ -70,9 +72,7 @@ pub(super) fn write_pcapng(job: &Job<'_>, out: &mut dyn Write) -> Result<(), Exp
             .copied()
             .unwrap_or(0);
         let mut texts = frame.comments.clone();
-        if job.options.comments {
-            texts.extend(comments(job, no));
-        }
+        texts.extend(said.on(no));
         let comments = texts.iter().map(String::as_str);
         Ok(writer.frame(interface, &frame.frame, comments)?)
     })
@@ -172,19 +172,40 @@ fn file_name(path: &str) -> &str {
         .unwrap_or(path)
 }
 
-/// What is said about a frame: that it is marked, what findings say of it, and the condition that it decides.
-fn comments(job: &Job<'_>, no: FrameNo) -> Vec<String> {
-    let mut out = Vec::new();
-    if job.options.marks.contains(no) {
-        out.push(format!("marked; frame {no} of the original"));
+/// What is said about frames: that they are marked, what findings say of them, and the conditions that they decide.
+struct Comments<'a> {
+    job: &'a Job<'a>,
+    by_frame: BTreeMap<FrameNo, Vec<&'a Finding>>,
+}
+
+impl<'a> Comments<'a> {
+    fn new(job: &'a Job<'a>) -> Self {
+        let mut by_frame: BTreeMap<FrameNo, Vec<&Finding>> = BTreeMap::new();
+        let wanted = job.store.findings().iter().filter(|_| job.options.comments);
+        for finding in wanted {
+            for no in words::finding_frames(finding) {
+                if job.plan.frames.contains(no) {
+                    by_frame.entry(no).or_default().push(finding);
+                }
+            }
+        }
+        Self { job, by_frame }
     }
-    let Some(conn) = job.store.frame(no).and_then(|f| f.conn) else {
-        return out;
-    };
-    for finding in job.store.conn_findings(conn) {
-        out.extend(finding_comment(finding, no, job.options.redact.is_none()));
+
+    fn on(&self, no: FrameNo) -> Vec<String> {
+        let mut out = Vec::new();
+        if self.job.options.comments && self.job.options.marks.contains(no) {
+            out.push(format!("marked; frame {no} of the original"));
+        }
+        let facts = self.job.options.redact.is_none();
+        let findings = self.by_frame.get(&no).map_or(&[][..], Vec::as_slice);
+        out.extend(
+            findings
+                .iter()
+                .filter_map(|f| finding_comment(f, no, facts)),
+        );
+        out
     }
-    out
 }
 
 /// With `facts`, numbers and texts from the capture too.

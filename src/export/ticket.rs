@@ -245,7 +245,8 @@ fn findings<'a>(job: &'a Job<'_>) -> Vec<&'a Finding> {
 
 fn unknowns(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Not known")?;
-    let unknowns = words::unknowns(job.store, &job.plan.conns);
+    let conns = job.plan.conns.get(..MAX_CONNS).unwrap_or(&job.plan.conns);
+    let unknowns = words::unknowns(job.store, conns);
     if unknowns.is_empty() {
         page.item("Nothing that the verdict needs is missing from the capture.")?;
     }
