@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use marstui::capture::{Capture, FrameSource, OpenOptions};
 use marstui::decode::field::{Field, UNPLACED, Value};
 use marstui::decode::registry;
-use marstui::dissect::{Dissector, FrameTree, Options, render};
+use marstui::dissect::{Dissector, FrameTree, Options, frame, render};
 use marstui::store::{PduFlags, Store};
 use marstui::track;
 use marstui::units::FrameNo;
@@ -209,5 +209,88 @@ fn a_password_is_nowhere_to_be_seen() {
         for text in shown {
             assert!(!text.contains(&clear) && !text.contains(&hex), "{file}");
         }
+    }
+}
+
+/// The page's lines of the server's view: frame number and description, as far as the page shows it.
+fn page_lines(text: &str) -> Vec<(u32, String)> {
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let number: u32 = words.next()?.parse().ok()?;
+            let _time: f64 = words.next()?.parse().ok()?;
+            let _addresses = (words.next()?, words.next()?);
+            Some((number, words.collect::<Vec<_>>().join(" ")))
+        })
+        .collect()
+}
+
+#[test]
+fn the_listing_reads_as_the_page_does() {
+    let Some(folder) = shared_or_skip("the_listing_reads_as_the_page_does") else {
+        return;
+    };
+    let page = fs::read_to_string(folder.join("spec/seed.txt")).unwrap();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo.pcapng.zst");
+    let (capture, store) = open(&file);
+    let mut dissector = Dissector::new();
+    let mut checked = 0;
+    let mut wrong = Vec::new();
+    for (number, line) in page_lines(&page) {
+        // The client's view has numbers of its own, and stands in another capture.
+        if !(6704..12345).contains(&number) && number < 17000 {
+            continue;
+        }
+        // What the page ends with in braces is Network Monitor's own numbering; its long lines are cut off.
+        let said = line
+            .split(" {")
+            .next()
+            .unwrap()
+            .split(" ( Neg")
+            .next()
+            .unwrap();
+        let ours = dissector.listing_line(&store, &capture, FrameNo(number));
+        // The page calls the encrypted login data of TDS.
+        let login = said.starts_with("TDS:Data");
+        checked += 1;
+        if !login && !ours.starts_with(said.trim_end()) {
+            wrong.push(format!("{number}: {ours:?}\n    the page: {said:?}"));
+        }
+    }
+    assert!(checked > 25, "only {checked} lines found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn broken_checks_and_certificates_are_named_in_the_tree() {
+    let Some(folder) = shared_or_skip("broken_checks_and_certificates_are_named_in_the_tree")
+    else {
+        return;
+    };
+    let (capture, store) = open(&folder.join("spec/samples/interleaved-and-violations.pcap"));
+    for (number, check) in [(13, "P1"), (14, "H2"), (15, "H4"), (16, "S1")] {
+        let tree = frame(&store, &capture, FrameNo(number), &Options::default()).unwrap();
+        let mut ids = Vec::new();
+        walk(&tree, |field| {
+            if let ("smp.analysis.id", Value::Text(id)) = (field.name, &field.value) {
+                ids.push(id.clone());
+            }
+        });
+        assert!(
+            ids.iter().any(|id| id == check),
+            "frame {number}: {ids:?}, should be {check}"
+        );
+    }
+    let (capture, store) =
+        open(&folder.join("captures/recorded/i1-login-only-tls-mars.client.pcapng"));
+    let tree = frame(&store, &capture, FrameNo(9), &Options::default()).unwrap();
+    let text = render::text(&tree);
+    for words in [
+        "CN=labsql",
+        "self-signed",
+        "RSA 2048 bits",
+        "not for 10.20.30.50",
+    ] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
     }
 }

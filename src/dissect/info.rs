@@ -148,7 +148,16 @@ fn tls_line(frames: &mut Frames<'_>, pdu: &PduRow) -> String {
 
 /// The records of a stretch in words.
 pub fn tls_words(bytes: &[u8]) -> String {
-    let mut words: Vec<String> = Vec::new();
+    tls_records(bytes)
+        .into_iter()
+        .flat_map(|(_, words)| words)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Content type of each record of a stretch, and what is in it.
+pub fn tls_records(bytes: &[u8]) -> Vec<(u8, Vec<String>)> {
+    let mut records = Vec::new();
     let mut at = 0_usize;
     let mut encrypted = false;
     while let Some(header) = bytes.get(at..).and_then(tls::RecordHeader::read) {
@@ -156,6 +165,7 @@ pub fn tls_words(bytes: &[u8]) -> String {
         let end = start.saturating_add(usize::from(header.length));
         let body = bytes.get(start..end.min(bytes.len())).unwrap_or_default();
         let cut = end > bytes.len();
+        let mut words = Vec::new();
         match header.content {
             tls::content::HANDSHAKE => {
                 let names = if encrypted {
@@ -178,9 +188,10 @@ pub fn tls_words(bytes: &[u8]) -> String {
             content => words.push(tls::names::content(content).to_owned()),
         }
         encrypted |= header.content == tls::content::CHANGE_CIPHER_SPEC;
+        records.push((header.content, words));
         at = end;
     }
-    words.join(", ")
+    records
 }
 
 fn tds_line(

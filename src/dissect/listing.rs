@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::Dissector;
-use super::info::{self, tls_words};
+use super::info::{self, tls_records};
 use super::stream::Frames;
 use crate::decode::sspi::{self, Token};
 use crate::decode::tds::{self, message, packet_type};
+use crate::decode::tls;
 use crate::store::{ConnRow, FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Store, TcpFlags};
 use crate::units::{FrameNo, PduId};
 
@@ -125,11 +126,7 @@ fn pdu_text(
         PduKind::Unknown => format!("Data:Length = {}", pdu.len),
         PduKind::Tls => {
             let bytes = frames.stretch(pdu, pdu.pos, pdu.len.min(1 << 14));
-            format!(
-                "TLS:TLS Rec Layer {}, Length = {}",
-                tls_words(&bytes.bytes),
-                pdu.len
-            )
+            tls_text(&bytes.bytes)
         }
         PduKind::Data => {
             let smp = smp_text(pdu);
@@ -163,7 +160,7 @@ fn tds_text(
     let index = dissector.index(frames, id)?;
     if pdu.flags.has(PduFlags::WRAPPED_TLS) {
         let body = index.head(frames, 8192);
-        return Some(format!("TLS:TLS Rec Layer {}", tls_words(&body.bytes)));
+        return Some(tls_text(&body.bytes));
     }
     let starts = pdu.flags.has(PduFlags::MESSAGE_START);
     let token = match pdu.tds_type {
@@ -206,6 +203,31 @@ fn tds_text(
         let _ = write!(out, ", {words}");
     }
     Some(out)
+}
+
+/// TLS records in the listing's words: neighbouring handshake records are one layer.
+fn tls_text(bytes: &[u8]) -> String {
+    let mut layers: Vec<(u8, Vec<String>)> = Vec::new();
+    for (content, words) in tls_records(bytes) {
+        match layers.last_mut() {
+            Some((last, known)) if *last == content => known.extend(words),
+            _ => layers.push((content, words)),
+        }
+    }
+    let layers: Vec<String> = layers
+        .into_iter()
+        .enumerate()
+        .map(|(at, (content, words))| {
+            let number = at.saturating_add(1);
+            let words = match content {
+                tls::content::HANDSHAKE => format!("HandShake: {}.", words.join(". ")),
+                tls::content::CHANGE_CIPHER_SPEC => "Cipher Change Spec".to_owned(),
+                _ => words.join(", "),
+            };
+            format!("TLS Rec Layer-{number} {words}")
+        })
+        .collect();
+    format!("TLS:{}", layers.join("; "))
 }
 
 /// An NTLM message in the listing's words.

@@ -132,14 +132,20 @@ pub fn effect(store: &Store, id: PduId, pdu: &PduRow) -> Vec<Field> {
     let Some(session) = pdu.session.and_then(|id| store.session(id)) else {
         return fields;
     };
-    if session.life > 1 {
+    let life = Field::new(
+        "smp.incarnation",
+        "life of the Sid",
+        Value::UInt(u64::from(session.life)),
+    );
+    fields.push(life.link(session.open_frame));
+    if let Some(side) = store.pdu_side(pdu) {
+        let arrow = match side {
+            Side::Client => "C\u{2192}S",
+            Side::Server => "S\u{2192}C",
+        };
         fields.push(
-            Field::new(
-                "smp.incarnation",
-                "life of the Sid",
-                Value::UInt(u64::from(session.life)),
-            )
-            .link(session.open_frame),
+            Field::new("smp.dir", "direction", Value::Text(arrow.to_owned()))
+                .text(format!("from the {}", side.word())),
         );
     }
     let before = if pdu.kind == PduKind::Syn {
@@ -210,15 +216,20 @@ pub fn violations(store: &Store, id: PduId, pdu: &PduRow) -> Vec<Field> {
         .map(|v| {
             let severity = match v.severity {
                 Severity::Note => "note",
-                Severity::Warn => "warning",
+                Severity::Warn => "warn",
                 Severity::Error => "error",
             };
-            Field::new(
-                "smp.analysis.id",
-                format!("check {:?}", v.check),
-                Value::Text(severity.to_owned()),
-            )
-            .text(format!("{}: {}", sentence(v.check), v.fact))
+            let id = format!("{:?}", v.check);
+            Field::new("smp.analysis", format!("check {id}"), Value::None)
+                .text(format!("{severity}: {}: {}", sentence(v.check), v.fact))
+                .children([
+                    Field::new("smp.analysis.id", "check", Value::Text(id)),
+                    Field::new(
+                        "smp.analysis.severity",
+                        "severity",
+                        Value::Text(severity.to_owned()),
+                    ),
+                ])
         })
         .collect()
 }

@@ -34,9 +34,16 @@ pub fn frame(
     lower_layers(store, no, &row, &bytes, link, scale, &mut tree);
     let mut any = false;
     let pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).map(|(id, pdu)| (id, *pdu)).collect();
+    let more = pdus.len().saturating_sub(options.max_pdus);
     for (id, pdu) in pdus.into_iter().take(options.max_pdus) {
         any = true;
         one_pdu(dissector, frames, id, &pdu, options, &mut tree);
+    }
+    if more > 0 {
+        tree.fields.push(
+            Field::new("tds.more", "more", Value::None)
+                .text(format!("{more} more packets end in this frame")),
+        );
     }
     if !any && let Some(field) = part_of_later(store, no, &row) {
         tree.fields.push(field);
@@ -44,7 +51,8 @@ pub fn frame(
     if let Some(field) = finding::on(store, no) {
         tree.fields.push(field);
     }
-    compare_certificates(&mut tree.fields, row.time.0);
+    let sni = conn.and_then(|conn| conn.tls.as_ref()?.sni.clone());
+    judge_certificates(&mut tree.fields, row.time.0, sni.as_deref());
     Some(tree)
 }
 
@@ -455,8 +463,9 @@ fn placed(mut field: Field, bytes: &Gathered) -> Field {
     field
 }
 
-/// Says of certificates whether they were valid when the frame was captured.
-fn compare_certificates(fields: &mut [Field], time: i64) {
+/// Says of certificates whether they were valid when the frame was captured, and whether the first one is for the
+/// server that the client asked for.
+fn judge_certificates(fields: &mut [Field], time: i64, mut sni: Option<&str>) {
     for field in fields {
         match (field.name, &field.value) {
             ("x509.not_before", Value::Time(from)) if *from > time => {
@@ -465,8 +474,41 @@ fn compare_certificates(fields: &mut [Field], time: i64) {
             ("x509.not_after", Value::Time(to)) if *to < time => {
                 "expired at capture time".clone_into(&mut field.text);
             }
+            ("tls.handshake.certificate", _) => {
+                if let Some(asked) = sni.take().filter(|asked| !is_for(field, asked)) {
+                    field.children.push(Field::new(
+                        "x509.remark",
+                        "remark",
+                        Value::Text(format!("not for {asked}, the server asked for")),
+                    ));
+                }
+            }
             _ => {}
         }
-        compare_certificates(&mut field.children, time);
+        judge_certificates(&mut field.children, time, sni);
     }
+}
+
+/// Whether a certificate names a host: in its host names, or where it has none, as its common name.
+fn is_for(certificate: &Field, host: &str) -> bool {
+    let mut names = Vec::new();
+    for child in &certificate.children {
+        match (child.name, &child.value) {
+            ("x509ce.dNSName", Value::Text(name)) => names.push(name.clone()),
+            ("x509.subject", Value::Text(subject)) => names.extend(
+                subject
+                    .split(", ")
+                    .filter_map(|part| part.strip_prefix("CN="))
+                    .map(str::to_owned),
+            ),
+            _ => {}
+        }
+    }
+    names.iter().any(|name| {
+        name.eq_ignore_ascii_case(host)
+            || name.strip_prefix("*.").is_some_and(|domain| {
+                host.split_once('.')
+                    .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain))
+            })
+    })
 }
