@@ -42,6 +42,8 @@ pub(super) struct Conn {
     pub(super) row: ConnRow,
     sides: PerEnd<Side>,
     deep: Option<Box<Deep>>,
+    /// It carries something else: only its segments are counted.
+    is_other: bool,
     violations: u32,
     closed_by: Option<FrameNo>,
     pub(super) listed: bool,
@@ -123,6 +125,7 @@ impl Conn {
             },
             sides: PerEnd::default(),
             deep: None,
+            is_other: false,
             violations: 0,
             closed_by: None,
             listed: false,
@@ -156,15 +159,19 @@ impl Conn {
         let side = self.sides.get(self.end_of(segment));
         match side.isn {
             Some(isn) if isn == segment.seq => false,
-            Some(_) if flags.ack() => self.closed_by.is_some() || self.deep.is_some(),
+            Some(_) if flags.ack() => self.closed_by.is_some() || self.has_payload(),
             Some(_) => true,
             // The SYN of a connection joined by its SYN+ACK, or one that was captured behind its first data.
             None => {
                 let known = side.order.base();
                 known.is_some_and(|base| base != segment.seq.plus(1))
-                    || (!flags.ack() && self.deep.is_some() && known.is_none())
+                    || (!flags.ack() && self.has_payload() && known.is_none())
             }
         }
+    }
+
+    fn has_payload(&self) -> bool {
+        self.deep.is_some() || self.is_other
     }
 
     /// Takes in a segment; returns what was found out about its frame.
@@ -418,9 +425,15 @@ impl Conn {
         out: &mut Out,
         act: impl FnOnce(&mut Order, &mut usize, Feed<'_>) -> R,
     ) -> R {
+        let mut waiting = out.waiting;
+        if self.is_other {
+            let order = &mut self.sides.get_mut(end).order;
+            let result = act(order, &mut waiting, &mut |_| {});
+            out.waiting = waiting;
+            return result;
+        }
         let facts = self.facts();
         let deep = self.deep.get_or_insert_default();
-        let mut waiting = out.waiting;
         let mut ctx = Ctx {
             out,
             row: &mut self.row,
@@ -431,6 +444,10 @@ impl Conn {
             deep.piece(end, piece, facts, &mut ctx);
         });
         out.waiting = waiting;
+        if deep.is_other() {
+            self.is_other = true;
+            self.deep = None;
+        }
         result
     }
 
@@ -446,7 +463,13 @@ impl Conn {
 
     /// Nothing more comes for this connection.
     pub(super) fn end(&mut self, now: FrameNo, out: &mut Out) {
-        if std::mem::replace(&mut self.ended, true) || self.deep.is_none() {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        for side in &mut self.sides.0 {
+            side.copies = Copies::default();
+        }
+        if !self.has_payload() {
             return;
         }
         let at = At {

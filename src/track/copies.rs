@@ -1,8 +1,8 @@
 //! Copies of one transmission in a file: two capture points merged, a mirrored port, a capture on "any".
 //!
 //! A copy has the same IP identification, TCP header (without the checksum) and payload (`close-patterns.md` 7,
-//! `dup-frames`). Numbers are compared as they are, options and both ends of the payload by a digest. Bounds:
-//! [`NEAR`] transmissions per direction, or [`FAR`] where the capture has several interfaces.
+//! `dup-frames`). Compared is a digest over the numbers, the options and both ends of the payload. Bounds: [`NEAR`]
+//! digests per direction, or [`FAR`] where the capture has several interfaces.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hasher;
@@ -25,21 +25,9 @@ const SOON_SYN: i64 = 300_000_000;
 /// As many bytes at each end of the payload go into the digest.
 const SAMPLE: usize = 32;
 
-/// What makes a transmission this one and no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Identity {
-    seq: u32,
-    ack: u32,
-    payload_len: u32,
-    flags: u16,
-    window: u16,
-    ip_id: u16,
-    digest: u64,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    identity: Identity,
+    digest: u64,
     interface: u32,
     time: Nanos,
 }
@@ -54,9 +42,9 @@ pub(super) struct Copies {
 #[derive(Debug, Default)]
 struct Far {
     /// How often each came on each interface.
-    counts: HashMap<(Identity, u32), u32>,
-    most: HashMap<Identity, u32>,
-    order: VecDeque<Identity>,
+    counts: HashMap<(u64, u32), u32>,
+    most: HashMap<u64, u32>,
+    order: VecDeque<u64>,
     interfaces: Vec<u32>,
 }
 
@@ -64,7 +52,7 @@ impl Copies {
     /// Whether a frame is a copy of one before.
     pub(super) fn is_copy(&mut self, incoming: &Incoming<'_>) -> bool {
         let seen = Seen {
-            identity: identity(incoming),
+            digest: digest(incoming),
             interface: incoming.interface,
             time: incoming.time,
         };
@@ -74,7 +62,7 @@ impl Copies {
         let soon = if flags.syn() { SOON_SYN } else { SOON };
         let near = !reset_without_id
             && self.near.iter().any(|old| {
-                old.identity == seen.identity
+                old.digest == seen.digest
                     && old.interface == seen.interface
                     && (numbered || seen.time.since(old.time).abs() <= soon)
             });
@@ -97,15 +85,15 @@ impl Far {
         }
         let here = self
             .counts
-            .entry((seen.identity, seen.interface))
+            .entry((seen.digest, seen.interface))
             .or_insert(0);
         *here = here.saturating_add(1);
         let here = *here;
-        let most = self.most.entry(seen.identity).or_insert(0);
+        let most = self.most.entry(seen.digest).or_insert(0);
         let copy = here <= *most;
         *most = (*most).max(here);
         if here == 1 && !copy {
-            self.order.push_back(seen.identity);
+            self.order.push_back(seen.digest);
             if self.order.len() > FAR
                 && let Some(old) = self.order.pop_front()
             {
@@ -119,25 +107,22 @@ impl Far {
     }
 }
 
-fn identity(incoming: &Incoming<'_>) -> Identity {
+fn digest(incoming: &Incoming<'_>) -> u64 {
     let segment = incoming.segment;
     let payload = segment.payload(incoming.frame);
-    // The checksum before the options differs where a network card fills it in.
-    let options = segment.header(incoming.frame).get(20..).unwrap_or_default();
     let mut hash = FxHasher::default();
-    hash.write(options);
+    hash.write_u32(segment.seq.0);
+    hash.write_u32(segment.ack.0);
+    hash.write_u32(segment.payload_len);
+    hash.write_u16(segment.flags);
+    hash.write_u16(segment.window);
+    hash.write_u16(segment.ip.id);
+    // The checksum before the options differs where a network card fills it in.
+    hash.write(segment.header(incoming.frame).get(20..).unwrap_or_default());
     hash.write(payload.get(..SAMPLE).unwrap_or(payload));
     if payload.len() > SAMPLE {
         let tail = payload.len().saturating_sub(SAMPLE);
         hash.write(payload.get(tail..).unwrap_or_default());
     }
-    Identity {
-        seq: segment.seq.0,
-        ack: segment.ack.0,
-        payload_len: segment.payload_len,
-        flags: segment.flags,
-        window: segment.window,
-        ip_id: segment.ip.id,
-        digest: hash.finish(),
-    }
+    hash.finish()
 }

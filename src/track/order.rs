@@ -15,6 +15,8 @@ pub(super) const MAX_WAITING_BYTES: usize = 4 << 20;
 pub(super) const MAX_WAITING_RANGES: usize = 4096;
 /// Payload bytes that may wait in all directions together.
 pub(super) const MAX_WAITING_TOTAL: usize = 64 << 20;
+/// What a waiting range costs beyond its bytes: with one byte each, ranges are what fills memory.
+const RANGE_COST: usize = 96;
 /// A segment further ahead than the largest scaled window (RFC 7323 2.3) is not of this stream.
 const MAX_AHEAD: u64 = 1 << 30;
 
@@ -259,8 +261,9 @@ impl Order {
                 .get(..usize::try_from(len).unwrap_or(usize::MAX))
                 .unwrap_or(part);
             fresh = fresh.saturating_add(len);
-            self.kept = self.kept.saturating_add(part.len());
-            *total = total.saturating_add(part.len());
+            let cost = part.len().saturating_add(RANGE_COST);
+            self.kept = self.kept.saturating_add(cost);
+            *total = total.saturating_add(cost);
             self.waiting.insert(
                 from,
                 Waiting {
@@ -282,8 +285,9 @@ impl Order {
                 break;
             }
             let (pos, waiting) = entry.remove_entry();
-            self.kept = self.kept.saturating_sub(waiting.bytes.len());
-            *total = total.saturating_sub(waiting.bytes.len());
+            let cost = waiting.bytes.len().saturating_add(RANGE_COST);
+            self.kept = self.kept.saturating_sub(cost);
+            *total = total.saturating_sub(cost);
             let end = pos.saturating_add(waiting.len);
             self.next = end;
             // Behind a gap there is no later frame that completed the order: the bytes' own frames count.

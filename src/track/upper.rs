@@ -43,6 +43,11 @@ impl Deep {
         }
     }
 
+    /// Whether the connection carries nothing of interest: its payload need not be looked at any more.
+    pub(super) fn is_other(&self) -> bool {
+        self.framers.0.iter().all(Framer::is_other)
+    }
+
     /// Nothing more comes. `next` are the positions behind each end's last byte, `closed_by` the frame with the
     /// first FIN or RST.
     pub(super) fn end(
