@@ -112,6 +112,7 @@ fn screen(args: &Args) -> Result<Exit, Failure> {
     let options = term::Options {
         plain: args.screen.plain,
         print_marks: args.screen.print_marks,
+        own_rules: wishes.own,
         ..term::Options::default()
     };
     Ok(term::run(

@@ -4,6 +4,7 @@ use super::key::Key;
 use super::tree::Tree;
 use crate::export::{ExportError, Written};
 use crate::query::find::Needle;
+use crate::query::user_rules::Applied;
 use crate::store::Batch;
 use crate::units::{FrameNo, PduId};
 
@@ -39,6 +40,8 @@ pub enum Event {
     Exported(Result<Written, ExportError>),
     /// An export has written so many frames.
     Exporting(u64),
+    /// The user's own rules were applied, as the order with this number.
+    RulesApplied(u64, Box<Applied>),
     /// Something to tell the user.
     Message(Result<String, String>),
     /// The program was suspended and is back.
@@ -70,6 +73,9 @@ pub enum Effect {
     Mouse(bool),
     /// Stop the indexing pass.
     StopIndexing,
+    /// Apply the user's own rules; what comes of it is [`Event::RulesApplied`] with this number. An earlier order
+    /// that is not done yet is stopped.
+    ApplyRules(u64),
 }
 
 /// Frames to decode.

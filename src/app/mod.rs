@@ -47,8 +47,9 @@ pub use summary::{gravest, summary};
 pub use update::update;
 
 use crate::export::FrameSet;
+use crate::query::user_rules::UserRule;
 use crate::rules::{self, Judge};
-use crate::store::Store;
+use crate::store::{Finding, Store};
 use crate::units::{ConnId, FrameNo, Nanos, PduId, SessionId};
 use command::Context;
 use facts::Facts;
@@ -222,6 +223,12 @@ pub struct App {
     last_conn: Option<ConnId>,
     last_job: u64,
     judge: Option<Judge>,
+    /// The user's own rules, applied when the built-in ones are done.
+    pub own_rules: Vec<UserRule>,
+    /// The order to apply them whose findings count.
+    own_job: u64,
+    /// Their findings, until the store can take them in.
+    own_found: Vec<Finding>,
 }
 
 impl App {
@@ -280,6 +287,9 @@ impl App {
             last_conn: None,
             last_job: 0,
             judge: None,
+            own_rules: Vec::new(),
+            own_job: 0,
+            own_found: Vec::new(),
         }
     }
 
@@ -388,7 +398,9 @@ impl App {
 
     /// Whether the state itself has work to do between events.
     pub fn has_work(&self) -> bool {
-        self.judge.is_some()
+        // Findings of the user's rules wait while a job holds the store.
+        let own = !self.own_found.is_empty() && Arc::strong_count(&self.store) == 1;
+        self.judge.is_some() || own
     }
 
     /// The decoded frame of the cursor; that of the frame before until the new one has come.

@@ -5,6 +5,7 @@ use super::command::{COMMANDS, Command};
 use super::prompt::Ask;
 use super::settings::{ColorDepth, Column, GlyphSet, ThemeName, no_column};
 use super::{App, Effect, Layer, Tone};
+use crate::query::user_rules::UserRule;
 use crate::rules;
 use crate::settings::nearest;
 
@@ -160,8 +161,13 @@ impl App {
             self.say(Tone::Info, "no finding here; :explain takes a rule's name");
             return;
         };
-        let Some(text) = rules::explain(&id) else {
-            let near = nearest(&id, rule_names())
+        let of_the_user = self.own_rules.iter().find(|rule| rule.id == id);
+        let text = of_the_user.map(UserRule::explain);
+        let Some(text) = text.or_else(|| rules::explain(&id)) else {
+            let own: Vec<_> = self.own_rules.iter().map(|rule| rule.id.clone()).collect();
+            let mut names: Vec<&str> = rule_names().collect();
+            names.extend(own.iter().map(String::as_str));
+            let near = nearest(&id, names)
                 .map(|n| format!("; nearest: {n}"))
                 .unwrap_or_default();
             self.say(Tone::Error, format!("no rule is called {id}{near}"));

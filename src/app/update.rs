@@ -10,6 +10,7 @@ use super::layout::Pane;
 use super::prompt::Ask;
 use super::tables::Kind;
 use super::{App, Help, Layer, Tone, summary};
+use crate::query::user_rules::Applied;
 use crate::rules::Judge;
 use crate::store::Store;
 use crate::units::FrameNo;
@@ -43,7 +44,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             app.grown();
             // A live capture never ends by itself: what there is so far is judged, and again when there is more.
             if caught_up {
-                app.judge = Some(Judge::new(app.rules.clone()));
+                app.judge_anew();
             }
         }
         Event::Indexed(stopped) => {
@@ -55,7 +56,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
                     format!("{why}; what was read before stays usable"),
                 );
             }
-            app.judge = Some(Judge::new(app.rules.clone()));
+            app.judge_anew();
         }
         Event::Work => return app.work(),
         Event::Found {
@@ -67,6 +68,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Looked(looked) => app.looked(looked),
         Event::Exported(result) => app.exported(result),
         Event::Exporting(frames) => app.jobs.exporting = Some(frames),
+        Event::RulesApplied(job, applied) => app.rules_applied(job, *applied),
         Event::Message(result) => app.tell(result),
         Event::Resumed => {}
         Event::Stats(stats) => app.stats = stats,
@@ -107,10 +109,17 @@ impl App {
         }
     }
 
+    /// Begins to judge; what the rules said before no longer counts.
+    fn judge_anew(&mut self) {
+        self.judge = Some(Judge::new(self.rules.clone()));
+        self.own_job = 0;
+        self.own_found.clear();
+    }
+
     /// A slice of the rules' work; when it was the last, the capture is summed up.
     fn work(&mut self) -> Vec<Effect> {
         let Some(mut judge) = self.judge.take() else {
-            return Vec::new();
+            return self.take_in_own();
         };
         let mut done = false;
         self.with_store(|store| done = judge.step(store, CONNS_AT_ONCE));
@@ -125,12 +134,51 @@ impl App {
             let text = summary(self);
             self.say(Tone::Info, text);
         }
+        let mut effects = self.search_again();
+        if !self.own_rules.is_empty() {
+            self.own_job = self.next_job();
+            effects.push(Effect::ApplyRules(self.own_job));
+        }
+        effects
+    }
+
+    /// What the rules say can be asked for in a filter: it is asked again when they are done.
+    fn search_again(&mut self) -> Vec<Effect> {
         if self.filter.is_empty() {
             Vec::new()
         } else {
-            // What the rules say can be asked for in a filter.
             self.restart_filter()
         }
+    }
+
+    /// The user's rules were applied. Findings of an order that no longer counts are dropped.
+    fn rules_applied(&mut self, job: u64, applied: Applied) {
+        if job != self.own_job {
+            return;
+        }
+        for (rule, conn) in &applied.too_broad {
+            let text = format!(
+                "the rule `{rule}` gave up on connection {conn}: its steps fit too many frames"
+            );
+            self.say(Tone::Error, text);
+        }
+        self.own_found = applied.findings;
+    }
+
+    /// Puts the findings of the user's rules into the store.
+    fn take_in_own(&mut self) -> Vec<Effect> {
+        let found = std::mem::take(&mut self.own_found);
+        if found.is_empty() {
+            return Vec::new();
+        }
+        self.with_store(|store| {
+            for finding in found {
+                store.add_finding(finding);
+            }
+        });
+        self.forget_decoded();
+        self.grown();
+        self.search_again()
     }
 
     /// A key: to the input line, to the search of the help, as a digit, or as part of a sequence.
@@ -407,5 +455,70 @@ impl App {
             return vec![Effect::StopIndexing];
         }
         vec![Effect::Quit]
+    }
+}
+
+#[cfg(test)]
+mod own_rules {
+    use super::*;
+    use crate::app::testing::{app, finding};
+    use crate::query::user_rules;
+
+    const RULE: &str = "[[rule]]\nid = \"mine\"\ntitle = \"t\"\nverdict = \"Fault\"\n\
+                        [[rule.step]]\nevent = \"tcp\"\nwhere = \"tcp\"\n";
+
+    fn judged() -> (App, u64) {
+        let mut app = app(80, 24);
+        app.own_rules = user_rules::read(RULE).unwrap();
+        update(&mut app, Event::Indexed(None));
+        let mut effects = Vec::new();
+        while app.has_work() {
+            effects.extend(update(&mut app, Event::Work));
+        }
+        let job = effects.iter().find_map(|e| match e {
+            Effect::ApplyRules(job) => Some(*job),
+            _ => None,
+        });
+        (app, job.unwrap())
+    }
+
+    fn applied() -> Applied {
+        let mut found = finding();
+        found.rule = "mine".into();
+        Applied {
+            findings: vec![found],
+            ..Applied::default()
+        }
+    }
+
+    fn mine(app: &App) -> usize {
+        let findings = app.store.findings().iter();
+        findings.filter(|f| f.rule == "mine").count()
+    }
+
+    #[test]
+    fn findings_come_in_when_no_job_holds_the_store() {
+        let (mut app, job) = judged();
+        let held = Arc::clone(&app.store);
+        update(&mut app, Event::RulesApplied(job, Box::new(applied())));
+        assert!(!app.has_work(), "a job holds the store");
+        drop(held);
+        assert!(app.has_work());
+        update(&mut app, Event::Work);
+        assert_eq!(mine(&app), 1);
+        assert!(!app.has_work());
+    }
+
+    #[test]
+    fn findings_of_an_older_order_do_not_count() {
+        let (mut app, job) = judged();
+        update(&mut app, Event::RulesApplied(job + 1, Box::new(applied())));
+        assert!(!app.has_work());
+        update(&mut app, Event::Indexed(None));
+        update(&mut app, Event::RulesApplied(job, Box::new(applied())));
+        while app.has_work() {
+            update(&mut app, Event::Work);
+        }
+        assert_eq!(mine(&app), 0);
     }
 }

@@ -27,6 +27,7 @@ use crate::dissect::Dissector;
 use crate::exit::Exit;
 use crate::export::{self, Choice, Format, Job, Plan, Target, What};
 use crate::query::Dissected;
+use crate::query::user_rules::UserRule;
 use crate::store::Batch;
 use crate::track;
 use input::{Input, Signal};
@@ -52,6 +53,8 @@ pub struct Options {
     pub problems: Vec<String>,
     /// Print the listing of the marked frames when the screen is left.
     pub print_marks: bool,
+    /// Rules of the user's own.
+    pub own_rules: Vec<UserRule>,
 }
 
 /// Shows a capture until the user leaves.
@@ -81,6 +84,7 @@ pub fn run(
     let mut app = App::new(name(capture), screen.size(), view);
     app.keymap = keymap;
     app.rules = rules;
+    app.own_rules.clone_from(&options.own_rules);
     for problem in options.problems.iter().cloned().chain(problems) {
         app.say(Tone::Error, problem);
     }
@@ -96,6 +100,7 @@ pub fn run(
         tell,
         stop_export: Arc::new(AtomicBool::new(false)),
         dissector: Dissector::new(),
+        stop_rules: Arc::new(AtomicBool::new(false)),
         searches: Searches::default(),
         drawn: Instant::now(),
         stale: true,
@@ -181,6 +186,7 @@ struct Session {
     tell: Sender<Event>,
     stop_export: Arc<AtomicBool>,
     dissector: Dissector,
+    stop_rules: Arc<AtomicBool>,
     searches: Searches,
     drawn: Instant,
     /// Something changed since the last draw.
@@ -350,6 +356,18 @@ impl Session {
                 }
             }
             Effect::StopIndexing => self.indexing.stop(),
+            Effect::ApplyRules(job) => {
+                self.stop_rules.store(true, Ordering::Relaxed);
+                self.stop_rules = Arc::new(AtomicBool::new(false));
+                work::apply_rules(
+                    Arc::clone(&self.app.store),
+                    self.capture.clone(),
+                    self.app.own_rules.clone(),
+                    job,
+                    Arc::clone(&self.stop_rules),
+                    self.tell.clone(),
+                );
+            }
             Effect::Export(order) => {
                 self.stop_export.store(false, Ordering::Relaxed);
                 work::export(

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crossbeam_channel::Sender;
@@ -11,6 +11,8 @@ use crate::app::Event;
 use crate::app::export_form::Order;
 use crate::capture::Capture;
 use crate::export::{ExportError, Job, Target};
+use crate::query::user_rules::{self, UserRule};
+use crate::query::{Dissected, Eval};
 use crate::store::Store;
 
 /// Frames between two notices of an export's progress; a multiple of the writers' own step of 256.
@@ -55,5 +57,43 @@ pub fn export(
         });
     if let Err(error) = started {
         let _ = failed.send(Event::Exported(Err(ExportError::Read(error))));
+    }
+}
+
+/// Applies the user's own rules. The store is held until it is done; rows of the index wait as long.
+pub fn apply_rules(
+    store: Arc<Store>,
+    capture: Capture,
+    rules: Vec<UserRule>,
+    job: u64,
+    stop: Arc<AtomicBool>,
+    tell: Sender<Event>,
+) {
+    let failed = tell.clone();
+    let started = thread::Builder::new()
+        .name("rules".to_string())
+        .spawn(move || {
+            let work = || {
+                let fields = Dissected::new(&capture);
+                let eval = Eval {
+                    decode: Some(&fields),
+                    ..Eval::of(&store)
+                };
+                user_rules::apply(&rules, &eval, &mut || stop.load(Ordering::Relaxed))
+            };
+            let result = catch_unwind(AssertUnwindSafe(work));
+            drop(store);
+            // The screen is gone when this fails.
+            let _ = tell.send(match result {
+                Ok(applied) if applied.stopped => return,
+                Ok(applied) => Event::RulesApplied(job, Box::new(applied)),
+                Err(_) => Event::Message(Err(
+                    "an error in marstui stopped the rules of your own".to_string()
+                )),
+            });
+        });
+    if let Err(error) = started {
+        let text = format!("the rules of your own cannot be applied: {error}");
+        let _ = failed.send(Event::Message(Err(text)));
     }
 }
