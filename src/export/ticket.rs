@@ -98,7 +98,7 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
         page.item(&format!(
             "file: {name}, {}, {}, {}",
             file.format,
-            words::bytes(file.bytes),
+            words::bytes(words::file_bytes(store, file)),
             words::counted(file.frames, "frame")
         ))?;
         match sha256(Path::new(&file.path), job)? {

@@ -42,12 +42,16 @@ impl<'a> Facts<'a> {
                 .map(|f| facts::File {
                     path: self.path(f.index, &f.path),
                     format: f.format,
-                    bytes: f.bytes,
+                    bytes: words::file_bytes(store, f),
                     frames: f.frames,
                 })
                 .collect(),
             frames: store.frame_count() as u64,
-            bytes: store.files().iter().map(|f| f.bytes).sum(),
+            bytes: store
+                .files()
+                .iter()
+                .map(|f| words::file_bytes(store, f))
+                .sum(),
             first_time: time(FrameNo(1)),
             last_time: store.last_frame().and_then(time),
             complete: progress.complete && progress.stopped.is_none(),
