@@ -1,0 +1,160 @@
+//! What is left to say of a reset that no other rule explains.
+
+use super::super::failed_mars_conditions;
+use super::super::forms::signed;
+use super::super::mars::{close_evidence, hidden_control, trouble_before};
+use super::super::text::{count, duration};
+use super::{CLIENT_RESET, SERVER_RESET, end_evidence, ender_words};
+use crate::rules::facts::Facts;
+use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
+use crate::store::{Condition, Confidence, Verdict};
+use crate::units::Side;
+
+fn server_aborts(facts: &Facts<'_>) -> Check {
+    let first = facts.close.closed_by(Side::Server)
+        && facts.close.ender.is_some_and(|(_, seg)| seg.flags.rst());
+    Check::holds(first, ender_words(facts))
+}
+
+/// `rst-abort-server`.
+pub(in crate::rules) const RST_ABORT_SERVER: Rule = Rule::close(
+    "rst-abort-server",
+    "The server reset the connection",
+    Verdict::Fault,
+    &[
+        SERVER_RESET,
+        Criterion::new(
+            "first",
+            "Neither FIN nor reset of the client stands before it",
+            server_aborts,
+        ),
+    ],
+    conclude_abort_server,
+)
+.says(
+    "A server does not reset idle connections in normal work: its process ended, it aborted the connection, or a device did it in its name.",
+    "Look into the server's error log; compare with a capture on the server.",
+    "Support guidance on intermittent network issues",
+);
+
+fn conclude_abort_server(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+    let mut conclusion = Conclusion::new(
+        Verdict::Fault,
+        Confidence::Likely,
+        format!(
+            "The server reset the connection before the client closed: {}.",
+            ender_words(facts)
+        ),
+    )
+    .with_evidence(end_evidence(facts));
+    conclusion.notes.extend(state_notes(facts));
+    conclusion
+}
+
+/// `rst-server-after-close`.
+pub(in crate::rules) const RST_SERVER_AFTER_CLOSE: Rule = Rule::close(
+    "rst-server-after-close",
+    "The server reset a connection that the client closed",
+    Verdict::Undecided,
+    &[SERVER_RESET],
+    conclude_fallback,
+)
+.says(
+    "The client had closed already; the server reset the connection instead of closing it as well.",
+    "Look at the server's side of the close; nothing was outstanding as far as the file shows.",
+    "Catalogue 6, fall-backs",
+);
+
+/// `rst-abort-client`.
+pub(in crate::rules) const RST_ABORT_CLIENT: Rule = Rule::close(
+    "rst-abort-client",
+    "The client reset the connection",
+    Verdict::Undecided,
+    &[CLIENT_RESET],
+    conclude_fallback,
+)
+.says(
+    "The client reset the connection and no rule explains it. Nothing was outstanding as far as the file shows.",
+    "Read the conditions that failed; look at the client's program and driver.",
+    "Catalogue 6, fall-backs",
+);
+
+pub(super) fn conclude_fallback(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+    let failed = failed_mars_conditions(facts);
+    let why = if failed.is_empty() {
+        String::new()
+    } else {
+        format!(" Not the benign MARS close: {} failed.", failed.join(", "))
+    };
+    let verdict = if facts.outstanding().next().is_some() {
+        Verdict::Fault
+    } else {
+        Verdict::Undecided
+    };
+    let who = facts
+        .close
+        .first_reset()
+        .map_or("a side", |seg| seg.side.word());
+    let mut conclusion = Conclusion::new(
+        verdict,
+        Confidence::Possible,
+        format!(
+            "Reset by the {who} that nothing explains; {}.{why}",
+            ender_words(facts)
+        ),
+    )
+    .with_evidence(if facts.conn.smp_seen {
+        close_evidence(facts)
+    } else {
+        end_evidence(facts)
+    });
+    conclusion.notes.extend(state_notes(facts));
+    conclusion
+}
+
+/// What the fall-backs must still say: stage, open Sids, quiet time, trouble just before.
+pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
+    let mut notes = vec![format!("stage: {}", facts.stage.word())];
+    let open = facts
+        .lanes
+        .iter()
+        .filter(|l| l.session.is_some() && l.last_life && l.client_fin.is_none())
+        .count();
+    if facts.conn.smp_seen {
+        notes.push(format!(
+            "{} without SMP:FIN of the client",
+            count(open, "session")
+        ));
+    }
+    let last = facts
+        .frames
+        .last_payload
+        .0
+        .iter()
+        .flatten()
+        .max_by_key(|s| s.no);
+    if let (Some(reset), Some(last)) = (facts.close.first_reset(), last) {
+        notes.push(format!(
+            "{} since the last payload (frame {})",
+            duration(reset.time.since(last.time)),
+            last.no
+        ));
+        let sent = facts.frames.sent_end.get(reset.side);
+        if let Some(end) = sent {
+            notes.push(format!(
+                "RST.Seq = its sender's last byte {}",
+                signed(reset.pos.saturating_sub(*end))
+            ));
+        }
+        if let Some((fact, _)) = trouble_before(facts, reset) {
+            notes.push(fact);
+        }
+        if facts.conn.frames <= 6 {
+            notes.push("the conversation has no more than 6 frames".to_owned());
+        }
+    }
+    if let Some(hidden) = hidden_control(facts).filter(|_| facts.conn.smp_seen) {
+        notes.push(hidden);
+    }
+    notes
+}

@@ -1,0 +1,128 @@
+//! Failures on an established connection (catalogue, section 6), and the fall-backs for resets nothing explains.
+
+mod dead;
+mod fallback;
+mod refused;
+mod requests;
+mod server;
+mod strangers;
+
+use super::forms::signed;
+use super::mars::reset_fact;
+use super::text::count;
+use crate::rules::facts::{Facts, Seg, Stage};
+use crate::rules::rule::{Check, Conclusion, Criterion, evidence};
+use crate::store::{Confidence, Evidence, Verdict};
+use crate::units::Side;
+
+pub(in crate::rules) use dead::{KEEPALIVE_TIMEOUT, RETRANSMIT_TIMEOUT, ZERO_WINDOW};
+pub(in crate::rules) use fallback::{RST_ABORT_CLIENT, RST_ABORT_SERVER, RST_SERVER_AFTER_CLOSE};
+pub(in crate::rules) use refused::{
+    RST_ODD_SEQ, RST_OPEN_SIDS, RST_UNREAD_DATA, SERVER_CLOSED_SID,
+};
+pub(in crate::rules) use requests::{
+    CLOSE_AFTER_ATTENTION, CLOSE_WITH_REQUEST, RST_AFTER_ATTENTION, RST_WITH_REQUEST,
+};
+pub(in crate::rules) use server::{MARS_HEADER, RST_DATA_LOST, SERVER_ERROR, SERVER_FIN_FIRST};
+pub(in crate::rules) use strangers::{RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION};
+
+const RESET: Criterion = Criterion::new("reset", "A reset ends the connection", has_reset);
+const NO_RESET: Criterion = Criterion::new(
+    "no-reset",
+    "The client closed the connection, and no reset is part of it",
+    closed_without_reset,
+);
+
+fn has_reset(facts: &Facts<'_>) -> Check {
+    let frames = facts.close_resets();
+    Check::holds(!frames.is_empty(), count(frames.len(), "reset")).on(frames)
+}
+
+fn closed_without_reset(facts: &Facts<'_>) -> Check {
+    let closed = facts.close.closed_by(Side::Client)
+        && facts.close.ender.is_some_and(|(_, seg)| seg.flags.fin());
+    Check::holds(closed && facts.close_resets().is_empty(), "")
+}
+
+fn after_login(facts: &Facts<'_>) -> Check {
+    Check::holds(
+        facts.stage == Stage::Ready,
+        format!("stage: {}", facts.stage.word()),
+    )
+}
+
+const AFTER_LOGIN: Criterion = Criterion::new("stage", "The login is over", after_login);
+
+fn ender_words(facts: &Facts<'_>) -> String {
+    match &facts.close.ender {
+        Some((side, seg)) if seg.flags.rst() => format!(
+            "the {} reset the connection in frame {}",
+            side.word(),
+            seg.no
+        ),
+        Some((side, seg)) => format!("the {} closed first in frame {}", side.word(), seg.no),
+        None => "the connection did not end in the file".to_owned(),
+    }
+}
+
+/// FINs and resets with their numbers.
+pub(in crate::rules) fn end_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
+    let mut out = Vec::new();
+    let f = facts.close.f;
+    for (side, fins) in [
+        (Side::Client, &facts.close.tf),
+        (Side::Server, &facts.close.server_fins),
+    ] {
+        for fin in fins.iter().take(8) {
+            out.push(evidence(
+                fin.no,
+                format!("{} TCP FIN", side.word()),
+                format!("FIN.Ack {}", fin.raw_ack),
+            ));
+        }
+    }
+    let resets = facts.close.resets.iter().chain(&facts.close.server_resets);
+    for reset in resets.chain(&facts.close.foreign).take(64) {
+        let fact = if reset.side == Side::Client {
+            reset_fact(facts, reset, f)
+        } else {
+            server_reset_fact(facts, reset)
+        };
+        out.push(evidence(
+            reset.no,
+            format!("{} reset", reset.side.word()),
+            fact,
+        ));
+    }
+    out
+}
+
+fn server_reset_fact(facts: &Facts<'_>, reset: &Seg) -> String {
+    let sent = facts.frames.sent_end.get(Side::Server);
+    let relation = sent.map_or(String::new(), |end| {
+        format!(
+            " = server's last byte {}",
+            signed(reset.pos.saturating_sub(end))
+        )
+    });
+    let kind = if reset.flags.ack() { "with" } else { "without" };
+    format!("{kind} ACK flag, RST.Seq {}{relation}", reset.seq)
+}
+
+fn client_reset(facts: &Facts<'_>) -> Check {
+    let frames = facts.close.resets.iter().map(|r| r.no);
+    Check::holds(!facts.close.resets.is_empty(), "").on(frames)
+}
+
+fn server_reset(facts: &Facts<'_>) -> Check {
+    let frames = facts.close.server_resets.iter().map(|r| r.no);
+    Check::holds(!facts.close.server_resets.is_empty(), "").on(frames)
+}
+
+const CLIENT_RESET: Criterion = Criterion::new("reset", "The client sent a reset", client_reset);
+
+const SERVER_RESET: Criterion = Criterion::new("reset", "The server sent a reset", server_reset);
+
+fn undecided(what: &str) -> Conclusion {
+    Conclusion::new(Verdict::Undecided, Confidence::Possible, what)
+}

@@ -1,0 +1,172 @@
+//! Closes and resets with a request or an attention outstanding.
+
+use super::super::text::{count, duration};
+use super::{AFTER_LOGIN, NO_RESET, RESET, end_evidence, ender_words};
+use crate::rules::facts::{Facts, Lane, Work, end_of, frames_of};
+use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
+use crate::store::{Condition, Confidence, Evidence, PduFlags, Verdict};
+use crate::units::Side;
+
+fn request_open(facts: &Facts<'_>) -> Check {
+    lanes_with(facts, Work::Request, "request")
+}
+
+fn attention_open(facts: &Facts<'_>) -> Check {
+    lanes_with(facts, Work::Attention, "attention")
+}
+
+fn lanes_with(facts: &Facts<'_>, work: Work, noun: &str) -> Check {
+    let open: Vec<&Lane<'_>> = facts
+        .lanes
+        .iter()
+        .filter(|l| l.last_life && l.work == work)
+        .collect();
+    let names: Vec<String> = open.iter().take(8).map(|l| l.name()).collect();
+    let fact = if open.is_empty() {
+        format!("no {noun}")
+    } else {
+        format!("{}: {}", count(open.len(), noun), names.join(", "))
+    };
+    Check::holds(!open.is_empty(), fact).on(open.iter().flat_map(|lane| frames_of(lane)))
+}
+
+const REQUEST: Criterion = Criterion::new(
+    "request",
+    "A request has no complete answer when the connection ends",
+    request_open,
+);
+const ATTENTION: Criterion = Criterion::new(
+    "attention",
+    "An attention has no acknowledgement when the connection ends",
+    attention_open,
+);
+
+/// `rst-with-request`.
+pub(in crate::rules) const RST_WITH_REQUEST: Rule = Rule::close(
+    "rst-with-request",
+    "Reset while a request was outstanding",
+    Verdict::Fault,
+    &[RESET, AFTER_LOGIN, REQUEST],
+    conclude_request,
+)
+.says(
+    "A request was sent, and the connection was reset before its answer was complete: work was lost.",
+    "Look at the side that ended the connection: its error log, its process, at the client the driver's trace.",
+    "Support guidance on intermittent network issues; [MS-TDS] 2.2.1",
+);
+
+/// `close-with-request`.
+pub(in crate::rules) const CLOSE_WITH_REQUEST: Rule = Rule::close(
+    "close-with-request",
+    "Closed while a request was outstanding",
+    Verdict::Fault,
+    &[NO_RESET, AFTER_LOGIN, REQUEST],
+    conclude_request,
+)
+.says(
+    "A request was sent, and the connection was closed before its answer was complete.",
+    "Look at the side that closed: a process that ended, an application that hung up.",
+    "The third condition of the benign close, applied to a close without reset",
+);
+
+/// `rst-after-attention`.
+pub(in crate::rules) const RST_AFTER_ATTENTION: Rule = Rule::close(
+    "rst-after-attention",
+    "Reset while an attention was outstanding",
+    Verdict::Fault,
+    &[RESET, AFTER_LOGIN, ATTENTION],
+    conclude_request,
+)
+.says(
+    "The client asked the server to cancel a request and the connection ended before the server confirmed it.",
+    "Look why the server did not answer the cancel: blocked, overloaded, or gone.",
+    "[MS-TDS] 2.2.1.7",
+);
+
+/// `close-after-attention`.
+pub(in crate::rules) const CLOSE_AFTER_ATTENTION: Rule = Rule::close(
+    "close-after-attention",
+    "Closed while an attention was outstanding",
+    Verdict::Fault,
+    &[NO_RESET, AFTER_LOGIN, ATTENTION],
+    conclude_request,
+)
+.says(
+    "The client asked the server to cancel a request and the connection was closed before the server confirmed it.",
+    "Look why the server did not answer the cancel: blocked, overloaded, or gone.",
+    "[MS-TDS] 2.2.1.7; the third condition of the benign close",
+);
+
+fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+    let requests = facts.last_requests();
+    let mut parts = Vec::new();
+    let mut proof: Vec<Evidence> = Vec::new();
+    let end_time = facts.close.ender.map(|(_, seg)| seg.time);
+    for lane in facts.outstanding() {
+        let request = requests.get(&lane.session.map(|s| s.id));
+        let age = request
+            .zip(end_time)
+            .map(|(r, end)| format!(", {} old", duration(end.since(r.start))))
+            .unwrap_or_default();
+        let bytes = request.map_or(0, |r| r.answer_bytes);
+        let kind = if lane.work == Work::Attention {
+            "attention"
+        } else {
+            request.map_or("request", |r| r.kind.name())
+        };
+        let asked = *lane.last_data.get(Side::Client);
+        let received = asked.is_some_and(|pdu| {
+            let end = end_of(pdu);
+            facts
+                .frames
+                .acked
+                .get(Side::Server)
+                .is_some_and(|a| a >= end)
+        });
+        if parts.len() < 8 {
+            let tcp = if received {
+                ""
+            } else {
+                ", not acknowledged by TCP"
+            };
+            parts.push(format!(
+                "{}: {kind}{age}, {bytes} bytes of answer{tcp}",
+                lane.name()
+            ));
+        }
+        if proof.len() < 64 {
+            if let Some(request) = request {
+                proof.push(evidence(
+                    request.first_frame,
+                    format!("request on {}", lane.name()),
+                    request.kind.name(),
+                ));
+            }
+            if let Some(pdu) = asked {
+                proof.push(evidence(
+                    pdu.frame,
+                    format!("last packet of the client on {}", lane.name()),
+                    "",
+                ));
+            }
+            if let Some(pdu) = lane.reached {
+                proof.push(evidence(
+                    pdu.frame,
+                    format!("last packet of the server on {}", lane.name()),
+                    if pdu.flags.has(PduFlags::MESSAGE_END) {
+                        "EOM"
+                    } else {
+                        "no EOM"
+                    },
+                ));
+            }
+        }
+    }
+    proof.extend(end_evidence(facts));
+    let text = format!(
+        "Work was outstanding when {}. {}.",
+        ender_words(facts),
+        parts.join("; ")
+    );
+    Conclusion::new(Verdict::Fault, Confidence::Proven, text).with_evidence(proof)
+}

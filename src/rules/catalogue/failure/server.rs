@@ -1,0 +1,195 @@
+//! Connections that the server ended, and data of the server that was lost.
+
+use super::super::mars::close_evidence;
+use super::{AFTER_LOGIN, CLIENT_RESET, end_evidence, ender_words};
+use crate::rules::facts::{Facts, Stage};
+use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
+use crate::store::{Condition, Confidence, PduFlags, Verdict};
+use crate::units::Side;
+
+fn server_ended(facts: &Facts<'_>) -> Check {
+    let by_server = facts.close.closed_by(Side::Server);
+    Check::holds(by_server, ender_words(facts)).on(facts.close.ender.map(|(_, seg)| seg.no))
+}
+
+fn login_sent(facts: &Facts<'_>) -> Check {
+    Check::holds(facts.stage >= Stage::Login, facts.stage.word())
+}
+
+fn server_fin(facts: &Facts<'_>) -> Check {
+    let fin = facts.close.closed_by(Side::Server)
+        && facts.close.ender.is_some_and(|(_, seg)| seg.flags.fin());
+    Check::holds(fin, ender_words(facts)).on(facts.close.ender.map(|(_, seg)| seg.no))
+}
+
+fn fatal_error(facts: &Facts<'_>) -> Check {
+    let found = facts.lanes.iter().find_map(|lane| {
+        lane.last_data
+            .get(Side::Server)
+            .filter(|pdu| pdu.flags.has(PduFlags::ERROR_FATAL))
+    });
+    match found {
+        Some(pdu) => Check::held("").on([pdu.frame]),
+        None => Check::failed("no error of class 20 or more in a last answer"),
+    }
+}
+
+fn header_error(facts: &Facts<'_>) -> Check {
+    let found = facts
+        .last_requests()
+        .into_values()
+        .find(|r| r.error.as_ref().is_some_and(|e| e.0 == MARS_HEADER_ERROR));
+    match found {
+        Some(r) => Check::held(format!("error {MARS_HEADER_ERROR}"))
+            .on([r.first_frame].into_iter().chain(r.answer_last_frame)),
+        None => Check::failed(format!("no error {MARS_HEADER_ERROR}")),
+    }
+}
+
+/// "MARS TDS header contained errors".
+const MARS_HEADER_ERROR: i32 = 4011;
+
+/// `mars-header-error`.
+pub(in crate::rules) const MARS_HEADER: Rule = Rule::close(
+    "mars-header-error",
+    "The server found a broken MARS header",
+    Verdict::Fault,
+    &[
+        Criterion::new("ender", "The server ended the connection", server_ended),
+        Criterion::new("error", "The last answer reports error 4011", header_error),
+    ],
+    conclude_server_error,
+)
+.says(
+    "The client sent a request whose header of transaction and outstanding requests was wrong: known as a driver bug.",
+    "Update the client driver; look at ALL_HEADERS of the request named.",
+    "SqlClient issue 85; [MS-TDS] 2.2.5.3",
+);
+
+/// `server-error-close`.
+pub(in crate::rules) const SERVER_ERROR: Rule = Rule::close(
+    "server-error-close",
+    "The server named an error and closed",
+    Verdict::Fault,
+    &[
+        Criterion::new(
+            "error",
+            "A last answer holds an ERROR of class 20 or more",
+            fatal_error,
+        ),
+        Criterion::new("ender", "The server ended the connection", server_ended),
+    ],
+    conclude_server_error,
+)
+.says(
+    "The server ended the connection on purpose and said why: session killed, shutdown, protocol error.",
+    "Read the error's number and text; look into the server's error log at that time.",
+    "[MS-TDS] 2.2.7.10",
+);
+
+fn conclude_server_error(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+    let error = facts
+        .last_requests()
+        .into_values()
+        .filter_map(|r| r.error.as_ref().map(|e| (r, e)))
+        .max_by_key(|(_, e)| e.1);
+    let mut proof = Vec::new();
+    let text = match error {
+        Some((request, (number, class, text))) => {
+            let frame = request.answer_last_frame.unwrap_or(request.last_frame);
+            proof.push(evidence(
+                frame,
+                "answer with the error",
+                format!("error {number}, class {class}"),
+            ));
+            format!(
+                "The server reported error {number}, class {class} ({text}), then ended the connection."
+            )
+        }
+        None => "The server reported a severe error, then ended the connection.".to_owned(),
+    };
+    proof.extend(end_evidence(facts));
+    Conclusion::new(Verdict::Fault, Confidence::Proven, text).with_evidence(proof)
+}
+
+/// `server-fin-first`.
+pub(in crate::rules) const SERVER_FIN_FIRST: Rule = Rule::close(
+    "server-fin-first",
+    "The server closed the connection",
+    Verdict::Fault,
+    &[
+        Criterion::new("stage", "The login was sent at least", login_sent),
+        Criterion::new(
+            "fin",
+            "The server's FIN was sent before it had one of the client",
+            server_fin,
+        ),
+    ],
+    conclude_server_fin,
+)
+.says(
+    "In normal work the client closes. A server that closes first was stopped, killed the session, or its process ended.",
+    "Look into the server's error log and at its restarts at that time.",
+    "Microsoft Learn, Trace the network connection close sequence",
+);
+
+fn conclude_server_fin(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+    let open = facts.outstanding().count();
+    let text = format!(
+        "The server closed the connection: {}{}.",
+        ender_words(facts),
+        if open > 0 {
+            ", with work outstanding"
+        } else {
+            ""
+        }
+    );
+    Conclusion::new(Verdict::Fault, Confidence::Proven, text).with_evidence(end_evidence(facts))
+}
+
+fn data_behind(facts: &Facts<'_>) -> Check {
+    let Some(reached) = facts.close.reached else {
+        return Check::failed("it is not known what the client had");
+    };
+    if !facts.streams.data_seen {
+        return Check::failed("no data of the server is in the file");
+    }
+    let late = facts.streams.b.saturating_sub(reached);
+    let fact = format!("{late} bytes");
+    Check::holds(late > 0, fact).on(facts.close.ender.map(|(_, seg)| seg.no))
+}
+
+/// `rst-data-lost`.
+pub(in crate::rules) const RST_DATA_LOST: Rule = Rule::close(
+    "rst-data-lost",
+    "Reset with the server's data on the way",
+    Verdict::Fault,
+    &[
+        CLIENT_RESET,
+        AFTER_LOGIN,
+        Criterion::new(
+            "data",
+            "The server had sent data that the client's closing segment does not acknowledge",
+            data_behind,
+        ),
+    ],
+    conclude_data_lost,
+)
+.says(
+    "The client closed without reading all of what the server sent; the answer was cut off.",
+    "Look at the client: an application that hung up, a process that ended.",
+    "RFC 1122 4.2.2.13",
+);
+
+fn conclude_data_lost(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+    let late = facts
+        .close
+        .reached
+        .map_or(0, |reached| facts.streams.b.saturating_sub(reached));
+    Conclusion::new(
+        Verdict::Fault,
+        Confidence::Proven,
+        format!("The client closed while {late} bytes of the server's data were on the way; they were lost."),
+    )
+    .with_evidence(close_evidence(facts))
+}

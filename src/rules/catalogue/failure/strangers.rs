@@ -1,0 +1,174 @@
+//! Resets that their sender did not send, and packets against the specification before a reset.
+
+use super::{RESET, end_evidence};
+use crate::rules::facts::Facts;
+use crate::rules::rule::{Check, Conclusion, Criterion, Rule, Scope, evidence};
+use crate::store::{CheckId, Condition, Confidence, Evidence, Severity, Verdict, ViolationRow};
+
+fn other_sender(facts: &Facts<'_>) -> Check {
+    if facts.close.ended_by_foreign()
+        && let Some((side, seg)) = facts.close.ender
+    {
+        let mode = facts.frames.ttl.get(side).mode().unwrap_or(0);
+        return Check::held(format!(
+            "time to live {} of the reset, {mode} of the {}'s segments",
+            seg.ttl,
+            side.word()
+        ))
+        .on([seg.no]);
+    }
+    match facts.close.stray {
+        Some(seg) => Check::held(format!(
+            "RST.Seq {} is inside the window, but neither next nor acknowledged",
+            seg.seq
+        ))
+        .on([seg.no]),
+        None => Check::failed("every reset fits its sender"),
+    }
+}
+
+/// `rst-middlebox`.
+pub(in crate::rules) const RST_MIDDLEBOX: Rule = Rule::close(
+    "rst-middlebox",
+    "Reset by a device on the path",
+    Verdict::Fault,
+    &[Criterion::new(
+        "sender",
+        "The reset differs from its sender's segments: time to live, or a sequence number that nothing explains",
+        other_sender,
+    )],
+    conclude_middlebox,
+)
+.says(
+    "Suspected: a firewall, load balancer or other device made the reset in the name of one end.",
+    "Compare with a capture of the other end: a reset that was never sent there proves it. Ask for the device's logs.",
+    "Support guidance on intermittent network issues; RFC 5961",
+);
+
+fn conclude_middlebox(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+    let seg = facts
+        .close
+        .ender
+        .filter(|_| facts.close.ended_by_foreign())
+        .map(|(_, seg)| seg)
+        .or(facts.close.stray);
+    let text = seg.map_or(String::new(), |seg| {
+        format!(
+            "The reset in frame {} says it comes from the {}, but does not look like it: suspected to be made by a device on the path.",
+            seg.no,
+            seg.side.word()
+        )
+    });
+    let mut conclusion = Conclusion::new(Verdict::Fault, Confidence::Likely, text)
+        .with_evidence(end_evidence(facts));
+    if let Some(note) = idle_note(facts) {
+        conclusion.notes.push(note);
+    }
+    if facts.outstanding().next().is_some() {
+        conclusion
+            .notes
+            .push("a request was outstanding".to_owned());
+    }
+    conclusion
+}
+
+/// Condition 4 of the catalogue: an idle timer's round value, a note only.
+fn idle_note(facts: &Facts<'_>) -> Option<String> {
+    let (_, seg) = facts.close.ender?;
+    let last = facts
+        .frames
+        .last_payload
+        .0
+        .iter()
+        .flatten()
+        .map(|s| s.time)
+        .max()?;
+    let idle = seg.time.since(last) / 1_000_000_000;
+    [60, 300, 350, 900, 1800, 3600]
+        .into_iter()
+        .find(|round: &i64| idle.abs_diff(*round) <= 2)
+        .map(|round| format!("device idle timer: the connection was quiet for about {round} s"))
+}
+
+/// `rst-ignored`.
+pub(in crate::rules) const RST_IGNORED: Rule = Rule::gathered(
+    "rst-ignored",
+    "Reset without effect",
+    Scope::Connection,
+    Verdict::Fault,
+    &[Criterion::gathered(
+        "goes-on",
+        "After the reset its alleged sender sends more than closing packets",
+    )],
+)
+.says(
+    "A reset was there, and its alleged sender went on as if nothing had happened: it did not send it.",
+    "Suspect a device on the path that forges resets. Compare with a capture of the other end.",
+    "RFC 5961; recorded captures with forged resets",
+);
+
+fn grave_violations<'a>(facts: &Facts<'a>) -> Vec<&'a ViolationRow> {
+    let Some((_, end)) = facts.close.ender else {
+        return Vec::new();
+    };
+    if !facts.conn.from_start() {
+        return Vec::new();
+    }
+    let near = end.time.0.saturating_sub(1_000_000_000);
+    facts
+        .violations()
+        .filter(|v| v.severity == Severity::Error)
+        .filter(|v| facts.missing_bytes() == 0 || matches!(v.check, CheckId::H2 | CheckId::H4))
+        .filter(|v| facts.store.frame(v.frame).is_some_and(|f| f.time.0 >= near))
+        .collect()
+}
+
+fn violated(facts: &Facts<'_>) -> Check {
+    let found = grave_violations(facts);
+    match found.first() {
+        Some(v) => {
+            Check::held(format!("{:?}: {}", v.check, v.fact)).on(found.iter().map(|v| v.frame))
+        }
+        None => Check::failed("nothing against the specification right before the end"),
+    }
+}
+
+/// `smp-violation`: with a reset. Its summary of a whole connection is gathered beside the closes.
+pub(in crate::rules) const SMP_VIOLATION: Rule = Rule::close(
+    "smp-violation",
+    "SMP against its specification",
+    Verdict::Fault,
+    &[
+        RESET,
+        Criterion::new(
+            "violation",
+            "SMP packets break the specification right before the end",
+            violated,
+        ),
+    ],
+    conclude_violation,
+)
+.says(
+    "A packet breaks the rules of the session protocol; a peer may drop the connection for it.",
+    "Look at the driver named in the login, and whether something on the path changes bytes.",
+    "[MC-SMP] 2.2.1 and 3.1.5",
+);
+
+fn conclude_violation(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+    let found = grave_violations(facts);
+    let mut proof: Vec<Evidence> = found
+        .iter()
+        .take(20)
+        .map(|v| evidence(v.frame, format!("check {:?}", v.check), v.fact.to_string()))
+        .collect();
+    proof.extend(end_evidence(facts));
+    let first = found.first().map_or(String::new(), |v| {
+        format!("{:?} in frame {}: {}", v.check, v.frame, v.fact)
+    });
+    Conclusion::new(
+        Verdict::Fault,
+        Confidence::Likely,
+        format!("SMP was broken right before the reset, which it probably caused: {first}."),
+    )
+    .with_evidence(proof)
+}

@@ -1,0 +1,271 @@
+//! Logins that failed, came too late, were sent on, or were slow.
+
+use super::super::text::duration;
+use super::{CLOSED, fault, start_and_end};
+use crate::rules::facts::{Facts, Stage};
+use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
+use crate::rules::settings::Threshold;
+use crate::store::{Confidence, Evidence, Protocol, Verdict};
+use crate::units::{FrameNo, Nanos, Side};
+
+fn login_error(facts: &Facts<'_>) -> Check {
+    let login = facts.conn.login.as_deref();
+    if let Some(login) = login
+        && !login.accepted
+        && let Some((number, class, text)) = &login.error
+    {
+        return Check::held(format!("error {number}, class {class}: {text}"))
+            .on(login.answer_frame);
+    }
+    let hidden = facts.encrypted
+        && facts.stage == Stage::Login
+        && facts.close.closed_by(Side::Server)
+        && server_spoke_after_login(facts);
+    if hidden {
+        return Check::held("contents encrypted: the server answered the login and closed")
+            .on(login.and_then(|l| l.login_frame));
+    }
+    Check::failed("no error in the login answer")
+}
+
+fn server_spoke_after_login(facts: &Facts<'_>) -> bool {
+    let login = facts.conn.login.as_ref().and_then(|l| l.login_frame);
+    let server = facts
+        .frames
+        .last_payload
+        .get(Side::Server)
+        .map(|seg| seg.no);
+    login
+        .zip(server)
+        .is_some_and(|(login, server)| server > login)
+}
+
+/// `login-failed`.
+pub(in crate::rules) const LOGIN_FAILED: Rule = Rule::close(
+    "login-failed",
+    "Login failed",
+    Verdict::Fault,
+    &[
+        CLOSED,
+        Criterion::new(
+            "error",
+            "The login answer holds an ERROR and no LOGINACK",
+            login_error,
+        ),
+    ],
+    |facts, _| {
+        let error = facts.conn.login.as_ref().and_then(|l| l.error.clone());
+        match error {
+            Some((number, class, text)) => fault(
+                Confidence::Proven,
+                format!("The server refused the login: error {number}, class {class}: {text}"),
+                facts,
+            ),
+            None => fault(
+                Confidence::Possible,
+                "The server answered the login inside TLS and closed: most likely it refused it.",
+                facts,
+            ),
+        }
+    },
+)
+.says(
+    "The server named the reason.",
+    "Read number and text; the server's error log has the state with more detail.",
+    "[MS-TDS] 2.2.7.10",
+);
+
+fn no_answer(facts: &Facts<'_>) -> Check {
+    let answered = facts
+        .conn
+        .login
+        .as_ref()
+        .is_some_and(|l| l.answer_frame.is_some());
+    let open = facts.stage < Stage::Ready && !answered && facts.conn.protocol == Protocol::Tds;
+    Check::holds(
+        open && facts.close.closed_by(Side::Client),
+        facts.stage.word(),
+    )
+}
+
+fn timed_out(facts: &Facts<'_>) -> Check {
+    let last = facts
+        .frames
+        .last_payload
+        .get(Side::Client)
+        .map(|seg| seg.time);
+    let start = facts
+        .conn
+        .syn_frame
+        .and_then(|no| facts.store.frame(no))
+        .map(|r| r.time);
+    let gap = last
+        .or(start)
+        .zip(facts.close.ender)
+        .map(|(from, (_, seg))| seg.time.since(from));
+    let limit = facts.settings.get(Threshold::LoginTimeout) / 5 * 4;
+    Check::holds(
+        gap.is_some_and(|gap| gap >= limit),
+        gap.map_or(String::new(), duration),
+    )
+}
+
+/// `login-timeout`.
+pub(in crate::rules) const LOGIN_TIMEOUT: Rule = Rule::close(
+    "login-timeout",
+    "Login timed out",
+    Verdict::Fault,
+    &[
+        Criterion::new(
+            "open",
+            "The client ended the connection before the login was answered",
+            no_answer,
+        ),
+        Criterion::new(
+            "waited",
+            "It had waited for most of the login timeout",
+            timed_out,
+        ),
+    ],
+    |facts, _| {
+        let step = match facts.stage {
+            Stage::Connect => "the TCP handshake",
+            Stage::Prelogin => "the PRELOGIN answer",
+            Stage::Tls => "the server's part of the TLS handshake",
+            Stage::Login | Stage::Ready => "the login answer",
+        };
+        fault(
+            Confidence::Likely,
+            format!("The client waited for {step} until its login timeout and gave up."),
+            facts,
+        )
+    },
+)
+.says(
+    "One step of the login took too long.",
+    "Look at the server's load, and at domain controllers where the login uses Windows accounts.",
+    "Support guidance on intermittent authentication issues",
+);
+
+fn answer_too_late(facts: &Facts<'_>) -> Check {
+    let answer = facts
+        .conn
+        .login
+        .as_ref()
+        .filter(|l| l.accepted)
+        .and_then(|l| l.answer_frame);
+    let end = facts.close.ender.filter(|(side, _)| *side == Side::Client);
+    match answer.zip(end) {
+        Some((answer, (_, seg))) if answer > seg.no => Check::held("").on([seg.no, answer]),
+        _ => Check::failed("no LOGINACK behind the client's end"),
+    }
+}
+
+/// `late-loginack`.
+pub(in crate::rules) const LATE_LOGINACK: Rule = Rule::close(
+    "late-loginack",
+    "Login answered too late",
+    Verdict::Fault,
+    &[Criterion::new(
+        "late",
+        "The LOGINACK stands behind the client's FIN or reset",
+        answer_too_late,
+    )],
+    |facts, _| {
+        fault(
+            Confidence::Proven,
+            "The server accepted the login after the client had given up.",
+            facts,
+        )
+    },
+)
+.says(
+    "The server was slow: starved of threads, or waiting for a domain controller.",
+    "Look at the server's load and at its domain controllers at that time.",
+    "Support guidance on intermittent authentication issues",
+);
+
+fn routed(facts: &Facts<'_>) -> Check {
+    let login = facts.conn.login.as_ref();
+    let routed = login.is_some_and(|l| l.routed);
+    let asked = facts.store.conn_requests(facts.conn.id).next().is_some();
+    Check::holds(routed && !asked, "").on(login.and_then(|l| l.answer_frame))
+}
+
+/// `login-redirect`.
+pub(in crate::rules) const LOGIN_REDIRECT: Rule = Rule::close(
+    "login-redirect",
+    "Sent on to another server",
+    Verdict::Normal,
+    &[
+        CLOSED,
+        Criterion::new(
+            "routed",
+            "The login answer routes the client elsewhere, and no request followed",
+            routed,
+        ),
+    ],
+    |facts, _| {
+        Conclusion::new(
+            Verdict::Normal,
+            Confidence::Proven,
+            "The server sent the client on to another server; the connection ends here.",
+        )
+        .with_evidence(start_and_end(facts))
+    },
+)
+.says(
+    "Read-only routing, or a gateway in front of the database.",
+    "Follow the client's next connection.",
+    "[MS-TDS] 2.2.7.9, ENVCHANGE 20",
+);
+
+/// `login-slow`, gathered beside the closes.
+pub(in crate::rules) const LOGIN_SLOW: Rule = Rule::gathered(
+    "login-slow",
+    "Slow login",
+    crate::rules::rule::Scope::Connection,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "slow",
+        "From SYN to login answer it took longer than the limit",
+    )],
+)
+.says(
+    "The login succeeded, but slowly.",
+    "Look at the largest step.",
+    "Limit of Microsoft's network analyzer; steps as in Microsoft Learn, authentication trace",
+);
+
+/// The steps of a login with their times, where it was slow: text and evidence.
+pub(in crate::rules) fn slow_login(facts: &Facts<'_>) -> Option<(String, Vec<Evidence>)> {
+    let login = facts.conn.login.as_ref()?;
+    let time = |no: FrameNo| facts.store.frame(no).map(|row| row.time);
+    let start = time(facts.conn.syn_frame?)?;
+    let total = time(login.answer_frame?)?.since(start);
+    if total <= facts.settings.get(Threshold::SlowLogin) {
+        return None;
+    }
+    let steps = start_and_end(facts);
+    let limit = login.answer_frame?;
+    let mut last: (Nanos, String) = (start, "SYN".to_owned());
+    let mut largest: Option<(i64, String)> = None;
+    for step in steps.iter().filter(|step| step.frame <= limit) {
+        let Some(at) = time(step.frame) else { continue };
+        let gap = at.since(last.0);
+        if largest.as_ref().is_none_or(|(most, _)| gap > *most) {
+            largest = Some((gap, format!("{} to {}", last.1, step.role)));
+        }
+        last = (at, step.role.to_string());
+    }
+    let (gap, name) = largest?;
+    let text = format!(
+        "The login took {}; the largest step was {name} with {}.",
+        duration(total),
+        duration(gap)
+    );
+    Some((
+        text,
+        steps.into_iter().filter(|s| s.frame <= limit).collect(),
+    ))
+}

@@ -1,0 +1,358 @@
+//! The benign reset at the end of a MARS connection: its fifteen conditions, and what follows from them.
+
+mod client;
+mod resets;
+mod server;
+
+use super::forms::{Form, forms, resets_in_question, signed};
+use crate::rules::facts::{Doubt, Facts, Pos, Seg, Work};
+use crate::rules::rule::{Conclusion, Criterion, Rule, evidence};
+use crate::store::{Condition, Confidence, Evidence, Outcome, PduFlags, PduKind, PduRow, Verdict};
+use crate::units::Side;
+
+use client::{every_sid_closed, fin_follows, mars_in_use, nothing_outstanding};
+use resets::{calm_before, describe_forms, in_time, provoked_before, resets_fit, same_ttl};
+use server::{
+    all_data_acknowledged, client_first, drained, fins_are_answers, tail_is_control,
+    tail_names_closed,
+};
+
+pub(in crate::rules) use client::hidden_control;
+pub(in crate::rules) use resets::trouble_before;
+
+/// The conditions M1 to M15 of the catalogue, 3.3.
+pub(in crate::rules) const CONDITIONS: &[Criterion] = &[
+    Criterion::new(
+        "M1",
+        "The connection uses MARS: both PRELOGINs agreed on it, or SMP is recognised by its content",
+        mars_in_use,
+    ),
+    Criterion::new(
+        "M2",
+        "Every Sid has an SMP:FIN of the client before its TCP FIN",
+        every_sid_closed,
+    ),
+    Criterion::new(
+        "M3",
+        "No request and no attention is outstanding on any Sid",
+        nothing_outstanding,
+    ),
+    Criterion::new(
+        "M4",
+        "Nothing but the TCP FIN follows the last SMP:FIN of the client",
+        fin_follows,
+    ),
+    Criterion::new(
+        "M5",
+        "Behind its last data the server sent only SMP control packets, and FIN.Ack is one of their borders",
+        tail_is_control,
+    ),
+    Criterion::new(
+        "M6",
+        "Every late SMP:FIN of the server names a Sid that the client closed, each once",
+        tail_names_closed,
+    ),
+    Criterion::new(
+        "M7",
+        "The client's FIN acknowledges every data byte of the server",
+        all_data_acknowledged,
+    ),
+    Criterion::new(
+        "M8",
+        "Every reset has a form that a closing client gives it",
+        resets_fit,
+    ),
+    Criterion::new(
+        "M9",
+        "The client closed first: no FIN and no reset of the server without the client's",
+        client_first,
+    ),
+    Criterion::new(
+        "M10",
+        "Nothing was wrong just before: no keepalives or data in vain, no closed TCP window",
+        calm_before,
+    ),
+    Criterion::new(
+        "M11",
+        "The resets have the time to live of the client's other segments",
+        same_ttl,
+    ),
+    Criterion::new(
+        "M12",
+        "What provoked each reset stands before it in the file",
+        provoked_before,
+    ),
+    Criterion::new(
+        "M13",
+        "Each SMP:FIN of the server is an answer: sent with the client's SMP:FIN of that Sid received",
+        fins_are_answers,
+    ),
+    Criterion::new(
+        "M14",
+        "Drained: the client took every DATA packet of the server on every Sid",
+        drained,
+    ),
+    Criterion::new(
+        "M15",
+        "The first reset follows within the time limit of what provoked it",
+        in_time,
+    ),
+];
+
+/// `mars-close-rst`: the benign reset.
+pub(in crate::rules) const MARS_CLOSE_RST: Rule = Rule::close(
+    "mars-close-rst",
+    "Benign MARS close reset",
+    Verdict::Benign,
+    CONDITIONS,
+    conclude,
+)
+.with_unknowns()
+.says(
+    "The client closed every session and then the connection; the server's SMP:FINs reached a socket that was closed already, and TCP answered with a reset. Nothing was lost.",
+    "Nothing to do. Look elsewhere for the trouble.",
+    "Microsoft CSS wiki, Normal MARS Closing Connection; [MC-SMP] 3.1; recorded captures of three drivers",
+);
+
+/// `mars-close-rst-nofin`: the same with the client's TCP FIN not in the file.
+pub(in crate::rules) const MARS_CLOSE_NOFIN: Rule = Rule::close(
+    "mars-close-rst-nofin",
+    "MARS close reset without the client's FIN",
+    Verdict::LikelyBenign,
+    CONDITIONS,
+    conclude_nofin,
+)
+.with_unknowns()
+.says(
+    "The client closed every session, and a reset ended the connection; its TCP FIN was not sent, or is not in the file.",
+    "Look whether the capture lost frames; with the FIN in the file the close can be proved.",
+    "Variants V8 and V11 of the benign close; own measurements on Linux",
+);
+
+fn list(sids: impl IntoIterator<Item = u16>) -> String {
+    let mut all: Vec<u16> = sids.into_iter().collect();
+    all.sort_unstable();
+    all.dedup();
+    let shown: Vec<String> = all.iter().take(8).map(u16::to_string).collect();
+    let more = all.len().saturating_sub(shown.len());
+    let word = if all.len() == 1 { "Sid" } else { "Sids" };
+    let tail = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{word} {}{tail}", shown.join(", "))
+}
+
+/// The evidence of a close of a MARS connection, in file order.
+pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
+    let mut out = Vec::new();
+    let smp = |pdu: &PduRow| format!("SEQNUM {}, WNDW {}", pdu.seqnum, pdu.wndw);
+    for fin in facts.streams.client_fins.iter().rev().take(64) {
+        let role = format!("client SMP:FIN Sid {}", fin.pdu.sid);
+        out.push(evidence(fin.pdu.frame, role, smp(fin.pdu)));
+    }
+    for tf in facts.close.tf.iter().take(8) {
+        let number = facts.streams.seq(Side::Client, tf.end);
+        out.push(evidence(
+            tf.no,
+            "client TCP FIN",
+            format!("FIN.Seq {number}, FIN.Ack {}", tf.raw_ack),
+        ));
+    }
+    for pdu in facts.tail.iter().filter_map(|part| part.pdu).take(64) {
+        let (role, fact) = match pdu.kind {
+            PduKind::Fin => (format!("server SMP:FIN Sid {}", pdu.sid), smp(pdu)),
+            PduKind::Ack => (format!("server SMP:ACK Sid {}", pdu.sid), smp(pdu)),
+            _ => ("server packet".to_owned(), format!("{} bytes", pdu.len)),
+        };
+        out.push(evidence(pdu.frame, role, fact));
+    }
+    for fin in facts.close.server_fins.iter().take(8) {
+        out.push(evidence(
+            fin.no,
+            "server TCP FIN",
+            format!("Ack {}", fin.raw_ack),
+        ));
+    }
+    let f = facts.close.f.or(facts.streams.e);
+    for reset in resets_in_question(facts).into_iter().take(64) {
+        out.push(evidence(
+            reset.no,
+            "client reset",
+            reset_fact(facts, reset, f),
+        ));
+    }
+    for reset in facts.close.server_resets.iter().take(64) {
+        out.push(evidence(
+            reset.no,
+            "server reset",
+            format!("RST.Seq {}", reset.seq),
+        ));
+    }
+    out.sort_by_key(|e| e.frame);
+    out.dedup();
+    out
+}
+
+/// The arithmetic of a reset against the client's FIN.
+pub(in crate::rules) fn reset_fact(facts: &Facts<'_>, reset: &Seg, f: Option<Pos>) -> String {
+    let seq = match f {
+        Some(f) => format!(
+            "RST.Seq = FIN.Seq {} = {}",
+            signed(reset.pos.saturating_sub(f)),
+            reset.seq
+        ),
+        None => format!("RST.Seq {}", reset.seq),
+    };
+    match (reset.ack, facts.close.a) {
+        (Some(ack), Some(a)) => format!(
+            "{seq}; RST.Ack = FIN.Ack {} = {}",
+            signed(ack.saturating_sub(a)),
+            reset.raw_ack
+        ),
+        (Some(_), None) => format!("{seq}; RST.Ack {}", reset.raw_ack),
+        _ => seq,
+    }
+}
+
+/// Whether unknown conditions leave the close undecided (catalogue, 3.3).
+fn too_unknown(facts: &Facts<'_>, conditions: &[Condition]) -> Option<&'static str> {
+    let unknown = |id: &str| {
+        conditions
+            .iter()
+            .any(|c| c.id == id && c.outcome == Outcome::Unknown)
+    };
+    if unknown("M3")
+        && facts.lanes.iter().any(|lane| {
+            lane.last_life
+                && matches!(
+                    lane.work,
+                    Work::Unknown(Doubt::LastMissing | Doubt::HeaderCut | Doubt::Encrypted)
+                )
+        })
+    {
+        return Some(
+            "the last data of a session is not in the file, or is cut before its header; an unfinished answer would look the same",
+        );
+    }
+    if unknown("M3") && !facts.conn.smp_seen {
+        return Some("no SMP packet can be read");
+    }
+    if facts.streams.client_fins.is_empty() {
+        return Some("no SMP:FIN of the client can be read");
+    }
+    let abort_tells = forms(facts)
+        .iter()
+        .any(|(_, form)| matches!(form, Form::W { .. }));
+    if facts.tail_fins().next().is_none() && !abort_tells {
+        return Some("no SMP:FIN of the server can be read");
+    }
+    (!facts.client_known()).then_some("it is not known which end is the client")
+}
+
+fn names(conditions: &[Condition], outcome: Outcome) -> String {
+    let ids: Vec<&str> = conditions
+        .iter()
+        .filter(|c| c.outcome == outcome)
+        .map(|c| c.id.as_ref())
+        .collect();
+    ids.join(", ")
+}
+
+fn conclude(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
+    decide(facts, conditions, Verdict::Benign)
+}
+
+fn conclude_nofin(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
+    decide(facts, conditions, Verdict::LikelyBenign)
+}
+
+fn decide(facts: &Facts<'_>, conditions: &[Condition], best: Verdict) -> Conclusion {
+    let unknown = names(conditions, Outcome::Unknown);
+    let forms = forms(facts);
+    let form = describe_forms(facts, &forms);
+    let sids = list(facts.streams.client_fins.iter().map(|fin| fin.pdu.sid.0));
+    let mut conclusion = if unknown.is_empty() && best == Verdict::Benign {
+        Conclusion::new(
+            Verdict::Benign,
+            Confidence::Proven,
+            format!(
+                "Normal MARS close, the reset is benign: {sids} closed, nothing outstanding, {form}."
+            ),
+        )
+    } else if let Some(why) = too_unknown(facts, conditions) {
+        Conclusion::new(
+            Verdict::Undecided,
+            Confidence::Possible,
+            format!("Looks like a normal MARS close, but {why}. Unknown: {unknown}."),
+        )
+    } else {
+        Conclusion::new(
+            Verdict::LikelyBenign,
+            Confidence::Likely,
+            format!("Most likely a normal MARS close: {form}. Unknown: {unknown}."),
+        )
+    };
+    conclusion.evidence = close_evidence(facts);
+    add_notes(facts, &mut conclusion);
+    conclusion
+}
+
+/// Remarks that change nothing, and the error before the close that lowers the verdict (N20).
+fn add_notes(facts: &Facts<'_>, conclusion: &mut Conclusion) {
+    let fatal = facts.lanes.iter().find_map(|lane| {
+        lane.reached.filter(|pdu| {
+            lane.last_life
+                && (pdu.flags.has(PduFlags::ERROR_FATAL) || pdu.flags.has(PduFlags::DONE_SRVERROR))
+        })
+    });
+    if let Some(pdu) = fatal {
+        conclusion.verdict = match conclusion.verdict {
+            Verdict::Benign | Verdict::LikelyBenign => Verdict::Notice,
+            other => other,
+        };
+        conclusion.notes.push(format!(
+            "error-before-close: the last answer on Sid {} (frame {}) reports a severe error",
+            pdu.sid, pdu.frame
+        ));
+        conclusion
+            .evidence
+            .push(evidence(pdu.frame, "answer with a severe error", ""));
+    }
+    let resent_late = facts
+        .frames
+        .resent
+        .iter()
+        .any(|seg| seg.side == Side::Server && seg.pos >= facts.streams.b);
+    if resent_late {
+        conclusion
+            .notes
+            .push("loss-after-close: the server sent closing packets again".to_owned());
+    }
+    for run in facts.frames.resend_runs() {
+        if (3..=4).contains(&run.resent()) && conclusion.notes.len() < 16 {
+            conclusion.notes.push(format!(
+                "the {} sent one segment again {} times (frame {})",
+                run.side.word(),
+                run.resent(),
+                run.segs.first().map_or(0, |seg| seg.no.0)
+            ));
+        }
+    }
+    for lane in facts.lanes.iter().filter(|lane| lane.last_life) {
+        let (Some(client), Some(server), Some(session)) =
+            (lane.client_fin, lane.server_fin, lane.session)
+        else {
+            continue;
+        };
+        if server.wndw.minus(session.initial_window.0) != client.seqnum
+            && conclusion.notes.len() < 16
+        {
+            conclusion.notes.push(format!(
+                "Sid {}: the server's SMP:FIN (WNDW {}) does not cover the client's last packet {}",
+                client.sid, server.wndw, client.seqnum
+            ));
+        }
+    }
+}

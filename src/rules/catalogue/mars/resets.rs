@@ -1,0 +1,201 @@
+//! Conditions M8, M10 to M12 and M15: the resets themselves, what provoked them, and the calm before.
+
+use super::super::forms::{Form, forms, resets_in_question, signed};
+use crate::rules::facts::{Facts, Pos, Seg};
+use crate::rules::rule::Check;
+use crate::rules::settings::Threshold;
+use crate::units::{FrameNo, Nanos, Side};
+
+pub(super) fn resets_fit(facts: &Facts<'_>) -> Check {
+    let forms = forms(facts);
+    if forms.is_empty() {
+        return Check::failed("no reset of the client");
+    }
+    let mut aborts: Vec<(Pos, Option<Pos>)> = forms
+        .iter()
+        .filter(|(r, _)| r.flags.ack())
+        .map(|(r, _)| (r.pos, r.ack))
+        .collect();
+    aborts.sort_unstable();
+    aborts.dedup();
+    if aborts.len() > 1 {
+        return Check::failed("two resets with ACK flag and different numbers").on(forms
+            .iter()
+            .filter(|(r, _)| r.flags.ack())
+            .map(|(r, _)| r.no));
+    }
+    let misfit = forms.iter().find_map(|(reset, form)| match form {
+        Form::None { why, .. } => Some((reset.no, why)),
+        _ => None,
+    });
+    if let Some((frame, why)) = misfit {
+        return Check::failed(format!("frame {frame}: {why}")).on([frame]);
+    }
+    if let Some((reset, Form::Unknown(why))) =
+        forms.iter().find(|(_, f)| matches!(f, Form::Unknown(_)))
+    {
+        return Check::unknown(format!("frame {}: {why}", reset.no)).on([reset.no]);
+    }
+    Check::held(describe_forms(facts, &forms)).on(forms.iter().map(|(r, _)| r.no))
+}
+
+/// The forms in numbers, as they stand in a ticket.
+pub(super) fn describe_forms(facts: &Facts<'_>, forms: &[(&Seg, Form)]) -> String {
+    let Some((reset, form)) = forms.first() else {
+        return String::new();
+    };
+    let f = facts.close.f.or(facts.streams.e).unwrap_or(reset.pos);
+    let off = reset.pos.saturating_sub(f);
+    let first = match form {
+        Form::W { bytes, .. } => {
+            format!("form W: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack + {bytes}")
+        }
+        Form::U { .. } => "form U: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack".to_owned(),
+        Form::InsteadOfFin { .. } => format!(
+            "reset with ACK flag, RST.Seq = end of the last SMP:FIN {}",
+            signed(off)
+        ),
+        Form::L { by } => format!(
+            "form L: RST.Seq = FIN.Seq {} = Ack of frame {by}",
+            signed(off)
+        ),
+        Form::None { .. } | Form::Unknown(_) => String::new(),
+    };
+    match forms.len() {
+        1 => first,
+        n => format!("{first}; {n} resets"),
+    }
+}
+
+pub(super) fn calm_before(facts: &Facts<'_>) -> Check {
+    let resets = resets_in_question(facts);
+    let Some(first) = resets.first() else {
+        return Check::held("no reset");
+    };
+    trouble_before(facts, first).map_or_else(
+        || Check::held("nothing found"),
+        |(fact, frames)| Check::failed(fact).on(frames),
+    )
+}
+
+/// Keepalives or data in vain, or a closed window, right before a frame.
+pub(in crate::rules) fn trouble_before(
+    facts: &Facts<'_>,
+    first: &Seg,
+) -> Option<(String, Vec<FrameNo>)> {
+    let back = facts.settings.get(Threshold::LookBack);
+    let since = Nanos(first.time.0.saturating_sub(back));
+    let recent = |seg: &Seg| seg.no < first.no && seg.time >= since;
+    for run in facts.frames.probe_runs() {
+        let vain = run.count.saturating_sub(usize::from(run.answered));
+        if vain >= facts.settings.count(Threshold::KeepaliveProbes) && recent(&run.last) {
+            return Some((
+                format!(
+                    "{vain} keepalives of the {} without an answer",
+                    run.side.word()
+                ),
+                vec![run.first.no, run.last.no],
+            ));
+        }
+    }
+    for run in facts.frames.resend_runs() {
+        let count = run.segs.iter().filter(|seg| recent(seg)).count();
+        let count = count.min(run.resent());
+        if count >= facts.settings.count(Threshold::Retransmissions) {
+            return Some((
+                format!(
+                    "the {} sent one segment again {count} times",
+                    run.side.word()
+                ),
+                run.segs.iter().map(|seg| seg.no).collect(),
+            ));
+        }
+    }
+    facts
+        .frames
+        .zero_windows
+        .iter()
+        .find(|z| z.start.no < first.no && z.opened.is_none_or(|o| o.no > first.no))
+        .map(|z| {
+            (
+                format!("the {}'s TCP window was 0", z.start.side.word()),
+                vec![z.start.no],
+            )
+        })
+}
+
+pub(super) fn same_ttl(facts: &Facts<'_>) -> Check {
+    let Some(mode) = facts.frames.ttl.get(Side::Client).mode() else {
+        return Check::unknown("no other segment of the client is in the file");
+    };
+    let resets = resets_in_question(facts);
+    match resets.iter().find(|r| r.ttl.abs_diff(mode) > 1) {
+        Some(reset) => Check::failed(format!(
+            "time to live {} of the reset, {mode} of the client's segments",
+            reset.ttl
+        ))
+        .on([reset.no]),
+        None => Check::held(format!("time to live {mode}")).on(resets.iter().map(|r| r.no)),
+    }
+}
+
+pub(super) fn provoked_before(facts: &Facts<'_>) -> Check {
+    let mut frames = Vec::new();
+    let mut unknown = None;
+    for (reset, form) in forms(facts) {
+        let by = match form {
+            Form::W { by, .. } | Form::U { by } | Form::InsteadOfFin { by } => by,
+            Form::L { by } => Some(by),
+            Form::None { .. } => continue,
+            Form::Unknown(_) => None,
+        };
+        match by {
+            Some(by) if by < reset.no => frames.push(by),
+            Some(by) => {
+                return Check::failed(format!(
+                    "frame {} stands before frame {by}, which it would answer",
+                    reset.no
+                ))
+                .on([reset.no, by]);
+            }
+            None => unknown = Some(reset.no),
+        }
+    }
+    match unknown {
+        Some(reset) => {
+            Check::unknown(format!("what provoked frame {reset} is not in the file")).on([reset])
+        }
+        None => Check::held("").on(frames),
+    }
+}
+
+pub(super) fn in_time(facts: &Facts<'_>) -> Check {
+    let resets = resets_in_question(facts);
+    let Some(first) = resets.first() else {
+        return Check::held("no reset");
+    };
+    let b = facts.streams.b;
+    let server = facts.frames.late.get(Side::Server).iter();
+    let nearest = facts
+        .close
+        .tf
+        .iter()
+        .chain(server.filter(|seg| seg.pos >= b))
+        .filter(|seg| seg.no < first.no)
+        .min_by_key(|seg| first.time.since(seg.time).unsigned_abs());
+    let Some(nearest) = nearest else {
+        return Check::unknown("nothing of the close stands before the first reset");
+    };
+    let gap = first.time.since(nearest.time);
+    let limit = facts.settings.get(Threshold::LateReset);
+    let fact = format!(
+        "{} after frame {}",
+        crate::rules::catalogue::duration(gap),
+        nearest.no
+    );
+    if gap.unsigned_abs() <= limit.unsigned_abs() {
+        Check::held(fact).on([nearest.no, first.no])
+    } else {
+        Check::unknown(fact).on([nearest.no, first.no])
+    }
+}

@@ -1,0 +1,288 @@
+//! Conditions M5 to M7, M9, M13 and M14: what the server sent last, and that the client took all of it.
+
+use rustc_hash::FxHashSet;
+
+use super::super::forms::{resets_in_question, signed};
+use super::{hidden_control, list};
+use crate::rules::facts::{CONTROL, Facts, Pos, Seg, TailKind, start_of};
+use crate::rules::rule::Check;
+use crate::store::PduKind;
+use crate::units::{Side, SmpSeq};
+
+pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
+    let a = facts
+        .close
+        .a
+        .or_else(|| facts.close.abort().and_then(|r| r.ack));
+    let seq = |pos| facts.streams.seq(Side::Server, pos);
+    let mut fins = 0_usize;
+    let mut holes = 0_usize;
+    let mut unknown = None;
+    let mut frames = Vec::new();
+    for part in &facts.tail {
+        match (part.kind, part.pdu) {
+            (TailKind::Pdu, Some(pdu)) => {
+                frames.push(pdu.frame);
+                let control = matches!(pdu.kind, PduKind::Fin | PduKind::Ack) && pdu.len == 16;
+                if !control {
+                    return Check::failed(format!(
+                        "a packet of {} bytes that is no SMP:FIN and no SMP:ACK stands at {}",
+                        pdu.len,
+                        seq(part.pos)
+                    ))
+                    .on([pdu.frame]);
+                }
+                fins = fins.saturating_add(usize::from(pdu.kind == PduKind::Fin));
+            }
+            (TailKind::Hole, _) => holes = holes.saturating_add(1),
+            _ => {
+                unknown = Some(format!(
+                    "{} bytes of the server from {} on cannot be read",
+                    part.end.saturating_sub(part.pos),
+                    seq(part.pos)
+                ));
+            }
+        }
+    }
+    let resets = resets_in_question(facts);
+    let known = facts.tail.last().map_or(facts.streams.b, |part| part.end);
+    let beyond = resets
+        .iter()
+        .filter_map(|r| r.ack)
+        .any(|ack| ack > known.saturating_add(1));
+    if beyond {
+        unknown = Some("a reset acknowledges server bytes that are not in the file".to_owned());
+    }
+    if let Some(why) = unknown {
+        return Check::unknown(why).on(frames);
+    }
+    if fins == 0 && holes == 0 {
+        return Check::failed("no SMP:FIN of the server behind its last data").on(frames);
+    }
+    let on_border = a.is_none_or(|a| {
+        a <= facts.streams.b
+            || facts.tail.iter().any(|part| part.end == a)
+            || facts
+                .close
+                .server_fins
+                .iter()
+                .any(|fin| fin.end.saturating_add(1) == a)
+    });
+    if !on_border {
+        return Check::failed("FIN.Ack stands inside a packet of the server").on(frames);
+    }
+    let hole_note = if holes > 0 {
+        format!(", {holes} of them not in the file")
+    } else {
+        String::new()
+    };
+    Check::held(format!(
+        "{} bytes in {} control packets{hole_note}, {fins} SMP:FIN",
+        known.saturating_sub(facts.streams.b),
+        facts.tail.len(),
+    ))
+    .on(frames)
+}
+
+pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
+    let closed: FxHashSet<u16> = facts
+        .streams
+        .client_fins
+        .iter()
+        .map(|fin| fin.pdu.sid.0)
+        .collect();
+    let mut seen = FxHashSet::default();
+    for part in facts.tail_fins() {
+        let Some(pdu) = part.pdu else { continue };
+        if !closed.contains(&pdu.sid.0) {
+            let fact = format!(
+                "SMP:FIN for Sid {}, which the client did not close",
+                pdu.sid
+            );
+            return match hidden_control(facts) {
+                Some(why) => Check::unknown(format!("{fact}; {why}")),
+                None => Check::failed(fact),
+            }
+            .on([pdu.frame]);
+        }
+        if !seen.insert(pdu.sid.0) {
+            return Check::failed(format!("two SMP:FINs for Sid {}", pdu.sid)).on([pdu.frame]);
+        }
+    }
+    let frames = facts
+        .tail_fins()
+        .filter_map(|part| part.pdu)
+        .map(|p| p.frame);
+    Check::held(if seen.is_empty() {
+        "none is readable".to_owned()
+    } else {
+        list(seen)
+    })
+    .on(frames)
+}
+
+pub(super) fn all_data_acknowledged(facts: &Facts<'_>) -> Check {
+    let tf = facts.close.tf.iter().map(|seg| seg.no);
+    let a = facts
+        .close
+        .a
+        .or_else(|| facts.close.abort().and_then(|r| r.ack));
+    let Some(a) = a else {
+        return Check::unknown("the client's FIN is not in the file");
+    };
+    let late = facts.streams.b.saturating_sub(a);
+    let seq = |pos| facts.streams.seq(Side::Server, pos);
+    if !facts.streams.data_seen && !facts.conn.from_start() {
+        return Check::unknown("no data of the server is in the file").on(tf);
+    }
+    if late > 0 {
+        return Check::failed(format!(
+            "{late} bytes of data stand behind FIN.Ack {}",
+            seq(a)
+        ))
+        .on(tf);
+    }
+    Check::held(format!(
+        "FIN.Ack {} = end of the last data {}",
+        seq(a),
+        signed(late.saturating_neg())
+    ))
+    .on(tf)
+}
+
+pub(super) fn client_first(facts: &Facts<'_>) -> Check {
+    let a = facts.close.a;
+    let f = facts.close.f.or(facts.streams.e);
+    for fin in &facts.close.server_fins {
+        let early = a.is_some_and(|a| fin.end < a);
+        let blind = fin.ack.zip(f).is_some_and(|(ack, f)| ack <= f);
+        if early || blind {
+            return Check::failed(if blind {
+                "the server's FIN was sent without having the client's".to_owned()
+            } else {
+                "the client's FIN acknowledges the server's".to_owned()
+            })
+            .on([fin.no]);
+        }
+    }
+    if let Some(reset) = facts
+        .close
+        .server_resets
+        .iter()
+        .find(|r| !is_straggler(facts, r))
+    {
+        return Check::failed("a reset of the server that answers no straggler").on([reset.no]);
+    }
+    let frames = facts.close.server_fins.iter().map(|fin| fin.no);
+    Check::held(if facts.close.server_fins.is_empty() {
+        "no FIN of the server"
+    } else {
+        "the server's FIN acknowledges the client's"
+    })
+    .on(frames)
+}
+
+/// A bare reset of the server behind a client reset, in answer to a segment of the closing client.
+pub(super) fn is_straggler(facts: &Facts<'_>, reset: &Seg) -> bool {
+    let after_client = facts.close.resets.iter().any(|r| r.no < reset.no);
+    let c0 = facts.streams.c0.unwrap_or(Pos::MAX);
+    let answers = facts
+        .frames
+        .late
+        .get(Side::Client)
+        .iter()
+        .any(|seg| seg.next >= c0 && seg.ack == Some(reset.pos));
+    !reset.flags.ack() && after_client && answers
+}
+
+pub(super) fn fins_are_answers(facts: &Facts<'_>) -> Check {
+    let mut frames = Vec::new();
+    let late = facts.frames.late.get(Side::Server);
+    for lane in &facts.lanes {
+        let (Some(client), Some(server)) = (lane.client_fin, lane.server_fin) else {
+            continue;
+        };
+        let need = start_of(client).saturating_add(CONTROL);
+        let (pos, end) = (start_of(server), start_of(server).saturating_add(CONTROL));
+        let early = if pos >= facts.streams.b {
+            // Every segment that carries it.
+            let first = late.partition_point(|seg| seg.no < server.first_frame);
+            late.iter()
+                .skip(first)
+                .filter(|seg| seg.len > 0 && seg.pos < end && seg.end > pos)
+                .find(|seg| seg.ack.is_some_and(|ack| ack < need))
+                .map(|seg| (seg.no, seg.raw_ack))
+        } else {
+            let axis = *facts.streams.axes.get(Side::Client);
+            facts
+                .store
+                .frame(server.first_frame)
+                .filter(|row| axis.is_some_and(|axis| axis.pos(row.ack) < need))
+                .map(|row| (server.first_frame, row.ack))
+        };
+        if let Some((frame, ack)) = early {
+            return Check::failed(format!(
+                "the server's SMP:FIN of Sid {} acknowledges {ack}, the client's ends at {}",
+                server.sid,
+                facts.streams.seq(Side::Client, need)
+            ))
+            .on([frame, client.frame]);
+        }
+        frames.push(server.frame);
+    }
+    Check::held("").on(frames)
+}
+
+pub(super) fn drained(facts: &Facts<'_>) -> Check {
+    let mut unknown = None;
+    let mut facts_told = Vec::new();
+    let mut frames = Vec::new();
+    for lane in facts.lanes.iter().filter(|lane| lane.last_life) {
+        let (Some(fin), Some(session)) = (lane.client_fin, lane.session) else {
+            continue;
+        };
+        let window = session.initial_window;
+        let taken = fin.wndw.minus(window.0);
+        let visible = lane.last_data.get(Side::Server).map(|pdu| pdu.seqnum);
+        let told = lane.server_fin.map(|fin| fin.seqnum);
+        let sent = match (visible, told) {
+            (Some(seen), Some(told)) if told.diff(seen) > 0 => told,
+            (Some(seen), _) => seen,
+            (None, Some(told)) => told,
+            (None, None) => SmpSeq(0),
+        };
+        if taken == sent {
+            if facts_told.len() < 4 {
+                facts_told.push(format!("Sid {}: {} - {window} = {sent}", fin.sid, fin.wndw));
+            }
+            frames.push(fin.frame);
+            continue;
+        }
+        if told.is_none() && taken.diff(sent) > 0 {
+            unknown = Some((
+                fin,
+                format!(
+                    "Sid {}: the client took packet {taken}, the last in the file is {sent}",
+                    fin.sid
+                ),
+            ));
+            continue;
+        }
+        return Check::failed(format!(
+            "Sid {}: WNDW {} - {window} = {taken}, but the server sent {sent}: {} not taken",
+            fin.sid,
+            fin.wndw,
+            sent.diff(taken)
+        ))
+        .on([fin.frame]
+            .into_iter()
+            .chain(lane.server_fin.map(|f| f.frame)));
+    }
+    match unknown {
+        Some((fin, why)) => Check::unknown(why).on([fin.frame]),
+        None if facts.streams.client_fins.is_empty() => {
+            Check::unknown("no SMP:FIN of the client can be read")
+        }
+        None => Check::held(facts_told.join("; ")).on(frames),
+    }
+}
