@@ -160,7 +160,9 @@ impl FileReader {
                 Step::Waiting
             });
         }
-        self.follow.then_some(Step::Idle)
+        // A file that was cut short or written anew is not the one that was followed.
+        let whole = file.source().size().is_ok_and(|size| size >= self.next);
+        (self.follow && whole).then_some(Step::Idle)
     }
 
     /// The file has ended; says what is missing, and goes on elsewhere in it if the format can.
@@ -194,13 +196,13 @@ impl FileReader {
             );
         }
         if let (Ok(now), false) = (file.source().size(), file.is_stream())
-            && now < file.size()
+            && now < file.size().max(base)
         {
             out.problem(
                 now,
                 format!(
                     "the file became shorter while it was open: {now} of {} bytes are there",
-                    file.size()
+                    file.size().max(base)
                 ),
             );
         }

@@ -93,6 +93,11 @@ impl ChunkReader {
         Some(out)
     }
 
+    /// Whether nothing will come any more, also where a growing file is followed.
+    pub fn is_at_end(&self) -> bool {
+        self.active.is_empty() && self.pending.is_empty()
+    }
+
     /// Whether the frames of one file can be handed over as they are: no other file has frames of the same time.
     fn alone(&self) -> bool {
         let [active] = self.active.as_slice() else {

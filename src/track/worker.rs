@@ -139,7 +139,7 @@ fn read(capture: &Capture, stop: &AtomicBool, chunks: &Sender<Chunk>) {
                     return;
                 }
             }
-            None if capture.options().follow => std::thread::sleep(LOOK_AGAIN),
+            None if !reader.is_at_end() => std::thread::sleep(LOOK_AGAIN),
             None => return,
         }
     }

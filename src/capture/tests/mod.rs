@@ -413,7 +413,7 @@ fn a_growing_file_gives_its_new_frames_when_asked_again() {
             take(&mut all, chunk);
         }
         assert_same(&all, &expected[..10]);
-        assert!(reader.next_chunk().is_none());
+        assert!(reader.next_chunk().is_none() && !reader.is_at_end());
         let mut file = std::fs::File::options().append(true).open(&path).unwrap();
         file.write_all(&whole[cut..]).unwrap();
         while let Some(chunk) = reader.next_chunk() {
@@ -422,6 +422,25 @@ fn a_growing_file_gives_its_new_frames_when_asked_again() {
         assert_same(&all, &expected);
         assert!(all.problems.is_empty());
     }
+}
+
+#[test]
+fn a_followed_file_that_is_written_anew_ends() {
+    let (_folder, path) = temporary("followed", &pcap(&frames(30)));
+    let follow = OpenOptions { follow: true };
+    let capture = Capture::open(std::slice::from_ref(&path), &follow).unwrap();
+    let mut reader = capture.chunks();
+    let mut all = All::default();
+    while let Some(chunk) = reader.next_chunk() {
+        take(&mut all, chunk);
+    }
+    std::fs::write(&path, pcap(&frames(2))).unwrap();
+    while let Some(chunk) = reader.next_chunk() {
+        take(&mut all, chunk);
+    }
+    assert_eq!(all.frames.len(), 30);
+    assert!(all.problems[0].2.contains("became shorter"));
+    assert!(reader.is_at_end());
 }
 
 #[test]
