@@ -106,6 +106,18 @@ impl Scale {
         LEFT + part.clamp(0.0, 1.0) * (RIGHT - LEFT)
     }
 
+    /// Whether a time is among those shown; what lies before or behind is not drawn at the border.
+    fn holds(&self, time: Nanos) -> bool {
+        let end = self.start.saturating_add(nanos(self.span));
+        (self.start..=end).contains(&time.0)
+    }
+
+    /// Whether a stretch of time reaches into what is shown.
+    fn overlaps(&self, from: Nanos, to: Nanos) -> bool {
+        let end = self.start.saturating_add(nanos(self.span));
+        from.0 <= end && to.0 >= self.start
+    }
+
     /// Whether a session was alive within the time that is shown.
     fn shows(&self, store: &Store, session: &SessionRow) -> bool {
         let time = |no: FrameNo| store.frame(no).map_or(self.start, |f| f.time.0);
@@ -203,7 +215,7 @@ fn session_lane(
             .answer_last_frame
             .or(Some(session.last_frame))
             .and_then(time);
-        if let Some(end) = end {
+        if let Some(end) = end.filter(|end| scale.overlaps(request.start, *end)) {
             page.line(
                 "wait",
                 (scale.x(request.start), mid),
@@ -216,7 +228,9 @@ fn session_lane(
     for side in Side::BOTH {
         let end = conn.end_of(side);
         for (_, pdu) in store.pdu_chain_back(session.ends.get(end).last_pdu) {
-            let Some(at) = time(pdu.frame) else { continue };
+            let Some(at) = time(pdu.frame).filter(|at| scale.holds(*at)) else {
+                continue;
+            };
             let x = nanos(scale.x(at) * 2.0);
             match pdu.kind {
                 PduKind::Data => drop(ticks.insert((x, side.word()))),
@@ -298,6 +312,9 @@ fn tcp_lane(job: &Job<'_>, page: &mut Page, scale: &Scale, conn: &ConnRow) {
         };
         if let Some(finding) = store.finding_on(no) {
             verdicts.insert(finding.verdict.letter());
+        }
+        if !scale.holds(frame.time) {
+            continue;
         }
         letters.insert((nanos(scale.x(frame.time) * 2.0), letter.0, letter.1));
     }
