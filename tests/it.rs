@@ -34,6 +34,7 @@ mod redaction;
 mod registry;
 mod report;
 mod screen;
+mod smp_checks;
 mod streams;
 mod truth;
 mod tshark;

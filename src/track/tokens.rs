@@ -3,6 +3,9 @@
 //!
 //! Bounds: no more than [`MAX_ELEMENT`] bytes of one element are kept, and no more columns than a u16 counts.
 
+#[cfg(test)]
+mod tests;
+
 use crate::decode::reader::Reader;
 use crate::decode::tds::type_info::{Place, TypeError, TypeInfo, ValueLength, us_varchar, utf16};
 use crate::decode::tds::version::Version;

@@ -1,0 +1,182 @@
+//! The SMP checks, one broken conversation each, and the conversations of real drivers that break none.
+
+use marstui::decode::smp::{ACK, DATA, FIN, Header, SYN};
+use marstui::store::{CheckId, Severity};
+use marstui::units::{End, Sid, SmpSeq};
+
+use crate::streams::{Wire, load};
+use End::{A, B};
+
+type Step = (End, Vec<u8>);
+
+fn packet(end: End, flags: u8, seqnum: u32, wndw: u32, payload: &[u8]) -> Step {
+    let header = Header {
+        flags,
+        sid: Sid(7),
+        length: 16 + payload.len() as u32,
+        seqnum: SmpSeq(seqnum),
+        wndw: SmpSeq(wndw),
+    };
+    let mut bytes = header.to_bytes().to_vec();
+    bytes.extend(payload);
+    (end, bytes)
+}
+
+fn control(end: End, flags: u8, seqnum: u32, wndw: u32) -> Step {
+    packet(end, flags, seqnum, wndw, &[])
+}
+
+/// A DATA with a whole message: a batch from the client, a DONE from the server.
+fn data(end: End, seqnum: u32, wndw: u32) -> Step {
+    let batch = [1, 1, 0, 12, 0, 0, 1, 0, b'x', 0, b'y', 0];
+    let done = [
+        4, 1, 0, 21, 0, 55, 1, 0, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    packet(
+        end,
+        DATA,
+        seqnum,
+        wndw,
+        if end == A { &batch } else { &done },
+    )
+}
+
+fn syn() -> Step {
+    control(A, SYN, 0, 4)
+}
+
+fn broken(steps: &[Step]) -> Vec<(CheckId, Severity)> {
+    let mut wire = Wire::new();
+    let mut next = [1_u32, 1];
+    for (end, bytes) in steps {
+        let (own, other) = if *end == A { (0, 1) } else { (1, 0) };
+        wire.send(*end, next[own], next[other], 0x18, bytes);
+        next[own] += bytes.len() as u32;
+    }
+    let (_, store) = load(&wire);
+    assert!(store.pdu_count() > 0);
+    store
+        .violations()
+        .iter()
+        .map(|v| (v.check, v.severity))
+        .collect()
+}
+
+#[test]
+fn a_clean_conversation_breaks_nothing() {
+    let steps = [
+        syn(),
+        data(A, 1, 4),
+        data(B, 1, 5),
+        data(A, 2, 5),
+        data(B, 2, 6),
+        data(B, 3, 6),
+        control(A, ACK, 2, 7),
+        control(A, FIN, 2, 7),
+        control(B, FIN, 3, 6),
+    ];
+    assert_eq!(broken(&steps), []);
+    // SEQNUM and WNDW may wrap, and a Sid may be opened again.
+    let mut again = steps.to_vec();
+    again.extend([syn(), data(A, 1, 4)]);
+    assert_eq!(broken(&again), [(CheckId::S6, Severity::Note)]);
+}
+
+#[test]
+fn each_check_is_made() {
+    use CheckId as C;
+    use Severity::{Error, Note, Warn};
+    let open = || vec![syn(), data(A, 1, 4), data(B, 1, 5)];
+    let with = |more: Vec<Step>| [open(), more].concat();
+    let attention = packet(A, DATA, 5, 4, &[6, 1, 0, 8, 0, 0, 1, 0]);
+    let burst = || {
+        vec![
+            syn(),
+            data(A, 1, 4),
+            data(A, 2, 4),
+            data(A, 3, 4),
+            data(A, 4, 4),
+        ]
+    };
+    let cases: Vec<(&str, Vec<Step>, Vec<(C, Severity)>)> = vec![
+        ("H2", with(vec![control(A, 6, 1, 5)]), vec![(C::H2, Error)]),
+        (
+            "H4",
+            with(vec![packet(A, ACK, 1, 7, &[0; 8])]),
+            vec![(C::H4, Error), (C::W3, Warn)],
+        ),
+        (
+            "H5",
+            with(vec![control(A, DATA, 2, 5)]),
+            vec![(C::H5, Warn)],
+        ),
+        (
+            "H1",
+            with(vec![(
+                A,
+                vec![1, 1, 0, 12, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            )]),
+            vec![(C::H1, Error)],
+        ),
+        ("S2", with(vec![syn()]), vec![(C::S2, Error)]),
+        (
+            "S3",
+            vec![syn(), packet(B, SYN, 0, 4, &[])],
+            vec![(C::S2, Error), (C::S3, Error)],
+        ),
+        (
+            "S7",
+            with(vec![control(A, FIN, 1, 5), syn()]),
+            vec![(C::S7, Error)],
+        ),
+        ("Q1", vec![syn(), data(A, 2, 4)], vec![(C::Q1, Error)]),
+        ("Q2", with(vec![data(A, 3, 5)]), vec![(C::Q2, Error)]),
+        (
+            "Q3",
+            with(vec![data(B, 2, 5), control(A, ACK, 4, 6)]),
+            vec![(C::Q3, Error)],
+        ),
+        ("Q4", with(vec![control(A, FIN, 9, 5)]), vec![(C::Q4, Warn)]),
+        (
+            "W1",
+            [burst(), vec![data(A, 5, 4)]].concat(),
+            vec![(C::W1, Error)],
+        ),
+        (
+            "W1 attention",
+            [burst(), vec![attention]].concat(),
+            vec![(C::W1, Warn)],
+        ),
+        ("W2", with(vec![data(A, 2, 3)]), vec![(C::W2, Error)]),
+        ("W3", with(vec![data(A, 2, 9)]), vec![(C::W3, Warn)]),
+        ("W5", with(vec![control(B, ACK, 1, 5)]), vec![(C::W5, Note)]),
+        (
+            "F1",
+            with(vec![control(A, FIN, 1, 5), data(A, 2, 5)]),
+            vec![(C::F1, Error)],
+        ),
+        (
+            "F3",
+            with(vec![control(A, FIN, 1, 5), control(A, FIN, 1, 5)]),
+            vec![(C::F3, Error)],
+        ),
+        (
+            "F4",
+            with(vec![control(A, FIN, 1, 5), data(B, 2, 5)]),
+            vec![(C::F4, Note)],
+        ),
+        (
+            "F7",
+            with(vec![data(A, 2, 5), control(A, FIN, 2, 5)]),
+            vec![(C::F7, Note)],
+        ),
+        (
+            "P2",
+            with(vec![packet(A, DATA, 2, 5, &[0x53; 16])]),
+            vec![(C::P2, Error)],
+        ),
+    ];
+    for (name, steps, expected) in cases {
+        assert_eq!(broken(&steps), expected, "{name}");
+    }
+}
