@@ -66,6 +66,8 @@ impl Lane<'_> {
 pub(super) struct Bounds<'a> {
     /// Position in the server's stream that the closing segment of the client acknowledges.
     pub reached: Option<Pos>,
+    /// The server's segment that ended the connection; what the client sends behind it was not outstanding then.
+    pub ended_in: Option<FrameNo>,
     /// Hidden ranges of both sides.
     pub hidden: &'a PerSide<Vec<(Pos, Pos)>>,
     /// Ends of what was decoded of both sides.
@@ -104,7 +106,8 @@ fn session_lane<'a>(
     let client = session.ends.get(conn.end_of(Side::Client));
     let server = session.ends.get(conn.end_of(Side::Server));
     let find = |id: Option<PduId>| id.and_then(|id| store.pdu(id));
-    let last_data = PerSide([find(client.last_data), find(server.last_data)]);
+    let asked = last_sent(store, client.last_data, PduKind::Data, bounds);
+    let last_data = PerSide([asked, find(server.last_data)]);
     let chain = store.pdu_chain_back(server.last_data).map(|(_, pdu)| pdu);
     let mut lane = Lane {
         session: Some(session),
@@ -115,16 +118,33 @@ fn session_lane<'a>(
         reached: last_reached(chain, PduKind::Data, bounds.reached),
         work: Work::Unused,
     };
-    lane.work = session_work(&lane, session, bounds);
+    let later = asked.map(|pdu| pdu.pos) != find(client.last_data).map(|pdu| pdu.pos);
+    lane.work = session_work(&lane, session, later, bounds);
     lane
+}
+
+/// The last packet of a kind in a chain that was sent before the server ended the connection.
+fn last_sent<'a>(
+    store: &'a Store,
+    last: Option<PduId>,
+    kind: PduKind,
+    bounds: Bounds<'_>,
+) -> Option<&'a PduRow> {
+    store
+        .pdu_chain_back(last)
+        .map(|(_, pdu)| pdu)
+        .filter(|pdu| pdu.kind == kind)
+        .find(|pdu| bounds.ended_in.is_none_or(|end| pdu.first_frame < end))
 }
 
 fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> Lane<'a> {
     let last = |side: Side| {
-        store
-            .plain_pdus_back(conn.id, conn.end_of(side))
-            .map(|(_, pdu)| pdu)
-            .find(|pdu| pdu.kind == PduKind::Tds)
+        let head = *conn.last_plain_pdu.get(conn.end_of(side));
+        let whole = Bounds {
+            ended_in: bounds.ended_in.filter(|_| side == Side::Client),
+            ..bounds
+        };
+        last_sent(store, head, PduKind::Tds, whole)
     };
     let chain = store
         .plain_pdus_back(conn.id, conn.end_of(Side::Server))
@@ -154,14 +174,18 @@ fn last_reached<'a>(
 }
 
 /// M3 for one session: its last DATA decides, if it is known to be the last.
-fn session_work(lane: &Lane<'_>, session: &SessionRow, bounds: Bounds<'_>) -> Work {
+/// `later` tells that the client sent more behind the end, so that its SMP:FIN counts too much.
+fn session_work(lane: &Lane<'_>, session: &SessionRow, later: bool, bounds: Bounds<'_>) -> Work {
     let asked = *lane.last_data.get(Side::Client);
     let answered = *lane.last_data.get(Side::Server);
     let server_last = lane.server_fin.map(|fin| fin.seqnum).or_else(|| {
         lane.client_fin
             .map(|fin| fin.wndw.minus(session.initial_window.0))
     });
-    if missing_behind(asked, lane.client_fin.map(|fin| fin.seqnum)) {
+    if later && asked.is_none() && answered.is_none() {
+        return Work::Unused;
+    }
+    if !later && missing_behind(asked, lane.client_fin.map(|fin| fin.seqnum)) {
         // What the client sent before the file began is no hole in it: what it asked then, the file answers.
         let before_file = asked.is_none()
             && !bounds.from_start

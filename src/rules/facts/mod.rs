@@ -93,6 +93,10 @@ impl<'a> Facts<'a> {
             && !conn.smp_seen;
         let bounds = lanes::Bounds {
             reached: close.reached,
+            ended_in: close
+                .ender
+                .filter(|(side, _)| *side == Side::Server && !close.unsure)
+                .map(|(_, seg)| seg.no),
             hidden: &streams.hidden,
             decoded_end: streams.decoded_end,
             known_end,
