@@ -287,7 +287,7 @@ fn broken_checks_and_certificates_are_named_in_the_tree() {
             let wanted = Value::Text(format!("{:?}", violation.check));
             let mut found = false;
             walk(&tree, |field| {
-                found |= field.name == "smp.analysis.id" && field.value == wanted
+                found |= field.name == "smp.analysis.id" && field.value == wanted;
             });
             assert!(found, "{name} frame {}: no {wanted:?}", violation.frame);
             seen += 1;

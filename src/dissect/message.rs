@@ -349,6 +349,8 @@ pub struct Decoded {
     pub value_before: Option<(u64, u64, u64)>,
     /// Bytes of the message are not in the file.
     pub missing: bool,
+    /// Bytes of the message that were left unread because it is long.
+    pub unread: u64,
 }
 
 impl Decoded {
@@ -379,6 +381,11 @@ impl Decoded {
             message,
             value_before: None,
             missing: !bytes.is_whole(),
+            unread: if has_start && bytes.is_whole() && context.until.is_none() {
+                total.saturating_sub(behind)
+            } else {
+                0
+            },
         }
     }
 
@@ -386,6 +393,7 @@ impl Decoded {
         let end = begin.saturating_add(u64::try_from(bytes.bytes.len()).unwrap_or(0));
         Self {
             missing: !bytes.is_whole(),
+            unread: 0,
             value_before: Some((begin, end, open_at)),
             message: Message::default(),
         }

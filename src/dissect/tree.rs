@@ -318,6 +318,14 @@ fn tds_packet(
             .children
             .extend(calls.map(|sql| Field::new("tds.sql", "as T-SQL", Value::Text(sql.clone()))));
     }
+    if decoded.unread > 0 {
+        field
+            .children
+            .push(Field::new("tds.more", "unread", Value::None).text(format!(
+                "{} more bytes of the message are not decoded here",
+                decoded.unread
+            )));
+    }
     if decoded.missing {
         field.children.push(
             Field::new("tds.stop", "missing", Value::None)

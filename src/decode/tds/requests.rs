@@ -9,7 +9,7 @@ use super::values::Cell;
 use crate::decode::field::{Field, Value};
 use crate::decode::reader::Reader;
 use crate::decode::registry;
-use crate::decode::walk::{Flag, KEEP_TEXT, Step, Stop, Walk};
+use crate::decode::walk::{Flag, Step, Stop, Walk};
 
 /// The length of ALL_HEADERS at the start of a request, as far as the bytes show it; `None` if there are none, as
 /// before TDS 7.2. It may reach beyond the bytes.
@@ -333,14 +333,4 @@ pub fn transaction_kind(body: &[u8]) -> Option<&'static str> {
     let start = all_headers_len(body).unwrap_or(0);
     let kind = Reader::new(body.get(start..)?).u16_le()?;
     registry::word("tds.transmgr", u64::from(kind))
-}
-
-/// Most bytes of a request that its summary reads.
-pub const SUMMARY_BYTES: usize = KEEP_TEXT;
-
-/// A remark that the rest of a stretch belongs to a value that began before it.
-pub fn continued(range: std::ops::Range<usize>) -> Field {
-    Field::new("tds.more", "continued", Value::None)
-        .text("more of a value that begins in an earlier packet")
-        .at(range)
 }
