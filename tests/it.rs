@@ -28,6 +28,7 @@ mod messages;
 mod near_misses;
 mod omissions;
 mod orders;
+mod pictures;
 mod public;
 mod query;
 mod redaction;

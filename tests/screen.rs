@@ -130,3 +130,35 @@ fn nothing_is_written_when_nothing_happens() {
     std::thread::sleep(std::time::Duration::from_millis(1500));
     assert_eq!(term.written(), before);
 }
+
+#[test]
+fn marks_filter_and_place_are_there_again_the_next_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("renamed.pcapng.zst");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo.pcapng.zst");
+    std::fs::copy(&demo, &file).unwrap();
+    let state = folder.path().to_str().unwrap();
+    let env = [("XDG_STATE_HOME", state)];
+    let mut term = Terminal::start(DESIGN, &[demo.to_str().unwrap()], &env);
+    term.wait_for("1 benign");
+    term.press(":93692\r");
+    term.press("mo");
+    term.wait_for("(1232)");
+    term.press("q");
+    assert_eq!(term.end().exit_code(), 0);
+
+    // The same content under another name.
+    let mut term = Terminal::start(DESIGN, &[file.to_str().unwrap()], &env);
+    term.wait_for(">*  93692");
+    term.press("j");
+    term.wait_for("(1232)");
+    term.press("q");
+    term.end();
+
+    let mut term = Terminal::start(DESIGN, &[file.to_str().unwrap(), "--no-state"], &env);
+    term.wait_for("1 benign");
+    term.press("j");
+    term.wait_for("0 marked");
+    term.press("q");
+    term.end();
+}

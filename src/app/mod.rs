@@ -13,6 +13,7 @@ mod exporting;
 pub mod facts;
 pub mod help;
 pub mod history;
+mod kept;
 pub mod key;
 pub mod keymap;
 pub mod layout;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 pub use event::{Effect, Event, Looked, Search, Wanted};
 pub use export_form::ExportForm;
 pub use help::Help;
+pub use kept::Kept;
 pub use searching::Searching;
 pub use summary::{gravest, summary};
 pub use update::update;
@@ -221,6 +223,8 @@ pub struct App {
     /// Where a find started that still waits for its hit, and whether it goes forward.
     find_wait: Option<(FrameNo, bool)>,
     last_conn: Option<ConnId>,
+    /// What was kept of the capture, until its frames are there.
+    pub to_restore: Option<Kept>,
     last_job: u64,
     judge: Option<Judge>,
     /// The user's own rules, applied when the built-in ones are done.
@@ -285,6 +289,7 @@ impl App {
             find_hits: Vec::new(),
             find_wait: None,
             last_conn: None,
+            to_restore: None,
             last_job: 0,
             judge: None,
             own_rules: Vec::new(),
@@ -490,6 +495,16 @@ impl App {
             let height = self.decode_height();
             self.tree.arrive(&tree, height);
             self.decoded = Some(tree);
+        }
+    }
+
+    /// Brings the most telling part of the decoded frame into the decode pane, unless the user is at work in it.
+    fn show_telling_part(&mut self) {
+        let height = self.decode_height();
+        if self.focus != Pane::Decode
+            && let Some(tree) = &self.decoded
+        {
+            self.tree.arrive(tree, height);
         }
     }
 

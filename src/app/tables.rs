@@ -95,10 +95,10 @@ const CONNECTIONS: &[Head] = &[
 const FINDINGS: &[Head] = &[
     head("", 1, false, 0),
     head("Rule", 26, false, 0),
-    head("Verdict", 12, false, 60),
+    head("Verdict", 12, false, 100),
     head("Frame", 9, true, 0),
     head("C", 4, true, 0),
-    head("Time(s)", 13, true, 80),
+    head("Time(s)", 13, true, 100),
     head("What", 0, false, 0),
 ];
 const REQUESTS: &[Head] = &[
@@ -111,7 +111,7 @@ const REQUESTS: &[Head] = &[
     head("Duration", 9, true, 0),
     head("Rows", 7, true, 80),
     head("Bytes", 8, true, 110),
-    head("End", 9, false, 0),
+    head("End", 11, false, 0),
     head("Text", 0, false, 0),
 ];
 const PHASES: &[Head] = &[

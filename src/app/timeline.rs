@@ -15,6 +15,8 @@ pub enum Mark {
     Open,
     /// A request waits for its reply.
     Waiting,
+    /// A wait between two frames (event scale).
+    Gap,
     /// A border of phases (TCP lane).
     Border,
     /// ACK.
@@ -44,6 +46,7 @@ impl Mark {
             Self::Empty => ' ',
             Self::Open => '-',
             Self::Waiting => '=',
+            Self::Gap => ':',
             Self::Border => '|',
             Self::Ack => 'a',
             Self::Reply => '<',
@@ -135,6 +138,8 @@ pub struct Timeline {
     pub scroll: usize,
     /// The lane with the cursor, when the timeline has the focus.
     pub row: usize,
+    /// A wait that the event scale shows, in nanoseconds.
+    pub gap_ns: i64,
     /// Whether the window was placed already.
     pub placed: bool,
 }
@@ -149,6 +154,7 @@ impl Default for Timeline {
             pinned: Vec::new(),
             scroll: 0,
             row: 0,
+            gap_ns: 100_000_000,
             placed: false,
         }
     }
@@ -308,6 +314,108 @@ pub fn lane_order(scene: &Scene<'_>, timeline: &Timeline) -> Vec<SessionId> {
     order.into_iter().map(|key| key.6).collect()
 }
 
+/// A column of the event scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// A frame.
+    Frame(FrameNo),
+    /// A wait of so many nanoseconds.
+    Gap(i64),
+}
+
+/// The columns of the event scale: the connection's frames around the cursor, and the waits between them.
+pub fn slots(scene: &Scene<'_>, gap_ns: i64) -> Vec<Slot> {
+    let store = scene.store;
+    let columns = usize::from(scene.columns);
+    let own = |no: &FrameNo| store.frame(*no).is_some_and(|f| f.conn == Some(scene.conn));
+    let Some(last) = store.conn(scene.conn).map(|c| c.last_frame) else {
+        return Vec::new();
+    };
+    let here = scene.cursor.min(last);
+    // Frames before the cursor by the connection's chain, those behind it by looking through the file.
+    let mut frames: Vec<FrameNo> = Vec::new();
+    let mut before = (1..=here.0).rev().map(FrameNo).find(own);
+    while let Some(no) = before.filter(|_| frames.len() < columns) {
+        frames.push(no);
+        before = store.frame(no).and_then(|f| f.prev);
+    }
+    frames.reverse();
+    let behind = store
+        .frames_from(FrameNo(here.0.saturating_add(1)))
+        .take_while(|(no, _)| *no <= last)
+        .filter(|(_, f)| f.conn == Some(scene.conn))
+        .map(|(no, _)| no)
+        .take(columns);
+    frames.extend(behind);
+    let mut slots = Vec::new();
+    let mut at = 0;
+    let mut time: Option<Nanos> = None;
+    for no in frames {
+        let Some(frame) = store.frame(no) else {
+            continue;
+        };
+        let wait = time.map_or(0, |t| frame.time.since(t));
+        if wait > gap_ns {
+            slots.push(Slot::Gap(wait));
+        }
+        time = Some(frame.time);
+        if no <= here {
+            at = slots.len();
+        }
+        slots.push(Slot::Frame(no));
+    }
+    // The cursor stands in the middle where there is enough on both sides.
+    let most = slots.len().saturating_sub(columns);
+    let skip = at.saturating_sub(columns / 2).min(most);
+    slots.into_iter().skip(skip).take(columns).collect()
+}
+
+/// The lanes of the event scale: every slot a column.
+fn event_lanes(scene: &Scene<'_>, slots: &[Slot], lanes: &mut [Lane]) {
+    let conn_last = scene.store.conn(scene.conn).map(|c| c.last_frame);
+    for lane in lanes.iter_mut() {
+        lane.cells = vec![Cell::default(); usize::from(scene.columns)];
+        let LaneOf::Session(id) = lane.of else {
+            continue;
+        };
+        let Some(session) = scene.store.session(id) else {
+            continue;
+        };
+        let end = session_closed(session)
+            .or(conn_last)
+            .unwrap_or(session.last_frame);
+        let requests: Vec<(FrameNo, FrameNo)> = scene
+            .store
+            .conn_requests(scene.conn)
+            .filter(|r| r.session == Some(id))
+            .map(|r| (r.first_frame, r.answer_last_frame.unwrap_or(end)))
+            .collect();
+        for (cell, slot) in lane.cells.iter_mut().zip(slots) {
+            if let Slot::Frame(no) = slot
+                && (session.open_frame..=end).contains(no)
+            {
+                let waiting = requests.iter().any(|(a, b)| a < no && no < b);
+                cell.mark = if waiting { Mark::Waiting } else { Mark::Open };
+            }
+        }
+    }
+    for (column, slot) in slots.iter().enumerate() {
+        match slot {
+            Slot::Frame(no) if !scene.ignored.contains(*no) => {
+                frame_events(scene, *no, lanes, column);
+            }
+            Slot::Frame(_) => {}
+            Slot::Gap(_) => {
+                for lane in lanes.iter_mut() {
+                    if let Some(cell) = lane.cells.get_mut(column) {
+                        cell.mark = Mark::Gap;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The lanes that fit, and how many there would be.
 pub fn lanes(scene: &Scene<'_>, timeline: &Timeline, rows: usize) -> (Vec<Lane>, usize) {
     let order = lane_order(scene, timeline);
@@ -334,7 +442,10 @@ pub fn lanes(scene: &Scene<'_>, timeline: &Timeline, rows: usize) -> (Vec<Lane>,
         tail: tcp_tail(scene),
         pinned: false,
     });
-    fill_events(scene, timeline, &mut made);
+    match timeline.scale {
+        Scale::Linear => fill_events(scene, timeline, &mut made),
+        Scale::Events => event_lanes(scene, &slots(scene, timeline.gap_ns), &mut made),
+    }
     (made, total)
 }
 

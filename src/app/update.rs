@@ -34,6 +34,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Resize(w, h) => {
             app.size = (w, h);
             app.show_cursor(true);
+            app.show_telling_part();
             if !app.layout().panes().contains(&app.focus) {
                 app.focus = Pane::List;
             }
@@ -45,6 +46,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             // A live capture never ends by itself: what there is so far is judged, and again when there is more.
             if caught_up {
                 app.judge_anew();
+                return app.restore_kept();
             }
         }
         Event::Indexed(stopped) => {
@@ -57,6 +59,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
                 );
             }
             app.judge_anew();
+            return app.restore_kept();
         }
         Event::Work => return app.work(),
         Event::Found {

@@ -31,6 +31,7 @@ impl App {
             }
             C::Fit => self.fit(columns),
             C::EventScale => {
+                self.timeline.gap_ns = i64::from(self.settings.gap_ms).saturating_mul(1_000_000);
                 self.timeline.scale = match self.timeline.scale {
                     Scale::Linear => Scale::Events,
                     Scale::Events => Scale::Linear,

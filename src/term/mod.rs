@@ -6,6 +6,7 @@
 mod caps;
 mod guard;
 mod input;
+mod keep;
 mod line;
 mod look;
 mod screen;
@@ -13,6 +14,7 @@ mod search;
 mod work;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -85,6 +87,12 @@ pub fn run(
     app.keymap = keymap;
     app.rules = rules;
     app.own_rules.clone_from(&options.own_rules);
+    let place = if settings.view.state {
+        keep::place(capture)
+    } else {
+        None
+    };
+    app.to_restore = place.as_deref().and_then(keep::read);
     for problem in options.problems.iter().cloned().chain(problems) {
         app.say(Tone::Error, problem);
     }
@@ -108,10 +116,29 @@ pub fn run(
     };
     let ended = session.run(&mut screen);
     screen.leave();
+    if let Some(place) = place {
+        keep_state(&session.app, &place);
+    }
     if options.print_marks && !session.app.marks.is_empty() {
         print_marks(&session.app, capture);
     }
     ended
+}
+
+/// Keeps marks and place for the next time; where there is nothing to keep, nothing stays behind.
+fn keep_state(app: &App, place: &Path) {
+    let result = match app.kept() {
+        Some(kept) => keep::write(place, &kept),
+        None if place.exists() => std::fs::remove_file(place),
+        None => Ok(()),
+    };
+    if let Err(error) = result {
+        let _ = writeln!(
+            io::stderr(),
+            "marstui: {}: {error}; marks and place are not kept (--no-state avoids this)",
+            place.display()
+        );
+    }
 }
 
 /// Prints the listing of the marked frames where the shell's output stands again.

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::app::clock;
 use crate::app::layout::{Area, Pane};
 use crate::app::settings::GlyphSet;
-use crate::app::timeline::{Lane, LaneOf, Mark, Scene, lanes};
+use crate::app::timeline::{Lane, LaneOf, Mark, Scale, Scene, Slot, lanes, slots};
 use crate::units::Nanos;
 use ratatui::style::Modifier;
 
@@ -45,7 +45,10 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
     draw_head(pen, app, area, made.len().saturating_sub(1), total);
     let mut y = 1;
     if roomy {
-        draw_axis(pen, app, area.row(y), columns);
+        match timeline.scale {
+            Scale::Linear => draw_axis(pen, app, area.row(y), columns),
+            Scale::Events => draw_gaps(pen, &slots(&scene, timeline.gap_ns), area.row(y)),
+        }
         y = y.saturating_add(1);
     }
     if area.h > 2 {
@@ -53,7 +56,12 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
         y = y.saturating_add(1);
     }
     let here = app.store.frame(app.list.cursor).map(|f| f.time);
-    let at = here.and_then(|time| timeline.column(time, columns));
+    let at = match timeline.scale {
+        Scale::Linear => here.and_then(|time| timeline.column(time, columns)),
+        Scale::Events => slots(&scene, timeline.gap_ns)
+            .iter()
+            .position(|slot| *slot == Slot::Frame(app.list.cursor)),
+    };
     let own = app.session().map_or(LaneOf::Tcp, LaneOf::Session);
     for lane in &made {
         if y >= area.h {
@@ -85,7 +93,10 @@ fn draw_head(pen: &mut Pen<'_>, app: &App, area: Area, shown: usize, total: usiz
         "Sids".to_string()
     };
     let title = format!("{many}  {conn}");
-    let right = format!("{from} .. {to}  {}/col", clock::span(app.timeline.per_col));
+    let right = match app.timeline.scale {
+        Scale::Linear => format!("{from} .. {to}  {}/col", clock::span(app.timeline.per_col)),
+        Scale::Events => "event scale: a column per frame, : a wait".to_string(),
+    };
     pen.head(area.row(0), &title, &right, app.focus == Pane::Lanes);
 }
 
@@ -104,6 +115,22 @@ fn draw_axis(pen: &mut Pen<'_>, app: &App, line: Area, columns: u16) {
         let x = line.x.saturating_add(NAME).saturating_add(column);
         pen.text(x, line.y, 18, &text, Role::Dim);
         column = column.saturating_add(20);
+    }
+}
+
+/// The lengths of the waits, above their columns, as far as they do not overlap.
+fn draw_gaps(pen: &mut Pen<'_>, slots: &[Slot], line: Area) {
+    let mut free = 0;
+    for (column, slot) in slots.iter().enumerate() {
+        if let Slot::Gap(wait) = slot
+            && column >= free
+        {
+            let text = format!(":{}", clock::span(*wait));
+            let x = u16::try_from(column).unwrap_or(u16::MAX);
+            let x = line.x.saturating_add(NAME).saturating_add(x);
+            pen.text(x, line.y, 12, &text, Role::Dim);
+            free = column.saturating_add(text.len()).saturating_add(1);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::safe_text::{safe_text, width};
 use super::theme::Role;
 use crate::app::command::{Command, Context};
 use crate::app::layout::Area;
-use crate::app::prompt::Prompt;
+use crate::app::prompt::{Mistake, Prompt};
 use crate::app::tables::human;
 use crate::app::{App, Layer, Tone};
 use crate::store::{Encryption, Protocol};
@@ -217,21 +217,25 @@ fn place(app: &App) -> String {
 /// The most useful keys of what has the focus.
 pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
     if let Some(prompt) = &app.prompt {
-        let line = match &prompt.mistake {
-            Some(mistake) => (mistake.text.clone(), Role::Error),
+        let (text, role) = match &prompt.mistake {
+            Some(mistake) => {
+                under_word(pen, prompt, mistake, area);
+                return;
+            }
             None if !prompt.offers.is_empty() => (prompt.offers.join("  "), Role::Text),
             None => (
                 "Enter takes it   Tab completes   Up earlier inputs   Esc leaves".to_string(),
                 Role::Dim,
             ),
         };
-        pen.text(
-            area.x.saturating_add(1),
-            area.y,
-            area.w.saturating_sub(1),
-            &line.0,
-            line.1,
-        );
+        let x = area.x.saturating_add(1);
+        pen.text(x, area.y, area.w.saturating_sub(1), &text, role);
+        return;
+    }
+    if matches!(app.layers.last(), Some(Layer::Help(_))) {
+        let text = "letters search   Down PgDn scroll   Backspace takes back   Esc closes";
+        let x = area.x.saturating_add(1);
+        pen.text(x, area.y, area.w.saturating_sub(1), text, Role::Dim);
         return;
     }
     let mut x = area.x.saturating_add(1);
@@ -257,6 +261,24 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
         );
         x = x.saturating_add(2);
     }
+}
+
+/// The mistake under its word, as far to the left as its text needs.
+fn under_word(pen: &mut Pen<'_>, prompt: &Prompt, mistake: &Mistake, area: Area) {
+    let word = prompt
+        .ask
+        .sign()
+        .len()
+        .saturating_add(mistake.at)
+        .saturating_add(1);
+    let marks = "^".repeat(mistake.len.min(40));
+    let text = format!("{marks} {}", mistake.text);
+    let room = usize::from(area.w)
+        .saturating_sub(width(&text))
+        .saturating_sub(1);
+    let x = u16::try_from(word.min(room)).unwrap_or(0);
+    let x = area.x.saturating_add(x);
+    pen.text(x, area.y, area.w.saturating_sub(x), &text, Role::Error);
 }
 
 fn key_line(app: &App) -> &'static [Command] {

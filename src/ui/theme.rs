@@ -94,7 +94,7 @@ impl Theme {
                 Mark::HarmlessReset | Mark::Syn => (Color::Green, 36),
                 Mark::Request => (Color::Cyan, 117),
                 Mark::Reply => (Color::Blue, 32),
-                Mark::Both | Mark::Empty | Mark::Border | Mark::Waiting => return None,
+                Mark::Both | Mark::Empty | Mark::Border | Mark::Waiting | Mark::Gap => return None,
                 Mark::Ack => return self.shade(245),
                 Mark::Open => return self.shade(240),
             },

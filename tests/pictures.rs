@@ -1,0 +1,100 @@
+//! Screens of the real program as text, at the sizes of the design; each was read like prose before it was accepted.
+
+use crate::support::pty::Terminal;
+
+const SIZES: [(u16, u16); 5] = [(80, 24), (160, 48), (100, 30), (60, 12), (20, 5)];
+
+/// A capture, keys to press after it was read, and what the screen shows then.
+const SCENES: [(&str, &str, &[&str]); 16] = [
+    ("start", "seed-client", &[]),
+    ("finding", "seed-client", &["e"]),
+    ("fault", "near-misses/N04c", &["e"]),
+    ("lanes-near", "near-misses/N04c", &["e", "+", "+"]),
+    ("lanes-far", "near-misses/N04c", &["e", "-", "-"]),
+    ("lanes-fit", "near-misses/N04c", &["e", "f", "f"]),
+    ("event-scale", "near-misses/N04c", &["e", "="]),
+    ("ladder", "near-misses/N04c", &["e", "L"]),
+    ("connections", "near-misses/N04c", &["c"]),
+    ("findings", "near-misses/N04c", &["F"]),
+    ("requests", "near-misses/N04c", &["Q", "Q"]),
+    ("help", "near-misses/N04c", &["?"]),
+    ("filter-error", "near-misses/N04c", &["&", "sidd == 1"]),
+    (
+        "filter-without-hits",
+        "near-misses/N04c",
+        &["&", "sid == 9\r"],
+    ),
+    ("export-form", "near-misses/N04c", &["e", "m", "w"]),
+    ("next-keys", "near-misses/N04c", &["y"]),
+];
+
+fn capture(name: &str) -> String {
+    format!("{}/fixtures/{name}.pcapng.zst", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn opened(size: (u16, u16), name: &str, args: &[&str], env: &[(&str, &str)]) -> Terminal {
+    let file = capture(name);
+    let mut all = vec![file.as_str(), "--no-state"];
+    all.extend(args);
+    let term = Terminal::start(size, &all, env);
+    // The sentence that sums the capture up.
+    term.wait_for("MARS; ");
+    term
+}
+
+fn picture(term: &Terminal) -> String {
+    let lines: Vec<String> = term
+        .screen()
+        .lines()
+        .map(|line| line.trim_end().to_string())
+        .collect();
+    lines.join("\n")
+}
+
+fn check(name: &str, picture: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("pictures");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, picture));
+}
+
+#[test]
+fn every_scene_at_every_size() {
+    for (name, file, keys) in SCENES {
+        let mut term = opened((160, 48), file, &[], &[]);
+        for key in keys {
+            term.press(key);
+        }
+        for size in SIZES {
+            term.resize(size);
+            check(&format!("{name}-{}x{}", size.0, size.1), &picture(&term));
+        }
+    }
+}
+
+#[test]
+fn without_colour_and_with_unicode_the_same_facts_stand_there() {
+    let mut mono = opened((80, 24), "near-misses/N04c", &[], &[("NO_COLOR", "1")]);
+    mono.press("e");
+    check("mono-80x24", &picture(&mono));
+    let raw = mono.raw();
+    let raw = String::from_utf8_lossy(&raw);
+    for colour in ["\x1b[3", "\x1b[4", "\x1b[9", "\x1b[0;3"] {
+        let sent = raw.match_indices(colour).any(|(at, _)| {
+            let rest = &raw[at + 2..];
+            let end = rest.find(|c: char| !(c.is_ascii_digit() || c == ';'));
+            end.is_some_and(|end| rest.as_bytes()[end] == b'm' && rest[..end].len() > 1)
+        });
+        assert!(!sent, "a colour was sent: {colour:?}");
+    }
+    let env = [("LC_ALL", "C.UTF-8")];
+    let mut unicode = opened((80, 24), "near-misses/N04c", &[], &env);
+    unicode.press("e");
+    check("unicode-80x24", &picture(&unicode));
+    for (name, env) in [("linux", [("TERM", "linux")]), ("dumb", [("TERM", "dumb")])] {
+        let mut term = opened((80, 24), "near-misses/N04c", &[], &env);
+        term.press("e");
+        assert_eq!(picture(&term), picture(&mono), "{name}");
+    }
+}
