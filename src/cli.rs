@@ -106,13 +106,14 @@ fn print(text: &[u8]) -> Result<Exit, Failure> {
 }
 
 fn screen(args: &Args) -> Result<Exit, Failure> {
-    let mut wishes = Wishes::new(&args.rules)?;
+    let mut wishes = Wishes::read(&args.rules)?;
     args.screen.apply(&mut wishes.settings)?;
     let capture = opened::open(&args.files, args.demo, args.follow)?;
     let options = term::Options {
         plain: args.screen.plain,
         print_marks: args.screen.print_marks,
         own_rules: wishes.own,
+        problems: wishes.problems,
         ..term::Options::default()
     };
     Ok(term::run(

@@ -406,3 +406,68 @@ fn the_filters_of_the_readme_are_filters() {
         query::parse(filter, &Context::default()).unwrap_or_else(|e| panic!("{filter}: {e}"));
     }
 }
+
+fn marstui(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_marstui"))
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", "/nowhere")
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn the_command_line_takes_rules_of_ones_own() {
+    let rules = "fixtures/rules/close.toml";
+    let (code, out, _) = marstui(&["rules", "check", rules]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("late-server-fin: 3 steps, Notice"), "{out}");
+    let (_, out, _) = marstui(&["rules", "list", "--rules", rules]);
+    assert!(out.contains("hasty-attention"), "{out}");
+    let (_, out, _) = marstui(&["rules", "explain", "late-server-fin", "--rules", rules]);
+    assert!(out.contains("tcp.ack == fin.tcp.ack + 16"), "{out}");
+    // The connection of the well-known page, as its client saw it.
+    let seed = "fixtures/seed-client.pcapng.zst";
+    let (code, out, err) = marstui(&["report", "--rules", rules, seed]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("late-server-fin"), "{out}");
+    assert!(out.contains("Ack 493774874 is that of the FIN"), "{out}");
+}
+
+#[test]
+fn mistakes_in_rule_and_config_files_name_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.toml");
+    std::fs::write(
+        &rules,
+        "[[rule]]\nid = \"x\"\nverdict = \"Fault\"\n[[rule.step]]\nevent = \"tcp\"\nwhere = \"tcp.flags.rset == 1\"\n",
+    )
+    .unwrap();
+    let path = rules.to_str().unwrap();
+    let (code, _, err) = marstui(&["rules", "check", path]);
+    assert_eq!(code, Some(2));
+    let wanted = "rules.toml:6:10: no such field: `tcp.flags.rset`; nearest: tcp.flags.reset";
+    assert!(err.contains(wanted), "{err}");
+    let (code, _, _) = marstui(&["rules", "check", "/nowhere.toml"]);
+    assert_eq!(code, Some(3));
+
+    let config = folder.path().join("config.toml");
+    let text = format!("[view]\nthem = \"dark\"\n[rules]\nfiles = [\"{path}\"]\n");
+    std::fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let (code, out, err) = marstui(&["rules", "list", "--config", config]);
+    assert_eq!(code, Some(0), "the rest counts");
+    assert!(out.contains("mars-close-rst"));
+    assert!(
+        err.contains("config.toml:2:1: no setting `view.them`; nearest: theme"),
+        "{err}"
+    );
+    assert!(err.contains(wanted), "{err}");
+}

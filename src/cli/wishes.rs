@@ -23,24 +23,31 @@ pub struct Wishes {
     pub rules: rules::Settings,
     /// Rules of the user's own.
     pub own: Vec<UserRule>,
+    /// Mistakes in the file, the environment and the rule files that it names; what they are about is left at its
+    /// default.
+    pub problems: Vec<String>,
 }
 
 impl Wishes {
-    /// Reads config file and environment, then the flags. What is wrong in the file or the environment is said and
-    /// left at its default; a wrong flag is wrong usage.
+    /// As [`Wishes::read`]; mistakes are said at once.
     pub fn new(args: &RuleArgs) -> Result<Self, Failure> {
-        let env = |name: &str| std::env::var(name).ok();
-        let (settings, problems) = Settings::load(args.config.as_deref(), env);
-        if args.config.as_ref().is_some_and(|path| !path.is_file()) {
-            let why = problems
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            return Err(Failure::new(Exit::CannotRead, format!("marstui: {why}")));
-        }
-        for problem in problems {
+        let wishes = Self::read(args)?;
+        for problem in &wishes.problems {
             output::say(&format!("marstui: {problem}"));
         }
+        Ok(wishes)
+    }
+
+    /// Reads config file and environment, then the flags. What is wrong in the file or the environment is kept for
+    /// the user and left at its default; a wrong flag is wrong usage.
+    pub fn read(args: &RuleArgs) -> Result<Self, Failure> {
+        let env = |name: &str| std::env::var(name).ok();
+        let (settings, found) = Settings::load(args.config.as_deref(), env);
+        if args.config.as_ref().is_some_and(|path| !path.is_file()) {
+            let why = found.first().map(ToString::to_string).unwrap_or_default();
+            return Err(Failure::new(Exit::CannotRead, format!("marstui: {why}")));
+        }
+        let mut problems: Vec<_> = found.iter().map(ToString::to_string).collect();
         let mut rules = rules::Settings::default();
         for (name, limit) in &settings.rules.limits {
             let value = match limit.value {
@@ -48,13 +55,13 @@ impl Wishes {
                 LimitValue::Span(ns) => format!("{ns}ns"),
             };
             if let Err(error) = rules.set(name, &value) {
-                output::say(&format!("marstui: [rules] {}: {error}", limit.place));
+                problems.push(format!("[rules] {}: {error}", limit.place));
             }
         }
         for (list, value) in [(&settings.rules.off, "off"), (&settings.rules.on, "on")] {
             for rule in list {
                 if let Err(error) = rules.set(&rule.text, value) {
-                    output::say(&format!("marstui: [rules] {}: {error}", rule.place));
+                    problems.push(format!("[rules] {}: {error}", rule.place));
                 }
             }
         }
@@ -68,11 +75,12 @@ impl Wishes {
                 .set(name.trim(), value)
                 .map_err(|error| Failure::usage(format!("marstui: --set {flag}: {error}")))?;
         }
-        let own = own_rules(args, &settings)?;
+        let own = own_rules(args, &settings, &mut problems)?;
         Ok(Self {
             settings,
             rules,
             own,
+            problems,
         })
     }
 
@@ -107,7 +115,11 @@ impl Wishes {
 
 /// The rules of the user's own: those of flags, then those that the settings name. A mistake in a file named on the
 /// command line is wrong usage; one in a file of the settings is said, and the other files count.
-fn own_rules(args: &RuleArgs, settings: &Settings) -> Result<Vec<UserRule>, Failure> {
+fn own_rules(
+    args: &RuleArgs,
+    settings: &Settings,
+    problems: &mut Vec<String>,
+) -> Result<Vec<UserRule>, Failure> {
     let (mut rules, errors) = user_rules::load_all(&args.own, None);
     if !errors.is_empty() {
         let exit = if errors.iter().all(|e| e.line == 0) {
@@ -121,9 +133,7 @@ fn own_rules(args: &RuleArgs, settings: &Settings) -> Result<Vec<UserRule>, Fail
     let files: Vec<PathBuf> = settings.rules.files.iter().map(PathBuf::from).collect();
     let folder = settings.rules.folder.as_deref().map(Path::new);
     let (more, errors) = user_rules::load_all(&files, folder);
-    for error in errors {
-        output::say(&format!("marstui: {error}"));
-    }
+    problems.extend(errors.iter().map(ToString::to_string));
     for rule in more {
         if rules.iter().all(|known| known.id != rule.id) {
             rules.push(rule);

@@ -337,7 +337,11 @@ impl<'a> FrameAt<'a> {
 }
 
 /// Calls `f` with each value that a frame has in a column.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "with a constant column only that column's arm is left in a scan's loop"
+)]
+#[inline(always)]
 pub(super) fn frame_each(column: FrameCol, at: &FrameAt<'_>, f: &mut impl FnMut(i64)) {
     let row = at.row;
     let tcp = row.is_tcp();
@@ -407,7 +411,11 @@ fn checksum_status(flags: FrameFlags) -> i64 {
 }
 
 /// Columns that rest on the connection.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "with a constant column only that column's arm is left in a scan's loop"
+)]
+#[inline(always)]
 fn of_conn(column: FrameCol, at: &FrameAt<'_>, conn: &ConnRow, f: &mut impl FnMut(i64)) {
     let row = at.row;
     let end = row.end();
@@ -467,7 +475,11 @@ fn phase_code(phase: Phase) -> i64 {
 }
 
 /// The value that a PDU has in a column.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "with a constant column only that column's arm is left in a scan's loop"
+)]
+#[inline(always)]
 pub(super) fn pdu_value(column: PduCol, store: &Store, pdu: &PduRow) -> Option<i64> {
     let flag = |bit: u8| Some(i64::from(pdu.tds_status & bit != 0));
     let smp_flags = match pdu.kind {
