@@ -10,10 +10,53 @@ use super::wire::{self, ACK};
 
 /// The traffic of others: whole connections, whose frames come at regular intervals, and a multicast feed between.
 pub struct Noise {
-    /// First frame number, distance in frames, and what is still to come (the next one last).
-    queues: Vec<(u32, u32, Vec<Frame>)>,
+    queues: Vec<Queue>,
     feed: u32,
 }
+
+/// A connection's frames on their way into the capture.
+struct Queue {
+    /// The number from which on the next frame is due.
+    due: u32,
+    /// Frame numbers between two exchanges.
+    every: u32,
+    /// Frames of the connection's start, which belong together, and of each exchange after it.
+    lead: usize,
+    exchange: usize,
+    sent: usize,
+    /// What is still to come, the next one last.
+    frames: Vec<Frame>,
+}
+
+impl Queue {
+    fn new(due: u32, every: u32, [lead, exchange]: [usize; 2], mut frames: Vec<Frame>) -> Self {
+        frames.reverse();
+        Self {
+            due,
+            every,
+            lead,
+            exchange,
+            sent: 0,
+            frames,
+        }
+    }
+
+    /// An exchange has begun and is not over: its frames stay together.
+    fn in_exchange(&self) -> bool {
+        self.sent > 0
+            && (self.sent < self.lead || !(self.sent - self.lead).is_multiple_of(self.exchange))
+    }
+
+    fn next(&mut self, number: u32) -> Option<Frame> {
+        let frame = self.frames.pop()?;
+        self.sent += 1;
+        self.due = number + if self.in_exchange() { 1 } else { self.every };
+        Some(frame)
+    }
+}
+
+/// Frames of handshake and login, and of a request with its answer and the acknowledgement.
+const LOGIN_AND_ASK: [usize; 2] = [8, 3];
 
 impl Noise {
     /// What passes the server.
@@ -21,43 +64,54 @@ impl Noise {
         let mut queues = Vec::new();
         for i in 0..6 {
             let frames = plain_connection(31 + i, 700).capture(Side::Server).frames;
-            queues.push((40 + u32::from(i) * 17, 61, frames));
+            queues.push(Queue::new(
+                40 + u32::from(i) * 17,
+                58,
+                LOGIN_AND_ASK,
+                frames,
+            ));
         }
-        queues.push((300, 9, log_stream(4000).capture(Side::Client).frames));
+        let log = log_stream(4000).capture(Side::Client).frames;
+        queues.push(Queue::new(300, 8, [3, 2], log));
         for (i, (start, every)) in [(20_000, 53), (33_000, 101), (58_000, 71)]
             .into_iter()
             .enumerate()
         {
             let last = u8::try_from(51 + i).unwrap();
-            queues.push((
-                start,
-                every,
-                mars_connection(last).capture(Side::Server).frames,
-            ));
+            let frames = mars_connection(last).capture(Side::Server).frames;
+            queues.push(Queue::new(start, every, LOGIN_AND_ASK, frames));
         }
-        queues.push((150, 701, pings(120)));
-        Self::new(queues)
+        queues.push(Queue::new(150, 700, [2, 2], pings(120)));
+        Self { queues, feed: 0 }
     }
 
     /// What passes the client.
     pub fn at_the_client() -> Self {
         let frames = plain_connection(10, 300).capture(Side::Client).frames;
-        Self::new(vec![(20, 17, frames), (150, 701, pings(17))])
-    }
-
-    fn new(mut queues: Vec<(u32, u32, Vec<Frame>)>) -> Self {
-        for (_, _, frames) in &mut queues {
-            frames.reverse();
+        Self {
+            queues: vec![
+                Queue::new(1300, 15, LOGIN_AND_ASK, frames),
+                Queue::new(150, 700, [2, 2], pings(17)),
+            ],
+            feed: 0,
         }
-        Self { queues, feed: 0 }
     }
 
     /// The frame for a number.
     pub fn next(&mut self, number: u32) -> Frame {
-        let due = self.queues.iter_mut().find(|(start, every, frames)| {
-            number >= *start && (number - *start) % every < 2 && !frames.is_empty()
-        });
-        match due.and_then(|(_, _, frames)| frames.pop()) {
+        let begun = self
+            .queues
+            .iter()
+            .position(|q| q.in_exchange() && !q.frames.is_empty());
+        let due = || {
+            self.queues
+                .iter()
+                .position(|q| number >= q.due && !q.frames.is_empty())
+        };
+        let frame = begun
+            .or_else(due)
+            .and_then(|at| self.queues[at].next(number));
+        match frame {
             Some(frame) => Frame {
                 label: String::new(),
                 ..frame
@@ -110,6 +164,7 @@ fn plain_connection(last: u8, requests: u32) -> Conn {
     c.spid = 60 + u16::from(last);
     c.handshake();
     c.login(Encryption::None, false);
+    c.send(Side::Client, ACK, &[]);
     let answer = tds::packet(tds::RESPONSE, tds::EOM, c.spid, 1, &tds::rows(2));
     let ask = tds::packet(
         tds::SQL_BATCH,
@@ -123,6 +178,7 @@ fn plain_connection(last: u8, requests: u32) -> Conn {
         c.trip(100 * US);
         c.data(Side::Server, &answer);
         c.trip(MS);
+        c.send(Side::Client, ACK, &[]);
     }
     c
 }
