@@ -12,7 +12,7 @@ use super::rule::{Check, Conclusion, MOST_FRAMES, Rule, evidence};
 use super::settings::Threshold;
 use crate::decode::tds::{STATUS_RESET, STATUS_RESET_SKIP_TRAN};
 use crate::store::{
-    Confidence, Evidence, Finding, PduFlags, Protocol, RequestRow, Severity, Verdict,
+    Confidence, Evidence, Finding, PduFlags, PduRow, Protocol, RequestRow, Severity, Verdict,
 };
 use crate::units::{FrameNo, Sid, Side};
 
@@ -343,7 +343,56 @@ fn sids_closed(facts: &Facts<'_>) -> Option<Finding> {
     })
 }
 
+/// Client SMP:FINs before the close that the server left unanswered although it went on sending for a while.
+fn unanswered_fins<'a>(facts: &Facts<'a>) -> Vec<&'a PduRow> {
+    let limit = facts.settings.get(Threshold::FinAnswer);
+    let heard = facts
+        .frames
+        .last_sent
+        .get(Side::Server)
+        .and_then(|no| facts.store.frame(no));
+    let closing = facts.streams.c0.filter(|_| facts.close.ender.is_some());
+    facts
+        .lanes
+        .iter()
+        .filter(|lane| lane.last_life && lane.server_fin.is_none())
+        .filter_map(|lane| lane.client_fin)
+        .filter(|fin| closing.is_none_or(|c0| super::facts::start_of(fin) < c0))
+        .filter(|fin| {
+            let sent = facts.store.frame(fin.frame);
+            heard
+                .zip(sent)
+                .is_some_and(|(heard, sent)| heard.time.since(sent.time) >= limit)
+        })
+        .collect()
+}
+
 fn orphans(facts: &Facts<'_>) -> Option<Finding> {
+    let unanswered = unanswered_fins(facts);
+    if let Some(first) = unanswered.first() {
+        let proof = unanswered
+            .iter()
+            .take(MOST_FRAMES)
+            .map(|fin| {
+                evidence(
+                    fin.frame,
+                    format!("client SMP:FIN Sid {}", fin.sid),
+                    "no answer",
+                )
+            })
+            .collect();
+        return Some(stated(
+            facts,
+            &ORPHAN_SID,
+            Verdict::Notice,
+            format!(
+                "{} of the client without an answer of the server, first on Sid {}.",
+                count(unanswered.len(), "SMP:FIN"),
+                first.sid
+            ),
+            proof,
+        ));
+    }
     facts.close.ender?;
     let last = facts.lanes.iter().filter(|lane| lane.last_life);
     let open: Vec<_> = last

@@ -122,12 +122,13 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
         .map(|seg| seg.time)
         .max()
         .map(|last| run.first.time.since(last))
-        .filter(|idle| *idle >= 0)
-        .map(duration);
+        .filter(|idle| *idle >= 0);
     proof.push(evidence(
         run.first.no,
         "first probe",
-        idle.map_or(String::new(), |idle| format!("{idle} after the last data")),
+        idle.map_or(String::new(), |idle| {
+            format!("{} after the last data", duration(idle))
+        }),
     ));
     proof.push(evidence(
         run.last.no,
@@ -146,6 +147,13 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
         ),
     )
     .with_evidence(proof);
+    let usual = facts.settings.get(Threshold::KeepaliveIdle);
+    if idle.is_some_and(|idle| idle.abs_diff(usual) <= 2_000_000_000) {
+        conclusion.notes.push(format!(
+            "the first probe came after the usual idle time of {}",
+            duration(usual)
+        ));
+    }
     if run.count == 10 {
         conclusion
             .notes
