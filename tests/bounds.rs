@@ -1,4 +1,8 @@
 //! Many connections, many sessions, and captures made to fill memory: the pass stays bounded and goes on.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the numbers are the test's own, and small"
+)]
 
 use std::time::{Duration, Instant};
 

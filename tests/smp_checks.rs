@@ -1,4 +1,8 @@
 //! The SMP checks, one broken conversation each, and the conversations of real drivers that break none.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the numbers are the test's own, and small"
+)]
 
 use marstui::decode::smp::{ACK, DATA, FIN, Header, SYN};
 use marstui::store::{CheckId, Severity};
@@ -8,6 +12,8 @@ use crate::streams::{Wire, load};
 use End::{A, B};
 
 type Step = (End, Vec<u8>);
+/// A name, a conversation, and the checks that it breaks.
+type Case = (&'static str, Vec<Step>, Vec<(CheckId, Severity)>);
 
 fn packet(end: End, flags: u8, seqnum: u32, wndw: u32, payload: &[u8]) -> Step {
     let header = Header {
@@ -98,7 +104,7 @@ fn each_check_is_made() {
             data(A, 4, 4),
         ]
     };
-    let cases: Vec<(&str, Vec<Step>, Vec<(C, Severity)>)> = vec![
+    let cases: Vec<Case> = vec![
         ("H2", with(vec![control(A, 6, 1, 5)]), vec![(C::H2, Error)]),
         (
             "H4",

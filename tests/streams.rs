@@ -1,5 +1,9 @@
 //! However a conversation is cut into segments, sent again, reordered and renumbered, the same comes out; and with
 //! segments missing nothing comes out that was not there.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the numbers are the test's own, and small"
+)]
 
 use std::collections::BTreeMap;
 

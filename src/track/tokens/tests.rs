@@ -1,14 +1,8 @@
 use super::*;
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .bytes()
-        .filter(u8::is_ascii_hexdigit)
-        .map(|d| (d as char).to_digit(16).unwrap() as u8)
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
+    text.split_whitespace()
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect()
 }
 
