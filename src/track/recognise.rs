@@ -95,6 +95,22 @@ pub(super) fn first_bytes(
                 _ => nothing,
             }
         }
+        smp::SMID => {
+            if view.len() < smp::HEADER_LEN && !no_more {
+                return Class::Need(smp::HEADER_LEN);
+            }
+            // Out of place here, which the checks say; but nothing else begins like this.
+            match smp::Header::read(view) {
+                Some(header)
+                    if header.flags == smp::SYN
+                        && header.is_legal()
+                        && confirmed_smp(&header, view, rest, no_more) == Some(true) =>
+                {
+                    Class::Smp(header)
+                }
+                _ => nothing,
+            }
+        }
         0x16 => {
             let whole = [view, rest].concat();
             if whole.len() < 9 && !no_more {
