@@ -8,11 +8,12 @@ use super::catalogue::{
 };
 use super::engine;
 use super::facts::Facts;
-use super::rule::{Check, Conclusion, MOST_FRAMES, Rule, evidence};
+use super::rule::{Check, Conclusion, MOST_FRAMES, Probe, Rule, evidence};
 use super::settings::Threshold;
 use crate::decode::tds::{STATUS_RESET, STATUS_RESET_SKIP_TRAN};
 use crate::store::{
-    Confidence, Evidence, Finding, PduFlags, PduRow, Protocol, RequestRow, Severity, Verdict,
+    Confidence, Evidence, Finding, Outcome, PduFlags, PduRow, Protocol, RequestRow, Severity,
+    Verdict,
 };
 use crate::units::{FrameNo, Sid, Side};
 
@@ -49,7 +50,8 @@ pub(super) fn gather(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     }
 }
 
-/// A finding of a gathered rule; its condition is stated with the fact that it rests on.
+/// A finding beside the close; its condition is stated with the fact that it rests on. Of a rule that can also
+/// decide the close, only what holds here is said.
 fn stated(
     facts: &Facts<'_>,
     rule: &Rule,
@@ -63,7 +65,11 @@ fn stated(
     finding.conditions = rule
         .conditions
         .iter()
-        .map(|c| c.with(Check::held("").on(frames.iter().copied())))
+        .map(|c| match c.check {
+            Probe::Gathered => c.with(Check::held("").on(frames.iter().copied())),
+            Probe::Facts(check) => c.with(check(facts)),
+        })
+        .filter(|c| c.outcome == Outcome::Held)
         .collect();
     finding
 }
