@@ -6,9 +6,10 @@ use std::cmp::Ordering;
 use super::ast::{Calc, Expr, Func, Leaf, Node, Op, Quant, What};
 use super::column::{
     self, Column, FrameAt, PduCol, SparseCol, UserCol, addr_each, frame_each, frame_kinds,
-    pdu_kind, pdu_value, sparse_each,
+    pdu_kind, pdu_value,
 };
 use super::field::FieldRef;
+use super::sparse::sparse_each;
 use super::value::Val;
 use crate::decode::field::Field;
 use crate::store::{PduRow, Store};

@@ -20,6 +20,7 @@ mod literal;
 mod parse;
 mod run;
 mod scan;
+mod sparse;
 mod table;
 #[cfg(test)]
 mod testing;

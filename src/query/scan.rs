@@ -6,10 +6,11 @@
 use super::ast::{Leaf, Node, Quant, What};
 use super::column::{
     AddrCol, Column, Each, FrameAt, FrameCol, PduCol, SparseCol, UserCol, addr_each, frame_each,
-    frame_kinds, pdu_kind, pdu_value, sparse_each,
+    frame_kinds, pdu_kind, pdu_value,
 };
 use super::eval::{Eval, Event, Moment, in_ranges, may_hold};
 use super::field::{FieldRef, is_tds};
+use super::sparse::sparse_each;
 use super::value::{Ranges, Test, Val};
 use crate::store::{FrameFlags, FrameRow, PduRow, Store};
 use crate::units::{End, FrameNo, PduId};
