@@ -108,7 +108,8 @@ impl Layout {
             layout.too_small = true;
             return layout;
         }
-        if w < 60 || h < 12 {
+        // Plain means one pane and nothing around it, so that a screen reader hears the row and no more.
+        if w < 60 || h < 12 || (wishes.plain && wishes.zoomed.is_none()) {
             layout.list = Area {
                 h: h.saturating_sub(1),
                 ..screen
@@ -227,6 +228,17 @@ mod tests {
         assert_eq!(layout.lanes.unwrap().h, 6);
         assert_eq!(layout.decode.unwrap().h, 4);
         assert_eq!(layout.keys.unwrap().y, 23);
+    }
+
+    #[test]
+    fn plain_is_the_list_and_the_status_line() {
+        let wishes = Wishes {
+            plain: true,
+            ..PLAIN
+        };
+        let layout = Layout::new(80, 24, wishes);
+        assert_eq!(layout.panes(), [Pane::List]);
+        assert_eq!((layout.list.h, layout.keys, layout.title), (23, None, None));
     }
 
     #[test]

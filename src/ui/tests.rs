@@ -47,3 +47,26 @@ fn the_design_size_shows_list_lanes_and_verdict() {
     press(&mut app, "e");
     insta::assert_snapshot!(picture(&app));
 }
+
+#[test]
+fn every_command_can_be_asked_for_by_name_anywhere() {
+    use crate::app::command::COMMANDS;
+    for before in ["", "c", "Tab", "Tab Tab", "v j", "F", "L"] {
+        for entry in COMMANDS {
+            let mut app = app(80, 24);
+            press(&mut app, "e k");
+            if !before.is_empty() {
+                press(&mut app, before);
+            }
+            press(&mut app, ":");
+            for c in entry.name.chars() {
+                update(&mut app, Event::Key(crate::app::key::Key::char(c)));
+            }
+            press(&mut app, "Enter");
+            picture(&app);
+            let said = app.message.as_ref().map_or("", |(_, text)| text.as_str());
+            assert!(!said.starts_with("no command"), "{}: {said}", entry.name);
+            assert!(app.store.frame(app.list.cursor).is_some(), "{}", entry.name);
+        }
+    }
+}
