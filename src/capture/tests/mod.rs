@@ -260,7 +260,7 @@ fn much_damage_in_a_long_block_is_read_over_in_little_time() {
     let all = read_bytes(bytes);
     assert!(all.frames.len() > 10_000);
     assert_eq!(all.problems.len(), 1000);
-    assert!(start.elapsed() < Duration::from_secs(60));
+    assert!(start.elapsed() < Duration::from_mins(1));
 }
 
 #[test]
