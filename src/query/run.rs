@@ -1,7 +1,8 @@
 //! Runs a filter over a range of frames in slices, with progress, hits as they come, and a way to stop.
 
+use super::bits::{BLOCK, Bits};
 use super::eval::Eval;
-use super::scan::{BLOCK, Bits, Block, Known, Scan};
+use super::scan::{Block, Known, Scan};
 use super::{Event, Filter};
 use crate::query::eval::Moment;
 use crate::units::FrameNo;
