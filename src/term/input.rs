@@ -78,6 +78,12 @@ fn translate(event: event::Event) -> Option<Event> {
         }
         event::Event::Paste(text) => Some(Event::Paste(text)),
         event::Event::Resize(w, h) => Some(Event::Resize(w, h)),
+        // The wheel moves like the arrow keys.
+        event::Event::Mouse(mouse) => match mouse.kind {
+            event::MouseEventKind::ScrollDown => Some(Event::Key(Key::plain(KeyCode::Down))),
+            event::MouseEventKind::ScrollUp => Some(Event::Key(Key::plain(KeyCode::Up))),
+            _ => None,
+        },
         _ => None,
     }
 }
