@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use crate::support::shared_or_skip;
 
 /// What each end said, in the order of the file.
-type Talk = Vec<(End, Vec<u8>)>;
+pub type Talk = Vec<(End, Vec<u8>)>;
 
 const FILES: [&str; 4] = [
     "b1-interleaved-odbc.client.pcapng",
@@ -26,7 +26,7 @@ const FILES: [&str; 4] = [
     "h4-nonmars-freetds-normal.client.pcapng",
 ];
 
-fn talk(file: &str) -> Option<Talk> {
+pub fn talk(file: &str) -> Option<Talk> {
     let path = shared_or_skip("streams")?
         .join("captures/recorded")
         .join(file);
@@ -53,7 +53,7 @@ fn talk(file: &str) -> Option<Talk> {
 }
 
 /// A small generator of numbers, so that a failing case is one number.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
     fn below(&mut self, n: usize) -> usize {
@@ -69,14 +69,14 @@ impl Dice {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Network {
-    largest: usize,
-    reorder: usize,
-    again: usize,
-    lose: usize,
-    with_syn: bool,
-    first_seq: [u32; 2],
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Network {
+    pub largest: usize,
+    pub reorder: usize,
+    pub again: usize,
+    pub lose: usize,
+    pub with_syn: bool,
+    pub first_seq: [u32; 2],
 }
 
 /// Writes a conversation as raw IPv4 packets.
@@ -139,7 +139,7 @@ fn index(end: End) -> usize {
     usize::from(end == End::B)
 }
 
-fn capture(talk: &Talk, network: Network, dice: &mut Dice) -> Wire {
+pub fn capture(talk: &Talk, network: Network, dice: &mut Dice) -> Wire {
     let mut wire = Wire::new();
     let mut sent = [0_u64; 2];
     let first = network.first_seq;
@@ -274,7 +274,7 @@ fn facts(store: &Store) -> Vec<String> {
     facts
 }
 
-fn plain() -> Network {
+pub fn plain() -> Network {
     Network {
         largest: 1448,
         with_syn: true,

@@ -7,6 +7,7 @@ use std::process::Command;
 use marstui::store::{PduKind, PduRow, Store};
 use marstui::units::{FrameNo, PduId};
 
+use crate::streams::{self, Dice, Network};
 use crate::support::{shared_or_skip, skip};
 use crate::truth::load;
 
@@ -52,6 +53,43 @@ fn smp_packets_are_those_that_tshark_finds() {
     }
 }
 
+#[test]
+fn smp_packets_are_those_that_tshark_finds_however_they_travelled() {
+    let test = "smp_packets_are_those_that_tshark_finds_however_they_travelled";
+    let Some(talk) = streams::talk("g2-attention-mid-result.client.pcapng") else {
+        return;
+    };
+    if Command::new("tshark").arg("--version").output().is_err() {
+        return skip(test, "tshark is not installed");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // Pieces of at most so many bytes, so many in a hundred overtaken, so many sent again after a loss.
+    for (seed, [largest, reorder, again]) in [
+        [1448, 0, 0],
+        [40, 0, 0],
+        [300, 20, 0],
+        [1448, 10, 10],
+        [25, 5, 5],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let network = Network {
+            largest,
+            reorder,
+            again,
+            ..streams::plain()
+        };
+        let wire = streams::capture(&talk, network, &mut Dice(seed as u64));
+        let file = folder.path().join(format!("{seed}.pcap"));
+        std::fs::write(&file, &wire.file).unwrap();
+        let theirs = tshark(&file);
+        let (_, store) = streams::load(&wire);
+        assert!(!theirs.is_empty(), "{network:?}");
+        assert_eq!(ours(&store), theirs, "{network:?}");
+    }
+}
+
 fn tshark(file: &Path) -> BTreeMap<u32, Vec<Packet>> {
     let fields = [
         "frame.number",
@@ -65,6 +103,8 @@ fn tshark(file: &Path) -> BTreeMap<u32, Vec<Packet>> {
     command.args([
         "-o",
         "tcp.reassemble_out_of_order:TRUE",
+        "-d",
+        "tcp.port==14330,tds",
         "-Y",
         "smp",
         "-T",
