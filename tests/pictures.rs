@@ -1,4 +1,4 @@
-//! Screens of the real program as text, at the sizes of the design; each was read like prose before it was accepted.
+//! Screens of the real program as text, at the sizes of the design.
 
 use crate::support::pty::Terminal;
 

@@ -163,25 +163,6 @@ fn the_same_frames_as_tshark() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[test]
-#[ignore = "takes half an hour"]
-fn the_same_frames_as_tshark_on_every_capture() {
-    let Some(shared) = shared_or_skip("the_same_frames_as_tshark_on_every_capture") else {
-        return;
-    };
-    let only = std::env::var("CAPTURES").unwrap_or_default();
-    let mut wrong = Vec::new();
-    for entry in std::fs::read_dir(shared.join("captures/recorded")).unwrap() {
-        let file = entry.unwrap().path();
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        let capture = name.contains(".pcap") && std::fs::metadata(&file).unwrap().len() < 3_000_000;
-        if capture && only.split(',').any(|part| name.contains(part)) {
-            wrong.extend(differences(&file, INDEXED));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
 /// Filters that need decoding, on captures where one session at a time is active: tshark mixes those of several.
 const DECODED: &[&str] = &[
     "tds.query contains \"SELECT\"",
