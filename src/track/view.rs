@@ -161,12 +161,12 @@ impl Votes {
         let (server, client) = (self.fast_server, self.fast_client);
         if server > 0 && client == 0 && self.even <= server {
             why.push(format!(
-                "SYN+ACK follows SYN much faster than ACK follows SYN+ACK ({server} handshakes)"
+                "SYN+ACK follows SYN much faster than ACK follows SYN+ACK (handshakes: {server})"
             ));
             first.get_or_insert(View::Server);
         } else if client > 0 && server == 0 && self.even <= client {
             why.push(format!(
-                "ACK follows SYN+ACK much faster than SYN+ACK follows SYN ({client} handshakes)"
+                "ACK follows SYN+ACK much faster than SYN+ACK follows SYN (handshakes: {client})"
             ));
             first.get_or_insert(View::Client);
         }

@@ -4,6 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::super::forms::{resets_in_question, signed};
 use super::{hidden_control, list};
+use crate::rules::catalogue::count;
 use crate::rules::facts::{CONTROL, Facts, Pos, Seg, TailKind, start_of};
 use crate::rules::rule::Check;
 use crate::store::PduKind;
@@ -77,9 +78,9 @@ pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
         String::new()
     };
     Check::held(format!(
-        "{} bytes in {} control packets{hole_note}, {fins} SMP:FIN",
+        "{} bytes in {}{hole_note}, {fins} SMP:FIN",
         known.saturating_sub(facts.streams.b),
-        facts.tail.len(),
+        count(facts.tail.len(), "control packet"),
     ))
     .on(frames)
 }
