@@ -74,12 +74,13 @@ const fn head(name: &'static str, width: u16, right: bool, from: u16) -> Head {
 }
 
 const CONNECTIONS: &[Head] = &[
+    head("", 1, false, 0),
     head("C", 4, true, 0),
     head("Client", 21, false, 0),
     head("Server", 21, false, 60),
     head("Start(s)", 11, true, 100),
-    head("Duration", 9, true, 80),
-    head("Frames", 7, true, 60),
+    head("Duration", 9, true, 100),
+    head("Frames", 7, true, 100),
     head("Bytes", 8, true, 120),
     head("MARS", 4, false, 0),
     head("Encr", 6, false, 120),
@@ -423,6 +424,9 @@ fn conn_cell(app: &App, conn: &ConnRow, name: &str) -> String {
     let login = conn.login.as_deref();
     let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "-".to_string());
     match name {
+        "" => close_of(store, conn.id)
+            .map_or(' ', |f| f.verdict.letter())
+            .to_string(),
         "C" => conn.id.to_string(),
         "Client" => conn.endpoint(Side::Client).to_string(),
         "Server" => conn.endpoint(Side::Server).to_string(),
@@ -449,10 +453,7 @@ fn conn_cell(app: &App, conn: &ConnRow, name: &str) -> String {
         "Database" => text(login.and_then(|l| l.database.as_ref())),
         "Retr" => retransmissions(conn).to_string(),
         "RST" => resets(store, conn.id).to_string(),
-        "End" => close_of(store, conn.id).map_or_else(
-            || "-".to_string(),
-            |f| format!("{} {}", f.verdict.letter(), f.rule),
-        ),
+        "End" => close_of(store, conn.id).map_or("-".to_string(), |f| f.rule.to_string()),
         _ => String::new(),
     }
 }
@@ -469,7 +470,7 @@ fn conn_number(store: &Store, row: Row, column: usize) -> i128 {
         "Frames" => i128::from(conn.frames),
         "Bytes" => i128::from(bytes_of(conn)),
         "Sids" => i128::try_from(sids(store, conn.id).1).unwrap_or(0),
-        "End" => close_of(store, conn.id).map_or(0, |f| -i128::from(f.verdict.weight())),
+        "" | "End" => close_of(store, conn.id).map_or(0, |f| -i128::from(f.verdict.weight())),
         _ => 0,
     }
 }
