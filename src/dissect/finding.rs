@@ -1,12 +1,35 @@
 //! What a rule says about a frame, condition by condition, as part of the frame's tree.
 
 use crate::decode::field::{Field, Value};
+use crate::rules::order::{self, TwoOrders};
 use crate::store::{Condition, Finding, Outcome, Store};
 use crate::units::FrameNo;
 
 /// The finding that marks a frame.
 pub fn on(store: &Store, no: FrameNo) -> Option<Field> {
-    store.finding_on(no).map(field)
+    let finding = store.finding_on(no)?;
+    let orders = order::of_finding(store, finding).filter(|_| finding.close);
+    Some(field(finding).children(orders.as_ref().map(two_orders)))
+}
+
+/// The order of the frames here and at the other end, side by side, each step with its reason.
+fn two_orders(orders: &TwoOrders) -> Field {
+    let steps = orders
+        .captured
+        .iter()
+        .zip(&orders.inferred)
+        .map(|(here, step)| {
+            let sure = if step.known { "known" } else { "inferred" };
+            Field::new("", here.to_string(), Value::Frame(step.frame))
+                .text(format!("{sure}: {}", step.reason))
+                .link(step.frame)
+        });
+    Field::new("", "order", Value::None)
+        .text(format!(
+            "as captured, and as the {} must have seen it",
+            orders.here.other().word()
+        ))
+        .children(steps)
 }
 
 fn field(finding: &Finding) -> Field {

@@ -13,6 +13,7 @@ use super::job::Job;
 use super::listing::Listing;
 use crate::report::markdown::{code, escape};
 use crate::report::words::{self, safe};
+use crate::rules::order;
 use crate::store::{Finding, Verdict};
 use crate::units::{ConnId, Side};
 
@@ -221,9 +222,38 @@ fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
             ));
             writeln!(page.out, "  - {text}")?;
         }
+        other_end(job, finding, page)?;
     }
     if none {
         writeln!(page.out, "No rule says anything about these connections.")?;
+    }
+    Ok(())
+}
+
+/// The order in which the other end must have seen the frames of a close, where it is another than here.
+fn other_end(job: &Job<'_>, finding: &Finding, page: &mut Page<'_>) -> Result<(), ExportError> {
+    let Some(orders) = order::of_finding(job.store, finding).filter(|_| finding.close) else {
+        return Ok(());
+    };
+    if orders
+        .captured
+        .iter()
+        .eq(orders.inferred.iter().map(|s| &s.frame))
+    {
+        return Ok(());
+    }
+    writeln!(
+        page.out,
+        "  - {}",
+        page.text(&format!(
+            "as the {} must have seen it:",
+            orders.here.other().word()
+        ))
+    )?;
+    for step in &orders.inferred {
+        let sure = if step.known { "known" } else { "inferred" };
+        let text = page.text(&format!("frame {}, {sure}: {}", step.frame, step.reason));
+        writeln!(page.out, "    - {text}")?;
     }
     Ok(())
 }
