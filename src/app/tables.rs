@@ -104,13 +104,13 @@ const FINDINGS: &[Head] = &[
 ];
 const REQUESTS: &[Head] = &[
     head("Frame", 9, true, 0),
-    head("Start(s)", 13, true, 80),
+    head("Start(s)", 13, true, 100),
     head("C", 4, true, 60),
     head("Sid", 5, true, 0),
     head("Kind", 8, false, 60),
     head("First", 9, true, 100),
     head("Duration", 9, true, 0),
-    head("Rows", 7, true, 80),
+    head("Rows", 7, true, 90),
     head("Bytes", 8, true, 110),
     head("End", 11, false, 0),
     head("Text", 0, false, 0),
