@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use marstui::capture::{Capture, FrameSource, OpenOptions};
+use marstui::dissect::stream::Frames;
 use marstui::store::{FrameFlags, PduKind, PduRow, RequestRow, Store};
 use marstui::track;
-use marstui::track::stream::read_pdu_bytes;
 use marstui::units::{End, FrameNo};
 use proptest::prelude::*;
 
@@ -318,11 +318,12 @@ proptest! {
         for (end, bytes) in &talk {
             streams[index(*end)].extend_from_slice(bytes);
         }
+        let mut frames = Frames::new(&store, &source);
         for (id, pdu) in store.pdus_from(marstui::units::PduId(0)) {
-            let read = read_pdu_bytes(&store, &source, id, usize::MAX).unwrap();
+            let read = frames.stretch(pdu, pdu.pos, pdu.len);
             let start = pdu.pos.0 as usize;
             let want = &streams[index(pdu.end)][start..start + pdu.len as usize];
-            prop_assert!(read.is_complete() && read.bytes == want, "PDU {} at {}", id, start);
+            prop_assert!(read.is_whole() && read.bytes == want, "PDU {} at {}", id, start);
             prop_assert!(store.pdus_in(pdu.frame).any(|(other, _)| other == id));
         }
     }

@@ -10,7 +10,7 @@ mod plain;
 pub mod render;
 mod secret;
 pub mod smp;
-mod stream;
+pub mod stream;
 mod tcp;
 mod tree;
 mod version;

@@ -10,7 +10,6 @@ mod out;
 mod recognise;
 mod request_text;
 mod sessions;
-pub mod stream;
 mod tokens;
 mod tracker;
 mod upper;
