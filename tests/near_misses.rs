@@ -37,7 +37,7 @@ fn said(store: &Store, frame: FrameNo) -> Result<&Finding, String> {
         .ok_or(format!("frame {frame}: no finding"))
 }
 
-fn describe(finding: &Finding) -> String {
+pub fn describe(finding: &Finding) -> String {
     let conditions = |outcome: Outcome| {
         let lines = finding
             .conditions_with(outcome)

@@ -75,7 +75,7 @@ impl View {
 }
 
 /// What the mapping table of the catalogue (section 9) accepts for a truth code: rules and verdicts.
-fn accepted(code: &str) -> (&'static [&'static str], &'static [Verdict]) {
+pub fn accepted(code: &str) -> (&'static [&'static str], &'static [Verdict]) {
     match code {
         "benign-mars-close" => (&["mars-close-rst"], &[Verdict::Benign]),
         "client-closed-mid-result" => (&["rst-with-request"], &[Verdict::Fault]),

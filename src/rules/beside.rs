@@ -4,7 +4,7 @@ use super::catalogue::{
     ATTENTION_OK, FILE_GAP, LOGIN_SLOW, MARS_SID_CLOSE, MID_STREAM, NONSTANDARD_PORT,
     ONE_DIRECTION, ONE_WAY_LOSS, ORPHAN_SID, POOL_RESET, RST_IGNORED, RST_MIDDLEBOX, SLOW_ACK,
     SLOW_RESPONSE, SMP_VIOLATION, TDS_VIOLATION, WINDOW_STALL, ZERO_WINDOW, count, duration,
-    slow_login,
+    foreign_sign, slow_login,
 };
 use super::engine;
 use super::facts::Facts;
@@ -69,7 +69,7 @@ fn stated(
             Probe::Gathered => c.with(Check::held("").on(frames.iter().copied())),
             Probe::Facts(check) => c.with(check(facts)),
         })
-        .filter(|c| c.outcome == Outcome::Held)
+        .filter(|c| c.outcome == Outcome::Held || c.id == "both-ends")
         .collect();
     finding
 }
@@ -102,20 +102,14 @@ fn foreign_resets(facts: &Facts<'_>) -> Option<Finding> {
         .foreign
         .iter()
         .take(MOST_FRAMES)
-        .map(|seg| {
-            evidence(
-                seg.no,
-                "reset of another sender",
-                format!("time to live {}", seg.ttl),
-            )
-        })
+        .map(|seg| evidence(seg.no, "reset of another sender", foreign_sign(facts, seg)))
         .collect();
     let mut finding = stated(
         facts,
         &RST_MIDDLEBOX,
         Verdict::Fault,
         format!(
-            "{} with a time to live unlike its sender's: suspected to be made by a device on the path.",
+            "{} that its alleged sender did not send, by all that the file shows: suspected to be made by a device on the path.",
             count(facts.close.foreign.len(), "reset")
         ),
         proof,
@@ -354,8 +348,7 @@ fn unanswered_fins<'a>(facts: &Facts<'a>) -> Vec<&'a PduRow> {
     let limit = facts.settings.get(Threshold::FinAnswer);
     let heard = facts
         .frames
-        .last_sent
-        .get(Side::Server)
+        .last_sent(Side::Server)
         .and_then(|no| facts.store.frame(no));
     let closing = facts.streams.c0.filter(|_| facts.close.ender.is_some());
     facts
@@ -527,6 +520,36 @@ fn slow_acks(facts: &Facts<'_>) -> Option<Finding> {
 
 /// Data that one side sends again and again in vain while it goes on receiving new data from the other.
 fn one_way_loss(facts: &Facts<'_>) -> Option<Finding> {
+    lost_between(facts).or_else(|| sent_in_vain(facts))
+}
+
+/// Frames in a row that one end's file shows and the other's does not.
+fn lost_between(facts: &Facts<'_>) -> Option<Finding> {
+    let row = facts.ends.lost.first()?;
+    let most = MOST_FRAMES / 2;
+    let lost = row.frames.iter().take(most);
+    let lost = lost.map(|no| evidence(*no, "sent, not in the other end's file", ""));
+    let arrived = row.arrived.iter().take(most);
+    let arrived = arrived.map(|no| evidence(*no, "arrived meanwhile", ""));
+    Some(stated(
+        facts,
+        &ONE_WAY_LOSS,
+        Verdict::Fault,
+        format!(
+            "The {}'s file shows {} of it in a row, over {}, that never arrived at the {}, while {} of the {} came through: packets of one direction are lost.",
+            row.side.word(),
+            count(row.frames.len(), "frame"),
+            duration(row.lasted),
+            row.side.other().word(),
+            row.arrived.len(),
+            row.side.other().word()
+        ),
+        lost.chain(arrived).collect(),
+    ))
+}
+
+/// The same as far as one end's file shows it.
+fn sent_in_vain(facts: &Facts<'_>) -> Option<Finding> {
     let runs = facts.frames.resend_runs();
     let run = runs.iter().rev().find(|run| {
         let first = run.segs.first().map(|seg| seg.no);

@@ -93,6 +93,10 @@ thresholds! {
     CommandTimeout, "attention-ok.command-timeout", Time, 30 * S, "default of Microsoft drivers";
     /// Difference of time to live from which on a reset is taken for another sender's.
     TtlDifference, "rst-middlebox.ttl", Count, 2, "1 is a change of path";
+    /// Frames in a row of one side that the other end's file lacks.
+    OneWayFrames, "one-way-loss.frames", Count, 5, "own choice; as many as probes without an answer";
+    /// How long such a row lasts at least.
+    OneWayLasting, "one-way-loss.lasting", Time, S, "own choice; one keepalive interval";
     /// Quiet time before a close that counts as idle.
     IdleClose, "close-idle.quiet", Time, 10 * S, "a close 10.36 s after the last keepalive is documented";
     /// How soon after the handshake a client gives up.

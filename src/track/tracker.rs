@@ -28,6 +28,8 @@ const VIEW_CONNS: usize = 2000;
 #[derive(Debug)]
 pub(super) struct Tracker {
     out: Out,
+    /// Frames may be there twice: from several interfaces, or from several files.
+    several_points: bool,
     link_types: Vec<u32>,
     snap_lens: Vec<u32>,
     interface_files: Vec<usize>,
@@ -61,6 +63,7 @@ impl Tracker {
             .collect();
         Self {
             out: Out::default(),
+            several_points: capture.files().len() > 1,
             link_types: Vec::new(),
             snap_lens: Vec::new(),
             interface_files: Vec::new(),
@@ -98,6 +101,7 @@ impl Tracker {
                 name: interface.name.clone(),
             });
         }
+        self.several_points |= self.link_types.len() > 1;
         let before = self.out.frame_count();
         for record in &chunk.records {
             self.frame(record, chunk.bytes(record));
@@ -199,7 +203,7 @@ impl Tracker {
             no,
             time: row.time,
             interface: row.interface.0,
-            several_interfaces: self.link_types.len() > 1,
+            several_interfaces: self.several_points,
             fragment,
         };
         let Some(index) = self.find(&incoming) else {
@@ -223,8 +227,7 @@ impl Tracker {
         {
             row.flags.set(FrameFlags::BAD);
         }
-        conn.evidence
-            .frame(&conn.row, row, self.link_types.len() > 1);
+        conn.evidence.frame(&conn.row, row, self.several_points);
     }
 
     /// The connection of a segment; a new one where there is none, or where a SYN opens it again.

@@ -1,6 +1,8 @@
 //! Rules beside the closes: on sessions, on requests, on several connections, and on the capture itself.
 
-use crate::rules::rule::{Criterion, Rule, Scope};
+use super::text::{count, duration};
+use crate::rules::facts::Facts;
+use crate::rules::rule::{Check, Criterion, Rule, Scope};
 use crate::store::Verdict;
 
 /// A rule whose conditions are checked where its rows are gathered.
@@ -147,16 +149,39 @@ pub(in crate::rules) const ONE_WAY_LOSS: Rule = rule(
     "Packets lost in one direction",
     Scope::Connection,
     Verdict::Fault,
-    &[Criterion::gathered(
-        "asymmetry",
-        "One side keeps sending new data that the other acknowledges, while its own probes and data stay unanswered",
-    )],
+    &[
+        Criterion::gathered(
+            "asymmetry",
+            "Frames of one side have no effect, or do not arrive, while those of the other side keep coming",
+        ),
+        Criterion::new(
+            "both-ends",
+            "As proof: its own file shows the frames being sent, the other end's file does not have them",
+            frames_lost_between,
+        ),
+    ],
 )
 .says(
     "Packets of one direction do not arrive.",
     "Take captures on both sides at the same time.",
     "CSS wiki, Connection Dropped in one Direction",
 );
+
+fn frames_lost_between(facts: &Facts<'_>) -> Check {
+    if !facts.ends.both {
+        return Check::unknown("could not be checked: the files show one end of the connection");
+    }
+    match facts.ends.lost.first() {
+        Some(row) => Check::held(format!(
+            "{} of the {} in a row, over {}",
+            count(row.frames.len(), "frame"),
+            row.side.word(),
+            duration(row.lasted)
+        ))
+        .on(row.frames.iter().copied()),
+        None => Check::failed("the files of both ends have the same frames"),
+    }
+}
 
 pub(in crate::rules) const PORT_REUSE: Rule = rule(
     "port-reuse",

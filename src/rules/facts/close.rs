@@ -1,6 +1,7 @@
 //! Who ended the connection, with which FINs and resets, and which resets had no part in it.
 
-use super::frames::{Axis, Frames, Pos, Seg};
+use super::ends::{Ends, PerPoint};
+use super::frames::{Frames, Pos, Scale, Seg};
 use super::streams::Streams;
 use crate::rules::settings::{Settings, Threshold};
 use crate::store::{ConnRow, FrameFlags, PduKind, Store};
@@ -77,8 +78,13 @@ pub(super) fn read(
     conn: &ConnRow,
     frames: &Frames,
     streams: &Streams<'_>,
+    ends: &Ends,
     settings: &Settings,
 ) -> Close {
+    let scale = Scale {
+        axes: &streams.axes,
+        ends,
+    };
     let mut close = Close {
         tf: frames.fins_of(Side::Client).copied().collect(),
         server_fins: frames.fins_of(Side::Server).copied().collect(),
@@ -87,10 +93,10 @@ pub(super) fn read(
     close.f = close.tf.first().map(|fin| fin.end);
     close.two_fins = close.tf.iter().any(|fin| Some(fin.end) != close.f);
     close.a = close.tf.iter().filter_map(|fin| fin.ack).min();
-    let later = LaterData::read(store, conn, frames, streams);
+    let later = LaterData::read(store, conn, frames, streams, scale);
     for reset in &frames.rsts {
-        let foreign = is_foreign(reset, frames, settings);
-        let went_on = later.after(store, conn, reset, foreign, &streams.axes);
+        let foreign = is_foreign(reset, frames, ends, settings);
+        let went_on = later.after(store, conn, reset, foreign, scale);
         // Its receiver sent nothing but resets from then on: it had its effect.
         let deadly = is_deadly(reset, frames);
         match went_on {
@@ -105,7 +111,7 @@ pub(super) fn read(
     }
     let stray = frames.rsts.iter().take(64).find(|r| {
         close.ignored.iter().all(|i| i.reset.no != r.no)
-            && is_stray(r, store, conn, frames, streams)
+            && is_stray(r, store, conn, frames, streams, scale)
     });
     close.stray = stray.copied();
     close.ender = ender(&close, streams, frames);
@@ -120,36 +126,45 @@ pub(super) fn read(
     close
 }
 
-/// Whether a reset's time to live is another than that of its sender's other segments.
-fn is_foreign(reset: &Seg, frames: &Frames, settings: &Settings) -> bool {
+/// Whether another than its alleged sender made a reset: its time to live is not that of the sender's other segments,
+/// or both ends' files show that neither end sent the reset that the other one got.
+fn is_foreign(reset: &Seg, frames: &Frames, ends: &Ends, settings: &Settings) -> bool {
     if !settings.is_on("rst-middlebox") {
         return false;
     }
+    if ends.neither_sent() && ends.unsent.get(reset.side).contains(&reset.no) {
+        return true;
+    }
     let limit = settings.get(Threshold::TtlDifference);
     frames
-        .ttl
-        .get(reset.side)
-        .mode()
+        .usual_ttl(reset)
         .is_some_and(|mode| i64::from(mode.abs_diff(reset.ttl)) >= limit)
 }
 
 /// Whether the receiver of a reset sent nothing but resets from then on.
 fn is_deadly(reset: &Seg, frames: &Frames) -> bool {
-    let receiver = *frames.last_sent.get(reset.side.other());
+    let receiver = frames.last_sent_at(reset.side.other(), reset.point);
     receiver.is_none_or(|last| last < reset.no)
 }
 
-/// What each side sends behind the first reset, as highest values from each frame on.
+/// What each side sends behind the first reset, as highest values from each frame on. Where both ends' files are
+/// there, a reset is compared with what its own file shows behind it.
 #[derive(Default)]
 struct LaterData {
     /// Frames with more than SMP control packets, and the highest position in them and later ones.
-    data: PerSide<Vec<(FrameNo, Pos)>>,
+    data: PerSide<PerPoint<Vec<(FrameNo, Pos)>>>,
     /// Frames, and the highest acknowledgement in them and later ones.
-    acks: PerSide<Vec<(FrameNo, Pos)>>,
+    acks: PerSide<PerPoint<Vec<(FrameNo, Pos)>>>,
 }
 
 impl LaterData {
-    fn read(store: &Store, conn: &ConnRow, frames: &Frames, streams: &Streams<'_>) -> Self {
+    fn read(
+        store: &Store,
+        conn: &ConnRow,
+        frames: &Frames,
+        streams: &Streams<'_>,
+        scale: Scale<'_>,
+    ) -> Self {
         let mut out = Self::default();
         let Some(first) = frames.rsts.first() else {
             return out;
@@ -161,18 +176,19 @@ impl LaterData {
             if !row.is_tcp() || row.tcp_flags.rst() || row.tcp_flags.syn() {
                 continue;
             }
-            let seg = Seg::new(no, row, conn.side_of(row.end()), &streams.axes);
+            let seg = Seg::new(no, row, conn.side_of(row.end()), scale);
             let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
             if seg.len > 0 && in_stream && !only_control(store, &seg, streams) {
-                push_highest(out.data.get_mut(seg.side), no, seg.pos);
+                push_highest(out.data.get_mut(seg.side).get_mut(seg.point), no, seg.pos);
             }
             if let Some(ack) = seg.ack {
-                push_highest(out.acks.get_mut(seg.side), no, ack);
+                push_highest(out.acks.get_mut(seg.side).get_mut(seg.point), no, ack);
             }
         }
         for side in Side::BOTH {
-            out.data.get_mut(side).reverse();
-            out.acks.get_mut(side).reverse();
+            let data = out.data.get_mut(side).values_mut();
+            data.chain(out.acks.get_mut(side).values_mut())
+                .for_each(|list| list.reverse());
         }
         out
     }
@@ -184,15 +200,15 @@ impl LaterData {
         conn: &ConnRow,
         reset: &Seg,
         foreign: bool,
-        axes: &PerSide<Option<Axis>>,
+        scale: Scale<'_>,
     ) -> Option<FrameNo> {
-        let by_data = highest_behind(self.data.get(reset.side), reset.no)
-            .filter(|(_, pos)| *pos >= reset.pos);
+        let data = self.data.get(reset.side).get(reset.point);
+        let by_data = highest_behind(data, reset.no).filter(|(_, pos)| *pos >= reset.pos);
         if by_data.is_some() || !foreign {
             return by_data.map(|(no, _)| no);
         }
-        let before = acknowledged_before(store, conn, reset, axes)?;
-        highest_behind(self.acks.get(reset.side), reset.no)
+        let before = acknowledged_before(store, conn, reset, scale)?;
+        highest_behind(self.acks.get(reset.side).get(reset.point), reset.no)
             .filter(|(_, ack)| *ack > before)
             .map(|(no, _)| no)
     }
@@ -215,7 +231,7 @@ fn acknowledged_before(
     store: &Store,
     conn: &ConnRow,
     reset: &Seg,
-    axes: &PerSide<Option<Axis>>,
+    scale: Scale<'_>,
 ) -> Option<Pos> {
     let mut next = store.frame(reset.no)?.prev;
     for _ in 0..1000 {
@@ -223,7 +239,7 @@ fn acknowledged_before(
         let row = store.frame(no)?;
         let side = conn.side_of(row.end());
         if side == reset.side && row.is_tcp() && row.tcp_flags.ack() && !row.tcp_flags.rst() {
-            return Seg::new(no, row, side, axes).ack;
+            return Seg::new(no, row, side, scale).ack;
         }
         next = row.prev;
     }
@@ -267,6 +283,7 @@ fn is_stray(
     conn: &ConnRow,
     frames: &Frames,
     streams: &Streams<'_>,
+    scale: Scale<'_>,
 ) -> bool {
     let side = reset.side;
     if conn.tcp.get(conn.end_of(side)).missing_bytes > 0 {
@@ -282,7 +299,7 @@ fn is_stray(
         if seen > 4000 {
             break;
         }
-        let seg = Seg::new(no, row, conn.side_of(row.end()), &streams.axes);
+        let seg = Seg::new(no, row, conn.side_of(row.end()), scale);
         if seg.side == side {
             if seg.pos == reset.pos || seg.end == reset.pos || seg.next == reset.pos {
                 return false;

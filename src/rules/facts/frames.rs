@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::ends::{Ends, PerPoint, Point};
 use crate::store::{ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
 use crate::units::{FrameNo, Nanos, PerSide, Side, TcpSeq};
 
@@ -65,17 +66,21 @@ pub(in crate::rules) struct Seg {
     pub marks: FrameFlags,
     pub window: u16,
     pub ttl: u8,
+    /// Where it was captured.
+    pub point: Point,
+}
+
+/// What a segment's numbers are measured with, and where it was captured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale<'a> {
+    pub axes: &'a PerSide<Option<Axis>>,
+    pub ends: &'a Ends,
 }
 
 impl Seg {
-    pub(super) fn new(
-        no: FrameNo,
-        row: &FrameRow,
-        side: Side,
-        axes: &PerSide<Option<Axis>>,
-    ) -> Self {
-        let own = axes.get(side);
-        let peer = axes.get(side.other());
+    pub(super) fn new(no: FrameNo, row: &FrameRow, side: Side, scale: Scale<'_>) -> Self {
+        let own = scale.axes.get(side);
+        let peer = scale.axes.get(side.other());
         let pos = own.map_or(0, |axis| axis.pos(row.seq));
         let end = pos.saturating_add(Pos::from(row.payload_len));
         let extra = Pos::from(row.tcp_flags.syn()) + Pos::from(row.tcp_flags.fin());
@@ -93,9 +98,10 @@ impl Seg {
             raw_ack: row.ack,
             len: row.payload_len,
             flags: row.tcp_flags,
-            marks: row.flags,
+            marks: scale.ends.marks(row, side),
             window: row.window,
             ttl: row.ttl,
+            point: scale.ends.point(row),
         }
     }
 
@@ -193,15 +199,18 @@ pub(in crate::rules) struct Frames {
     pub fresh_behind: Vec<u32>,
     pub late_acks: Vec<LateAck>,
     pub zero_windows: Vec<ZeroWindow>,
-    pub ttl: PerSide<TtlCounts>,
+    /// Times to live of each side, at each point: routers between two of them count it down.
+    pub ttl: PerSide<PerPoint<TtlCounts>>,
     /// Position behind the last payload byte that a side sent.
     pub sent_end: PerSide<Option<Pos>>,
     /// The highest position of the peer's stream that a side acknowledged.
     pub acked: PerSide<Option<Pos>>,
+    /// The same as far as each point saw it.
+    acked_at: PerSide<PerPoint<Option<Pos>>>,
     pub last_payload: PerSide<Option<Seg>>,
     pub first_payload: PerSide<Option<Seg>>,
-    /// The last segment of each side that is no reset.
-    pub last_sent: PerSide<Option<FrameNo>>,
+    /// The last segment of each side that is no reset, at each point.
+    last_sent: PerSide<PerPoint<Option<FrameNo>>>,
     pub copies: u32,
     pub cut: bool,
 }
@@ -216,12 +225,12 @@ struct ZeroRun {
 pub(super) fn walk(
     store: &Store,
     conn: &ConnRow,
-    axes: &PerSide<Option<Axis>>,
+    scale: Scale<'_>,
     from: &PerSide<Pos>,
     slow_ack: i64,
 ) -> Frames {
     let mut out = Frames::default();
-    let mut heard: PerSide<Option<FrameNo>> = PerSide::default();
+    let mut heard: PerSide<PerPoint<Option<FrameNo>>> = PerSide::default();
     let mut open: PerSide<Option<Seg>> = PerSide::default();
     let mut runs: PerSide<Option<ZeroRun>> = PerSide([None, None]);
     let mut acks: PerSide<AcksBehind> = PerSide::default();
@@ -231,27 +240,29 @@ pub(super) fn walk(
             continue;
         }
         let side = conn.side_of(row.end());
-        let seg = Seg::new(no, row, side, axes);
+        let seg = Seg::new(no, row, side, scale);
         out.cut |= row.flags.has(FrameFlags::CUT) && row.payload_len > 0;
         if seg.flags.rst() {
             out.rsts.push(seg);
             continue;
         }
-        out.last_sent.get_mut(side).get_or_insert(no);
+        let last = out.last_sent.get_mut(side).get_mut(seg.point);
+        last.get_or_insert(no);
         if seg.is_copy() {
             out.copies = out.copies.saturating_add(1);
         }
-        out.ttl.get_mut(side).add(row.ttl);
+        out.ttl.get_mut(side).get_mut(seg.point).add(row.ttl);
         raise(out.acked.get_mut(side), seg.ack);
+        raise(out.acked_at.get_mut(side).get_mut(seg.point), seg.ack);
         if seg.flags.syn() {
             out.syns.push(seg);
-            *heard.get_mut(side) = Some(no);
+            *heard.get_mut(side).get_mut(seg.point) = Some(no);
             continue;
         }
         if seg.flags.fin() {
             out.fins.push(seg);
         }
-        let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
+        let in_stream = !seg.marks.has(FrameFlags::NOT_IN_STREAM);
         if seg.len > 0 && in_stream {
             raise(out.sent_end.get_mut(side), Some(seg.end));
             if out.last_payload.get(side).is_none() {
@@ -263,17 +274,17 @@ pub(super) fn walk(
         if (seg.next > start || seg.pos >= start) && out.late.get(side).len() < KEEP * 10 {
             out.late.get_mut(side).push(seg);
         }
-        if row.flags.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
+        if seg.marks.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
             if out.probes.len() < KEEP {
-                let peer = *heard.get(side.other());
-                let own = *heard.get(side);
+                let peer = *heard.get(side.other()).get(seg.point);
+                let own = *heard.get(side).get(seg.point);
                 out.probes.push(Probe {
                     seg,
                     heard: peer,
                     answered: peer.is_some_and(|peer| own.is_none_or(|own| peer < own)),
                 });
             }
-        } else if row.flags.has(FrameFlags::RETRANSMISSION)
+        } else if seg.marks.has(FrameFlags::RETRANSMISSION)
             && seg.len > 0
             && !seg.is_copy()
             && out.resent.len() < KEEP
@@ -309,7 +320,7 @@ pub(super) fn walk(
             runs.get_mut(side),
             &mut out.zero_windows,
         );
-        *heard.get_mut(side) = Some(no);
+        *heard.get_mut(side).get_mut(seg.point) = Some(no);
     }
     for side in Side::BOTH {
         if let Some(run) = runs.get_mut(side).take() {
@@ -374,6 +385,26 @@ impl Frames {
             self.late.get_mut(side).reverse();
         }
         self
+    }
+
+    /// The time to live that a segment's sender has at the same point, resets left aside.
+    pub(in crate::rules) fn usual_ttl(&self, seg: &Seg) -> Option<u8> {
+        self.ttl.get(seg.side).get(seg.point).mode()
+    }
+
+    /// The last segment of a side that is no reset.
+    pub(in crate::rules) fn last_sent(&self, side: Side) -> Option<FrameNo> {
+        self.last_sent.get(side).values().flatten().max().copied()
+    }
+
+    /// The last segment of a side that is no reset, at one point.
+    pub(in crate::rules) fn last_sent_at(&self, side: Side, point: Point) -> Option<FrameNo> {
+        *self.last_sent.get(side).get(point)
+    }
+
+    /// How far a side acknowledged its peer's stream, as the peer's own point saw it.
+    pub(in crate::rules) fn acked_at(&self, side: Side, point: Point) -> Option<Pos> {
+        *self.acked_at.get(side).get(point)
     }
 
     /// The FINs of one side, in file order.

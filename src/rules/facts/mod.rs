@@ -1,6 +1,7 @@
 //! The facts of one finished connection: worked out once from the store, then asked by every rule.
 
 mod close;
+mod ends;
 mod frames;
 mod lanes;
 mod shared;
@@ -14,6 +15,7 @@ use crate::store::{Condition, ConnRow, Encryption, RequestRow, SessionRow, Store
 use crate::units::{FrameNo, PerSide, SessionId, Side};
 
 pub(super) use close::Close;
+pub(super) use ends::Ends;
 pub(super) use frames::{Frames, Pos, ProbeRun, ResendRun, Seg};
 pub(super) use lanes::{Doubt, Lane, Work, frames_of};
 pub(super) use shared::Shared;
@@ -55,6 +57,8 @@ pub struct Facts<'a> {
     pub(super) settings: &'a Settings,
     pub(super) conn: &'a ConnRow,
     pub(super) shared: &'a Shared,
+    /// What the files of both ends tell, where both are there.
+    pub(super) ends: Ends,
     pub(super) frames: Frames,
     pub(super) streams: Streams<'a>,
     pub(super) close: Close,
@@ -80,14 +84,18 @@ impl<'a> Facts<'a> {
         let last_lives = last_lives(&sessions);
         let streams = streams::read(store, conn, &sessions, &last_lives);
         let from = PerSide([streams.c0.unwrap_or(Pos::MAX), streams.b]);
+        let ends = ends::read(store, conn, &streams.axes, settings);
         let frames = frames::walk(
             store,
             conn,
-            &streams.axes,
+            frames::Scale {
+                axes: &streams.axes,
+                ends: &ends,
+            },
             &from,
             settings.get(Threshold::SlowAck),
         );
-        let close = close::read(store, conn, &frames, &streams, settings);
+        let close = close::read(store, conn, &frames, &streams, &ends, settings);
         let known_end = known_end(&frames, &streams);
         let encrypted = matches!(conn.encryption, Some(Encryption::Full | Encryption::Strict))
             && !conn.smp_seen;
@@ -115,6 +123,7 @@ impl<'a> Facts<'a> {
             settings,
             conn,
             shared,
+            ends,
             frames,
             streams,
             close,

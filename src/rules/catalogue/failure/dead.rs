@@ -6,22 +6,28 @@ use crate::rules::facts::{Facts, ProbeRun, ResendRun, Seg};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
 use crate::store::{Condition, Confidence, Evidence, Verdict};
+use crate::units::FrameNo;
 
-/// The last run of keepalives that nobody answered.
+/// The last run of keepalives that nobody answered; one that its side gave up before one that goes on.
 fn dead_run(facts: &Facts<'_>) -> Option<ProbeRun> {
     let least = facts.settings.count(Threshold::KeepaliveProbes);
+    let mut runs = facts.frames.probe_runs();
     // What the peer sends behind the reset comes too late.
-    let given_up = |run: &ProbeRun| {
-        let all = facts.close.resets.iter().chain(&facts.close.server_resets);
-        let own = all.filter(|r| r.side == run.side && r.no > run.last.no);
-        own.map(|r| r.no).min()
-    };
-    facts.frames.probe_runs().into_iter().rev().find(|run| {
+    runs.retain(|run| {
         let silent = run
             .heard
-            .is_none_or(|heard| given_up(run).is_some_and(|reset| reset < heard));
+            .is_none_or(|heard| given_up(facts, run).is_some_and(|reset| reset < heard));
         silent && run.count >= least
-    })
+    });
+    let ended = runs.iter().rfind(|run| given_up(facts, run).is_some());
+    ended.or(runs.last()).copied()
+}
+
+/// The reset with which the probing side gave up.
+fn given_up(facts: &Facts<'_>, run: &ProbeRun) -> Option<FrameNo> {
+    let all = facts.close.resets.iter().chain(&facts.close.server_resets);
+    let own = all.filter(|r| r.side == run.side && r.no > run.last.no);
+    own.map(|r| r.no).min()
 }
 
 fn probes_unanswered(facts: &Facts<'_>) -> Check {
@@ -36,13 +42,10 @@ fn ended_by_prober(facts: &Facts<'_>) -> Check {
     let Some(run) = dead_run(facts) else {
         return Check::failed("no such run");
     };
-    let all = facts.close.resets.iter().chain(&facts.close.server_resets);
-    let own = all
-        .clone()
-        .find(|r| r.side == run.side && r.no > run.last.no);
-    match own {
-        Some(reset) => Check::held("its reset follows").on([reset.no]),
-        None if all.count() == 0 && facts.close.ender.is_none() => {
+    let any_reset = facts.close.first_reset().is_some();
+    match given_up(facts, &run) {
+        Some(reset) => Check::held("its reset follows").on([reset]),
+        None if !any_reset && facts.close.ender.is_none() => {
             Check::held("the file ends").on([run.last.no])
         }
         None => Check::failed("something else follows"),
@@ -103,8 +106,7 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     let mut proof = Vec::new();
     if let Some(last) = facts
         .frames
-        .last_sent
-        .get(peer)
+        .last_sent(peer)
         .filter(|last| *last < run.first.no)
     {
         proof.push(evidence(
@@ -154,12 +156,31 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
             duration(usual)
         ));
     }
+    let probes = facts.frames.probes.iter().map(|probe| probe.seg);
+    let of_run =
+        |seg: &Seg| seg.side == run.side && seg.no >= run.first.no && seg.no <= run.last.no;
+    conclusion
+        .notes
+        .extend(arrival_note(facts, probes.filter(of_run), "probes"));
     if run.count == 10 {
         conclusion
             .notes
             .push("exactly 10 probes are the signature of Windows".to_owned());
     }
     conclusion
+}
+
+/// What the other end's file has of some segments, where that is there.
+fn arrival_note(facts: &Facts<'_>, segs: impl Iterator<Item = Seg>, what: &str) -> Option<String> {
+    let (mut all, mut lost) = (0_usize, 0_usize);
+    for seg in segs {
+        all = all.saturating_add(1);
+        lost = lost.saturating_add(usize::from(facts.ends.not_arrived.contains(&seg.no)));
+    }
+    facts.ends.both.then(|| match lost {
+        0 => format!("the other end's file has all {all} {what}: its answers did not come back"),
+        _ => format!("the other end's file lacks {lost} of the {all} {what}: dropped on the way, unless that capture had ended"),
+    })
 }
 
 /// A run of retransmissions that was given up, with the reset that did.
@@ -173,7 +194,8 @@ fn lost_segment<'f>(facts: &'f Facts<'_>) -> Option<(ResendRun, &'f Seg)> {
             .iter()
             .chain(&facts.close.server_resets)
             .find(|r| r.side == run.side && r.flags.ack() && r.no > end)?;
-        let acked = facts.frames.acked.get(run.side.other());
+        // What the peer acknowledged, as far as it arrived.
+        let acked = facts.frames.acked_at(run.side.other(), reset.point);
         let advanced = acked.is_some_and(|acked| acked > run.pos);
         (run.resent() >= least && !advanced).then_some((run, reset))
     })
@@ -249,7 +271,7 @@ fn conclude_resent(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
         .map(|seg| evidence(seg.no, "sent again", format!("Seq {}", seg.seq)))
         .collect();
     proof.extend(end_evidence(facts));
-    Conclusion::new(
+    let mut conclusion = Conclusion::new(
         Verdict::Fault,
         Confidence::Proven,
         format!(
@@ -259,7 +281,12 @@ fn conclude_resent(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
             run.resent()
         ),
     )
-    .with_evidence(proof)
+    .with_evidence(proof);
+    let sent = run.segs.iter().copied();
+    conclusion
+        .notes
+        .extend(arrival_note(facts, sent, "repetitions"));
+    conclusion
 }
 
 fn window_closed(facts: &Facts<'_>) -> Check {

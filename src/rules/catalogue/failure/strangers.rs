@@ -1,21 +1,16 @@
 //! Resets that their sender did not send, and packets against the specification before a reset.
 
 use super::{RESET, end_evidence};
-use crate::rules::facts::Facts;
+use crate::rules::facts::{Facts, Seg};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, Scope, evidence};
 use crate::store::{CheckId, Condition, Confidence, Evidence, Severity, Verdict, ViolationRow};
+use crate::units::{FrameNo, Side};
 
 fn other_sender(facts: &Facts<'_>) -> Check {
     if facts.close.ended_by_foreign()
-        && let Some((side, seg)) = facts.close.ender
+        && let Some((_, seg)) = facts.close.ender
     {
-        let mode = facts.frames.ttl.get(side).mode().unwrap_or(0);
-        return Check::held(format!(
-            "time to live {} of the reset, {mode} of the {}'s segments",
-            seg.ttl,
-            side.word()
-        ))
-        .on([seg.no]);
+        return Check::held(foreign_sign(facts, &seg)).on([seg.no]);
     }
     match facts.close.stray {
         Some(seg) => Check::held(format!(
@@ -27,18 +22,66 @@ fn other_sender(facts: &Facts<'_>) -> Check {
     }
 }
 
+/// By what a reset shows that another than its alleged sender made it.
+pub(in crate::rules) fn foreign_sign(facts: &Facts<'_>, seg: &Seg) -> String {
+    let side = seg.side.word();
+    match facts.frames.usual_ttl(seg) {
+        Some(mode) if mode.abs_diff(seg.ttl) > 1 => {
+            let ttl = seg.ttl;
+            format!("time to live {ttl} of the reset, {mode} of the {side}'s segments")
+        }
+        _ => format!("the file of the {side}'s end does not show it being sent"),
+    }
+}
+
+/// Condition 2 of the catalogue. It proves what the first condition suspects, and is no need.
+fn neither_sent(facts: &Facts<'_>) -> Check {
+    if !facts.ends.both {
+        return Check::unknown("could not be checked: the files show one end of the connection");
+    }
+    let frames = || facts.ends.unsent.0.iter().flatten().copied();
+    if facts.ends.neither_sent() {
+        let text = Side::BOTH.map(|side| {
+            let first = facts.ends.unsent.get(side).first();
+            let frame = first.map_or_else(String::new, FrameNo::to_string);
+            format!(
+                "frame {frame} names the {} and is not in its file",
+                side.word()
+            )
+        });
+        return Check::held(text.join("; ")).on(frames());
+    }
+    let missing = Side::BOTH.map(|side| facts.ends.unsent.get(side).len());
+    let fact = match missing {
+        [0, 0] => "not so: the files of both ends show who sent each reset".to_owned(),
+        [_, 0] => {
+            "for one direction only: the client's file lacks a reset that names it".to_owned()
+        }
+        _ => "for one direction only: the server's file lacks a reset that names it".to_owned(),
+    };
+    Check::unknown(fact).on(frames())
+}
+
 /// `rst-middlebox`.
 pub(in crate::rules) const RST_MIDDLEBOX: Rule = Rule::close(
     "rst-middlebox",
     "Reset by a device on the path",
     Verdict::Fault,
-    &[Criterion::new(
-        "sender",
-        "The reset differs from its sender's segments: time to live, or a sequence number that nothing explains",
-        other_sender,
-    )],
+    &[
+        Criterion::new(
+            "sender",
+            "The reset is not its sender's: by its time to live, by the files of both ends, or by a sequence number that nothing explains",
+            other_sender,
+        ),
+        Criterion::new(
+            "both-ends",
+            "As proof: each end got a reset that names the other, and neither end's file shows it being sent",
+            neither_sent,
+        ),
+    ],
     conclude_middlebox,
 )
+.with_unknowns()
 .says(
     "Suspected: a firewall, load balancer or other device made the reset in the name of one end.",
     "Compare with a capture of the other end: a reset that was never sent there proves it. Ask for the device's logs.",
@@ -52,15 +95,26 @@ fn conclude_middlebox(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
         .filter(|_| facts.close.ended_by_foreign())
         .map(|(_, seg)| seg)
         .or(facts.close.stray);
+    let proved = facts.ends.neither_sent();
     let text = seg.map_or(String::new(), |seg| {
-        format!(
-            "The reset in frame {} says it comes from the {}, but does not look like it: suspected to be made by a device on the path.",
-            seg.no,
-            seg.side.word()
-        )
+        let (no, side) = (seg.no, seg.side.word());
+        if proved {
+            format!(
+                "The reset in frame {no} says it comes from the {side}, but the files of both ends show that neither end sent a reset: a device on the path made it."
+            )
+        } else {
+            format!(
+                "The reset in frame {no} says it comes from the {side}, but does not look like it: suspected to be made by a device on the path."
+            )
+        }
     });
-    let mut conclusion = Conclusion::new(Verdict::Fault, Confidence::Likely, text)
-        .with_evidence(end_evidence(facts));
+    let confidence = if proved {
+        Confidence::Proven
+    } else {
+        Confidence::Likely
+    };
+    let mut conclusion =
+        Conclusion::new(Verdict::Fault, confidence, text).with_evidence(end_evidence(facts));
     if let Some(note) = idle_note(facts) {
         conclusion.notes.push(note);
     }

@@ -125,18 +125,23 @@ pub(in crate::rules) fn trouble_before(
 }
 
 pub(super) fn same_ttl(facts: &Facts<'_>) -> Check {
-    let Some(mode) = facts.frames.ttl.get(Side::Client).mode() else {
-        return Check::unknown("no other segment of the client is in the file");
-    };
     let resets = resets_in_question(facts);
-    match resets.iter().find(|r| r.ttl.abs_diff(mode) > 1) {
-        Some(reset) => Check::failed(format!(
-            "time to live {} of the reset, {mode} of the client's segments",
-            reset.ttl
-        ))
-        .on([reset.no]),
-        None => Check::held(format!("time to live {mode}")).on(resets.iter().map(|r| r.no)),
+    let mut usual = None;
+    for reset in &resets {
+        let Some(mode) = facts.frames.usual_ttl(reset) else {
+            return Check::unknown("no other segment of the client is in the file");
+        };
+        if reset.ttl.abs_diff(mode) > 1 {
+            return Check::failed(format!(
+                "time to live {} of the reset, {mode} of the client's segments",
+                reset.ttl
+            ))
+            .on([reset.no]);
+        }
+        usual = usual.or(Some(mode));
     }
+    let fact = usual.map_or_else(String::new, |mode| format!("time to live {mode}"));
+    Check::held(fact).on(resets.iter().map(|r| r.no))
 }
 
 pub(super) fn provoked_before(facts: &Facts<'_>) -> Check {

@@ -162,7 +162,7 @@ fn logged_in(form: Form, mars: bool) -> Conn {
 }
 
 /// A MARS connection whose sessions have each had two requests, all answered.
-fn opened(form: Form, sids: &[u16]) -> Conn {
+pub fn opened(form: Form, sids: &[u16]) -> Conn {
     let mut c = logged_in(form, true);
     work(&mut c, sids);
     c
