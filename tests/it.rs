@@ -22,6 +22,7 @@ mod export;
 mod fixtures;
 mod generated;
 mod hostile;
+mod kept_blocks;
 mod keys;
 mod layers;
 mod line_cost;

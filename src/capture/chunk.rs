@@ -145,6 +145,17 @@ pub struct Interface {
     pub ticks_per_second: u64,
     /// Its name.
     pub name: Option<String>,
+    /// Where it is declared, in pcapng.
+    pub blocks: Option<Blocks>,
+}
+
+/// Where the blocks stand that declare an interface (pcapng).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocks {
+    /// Position of its section's header.
+    pub section: FileOffset,
+    /// Position of its own block.
+    pub interface: FileOffset,
 }
 
 /// Damage found in a file; what stands before it is usable.

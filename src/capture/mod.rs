@@ -7,6 +7,7 @@ mod error;
 mod file;
 pub mod link;
 mod open;
+pub mod original;
 mod reader;
 mod source;
 mod spool;
@@ -14,7 +15,8 @@ mod spool;
 mod tests;
 pub mod write;
 
-pub use chunk::{Chunk, ChunkData, Damage, FrameSource, Interface, RecordMeta};
+pub use chunk::{Blocks, Chunk, ChunkData, Damage, FrameSource, Interface, RecordMeta};
+pub use cut::Order;
 pub use error::OpenError;
 pub use open::{Capture, CaptureFile, OpenOptions};
 pub use reader::ChunkReader;

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::chunk::{FrameSource, Pool};
+use super::chunk::{Blocks, FrameSource, Interface, Pool};
 use super::compress::{self, Compression};
 use super::cut::{self, Cutter, Detected};
 use super::error::OpenError;
@@ -38,13 +38,16 @@ struct Inner {
     files: Vec<CaptureFile>,
     options: OpenOptions,
     interfaces: RwLock<Vec<Known>>,
+    /// Held while a stretch is copied by a file's cursor.
+    copying: Mutex<()>,
 }
 
 /// What is kept of an interface for reading frames by position.
 #[derive(Debug, Clone, Copy)]
-struct Known {
-    file: usize,
+pub(super) struct Known {
+    pub(super) file: usize,
     link_type: u32,
+    pub(super) blocks: Option<Blocks>,
 }
 
 /// One file of a capture.
@@ -134,6 +137,7 @@ impl Capture {
                 files,
                 options,
                 interfaces: RwLock::default(),
+                copying: Mutex::default(),
             }),
         }
     }
@@ -171,18 +175,30 @@ impl Capture {
 
     /// Makes an interface known for reading by position. A second reader of the same capture finds the same
     /// interfaces in the same order, so a known number is left as it is.
-    pub(super) fn declare(&self, id: InterfaceId, file: usize, link_type: u32) {
+    pub(super) fn declare(&self, id: InterfaceId, interface: &Interface) {
         let mut known = self
             .inner
             .interfaces
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         if id.index() == known.len() {
-            known.push(Known { file, link_type });
+            known.push(Known {
+                file: interface.file,
+                link_type: interface.link_type,
+                blocks: interface.blocks,
+            });
         }
     }
 
-    fn known(&self, id: InterfaceId) -> Option<Known> {
+    /// Keeps the files' cursors for one copy at a time.
+    pub(super) fn copying(&self) -> MutexGuard<'_, ()> {
+        self.inner
+            .copying
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn known(&self, id: InterfaceId) -> Option<Known> {
         let known = self
             .inner
             .interfaces

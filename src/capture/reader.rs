@@ -255,8 +255,7 @@ impl ChunkReader {
         let count = u32::try_from(interfaces.len()).unwrap_or(0);
         let mut number = self.next_interface.saturating_sub(count);
         for interface in interfaces {
-            self.capture
-                .declare(InterfaceId(number), interface.file, interface.link_type);
+            self.capture.declare(InterfaceId(number), &interface);
             number = number.saturating_add(1);
             out.interfaces.push(interface);
         }

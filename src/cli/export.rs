@@ -17,7 +17,11 @@ use crate::units::{ConnId, FindingId, Sid};
 pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let context = context(&args.context)?;
     let (format, target) = format_and_target(args)?;
-    let opened = Opened::files(&args.files, &args.rules)?;
+    let opened = if needs_analysis(args, format, context) {
+        Opened::files(&args.files, &args.rules)?
+    } else {
+        Opened::frames_only(&args.files, &args.rules)?
+    };
     if let Some(target) = &target
         && !args.plan
     {
@@ -78,6 +82,17 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
             })
         }
     }
+}
+
+/// Whether more has to be known than where the frames stand: what belongs together, or what is found.
+fn needs_analysis(args: &ExportArgs, format: Format, context: Context) -> bool {
+    let by_number = args.what.filter.is_none()
+        && args.what.finding.is_none()
+        && args.what.sid.is_none()
+        && args.what.conn.is_none();
+    let alone = !context.opening && context.last_frames == 0;
+    let comments = format == Format::Pcapng && !args.no_comments;
+    args.plan || args.redact || comments || !format.is_capture() || !by_number || !alone
 }
 
 fn say_plan(job: &Job<'_>) -> Result<Exit, Failure> {

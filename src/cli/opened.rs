@@ -79,15 +79,33 @@ impl Opened {
         Self::new(files, false, args)
     }
 
+    /// Opens files and notes where their frames stand, without looking into them.
+    pub fn frames_only(files: &[PathBuf], args: &RuleArgs) -> Result<Self, Failure> {
+        let options = track::Options {
+            frames_only: true,
+            ..track::Options::default()
+        };
+        Self::with(files, false, args, options)
+    }
+
     /// Opens, indexes and judges files, or the built-in capture.
     pub fn new(files: &[PathBuf], demo: bool, args: &RuleArgs) -> Result<Self, Failure> {
+        Self::with(files, demo, args, track::Options::default())
+    }
+
+    fn with(
+        files: &[PathBuf],
+        demo: bool,
+        args: &RuleArgs,
+        options: track::Options,
+    ) -> Result<Self, Failure> {
         let wishes = Wishes::new(args)?;
         let stop = stop_on_interrupt()?;
         let start = Instant::now();
         let capture = open(files, demo, false)?;
         let bar = Bar::bytes(capture.files().iter().map(CaptureFile::size).sum());
         let mut store = Store::new();
-        let indexing = track::start(capture.clone(), track::Options::default());
+        let indexing = track::start(capture.clone(), options);
         loop {
             match indexing.batches.recv_timeout(LOOK_UP) {
                 Ok(batch) => {
@@ -105,8 +123,10 @@ impl Opened {
         bar.clear();
         let index_time = start.elapsed();
         let start = Instant::now();
-        rules::judge(&mut store, &wishes.rules);
-        apply_own(&wishes.own, &mut store, &capture, &stop);
+        if !options.frames_only {
+            rules::judge(&mut store, &wishes.rules);
+            apply_own(&wishes.own, &mut store, &capture, &stop);
+        }
         let rules_time = start.elapsed();
         let opened = Self {
             capture,

@@ -47,6 +47,13 @@ impl FrameSet {
         self.ranges.get(at).is_some_and(|(low, _)| *low <= frame.0)
     }
 
+    /// Its first frame at or behind another.
+    pub fn from(&self, frame: FrameNo) -> Option<FrameNo> {
+        let at = self.ranges.partition_point(|(_, high)| *high < frame.0);
+        let (low, _) = self.ranges.get(at)?;
+        Some(frame.max(FrameNo(*low)))
+    }
+
     /// Its frames in file order.
     pub fn iter(&self) -> impl Iterator<Item = FrameNo> + '_ {
         self.ranges

@@ -10,7 +10,7 @@ use super::frames::FrameSet;
 use super::picture::{self, Part};
 use super::plan::{Plan, counted, human_bytes};
 use super::redact::Copy;
-use super::target::Target;
+use super::target::{Sink, Target};
 use super::{ladder, listing, packets, requests, tables, ticket};
 use crate::capture::Capture;
 use crate::rules;
@@ -128,7 +128,7 @@ impl Job<'_> {
     /// Writes the export to any writer, for example into memory for the clipboard.
     pub fn write_to(&self, out: &mut dyn Write) -> Result<(), ExportError> {
         self.refuse_problems()?;
-        self.fill(out)
+        self.fill(&mut Sink::new(out))
     }
 
     fn refuse_problems(&self) -> Result<(), ExportError> {
@@ -138,7 +138,7 @@ impl Job<'_> {
         }
     }
 
-    fn fill(&self, out: &mut dyn Write) -> Result<(), ExportError> {
+    fn fill(&self, out: &mut Sink<'_>) -> Result<(), ExportError> {
         match self.options.redact {
             Some(wish) if !self.options.format.is_capture() => {
                 let copy = Copy::new(self, wish, self.rules)?;
@@ -152,7 +152,7 @@ impl Job<'_> {
         }
     }
 
-    fn fill_plain(&self, out: &mut dyn Write) -> Result<(), ExportError> {
+    fn fill_plain(&self, out: &mut Sink<'_>) -> Result<(), ExportError> {
         match self.options.format {
             Format::Pcapng => packets::write_pcapng(self, out),
             Format::Pcap => packets::write_pcap(self, out),
@@ -172,10 +172,17 @@ impl Job<'_> {
     /// Ends the export when the user asked for it; tells how far it is.
     pub(super) fn tick(&self, done: u64) -> Result<(), ExportError> {
         if done.is_multiple_of(256) {
-            (self.progress)(done);
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(ExportError::Stopped);
-            }
+            self.tell(done)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// As [`Job::tick`], at once.
+    pub(super) fn tell(&self, done: u64) -> Result<(), ExportError> {
+        (self.progress)(done);
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(ExportError::Stopped);
         }
         Ok(())
     }

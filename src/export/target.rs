@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 use super::error::ExportError;
 use super::format::Compression;
 
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 1 << 18;
+
 /// Where an export goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -69,7 +72,7 @@ impl Target {
         is_input: &dyn Fn(&Path) -> bool,
         force: bool,
         needs: u64,
-        fill: impl FnOnce(&mut dyn Write) -> Result<(), ExportError>,
+        fill: impl FnOnce(&mut Sink<'_>) -> Result<(), ExportError>,
     ) -> Result<u64, ExportError> {
         self.check(is_input, force)?;
         let Self::File(path) = self else {
@@ -78,8 +81,8 @@ impl Target {
                 error,
                 needs,
             };
-            let mut out = Counted::new(BufWriter::with_capacity(1 << 16, io::stdout().lock()));
-            fill(&mut out).map_err(|e| place(e, None, needs))?;
+            let mut out = Counted::new(BufWriter::with_capacity(BUFFER, io::stdout().lock()));
+            fill(&mut Sink::new(&mut out)).map_err(|e| place(e, None, needs))?;
             out.flush().map_err(failed)?;
             return Ok(out.bytes);
         };
@@ -90,8 +93,9 @@ impl Target {
         };
         if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
             // A device or a pipe: nothing can be renamed onto it.
-            let mut out = Counted::new(File::options().write(true).open(path).map_err(failed)?);
-            fill(&mut out).map_err(|e| place(e, Some(path), needs))?;
+            let device = File::options().write(true).open(path).map_err(failed)?;
+            let mut out = Counted::new(BufWriter::with_capacity(BUFFER, device));
+            fill(&mut Sink::new(&mut out)).map_err(|e| place(e, Some(path), needs))?;
             out.flush().map_err(failed)?;
             return Ok(out.bytes);
         }
@@ -102,14 +106,26 @@ impl Target {
             _ => Path::new("."),
         };
         let part = temporary(folder).map_err(failed)?;
-        let mut out = Counted::new(BufWriter::with_capacity(1 << 18, part));
-        {
-            let mut packer = Packer::new(&mut out, Compression::from_path(path)).map_err(failed)?;
-            fill(&mut packer).map_err(|e| place(e, Some(path), needs))?;
-            packer.finish().map_err(failed)?;
+        let plain = part.as_file().try_clone().map_err(failed)?;
+        let mut out = Counted::new(BufWriter::with_capacity(BUFFER, part));
+        let mut copied = 0;
+        match Compression::from_path(path) {
+            Compression::None => {
+                let mut sink = Sink {
+                    plain: Some(&plain),
+                    ..Sink::new(&mut out)
+                };
+                fill(&mut sink).map_err(|e| place(e, Some(path), needs))?;
+                copied = sink.copied;
+            }
+            compression => {
+                let mut packer = Packer::new(&mut out, compression).map_err(failed)?;
+                fill(&mut Sink::new(&mut packer)).map_err(|e| place(e, Some(path), needs))?;
+                packer.finish().map_err(failed)?;
+            }
         }
         out.flush().map_err(failed)?;
-        let bytes = out.bytes;
+        let bytes = out.bytes.saturating_add(copied);
         let part = out.inner.into_inner().map_err(|e| failed(e.into_error()))?;
         part.as_file().sync_data().map_err(failed)?;
         if force {
@@ -151,6 +167,57 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
+/// What an export is written to: any writer. Behind it may be a plain file, to which long stretches of a capture can
+/// be copied inside the system.
+pub(super) struct Sink<'a> {
+    out: &'a mut dyn Write,
+    /// The file behind `out`, at the same position once `out` is flushed.
+    plain: Option<&'a File>,
+    copied: u64,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(out: &'a mut dyn Write) -> Self {
+        Self {
+            out,
+            plain: None,
+            copied: 0,
+        }
+    }
+
+    /// Lets `copy` append `len` bytes to the plain file, if there is one; it says whether it could, having written
+    /// nothing if not.
+    pub(super) fn append(
+        &mut self,
+        len: u64,
+        copy: impl FnOnce(&File) -> io::Result<bool>,
+    ) -> io::Result<bool> {
+        let Some(plain) = self.plain else {
+            return Ok(false);
+        };
+        self.out.flush()?;
+        let done = copy(plain)?;
+        if done {
+            self.copied = self.copied.saturating_add(len);
+        }
+        Ok(done)
+    }
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.out.write(buf)
+    }
+
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        self.out.write_all(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// Counts the bytes that pass.
 struct Counted<W> {
     inner: W,
@@ -168,6 +235,12 @@ impl<W: Write> Write for Counted<W> {
         let n = self.inner.write(buf)?;
         self.bytes = self.bytes.saturating_add(n as u64);
         Ok(n)
+    }
+
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        self.inner.write_all(buf)?;
+        self.bytes = self.bytes.saturating_add(buf.len() as u64);
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -44,6 +44,8 @@ pub(super) struct Tracker {
     view: Option<(View, Vec<String>)>,
     progress: Progress,
     full: bool,
+    /// Frames are noted, not looked into.
+    pub(super) frames_only: bool,
     last: Option<((Endpoint, Endpoint), usize)>,
 }
 
@@ -76,6 +78,7 @@ impl Tracker {
             view: None,
             progress: Progress::default(),
             full: false,
+            frames_only: false,
             last: None,
         }
     }
@@ -151,6 +154,10 @@ impl Tracker {
         };
         if record.captured < record.wire {
             row.flags.set(FrameFlags::CUT);
+        }
+        if self.frames_only {
+            self.out.push_frame(row);
+            return;
         }
         let link = self.link_types.get(interface).copied().unwrap_or(u32::MAX);
         let packet = match link::network(link, bytes) {

@@ -29,6 +29,8 @@ pub struct Options {
     pub every: Duration,
     /// Frames after which a batch leaves in any case.
     pub frames: u32,
+    /// Only note where frames stand, without looking into them.
+    pub frames_only: bool,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             first_batch: Duration::from_millis(5),
             every: Duration::from_millis(80),
             frames: 50_000,
+            frames_only: false,
         }
     }
 }
@@ -153,6 +156,7 @@ fn track(
     batches: &Sender<Batch>,
 ) {
     let mut tracker = Tracker::new(capture);
+    tracker.frames_only = options.frames_only;
     let mut due = Instant::now() + options.first_batch;
     let mut sent_frames = 0;
     let mut idle = false;

@@ -4,7 +4,7 @@ mod netmon;
 mod pcap;
 mod pcapng;
 
-pub(super) use pcapng::comments;
+pub(super) use pcapng::{Options, comments};
 
 use super::chunk::{Damage, Interface, RecordMeta};
 use crate::units::{FileOffset, InterfaceId};
@@ -202,37 +202,53 @@ impl Cutter {
 
 /// Byte order of a file or section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub enum Order {
+    /// The lowest byte first.
     Little,
+    /// The highest byte first.
     Big,
 }
 
 impl Order {
-    fn u16(self, bytes: [u8; 2]) -> u16 {
+    pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
         match self {
             Self::Little => u16::from_le_bytes(bytes),
             Self::Big => u16::from_be_bytes(bytes),
         }
     }
 
-    fn u32(self, bytes: [u8; 4]) -> u32 {
+    pub(super) fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {
             Self::Little => u32::from_le_bytes(bytes),
             Self::Big => u32::from_be_bytes(bytes),
         }
     }
 
-    fn u64(self, bytes: [u8; 8]) -> u64 {
+    pub(super) fn u64(self, bytes: [u8; 8]) -> u64 {
         match self {
             Self::Little => u64::from_le_bytes(bytes),
             Self::Big => u64::from_be_bytes(bytes),
+        }
+    }
+
+    pub(super) fn of16(self, n: u16) -> [u8; 2] {
+        match self {
+            Self::Little => n.to_le_bytes(),
+            Self::Big => n.to_be_bytes(),
+        }
+    }
+
+    pub(super) fn of32(self, n: u32) -> [u8; 4] {
+        match self {
+            Self::Little => n.to_le_bytes(),
+            Self::Big => n.to_be_bytes(),
         }
     }
 }
 
 /// The number at `at` in a block of fixed size; `at` is a constant of the format, so that a block too short for
 /// it cannot occur.
-fn word<const N: usize>(block: &[u8; N], at: usize, order: Order) -> u32 {
+pub(super) fn word<const N: usize>(block: &[u8; N], at: usize, order: Order) -> u32 {
     let bytes = block.get(at..).and_then(<[u8]>::first_chunk::<4>);
     bytes.map_or(0, |bytes| order.u32(*bytes))
 }

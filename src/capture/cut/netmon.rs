@@ -343,6 +343,7 @@ impl NetMon {
             snap_len: 0,
             ticks_per_second: self.version.ticks_per_second(),
             name: (adapter != 0).then(|| format!("adapter {adapter}")),
+            blocks: None,
         });
         self.interfaces.insert((link, adapter), id);
         self.last_interface = Some(id);

@@ -86,6 +86,7 @@ impl Pcap {
                     1_000_000
                 },
                 name: None,
+                blocks: None,
             }))
         };
         let mut before = None;

@@ -6,7 +6,7 @@
 use super::{
     Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, to_u32, to_u64, to_usize, word,
 };
-use crate::capture::chunk::{Interface, RecordMeta};
+use crate::capture::chunk::{Blocks, Interface, RecordMeta};
 use crate::capture::link::link_type;
 use crate::units::{FileOffset, InterfaceId, Nanos};
 
@@ -33,6 +33,8 @@ pub(in crate::capture) struct PcapNg {
     order: Order,
     /// Number of the section; `None` before the first.
     section: Option<u32>,
+    /// Where it begins.
+    section_at: FileOffset,
     interfaces: Vec<Clock>,
     /// Takes what is listed without belonging to an interface.
     nowhere: Option<Clock>,
@@ -82,6 +84,7 @@ impl PcapNg {
         Detected::Format(Cutter::PcapNg(Self {
             order: Order::Little,
             section: None,
+            section_at: FileOffset(0),
             interfaces: Vec::new(),
             nowhere: None,
             last_time: Nanos(0),
@@ -148,6 +151,7 @@ impl PcapNg {
             SIMPLE => self.simple_packet(body, start, position, out),
             SECTION => {
                 self.section = Some(self.section.map_or(0, |n| n.saturating_add(1)));
+                self.section_at = FileOffset(position);
                 self.interfaces.clear();
             }
             INTERFACE => self.interface(body, position, out),
@@ -185,6 +189,7 @@ impl PcapNg {
                 snap_len: 0,
                 ticks_per_second: 1_000_000,
                 name: None,
+                blocks: None,
             }),
             snap_len: 0,
             scale: Scale::Times(1000),
@@ -350,6 +355,10 @@ impl PcapNg {
             snap_len,
             ticks_per_second,
             name,
+            blocks: Some(Blocks {
+                section: self.section_at,
+                interface: FileOffset(position),
+            }),
         });
         self.declare(Clock {
             id,
@@ -448,13 +457,13 @@ fn byte_order(magic: [u8; 4]) -> Option<Order> {
 }
 
 /// Options of a block: code and value, until the end mark or until they make no sense.
-struct Options<'a> {
+pub(in crate::capture) struct Options<'a> {
     rest: &'a [u8],
     order: Order,
 }
 
 impl<'a> Options<'a> {
-    fn new(rest: &'a [u8], order: Order) -> Self {
+    pub(in crate::capture) fn new(rest: &'a [u8], order: Order) -> Self {
         Self { rest, order }
     }
 }

@@ -7,6 +7,7 @@ use crate::export::frames::FrameSet;
 use crate::export::job::{Job, Options, Redaction};
 use crate::export::packets;
 use crate::export::plan::{Choice, Plan, What};
+use crate::export::target::Sink;
 use crate::rules;
 use crate::store::{Batch, FileRow, Store};
 use crate::track;
@@ -43,7 +44,7 @@ impl Copy {
         let mut file = tempfile::NamedTempFile::new()?;
         {
             let mut out = std::io::BufWriter::with_capacity(1 << 18, file.as_file_mut());
-            packets::write_pcapng(&whole, &mut out)?;
+            packets::write_pcapng(&whole, &mut Sink::new(&mut out))?;
             std::io::Write::flush(&mut out)?;
         }
         let capture = Capture::open(&[file.path().to_owned()], &OpenOptions::default())

@@ -1,0 +1,253 @@
+//! pcapng: blocks of the capture stay as they are, with comments added to some; frames of other formats get blocks.
+
+use super::comments::Comments;
+use super::made::{Reading, place};
+use super::run::{Damage, Run};
+use super::section::{self, Destination};
+use crate::capture::Order;
+use crate::capture::original::{
+    self, PACKET_HEADER, PacketBlock, SIMPLE_HEADER, TRAILER, packet_block,
+};
+use crate::capture::write::{Frame, PcapngWriter};
+use crate::export::error::ExportError;
+use crate::export::job::Job;
+use crate::export::reading::Place;
+use crate::export::target::Sink;
+use crate::store::FrameRow;
+use crate::units::FrameNo;
+
+const HEADER: u64 = PACKET_HEADER as u64;
+/// Options of a packet block that say nothing about whose it is: direction, and packets lost before it.
+const HARMLESS: [u16; 2] = [2, 4];
+
+/// Writes the frames of a plan.
+pub(in crate::export) fn write_pcapng(
+    job: &Job<'_>,
+    out: &mut Sink<'_>,
+) -> Result<(), ExportError> {
+    let (writer, destinations) = section::begin(job, out)?;
+    let mut blocks = Blocks {
+        job,
+        writer,
+        destinations,
+        reading: Reading::new(job),
+        said: Comments::new(job),
+        damage: Damage::new(job.store),
+        run: None,
+        done: 0,
+    };
+    blocks.all()
+}
+
+struct Blocks<'a, 's, 'o> {
+    job: &'a Job<'a>,
+    writer: PcapngWriter<&'s mut Sink<'o>>,
+    destinations: Vec<Option<Destination>>,
+    reading: Reading<'a>,
+    said: Comments<'a>,
+    damage: Damage,
+    run: Option<Run>,
+    done: u64,
+}
+
+impl Blocks<'_, '_, '_> {
+    fn all(&mut self) -> Result<(), ExportError> {
+        let job = self.job;
+        let mut frames = job.plan.frames.iter().peekable();
+        let mut next_said = self.said.from(FrameNo(0));
+        while let Some(no) = frames.next() {
+            let Some(row) = job.store.frame(no) else {
+                continue;
+            };
+            if next_said.is_some_and(|said| said < no) {
+                next_said = self.said.from(no);
+            }
+            let place = place(job.store, &row, frames.peek().copied());
+            if next_said == Some(no) || !self.joins(no, &row, place)? {
+                self.end_run()?;
+                job.tick(self.done)?;
+                self.one(no, &row, place)?;
+                self.done = self.done.saturating_add(1);
+            }
+        }
+        self.end_run()
+    }
+
+    /// Takes a frame into the run of blocks that are copied as they stand, if it is one of them.
+    fn joins(&mut self, no: FrameNo, row: &FrameRow, place: Place) -> Result<bool, ExportError> {
+        let Some((order, true)) = self
+            .destination(row)
+            .and_then(|d| Some((d.order?, d.as_is)))
+        else {
+            return Ok(false);
+        };
+        let before = self.run.filter(|run| {
+            run.place.file == place.file
+                && matches!(
+                    row.offset.0.checked_sub(run.end),
+                    Some(HEADER | SIMPLE_HEADER)
+                )
+        });
+        let start = match before {
+            Some(run) => run.end,
+            None => match self.block_start(row, place, order)? {
+                Some(start) => start,
+                None => return Ok(false),
+            },
+        };
+        let end = match self.plain_end(no, row, place) {
+            Some(end) => end,
+            None => match self.block_end(start, row, place, order)? {
+                Some(end) => end,
+                None => return Ok(false),
+            },
+        };
+        if self.damage.is_in(place.file, start, end) {
+            return Ok(false);
+        }
+        let run = if let Some(run) = before {
+            Run {
+                end,
+                last: no,
+                ..run
+            }
+        } else {
+            self.end_run()?;
+            Run {
+                place,
+                start,
+                end,
+                first: no,
+                last: no,
+            }
+        };
+        self.run = Some(run);
+        Ok(true)
+    }
+
+    /// Where a frame's block ends, if that can be told without reading it: the next packet block begins right behind
+    /// the frame. A later time stamp tells it from the blocks without one, which have shorter headers and leave
+    /// room for options.
+    fn plain_end(&self, no: FrameNo, row: &FrameRow, place: Place) -> Option<u64> {
+        let store = self.job.store;
+        let next = store.frame(FrameNo(no.0.checked_add(1)?))?;
+        if next.time == row.time {
+            return None;
+        }
+        let end = padded_end(row).saturating_add(TRAILER);
+        let same_file = store.interface(next.interface)?.file == place.file;
+        (same_file && next.offset.0.checked_sub(end) == Some(HEADER)).then_some(end)
+    }
+
+    /// Where the block around a frame begins.
+    fn block_start(
+        &mut self,
+        row: &FrameRow,
+        place: Place,
+        order: Order,
+    ) -> Result<Option<u64>, ExportError> {
+        let at = row.offset.0;
+        if let Some(start) = at.checked_sub(HEADER) {
+            let header = self.reading.stretch.get(place, start, at)?;
+            if original::is_packet(header, order, row.captured) {
+                return Ok(Some(start));
+            }
+        }
+        let Some(start) = at.checked_sub(SIMPLE_HEADER) else {
+            return Ok(None);
+        };
+        let header = self.reading.stretch.get(place, start, at)?;
+        Ok(original::is_simple(header, order).then_some(start))
+    }
+
+    /// Where the block around a frame ends, by its own length.
+    fn block_end(
+        &mut self,
+        start: u64,
+        row: &FrameRow,
+        place: Place,
+        order: Order,
+    ) -> Result<Option<u64>, ExportError> {
+        let header = self
+            .reading
+            .stretch
+            .get(place, start, start.saturating_add(SIMPLE_HEADER))?;
+        let end = original::block_len(header, order).and_then(|len| start.checked_add(len));
+        Ok(end.filter(|end| *end >= padded_end(row).saturating_add(TRAILER)))
+    }
+
+    fn end_run(&mut self) -> Result<(), ExportError> {
+        let Some(run) = self.run.take() else {
+            return Ok(());
+        };
+        let stretch = &mut self.reading.stretch;
+        self.done = run.write(self.job, stretch, self.writer.output(), self.done)?;
+        Ok(())
+    }
+
+    /// Writes one frame: its own block with comments, or a block made for it.
+    fn one(&mut self, no: FrameNo, row: &FrameRow, place: Place) -> Result<(), ExportError> {
+        let said = self.said.on(no);
+        let comments = || said.iter().map(String::as_str);
+        let redacted = self.job.options.redact.is_some();
+        let to = self.destination(row);
+        let number = to.map_or(0, |to| to.number);
+        let block = self.original(row, place, to)?;
+        let bytes = self.reading.frame(place, row)?;
+        let order = to.and_then(|to| to.order);
+        let block = block
+            .as_deref()
+            .zip(order)
+            .and_then(|(block, order)| packet_block(block, order, row.captured));
+        if let Some(block) = block {
+            let harmless = block.options_of(&HARMLESS);
+            let block = PacketBlock {
+                bytes: &bytes,
+                options: if redacted { &harmless } else { block.options },
+                ..block
+            };
+            self.writer.packet(number, &block, comments())?;
+        } else {
+            let frame = Frame {
+                time: row.time,
+                wire: row.wire,
+                bytes: &bytes,
+            };
+            self.writer.frame(number, &frame, comments())?;
+        }
+        Ok(())
+    }
+
+    /// The packet block around a frame, if there is one and nothing is wrong with it.
+    fn original(
+        &mut self,
+        row: &FrameRow,
+        place: Place,
+        to: Option<Destination>,
+    ) -> Result<Option<Vec<u8>>, ExportError> {
+        let Some(order) = to.and_then(|to| to.order) else {
+            return Ok(None);
+        };
+        let Some(start) = self.block_start(row, place, order)? else {
+            return Ok(None);
+        };
+        let Some(end) = self.block_end(start, row, place, order)? else {
+            return Ok(None);
+        };
+        let local = self.job.store.interface(row.interface).map(|i| i.local);
+        let block = self.reading.stretch.get(place, start, end)?;
+        let whole = packet_block(block, order, row.captured)
+            .is_some_and(|block| Some(block.interface) == local);
+        Ok(whole.then(|| block.to_vec()))
+    }
+
+    fn destination(&self, row: &FrameRow) -> Option<Destination> {
+        *self.destinations.get(row.interface.index())?
+    }
+}
+
+/// Where a frame's bytes end, with the padding of pcapng.
+fn padded_end(row: &FrameRow) -> u64 {
+    let padded = u64::from(row.captured).next_multiple_of(4);
+    row.offset.0.saturating_add(padded)
+}
