@@ -1,6 +1,7 @@
 //! What comes in and what goes out: events for [`super::update`], effects for the loop.
 
 use super::key::Key;
+use super::mouse::Mouse;
 use super::tree::Tree;
 use crate::export::{ExportError, Written};
 use crate::query::find::Needle;
@@ -13,6 +14,8 @@ use crate::units::{FrameNo, PduId};
 pub enum Event {
     /// A key.
     Key(Key),
+    /// The mouse.
+    Mouse(Mouse),
     /// Text pasted by the terminal.
     Paste(String),
     /// The terminal has a new size: columns and rows.

@@ -24,6 +24,12 @@ impl Area {
         }
     }
 
+    /// Whether a cell lies in it.
+    pub fn contains(self, x: u16, y: u16) -> bool {
+        (self.x..self.x.saturating_add(self.w)).contains(&x)
+            && (self.y..self.y.saturating_add(self.h)).contains(&y)
+    }
+
     /// Without its first rows.
     #[must_use]
     pub fn below(self, rows: u16) -> Self {

@@ -12,6 +12,7 @@ pub mod export_form;
 mod exporting;
 pub mod facts;
 pub mod help;
+pub mod hexing;
 pub mod history;
 mod kept;
 pub mod key;
@@ -19,6 +20,7 @@ pub mod keymap;
 pub mod layout;
 mod listing;
 mod marking;
+pub mod mouse;
 mod moves;
 mod ordering;
 pub mod prompt;
@@ -164,6 +166,8 @@ pub struct App {
     pub bytes: Option<bool>,
     /// First line of the bytes pane.
     pub bytes_top: usize,
+    /// The byte under the cursor of the bytes pane, where it was moved.
+    pub byte_chosen: Option<usize>,
     /// Rows that the user added to list and timeline.
     pub extra: (i16, i16),
     /// The list.
@@ -214,6 +218,7 @@ pub struct App {
     pub stats: Stats,
     /// Settings of the rules.
     pub rules: rules::Settings,
+    lanes_made: timeline::Memo,
     lines: HashMap<FrameNo, String>,
     packets: HashMap<PduId, String>,
     decoded: Option<Tree>,
@@ -248,6 +253,7 @@ impl App {
             zoomed: None,
             bytes: None,
             bytes_top: 0,
+            byte_chosen: None,
             extra: (0, 0),
             list: List {
                 rows: Rows::all(),
@@ -282,6 +288,7 @@ impl App {
             moved: false,
             stats: Stats::default(),
             rules: rules::Settings::default(),
+            lanes_made: timeline::Memo::default(),
             lines: HashMap::new(),
             packets: HashMap::new(),
             decoded: None,

@@ -7,13 +7,18 @@ use crate::app::command::Command;
 use crate::store::{FrameRow, RequestRow, Verdict};
 use crate::units::{FrameNo, Nanos};
 
+/// Frames on each side of the cursor that the first window of the timeline shows.
+const NEARBY: usize = 10;
+/// Frames looked through for those behind the cursor.
+const LOOK_AHEAD: usize = 20_000;
+
 impl App {
     /// Puts the cursor on a frame, or on the nearest shown one, and brings it on screen.
     pub(super) fn land(&mut self, frame: FrameNo) {
         if let Some(frame) = self.list.rows.nearest(&self.store, frame) {
             if self.list.cursor != frame {
                 self.list.opened = None;
-                self.bytes_top = 0;
+                self.forget_byte();
             }
             self.list.cursor = frame;
             self.list.sub = 0;
@@ -27,6 +32,9 @@ impl App {
             self.jumps.leave(self.list.cursor);
         }
         self.land(frame);
+        if !self.timeline.by_hand {
+            self.place_timeline();
+        }
     }
 
     /// Brings the cursor's row on screen. A far jump puts it into the middle; at the edge the page moves by a
@@ -75,10 +83,14 @@ impl App {
         self.timeline.keep_in_view(time, columns);
     }
 
-    /// The first window: about twice the time of the rows on screen.
+    /// The window that the user gets without asking: the frames of the connection next to the cursor, or those on
+    /// screen where it is on none.
     fn place_timeline(&mut self) {
-        let visible = self.visible();
-        let times: Vec<Nanos> = visible
+        let mut frames = self.frames_nearby();
+        if frames.is_empty() {
+            frames = self.visible();
+        }
+        let times: Vec<Nanos> = frames
             .iter()
             .filter_map(|no| self.store.frame(*no))
             .map(|f| f.time)
@@ -86,10 +98,28 @@ impl App {
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
             return;
         };
-        let span = last.since(*first).max(1_000);
-        let (first, last) = (*first, Nanos(last.0.saturating_add(span)));
+        let last = Nanos(last.0.max(first.0.saturating_add(1_000)));
         let columns = self.lane_columns();
-        self.timeline.fit(first, last, columns);
+        self.timeline.fit(*first, last, columns);
+    }
+
+    /// Frames of the cursor's connection around the cursor.
+    fn frames_nearby(&self) -> Vec<FrameNo> {
+        let here = self.list.cursor;
+        let Some(conn) = self.conn() else {
+            return Vec::new();
+        };
+        let back = |no: &FrameNo| self.store.frame(*no)?.prev.filter(|prev| prev < no);
+        let behind = self
+            .store
+            .frames_from(FrameNo(here.0.saturating_add(1)))
+            .take(LOOK_AHEAD)
+            .filter(|(_, row)| row.conn == Some(conn))
+            .map(|(no, _)| no);
+        std::iter::successors(Some(here), back)
+            .take(NEARBY)
+            .chain(behind.take(NEARBY))
+            .collect()
     }
 
     /// Moves by rows; the packets of an opened row are rows too.
@@ -122,7 +152,7 @@ impl App {
             return false;
         };
         self.list.cursor = next;
-        self.bytes_top = 0;
+        self.forget_byte();
         self.list.sub = if down { 0 } else { self.sub_rows(next) };
         true
     }

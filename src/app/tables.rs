@@ -241,6 +241,11 @@ impl Table {
         rows
     }
 
+    /// The row of the screen on which the first of its rows stands.
+    pub fn rows_from(&self) -> u16 {
+        if self.kind == Kind::Findings { 3 } else { 2 }
+    }
+
     /// Moves the cursor.
     pub fn step(&mut self, by: i64, height: usize) {
         let last = i64::try_from(self.rows.len().saturating_sub(1)).unwrap_or(0);

@@ -240,6 +240,51 @@ pub(crate) fn app(w: u16, h: u16) -> App {
     app
 }
 
+/// A screen over a connection with many Sids: each sends a request, and the first is closed. The Sid with the
+/// number `busy` sends a hundred.
+pub(crate) fn many_sids(sids: u16, busy: u16) -> App {
+    let mut app = App::new("many.pcapng", (80, 24), Settings::default());
+    let mut batch = batch();
+    batch.frames.clear();
+    batch.pdus.clear();
+    batch.sessions.clear();
+    let template = pdu_row(4);
+    let mut add = |sid: u16, kind: PduKind| {
+        let at = batch.frames.len();
+        let mut frame = frame_row(4);
+        frame.time = Nanos(frame.time.0 + i64::try_from(at).unwrap_or(0) * 1000);
+        frame.prev = at.checked_sub(1).map(FrameNo::from_index);
+        batch.frames.push(frame);
+        let no = FrameNo::from_index(at);
+        batch.pdus.extend(template.map(|pdu| PduRow {
+            frame: no,
+            first_frame: no,
+            kind,
+            session: Some(SessionId(u32::from(sid))),
+            sid: Sid(sid),
+            ..pdu
+        }));
+        no.0
+    };
+    for sid in 0..sids {
+        let open = add(sid, PduKind::Syn);
+        let many = if sid == busy { 100 } else { 1 };
+        let last = (0..many).map(|_| add(sid, PduKind::Data)).last();
+        let mut row = session_row(u32::from(sid), sid, open, (last.unwrap_or(open), None));
+        row.ends.get_mut(End::A).fin_frame = None;
+        batch.sessions.push(row);
+    }
+    let last = FrameNo(u32::try_from(batch.frames.len()).unwrap_or(1));
+    batch.conns[0].last_frame = last;
+    batch.conns[0].last_time = batch.frames[batch.frames.len() - 1].time;
+    batch.conns[0].phases = Arc::new(Vec::new());
+    update(&mut app, Event::Batch(Box::new(batch)));
+    update(&mut app, Event::Indexed(None));
+    app.judge = None;
+    app.jobs.judged = true;
+    app
+}
+
 /// Presses keys, written as in the command table, blanks between.
 pub(crate) fn press(app: &mut App, keys: &str) -> Vec<super::Effect> {
     let keys = super::key::parse_sequence(keys).unwrap();

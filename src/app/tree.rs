@@ -63,6 +63,15 @@ fn part(finding: &Finding, frame: FrameNo) -> String {
     )
 }
 
+/// What tells a node from its neighbours.
+fn key_of(field: &Field) -> &str {
+    if field.name.is_empty() {
+        field.label.as_ref()
+    } else {
+        field.name
+    }
+}
+
 /// A line of the pane.
 #[derive(Debug, Clone)]
 pub struct TreeLine<'a> {
@@ -124,11 +133,7 @@ impl TreeView {
             if out.len() >= MOST_LINES {
                 return;
             }
-            let key = if field.name.is_empty() {
-                field.label.as_ref()
-            } else {
-                field.name
-            };
+            let key = key_of(field);
             let nth = seen.entry(key).or_default();
             *nth = nth.saturating_add(1);
             let path = format!("{above}/{key}#{nth}");
@@ -148,6 +153,30 @@ impl TreeView {
     /// Opens or closes a node.
     pub fn fold(&mut self, path: &str, open: bool) {
         self.folds.insert(path.to_string(), open);
+    }
+
+    /// Opens what holds a node, given by positions among children from the top, and puts the cursor on it.
+    pub(super) fn show(&mut self, tree: &Tree, way: &[usize], height: usize) {
+        let mut fields: &[Field] = &tree.fields;
+        let mut path = String::new();
+        for (depth, at) in way.iter().enumerate() {
+            let Some(field) = fields.get(*at) else {
+                return;
+            };
+            let key = key_of(field);
+            let before = fields.iter().take(*at).filter(|f| key_of(f) == key).count();
+            path = format!("{path}/{key}#{}", before.saturating_add(1));
+            if depth.saturating_add(1) < way.len() && !self.is_open(&path, depth, field) {
+                self.fold(&path, true);
+            }
+            fields = &field.children;
+        }
+        let lines = self.lines(tree);
+        if let Some(to) = lines.iter().position(|line| line.path == path) {
+            let count = lines.len();
+            self.cursor = to;
+            self.step(count, height, 0);
+        }
     }
 
     /// A new frame's tree has come: shows its most telling part.

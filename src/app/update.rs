@@ -23,8 +23,15 @@ const CONNS_AT_ONCE: usize = 20;
 
 /// Takes in an event.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
+    let effects = take_in(app, event);
+    app.settle_lanes();
+    effects
+}
+
+fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) => return app.key(key),
+        Event::Mouse(mouse) => return app.mouse(mouse),
         Event::Paste(text) => {
             if let Some(prompt) = &mut app.prompt {
                 prompt.paste(&text);

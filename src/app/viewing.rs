@@ -1,84 +1,11 @@
-//! What the panes show: timeline, folds, focus, sizes, pages of text.
+//! What the panes show: folds, focus, sizes, pages of text.
 
-use super::command::{Command, Context};
+use super::command::Context;
 use super::layout::Pane;
-use super::timeline::Scale;
 use super::{App, Layer, Tone};
 use crate::decode::field::Value;
-use crate::units::FrameNo;
 
 impl App {
-    pub(super) fn timeline_command(&mut self, command: Command) {
-        use Command as C;
-        let columns = self.lane_columns();
-        let here = self.store.frame(self.list.cursor).map(|f| f.time);
-        let Some(here) = here else {
-            return;
-        };
-        match command {
-            C::ZoomIn => self.timeline.zoom(here, columns, true),
-            C::ZoomOut => self.timeline.zoom(here, columns, false),
-            C::ZoomAll => {
-                let first = self.store.start_time();
-                let last = self
-                    .store
-                    .last_frame()
-                    .and_then(|no| self.store.frame(no))
-                    .map(|f| f.time);
-                if let (Some(first), Some(last)) = (first, last) {
-                    self.timeline.fit(first, last, columns);
-                }
-            }
-            C::Fit => self.fit(columns),
-            C::EventScale => {
-                self.timeline.gap_ns = i64::from(self.settings.gap_ms).saturating_mul(1_000_000);
-                self.timeline.scale = match self.timeline.scale {
-                    Scale::Linear => Scale::Events,
-                    Scale::Events => Scale::Linear,
-                };
-            }
-            C::Ladder => self.timeline.ladder = !self.timeline.ladder,
-            C::Pin => match self.session() {
-                Some(session) => {
-                    let pinned = &mut self.timeline.pinned;
-                    if let Some(at) = pinned.iter().position(|s| *s == session) {
-                        pinned.remove(at);
-                    } else {
-                        pinned.push(session);
-                    }
-                }
-                None => self.say(Tone::Error, "this frame has no Sid"),
-            },
-            C::PanLeft => self.timeline.pan(columns, -1),
-            C::PanRight => self.timeline.pan(columns, 1),
-            C::PanLeftPage => self.timeline.pan(columns, -4),
-            C::PanRightPage => self.timeline.pan(columns, 4),
-            C::LaneNext => self.follow_target(C::NextSameSid, 1, false),
-            C::LanePrev => self.follow_target(C::PrevSameSid, 1, false),
-            _ => self.focus = Pane::List,
-        }
-    }
-
-    /// Fits the Sid of the cursor; when that is what is shown, the connection.
-    pub(super) fn fit(&mut self, columns: u16) {
-        let time = |no: FrameNo| self.store.frame(no).map(|f| f.time);
-        let session = self.session().and_then(|id| self.store.session(id));
-        let conn = self.conn().and_then(|id| self.store.conn(id));
-        let span = |first: FrameNo, last: FrameNo| Some((time(first)?, time(last)?));
-        let of_sid = session.and_then(|s| span(s.open_frame, s.last_frame));
-        let of_conn = conn.and_then(|c| span(c.first_frame, c.last_frame));
-        let mut fitted = self.timeline.clone();
-        if let Some((first, last)) = of_sid {
-            fitted.fit(first, last, columns);
-        }
-        if (of_sid.is_none() || fitted == self.timeline)
-            && let Some((first, last)) = of_conn
-        {
-            fitted.fit(first, last, columns);
-        }
-        self.timeline = fitted;
-    }
-
     /// Whether the lanes stand as columns in the list.
     pub fn lane_gutter(&self) -> bool {
         let (w, _) = self.size;
@@ -140,6 +67,10 @@ impl App {
                 self.list.opened = None;
                 self.list.sub = 0;
             }
+            return;
+        }
+        if self.context() == Context::Bytes {
+            self.step_byte(if open { 1 } else { -1 });
             return;
         }
         let height = self.decode_height();

@@ -24,9 +24,13 @@ impl App {
                         .as_ref()
                         .map_or(0, |tree| self.tree.lines(tree).len());
                     self.tree.step(lines, decode_height, by);
+                    self.byte_chosen = None;
                 }
-                Pane::Bytes => self.bytes_top = scrolled(self.bytes_top, by),
-                Pane::Lanes => self.timeline.row = scrolled(self.timeline.row, by),
+                Pane::Bytes => {
+                    let line = i64::try_from(super::hexing::PER_LINE).unwrap_or(16);
+                    self.step_byte(by.saturating_mul(line));
+                }
+                Pane::Lanes => self.choose_lane(by),
             },
         }
         self.keep_help_in_range();

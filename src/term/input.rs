@@ -3,12 +3,15 @@
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use crossterm::event::{self, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{
+    self, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
 use crate::app::Event;
 use crate::app::key::{Key, KeyCode};
+use crate::app::mouse::{Mouse, MouseAct};
 
 /// What comes from the terminal.
 #[derive(Debug)]
@@ -78,14 +81,24 @@ fn translate(event: event::Event) -> Option<Event> {
         }
         event::Event::Paste(text) => Some(Event::Paste(text)),
         event::Event::Resize(w, h) => Some(Event::Resize(w, h)),
-        // The wheel moves like the arrow keys.
-        event::Event::Mouse(mouse) => match mouse.kind {
-            event::MouseEventKind::ScrollDown => Some(Event::Key(Key::plain(KeyCode::Down))),
-            event::MouseEventKind::ScrollUp => Some(Event::Key(Key::plain(KeyCode::Up))),
-            _ => None,
-        },
+        event::Event::Mouse(mouse) => translate_mouse(mouse).map(Event::Mouse),
         _ => None,
     }
+}
+
+fn translate_mouse(mouse: MouseEvent) -> Option<Mouse> {
+    let act = match mouse.kind {
+        MouseEventKind::Down(MouseButton::Left) => MouseAct::Press,
+        MouseEventKind::Up(MouseButton::Left) => MouseAct::Release,
+        MouseEventKind::ScrollDown => MouseAct::WheelDown,
+        MouseEventKind::ScrollUp => MouseAct::WheelUp,
+        _ => return None,
+    };
+    Some(Mouse {
+        act,
+        x: mouse.column,
+        y: mouse.row,
+    })
 }
 
 fn translate_key(key: KeyEvent) -> Option<Key> {

@@ -1,4 +1,5 @@
-//! The bytes pane: hex and ASCII; the bytes of the field under the decode cursor are reversed.
+//! The bytes pane: hex and ASCII; the bytes of the field under the decode cursor are reversed, and the field of the
+//! byte under this pane's cursor is the one that the decode pane stands on.
 
 use std::ops::Range;
 
@@ -7,19 +8,21 @@ use ratatui::layout::Position;
 use super::paint::Pen;
 use super::theme::Role;
 use crate::app::App;
+use crate::app::hexing::{PER_LINE, hex_column, text_column};
 use crate::app::layout::{Area, Pane};
 
-const PER_LINE: usize = 16;
-
-/// Draws the pane; returns the place of its first line.
+/// Draws the pane; returns the place of its cursor.
 pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     let focused = app.focus == Pane::Bytes;
     let tree = app.decoded();
     let len = tree.map_or(0, |t| t.bytes.len());
     pen.head(area.row(0), &format!("Bytes {len} B"), "", focused);
+    if area.x > 0 {
+        border(pen, area);
+    }
     let body = area.below(1);
     let tree = tree?;
-    let marked = field_bytes(app);
+    let marked = app.field_bytes();
     let top = app.bytes_top.min(len.div_ceil(PER_LINE).saturating_sub(1));
     // The field under the decode cursor is brought into view unless the pane was scrolled by hand.
     let top = match &marked {
@@ -41,7 +44,25 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
         let row = body.row(y);
         draw_line(pen, start, bytes, row, marked.as_ref());
     }
-    Some(Position::new(body.x, body.y))
+    let byte = app.byte();
+    let line = (byte / PER_LINE).checked_sub(top)?;
+    let y = u16::try_from(line).ok().filter(|y| *y < body.h)?;
+    let x = body.x.saturating_add(hex_column(byte % PER_LINE));
+    Some(Position::new(x, body.y.saturating_add(y)))
+}
+
+/// The line between this pane and the one beside it.
+fn border(pen: &mut Pen<'_>, area: Area) {
+    let (corner, side) = if pen.ascii() {
+        ("+", "|")
+    } else {
+        ("\u{252c}", "\u{2502}")
+    };
+    for y in 0..area.h {
+        let row = area.row(y);
+        let sign = if y == 0 { corner } else { side };
+        pen.text(row.x, row.y, 1, sign, Role::Dim);
+    }
 }
 
 fn draw_line(
@@ -54,15 +75,15 @@ fn draw_line(
     let end = row.x.saturating_add(row.w);
     let room = |x: u16| end.saturating_sub(x);
     pen.text(
-        row.x.saturating_add(1),
+        row.x.saturating_add(2),
         row.y,
         6,
         &format!("{start:04x}"),
         Role::Dim,
     );
-    let mut x = row.x.saturating_add(7);
-    let mut ascii = row.x.saturating_add(57);
     for (i, byte) in bytes.iter().take(PER_LINE).enumerate() {
+        let x = row.x.saturating_add(hex_column(i));
+        let ascii = row.x.saturating_add(text_column(i));
         let role = if marked.is_some_and(|r| r.contains(&start.saturating_add(i))) {
             Role::Cursor
         } else {
@@ -79,19 +100,5 @@ fn draw_line(
             };
             pen.text(ascii, row.y, 1, &shown.to_string(), role);
         }
-        x = x.saturating_add(if i == 7 { 4 } else { 3 });
-        ascii = ascii.saturating_add(1);
     }
-}
-
-/// The bytes of the field under the decode cursor, in the frame on screen.
-fn field_bytes(app: &App) -> Option<Range<usize>> {
-    let tree = app.decoded()?;
-    let lines = app.tree.lines(tree);
-    let field = lines.get(app.tree.cursor)?.field;
-    field
-        .spans
-        .iter()
-        .find(|s| s.frame == tree.frame)
-        .map(|s| s.bytes.clone())
 }

@@ -1,53 +1,40 @@
 //! The ladder: time downward, client left, server right, one arrow per frame.
 
+use ratatui::layout::Position;
+
 use super::paint::Pen;
 use super::theme::Role;
 use crate::app::App;
+use crate::app::clock;
 use crate::app::layout::{Area, Pane};
-use crate::units::FrameNo;
+use crate::app::timeline::Rung;
 
-/// Draws the ladder around the cursor's frame: the frames of its connection.
-pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
-    let Some(conn) = app.lane_conn() else {
-        pen.head(area.row(0), "Ladder", "", app.focus == Pane::Lanes);
-        return;
-    };
-    pen.head(
-        area.row(0),
-        &format!("Ladder  conn {conn}"),
-        "client left, server right",
-        app.focus == Pane::Lanes,
-    );
-    let rows = usize::from(area.h.saturating_sub(1));
-    let here = app.list.cursor;
-    let own = |no: &FrameNo| {
-        app.store
-            .frame(*no)
-            .is_some_and(|row| row.conn == Some(conn))
-    };
-    let mut shown: Vec<FrameNo> = app
-        .list
-        .rows
-        .walk(&app.store, here, false)
-        .filter(own)
-        .take(rows / 2)
-        .collect();
-    shown.reverse();
-    shown.push(here);
-    let left = rows.saturating_sub(shown.len());
-    shown.extend(
-        app.list
-            .rows
-            .walk(&app.store, here, true)
-            .filter(own)
-            .take(left),
-    );
-    for (i, no) in shown.into_iter().take(rows).enumerate() {
+/// Draws the ladder around the cursor's frame; returns the place of the cursor.
+pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
+    let focused = app.focus == Pane::Lanes;
+    let title = app
+        .lane_conn()
+        .map_or("Ladder".to_string(), |conn| format!("Ladder  conn {conn}"));
+    pen.head(area.row(0), &title, "client left, server right", focused);
+    let height = usize::from(area.h.saturating_sub(1));
+    let mut at = None;
+    for (i, rung) in app.rungs(height).into_iter().enumerate() {
         let line = area.row(u16::try_from(i).unwrap_or(0).saturating_add(1));
-        let text = app.ladder_line(no);
-        pen.text(line.x, line.y, line.w, &text, Role::Text);
-        if no == here {
-            pen.over(line, Role::Cursor);
+        match rung {
+            Rung::Frame(no) => {
+                let text = app.ladder_line(no);
+                pen.text(line.x, line.y, line.w, &text, Role::Text);
+                if no == app.list.cursor {
+                    at = Some(Position::new(line.x, line.y));
+                    pen.text(line.x, line.y, 1, ">", Role::Text);
+                    pen.over(line, Role::Cursor);
+                }
+            }
+            Rung::Wait(ns) => {
+                let text = format!("{:>16}  :  {}", "", clock::span(ns));
+                pen.text(line.x, line.y, line.w, &text, Role::Dim);
+            }
         }
     }
+    at
 }

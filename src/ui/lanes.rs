@@ -1,26 +1,27 @@
 //! The lanes: one row per Sid, time from left to right. marstui's own widget.
 
+use ratatui::layout::Position;
+use ratatui::style::Modifier;
+
 use super::paint::Pen;
 use super::theme::Role;
 use crate::app::App;
 use crate::app::clock;
+use crate::app::command::Command;
 use crate::app::layout::{Area, Pane};
 use crate::app::settings::GlyphSet;
-use crate::app::timeline::{Lane, LaneOf, Mark, Scale, Scene, Slot, lanes, slots};
+use crate::app::timeline::{LANE_NAME as NAME, Lane, Lanes, Mark, Scale, Shape, Slot};
 use crate::units::Nanos;
-use ratatui::style::Modifier;
 
-/// Cells of a lane's name.
-const NAME: u16 = 10;
-/// From this height of the screen on, the axis, the cursor's line and the legend are shown.
-const ROOMY: u16 = 40;
+/// From this width on, the head names the keys.
+const WIDE: u16 = 140;
 
-/// Draws the timeline.
-pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
+/// Draws the timeline; returns the place of its cursor.
+pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     let columns = app.lane_columns();
     let timeline = &app.timeline;
     let focused = app.focus == Pane::Lanes;
-    let Some(conn) = app.lane_conn() else {
+    let Some(lanes) = app.lanes(area) else {
         pen.head(area.row(0), "Sids", "", focused);
         pen.text(
             1,
@@ -29,74 +30,102 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
             "this frame belongs to no TCP connection",
             Role::Dim,
         );
-        return;
+        return None;
     };
-    let scene = Scene {
-        store: &app.store,
-        conn,
-        cursor: app.list.cursor,
-        ignored: &app.ignored,
-        columns,
-    };
-    let roomy = app.size.1 >= ROOMY && area.h >= 8;
-    let furniture = if roomy { 5 } else { 2 };
-    let room = usize::from(area.h.saturating_sub(furniture)).max(1);
-    let (made, total) = lanes(&scene, timeline, room);
-    draw_head(pen, app, area, made.len().saturating_sub(1), total);
-    let mut y = 1;
-    if roomy {
-        match timeline.scale {
-            Scale::Linear => draw_axis(pen, app, area.row(y), columns),
-            Scale::Events => draw_gaps(pen, &slots(&scene, timeline.gap_ns), area.row(y)),
-        }
-        y = y.saturating_add(1);
+    let shape = Shape::new(area, app.size.1);
+    draw_head(pen, app, area, &lanes);
+    let above = shape.above.saturating_sub(1);
+    if shape.roomy && timeline.scale == Scale::Linear {
+        draw_axis(pen, app, area.row(1), columns);
     }
-    if area.h > 2 {
-        draw_density(pen, app, area.row(y), columns);
-        y = y.saturating_add(1);
+    if timeline.scale == Scale::Events && above > 0 {
+        draw_gaps(pen, app, &lanes.slots, area.row(1));
+    }
+    if shape.roomy || (above > 0 && timeline.scale == Scale::Linear) {
+        draw_density(pen, app, area.row(above), &lanes, columns);
     }
     let here = app.store.frame(app.list.cursor).map(|f| f.time);
     let at = match timeline.scale {
         Scale::Linear => here.and_then(|time| timeline.column(time, columns)),
-        Scale::Events => slots(&scene, timeline.gap_ns)
+        Scale::Events => lanes
+            .slots
             .iter()
             .position(|slot| *slot == Slot::Frame(app.list.cursor)),
     };
-    let own = app.session().map_or(LaneOf::Tcp, LaneOf::Session);
-    for lane in &made {
+    let own = app.lane_of_cursor();
+    let mut cursor = focused.then(|| Position::new(area.x, area.y));
+    let mut y = shape.above;
+    for lane in &lanes.lanes {
         if y >= area.h {
             break;
         }
-        draw_lane(pen, lane, area.row(y), at.filter(|_| lane.of == own));
+        let line = area.row(y);
+        let chosen = lane.of == own;
+        draw_lane(pen, lane, line, at.filter(|_| chosen), focused && chosen);
+        if focused && chosen {
+            let column = at.and_then(|c| u16::try_from(c).ok());
+            let x = column.map_or(0, |c| NAME.saturating_add(c));
+            cursor = Some(Position::new(line.x.saturating_add(x), line.y));
+        }
         y = y.saturating_add(1);
     }
-    if roomy {
+    if shape.roomy {
         draw_pointer(pen, app, area, y, at);
-        let last = area.h.saturating_sub(1);
-        let text = " S open  > request  < reply  X both  a ack  F close  R reset  ! fault  - open, quiet  = waiting";
-        pen.text(area.x, area.y.saturating_add(last), area.w, text, Role::Dim);
+        draw_legend(pen, area, &lanes);
+    }
+    cursor
+}
+
+fn draw_legend(pen: &mut Pen<'_>, area: Area, lanes: &Lanes) {
+    let line = area.row(area.h.saturating_sub(1));
+    let text = " S open  > request  < reply  X both  a ack  F close  R reset  ! fault  - open, quiet  = waiting  | phase";
+    let end = pen.text(line.x, line.y, line.w, text, Role::Dim);
+    let shown = lanes.lanes.len().saturating_sub(1);
+    let many = format!("Sids {shown} of {}", lanes.total);
+    let stop = line.x.saturating_add(line.w);
+    let room = stop.saturating_sub(end).saturating_sub(3);
+    if usize::from(room) > many.len() {
+        pen.right(stop.saturating_sub(1), line.y, room, &many, Role::Dim);
     }
 }
 
-fn draw_head(pen: &mut Pen<'_>, app: &App, area: Area, shown: usize, total: usize) {
+fn draw_head(pen: &mut Pen<'_>, app: &App, area: Area, lanes: &Lanes) {
     let conn = app
         .lane_conn()
         .map_or(String::new(), |c| format!("conn {c}"));
-    let columns = app.lane_columns();
-    let base = app.time_base();
-    let decimals = app.decimals().min(6);
-    let from = clock::seconds(app.timeline.from.since(base), decimals);
-    let to = clock::seconds(app.timeline.end(columns).since(base), decimals);
-    let many = if shown < total {
-        format!("Sids {shown} of {total}")
-    } else {
-        "Sids".to_string()
+    let shown = lanes.lanes.len().saturating_sub(1);
+    let total = lanes.total;
+    let many = match lanes.above {
+        Some(above) => format!(
+            "Sids {}-{} of {total}",
+            above.saturating_add(1),
+            above.saturating_add(shown)
+        ),
+        None if shown < total => format!("Sids {shown} of {total}"),
+        None => "Sids".to_string(),
     };
     let title = format!("{many}  {conn}");
-    let right = match app.timeline.scale {
-        Scale::Linear => format!("{from} .. {to}  {}/col", clock::span(app.timeline.per_col)),
+    let mut right = match app.timeline.scale {
+        Scale::Linear => {
+            let base = app.time_base();
+            let decimals = app.decimals().min(6);
+            let time = |at: Nanos| clock::seconds(at.since(base), decimals);
+            let from = time(app.timeline.from);
+            let to = time(app.timeline.end(app.lane_columns()));
+            format!("{from} .. {to}  {}/col", clock::span(app.timeline.per_col))
+        }
         Scale::Events => "event scale: a column per frame, : a wait".to_string(),
     };
+    if area.w >= WIDE && app.timeline.scale == Scale::Linear {
+        let key = |command| app.key_of(command);
+        right = format!(
+            "{right}   {}/{} zoom   {} fit   {} events",
+            key(Command::ZoomIn),
+            key(Command::ZoomOut),
+            key(Command::Fit),
+            key(Command::EventScale),
+        );
+    }
     pen.head(area.row(0), &title, &right, app.focus == Pane::Lanes);
 }
 
@@ -119,10 +148,16 @@ fn draw_axis(pen: &mut Pen<'_>, app: &App, line: Area, columns: u16) {
 }
 
 /// The lengths of the waits, above their columns, as far as they do not overlap.
-fn draw_gaps(pen: &mut Pen<'_>, slots: &[Slot], line: Area) {
+fn draw_gaps(pen: &mut Pen<'_>, app: &App, slots: &[Slot], line: Area) {
+    pen.text(line.x, line.y, NAME, " waits", Role::Dim);
+    if slots.iter().all(|slot| matches!(slot, Slot::Frame(_))) {
+        let text = format!("none longer than {}", clock::span(app.timeline.gap_ns));
+        let x = line.x.saturating_add(NAME);
+        pen.text(x, line.y, line.w.saturating_sub(NAME), &text, Role::Dim);
+    }
     let mut free = 0;
     for (column, slot) in slots.iter().enumerate() {
-        if let Slot::Gap(wait) = slot
+        if let Slot::Gap(_, wait) = slot
             && column >= free
         {
             let text = format!(":{}", clock::span(*wait));
@@ -135,7 +170,7 @@ fn draw_gaps(pen: &mut Pen<'_>, slots: &[Slot], line: Area) {
 }
 
 /// The density of the whole capture; what the lanes show stands in brackets.
-fn draw_density(pen: &mut Pen<'_>, app: &App, line: Area, columns: u16) {
+fn draw_density(pen: &mut Pen<'_>, app: &App, line: Area, lanes: &Lanes, columns: u16) {
     pen.text(line.x, line.y, NAME, " all", Role::Dim);
     let (Some(start), Some(last)) = (
         app.store.start_time(),
@@ -149,7 +184,7 @@ fn draw_density(pen: &mut Pen<'_>, app: &App, line: Area, columns: u16) {
     let counts = app.density.columns(last, columns);
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let glyphs: &[char] = match pen.glyphs {
-        GlyphSet::Ascii => &['.', ':', '-', '=', '+', '#'],
+        GlyphSet::Ascii => &['.', ':', '-', '=', '+', '*', '#'],
         GlyphSet::Unicode => &[
             '\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}',
             '\u{2588}',
@@ -169,8 +204,9 @@ fn draw_density(pen: &mut Pen<'_>, app: &App, line: Area, columns: u16) {
         usize::try_from(at.saturating_mul(i128::from(columns.saturating_sub(1))) / span)
             .unwrap_or(0)
     };
-    let from = column_of(app.timeline.from);
-    let to = column_of(app.timeline.end(columns)).max(from.saturating_add(1));
+    let (from, to) = shown_times(app, lanes, columns);
+    let from = column_of(from);
+    let to = column_of(to).max(from.saturating_add(1));
     if let Some(cell) = text.get_mut(from) {
         *cell = '[';
     }
@@ -188,6 +224,15 @@ fn draw_density(pen: &mut Pen<'_>, app: &App, line: Area, columns: u16) {
     );
 }
 
+/// The stretch of time that the lanes show.
+fn shown_times(app: &App, lanes: &Lanes, columns: u16) -> (Nanos, Nanos) {
+    let time = |slot: Option<&Slot>| Some(app.store.frame(slot?.frame())?.time);
+    match (time(lanes.slots.first()), time(lanes.slots.last())) {
+        (Some(first), Some(last)) => (first, last),
+        _ => (app.timeline.from, app.timeline.end(columns)),
+    }
+}
+
 /// Something that is there is never drawn as nothing: the scale is by powers of two below the most.
 fn density_glyph(n: u64, most: u64, glyphs: &[char]) -> char {
     if n == 0 {
@@ -199,10 +244,18 @@ fn density_glyph(n: u64, most: u64, glyphs: &[char]) -> char {
     glyphs.get(at).copied().unwrap_or('.')
 }
 
-fn draw_lane(pen: &mut Pen<'_>, lane: &Lane, area: Area, cursor: Option<usize>) {
-    let pin = if lane.pinned { "*" } else { " " };
-    let name = format!("{pin}{}", lane.name);
+fn draw_lane(pen: &mut Pen<'_>, lane: &Lane, area: Area, cursor: Option<usize>, chosen: bool) {
+    let sign = if chosen { ">" } else { " " };
+    let pin = if lane.pinned { "*" } else { "" };
+    let name = format!("{sign}{}{pin}", lane.name);
     pen.text(area.x, area.y, NAME.saturating_sub(1), &name, Role::Text);
+    if chosen {
+        let name = Area {
+            w: NAME.saturating_sub(1),
+            ..area
+        };
+        pen.over(name, Role::Cursor);
+    }
     let mut x = area.x.saturating_add(NAME);
     for (i, cell) in lane.cells.iter().enumerate() {
         let mut style = pen.style(Role::Lane(cell.mark));
@@ -236,7 +289,7 @@ fn glyph(glyphs: GlyphSet, mark: Mark) -> char {
     match (glyphs, mark) {
         (GlyphSet::Ascii, _) => mark.letter(),
         (_, Mark::Open) => '\u{2500}',
-        (_, Mark::Waiting) => '\u{2550}',
+        (_, Mark::Waiting) => '\u{2501}',
         (_, Mark::Border) => '\u{2502}',
         _ => mark.letter(),
     }

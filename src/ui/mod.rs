@@ -56,13 +56,13 @@ pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
             }
         }
         if let Some(area) = layout.lanes {
-            if app.timeline.ladder {
-                ladder::draw(&mut pen, app, area);
+            let at = if app.timeline.ladder {
+                ladder::draw(&mut pen, app, area)
             } else {
-                lanes::draw(&mut pen, app, area);
-            }
+                lanes::draw(&mut pen, app, area)
+            };
             if app.focus == Pane::Lanes {
-                cursor = Some(Position::new(area.x, area.y));
+                cursor = at;
             }
         }
         if let Some(area) = layout.decode {
