@@ -218,23 +218,46 @@ fn bare_form(
             signed(off)
         ));
     }
-    let Some(found) = provokers.get(&reset.pos) else {
-        return no_seq(format!("no late server segment acknowledges {}", reset.seq));
-    };
-    if let Some(late) = found.late.filter(|late| first || *late < reset.no) {
+    let found = provokers.get(&reset.pos);
+    let before = |no: &FrameNo| *no < reset.no;
+    if let Some(late) = found.and_then(|p| p.late).filter(before) {
         return Form::L { by: late };
     }
     // The first reset answers data or the FIN. Where its own was lost on the way, such a segment stands before it.
     let late_before = provokers
         .values()
         .any(|p| p.late.is_some_and(|late| late < reset.no));
-    if first && !late_before {
-        return no_seq(format!(
+    if let Some(found) = found.filter(|_| !first || late_before)
+        && (before(&found.any) || !hides_answered(facts, reset))
+    {
+        return Form::L { by: found.any };
+    }
+    if hides_answered(facts, reset) {
+        return Form::Unknown("what it answers is not in the file".to_owned());
+    }
+    match found {
+        None => no_seq(format!("no late server segment acknowledges {}", reset.seq)),
+        Some(Provokers {
+            late: Some(late), ..
+        }) => Form::L { by: *late },
+        Some(found) => no_seq(format!(
             "the first reset answers neither a control packet behind FIN.Ack nor the server's FIN (frame {} has none)",
             found.any
-        ));
+        )),
     }
-    Form::L { by: found.any }
+}
+
+/// Whether the segment that a bare reset answers may be one that the file lacks: bytes of the server's tail are
+/// missing, and its number is one that the server can have acknowledged.
+fn hides_answered(facts: &Facts<'_>, reset: &Seg) -> bool {
+    let missing = facts.tail.iter().any(|part| part.kind != TailKind::Pdu);
+    let streams = &facts.streams;
+    let fins = &streams.client_fins;
+    let end = facts.close.f.or(streams.e);
+    let border = fins.iter().any(|fin| fin.end == reset.pos)
+        || streams.c0 == Some(reset.pos)
+        || end.is_some_and(|end| reset.pos == end.saturating_add(1));
+    missing && border
 }
 
 /// `+ 16` or `- 16`.

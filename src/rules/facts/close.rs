@@ -362,6 +362,14 @@ fn ender(close: &Close, streams: &Streams<'_>, frames: &Frames) -> Option<(Side,
     if let Some(fin) = blind.filter(|_| first.flags.fin()) {
         return Some((Side::Server, *fin));
     }
+    // The same of a reset that acknowledges less than the client's FIN.
+    let aborts = close.server_resets.iter().find(|reset| {
+        let without = reset.ack.zip(close.f).is_some_and(|(ack, f)| ack <= f);
+        without && close.tf.first().is_some_and(|tf| tf.no == first.no)
+    });
+    if let Some(reset) = aborts {
+        return Some((Side::Server, *reset));
+    }
     if first.side == Side::Server && first.flags.fin() {
         let answers_tf = tf.is_some() && first.ack > close.f && close.f.is_some();
         if answers_tf {

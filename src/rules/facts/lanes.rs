@@ -3,7 +3,7 @@
 use super::frames::Pos;
 use super::streams::{AnswerEnd, answer_end, end_of, start_of};
 use crate::decode::tds::packet_type;
-use crate::store::{ConnRow, PduFlags, PduKind, PduRow, SessionRow, Store};
+use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Protocol, SessionRow, Store};
 use crate::units::{FrameNo, PduId, PerSide, Sid, Side, SmpSeq};
 
 /// Why it is not known whether something is outstanding.
@@ -15,6 +15,8 @@ pub(in crate::rules) enum Doubt {
     HeaderCut,
     /// Type and EOM say that the answer ended; only its DONE lies behind the snap length.
     DoneCut,
+    /// What stands behind its last packet is no TDS.
+    NotTds,
     /// It is encrypted.
     Encrypted,
 }
@@ -158,7 +160,20 @@ fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> La
         reached: last_reached(chain, PduKind::Tds, bounds.reached),
         work: Work::Unused,
     };
-    lane.work = plain_work(&lane, bounds);
+    // Bytes behind the last packet that are no TDS may be a request or part of an answer as well.
+    let no_tds = |side: Side| {
+        let head = *conn.last_plain_pdu.get(conn.end_of(side));
+        conn.protocol == Protocol::Tds
+            && head
+                .and_then(|id| store.pdu(id))
+                .is_some_and(|pdu| matches!(pdu.kind, PduKind::Unknown | PduKind::BadSmp))
+    };
+    lane.work = match plain_work(&lane, bounds) {
+        Work::Answered | Work::Unused if Side::BOTH.into_iter().any(no_tds) => {
+            Work::Unknown(Doubt::NotTds)
+        }
+        work => work,
+    };
     lane
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::mars::close_evidence;
 use super::{AFTER_LOGIN, CLIENT_RESET, end_evidence, ender_words};
-use crate::rules::facts::{Facts, Stage};
+use crate::rules::facts::{Facts, Pos, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::store::{Condition, Confidence, PduFlags, Verdict};
 use crate::units::Side;
@@ -147,16 +147,23 @@ fn conclude_server_fin(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     Conclusion::new(Verdict::Fault, Confidence::Proven, text).with_evidence(end_evidence(facts))
 }
 
+/// Bytes of the server's data that the closing segment of the client does not acknowledge.
+fn bytes_lost(facts: &Facts<'_>) -> Option<Pos> {
+    let reached = facts.close.reached?;
+    // Where neither SMP nor TLS tells control from data, all is data.
+    let all = facts.mars_known_off() && !facts.encrypted;
+    let sent = facts.frames.sent_end.get(Side::Server).filter(|_| all);
+    let data = facts.streams.data_seen.then_some(facts.streams.b);
+    let end = data.max(sent)?;
+    Some(end.saturating_sub(reached).max(0))
+}
+
 fn data_behind(facts: &Facts<'_>) -> Check {
-    let Some(reached) = facts.close.reached else {
-        return Check::failed("it is not known what the client had");
-    };
-    if !facts.streams.data_seen {
-        return Check::failed("no data of the server is in the file");
+    match bytes_lost(facts) {
+        None => Check::failed("what the client had, or the server's data, is not known"),
+        Some(late) => Check::holds(late > 0, format!("{late} bytes"))
+            .on(facts.close.ender.map(|(_, seg)| seg.no)),
     }
-    let late = facts.streams.b.saturating_sub(reached);
-    let fact = format!("{late} bytes");
-    Check::holds(late > 0, fact).on(facts.close.ender.map(|(_, seg)| seg.no))
 }
 
 /// `rst-data-lost`.
@@ -182,10 +189,7 @@ pub(in crate::rules) const RST_DATA_LOST: Rule = Rule::close(
 );
 
 fn conclude_data_lost(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
-    let late = facts
-        .close
-        .reached
-        .map_or(0, |reached| facts.streams.b.saturating_sub(reached));
+    let late = bytes_lost(facts).unwrap_or(0);
     Conclusion::new(
         Verdict::Fault,
         Confidence::Proven,

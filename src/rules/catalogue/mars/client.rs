@@ -147,6 +147,7 @@ pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
             Work::Unknown(Doubt::DoneCut) => {
                 "its last packet ends the answer, but the DONE token is cut"
             }
+            Work::Unknown(Doubt::NotTds) => "what stands behind its last packet is no TDS",
             _ => "it is encrypted",
         };
         return Check::unknown(format!("{}: {why}", first.name()))

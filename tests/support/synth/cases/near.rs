@@ -10,6 +10,7 @@ use super::super::{smp, tds};
 use super::scripts::{
     again_with_growing_gaps, ask_and_answer_in_part, close_without_smp, long_answer,
     request_sent_again, server_reset, server_resets, unanswered_keepalives,
+    unanswered_keepalives_of,
 };
 use super::{Case, opened, page_close};
 
@@ -237,7 +238,31 @@ pub fn cases() -> Vec<Case> {
                 c.segment("rst").seq += 100;
                 c
             },
-            &[("rst-middlebox", Fault), ("rst-odd-seq", Undecided)],
+            // Condition 3 of rst-middlebox holds, which comes first.
+            &[("rst-middlebox", Fault)],
+        ),
+        Case::new(
+            "N09d",
+            "the abort's Seq lies ahead, beyond the window",
+            ABORTS,
+            |form| {
+                let mut c = page_close(form);
+                c.segment("rst").seq += 1_000_000;
+                c
+            },
+            &[("rst-odd-seq", Undecided)],
+        )
+        .failing(&["M8"]),
+        Case::new(
+            "N09e",
+            "a bare reset's Seq lies ahead, in the window",
+            BARE,
+            |form| {
+                let mut c = page_close(form);
+                c.segment("rst").seq += 100;
+                c
+            },
+            &[("rst-middlebox", Fault)],
         ),
         Case::new(
             "N09b",
@@ -356,6 +381,85 @@ pub fn cases() -> Vec<Case> {
         )
         .seen_by(&[Client]),
         Case::new(
+            "N12e",
+            "six keep-alives of the server before the close, of which a request answers the last",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.send(Client, ACK, &[]);
+                c.wait(30_000 * MS);
+                unanswered_keepalives_of(&mut c, Server, 6);
+                c.request(0, "select 1", &tds::rows(1));
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("rst-abort-client", Undecided)],
+        )
+        .failing(&["M10"])
+        .seen_by(&[Server]),
+        Case::new(
+            "N12f",
+            "the server's SMP:FIN is sent again and again in vain, then the server aborts",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.client_fins(&[0]);
+                c.client_tcp_fin();
+                c.trip(58 * US);
+                c.server_fins(&[0]);
+                c.last().lost = true;
+                let at = c.segments.len() - 1;
+                again_with_growing_gaps(&mut c, at, 5);
+                c.wait(9_600 * MS);
+                let (seq, ack) = (c.snd_nxt(Server), c.received(Server));
+                c.abort(Server, seq, ack);
+                c.label("rst");
+                c
+            },
+            &[("retransmit-timeout", Fault)],
+        )
+        .seen_by(&[Server]),
+        Case::new(
+            "N12g",
+            "ten keep-alives of the server have no answer, then it aborts",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.send(Client, ACK, &[]);
+                c.wait(30_000 * MS);
+                unanswered_keepalives_of(&mut c, Server, 10);
+                let (seq, ack) = (c.snd_nxt(Server), c.received(Server));
+                c.abort(Server, seq, ack);
+                c.label("rst");
+                c
+            },
+            &[("keepalive-timeout", Fault)],
+        )
+        .seen_by(&[Server]),
+        Case::new(
+            "N12h",
+            "the client's SMP:FINs arrive six times, the server's answers are lost, then the client aborts",
+            ABORTS,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.client_fins(&[0]);
+                let at = c.segments.len() - 1;
+                let sent = c.now;
+                c.trip(58 * US);
+                c.server_fins(&[0]);
+                c.last().lost = true;
+                c.now = sent;
+                again_with_growing_gaps(&mut c, at, 5);
+                c.wait(9_600 * MS);
+                c.client_abort();
+                c
+            },
+            // The server's own file has the acknowledgements: not all of retransmit-timeout's conditions hold there.
+            &[("rst-abort-client", Undecided)],
+        )
+        .failing(&["M10"])
+        .seen_by(&[Server]),
+        Case::new(
             "N13",
             "the reset has another TTL",
             ALL,
@@ -371,7 +475,7 @@ pub fn cases() -> Vec<Case> {
         Case::new(
             "N14",
             "the server closed first",
-            ABORTS,
+            ALL,
             |form| {
                 let mut c = opened(form, &[0]);
                 c.send(Server, ACK | FIN, &[]);
@@ -379,13 +483,49 @@ pub fn cases() -> Vec<Case> {
                 c.trip(100 * US);
                 c.client_fins(&[0]);
                 c.client_tcp_fin();
-                c.wait(5 * US);
-                c.client_abort();
+                if form == Form::LinuxL {
+                    let since = c.now;
+                    c.trip(40 * US);
+                    c.send(Server, ACK, &[]);
+                    c.answer_with_resets(since);
+                } else {
+                    c.wait(5 * US);
+                    c.client_abort();
+                }
                 c
             },
             &[("server-fin-first", Fault)],
         )
         .failing(&["M9"]),
+        Case::new(
+            "N14b",
+            "the server reset the connection first",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                let (seq, ack) = (c.snd_nxt(Server), c.received(Server));
+                c.abort(Server, seq, ack);
+                c.label("rst");
+                c.wait(20 * US);
+                c.client_fins(&[0]);
+                c.client_tcp_fin();
+                let late: Vec<u32> = c
+                    .segments
+                    .iter()
+                    .rev()
+                    .take(2)
+                    .map(|late| late.ack)
+                    .collect();
+                c.trip(10 * US);
+                for (at, ack) in late.into_iter().enumerate() {
+                    c.bare_reset(Server, ack);
+                    c.label(&format!("rst:{at}"));
+                }
+                c
+            },
+            // The row names a FIN's rule; section 6 names this one for a reset.
+            &[("rst-abort-server", Fault)],
+        ),
         Case::new(
             "N15",
             "the server closes a session that the client did not",
@@ -412,13 +552,17 @@ pub fn cases() -> Vec<Case> {
         Case::new(
             "N16b",
             "LENGTH 20 in the server's SMP:FIN",
-            ABORTS,
+            ALL,
             |form| {
                 let mut c = page_close(form);
                 let fin = &mut c.segment("sfin:0").payload;
                 fin[4] = 20;
                 fin.extend([0; 4]);
-                c.segment("rst").ack += 4;
+                if form == Form::LinuxL {
+                    c.segment("stf").seq += 4;
+                } else {
+                    c.segment("rst").ack += 4;
+                }
                 c
             },
             &[("smp-violation", Fault)],

@@ -1,9 +1,9 @@
 //! Pieces of scripts that several cases share.
 
-use marstui::units::Side::{Client, Server};
+use marstui::units::Side::{self, Client, Server};
 
 use super::super::close::Form;
-use super::super::conn::{Conn, MS, Stack, US};
+use super::super::conn::{Conn, MS, Stack, US, ix};
 use super::super::tds;
 use super::super::wire::{ACK, FIN};
 use super::{logged_in, opened};
@@ -105,14 +105,19 @@ pub fn request_sent_again(c: &mut Conn, times: u32) {
 
 /// Keep-alives of the client, one a second, all lost.
 pub fn unanswered_keepalives(c: &mut Conn, count: u32) {
+    unanswered_keepalives_of(c, Client, count);
+}
+
+/// Keep-alives of a side, one a second, all lost.
+pub fn unanswered_keepalives_of(c: &mut Conn, side: Side, count: u32) {
     for _ in 0..count {
-        let (seq, ack) = (c.snd_nxt(Client).wrapping_sub(1), c.received(Client));
-        let probe: &[u8] = if c.hosts[0].stack == Stack::Windows {
+        let (seq, ack) = (c.snd_nxt(side).wrapping_sub(1), c.received(side));
+        let probe: &[u8] = if c.hosts[ix(side)].stack == Stack::Windows {
             &[0]
         } else {
             &[]
         };
-        c.push(Client, ACK, seq, ack, probe);
+        c.push(side, ACK, seq, ack, probe);
         c.last().lost = true;
         c.wait(1_000 * MS);
     }
