@@ -20,7 +20,7 @@ const CLIENT: [u32; 5] = [12345, 12346, 12352, 12361, 12374];
 /// What identifies a segment in both captures: sender, sequence number, payload length, flags.
 fn segment(store: &Store, no: FrameNo) -> (Side, u32, u32, u16) {
     let frame = store.frame(no).unwrap();
-    let side = store.side(frame).unwrap();
+    let side = store.side(&frame).unwrap();
     (side, frame.seq.0, frame.payload_len, frame.tcp_flags.0)
 }
 

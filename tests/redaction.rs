@@ -214,7 +214,7 @@ fn headers_are_the_same(original: &Opened, copy: &Opened) {
                 f.ip_id,
             )
         };
-        assert_eq!(key(a), key(b), "frame {no}");
+        assert_eq!(key(&a), key(&b), "frame {no}");
     }
 }
 

@@ -253,7 +253,7 @@ fn facts(store: &Store) -> Vec<String> {
     facts.extend(
         store
             .pdus_from(marstui::units::PduId(0))
-            .map(|(_, pdu)| format!("{:?}", pdu_facts(pdu))),
+            .map(|(_, pdu)| format!("{:?}", pdu_facts(&pdu))),
     );
     for session in store.sessions() {
         let ends = session
@@ -328,7 +328,7 @@ proptest! {
         }
         let mut frames = Frames::new(&store, &source);
         for (id, pdu) in store.pdus_from(marstui::units::PduId(0)) {
-            let read = frames.stretch(pdu, pdu.pos, pdu.len);
+            let read = frames.stretch(&pdu, pdu.pos, pdu.len);
             let start = pdu.pos.0 as usize;
             let want = &streams[index(pdu.end)][start..start + pdu.len as usize];
             prop_assert!(read.is_whole() && read.bytes == want, "PDU {} at {}", id, start);
@@ -359,7 +359,7 @@ proptest! {
         let (_, store) = load(&wire);
         let mut true_pdus = BTreeMap::new();
         for (_, pdu) in whole.pdus_from(marstui::units::PduId(0)) {
-            true_pdus.insert((pdu.end == End::B, pdu.pos.0), *pdu);
+            true_pdus.insert((pdu.end == End::B, pdu.pos.0), pdu);
         }
         // The first frame may be lost, and with it the order of the ends.
         let swapped = store.conns()[0].ends.get(End::A).port == 14_330;

@@ -139,7 +139,7 @@ fn tshark(file: &Path) -> BTreeMap<u32, Vec<Packet>> {
 fn ours(store: &Store) -> BTreeMap<u32, Vec<Packet>> {
     let mut frames: BTreeMap<u32, Vec<Packet>> = BTreeMap::new();
     for (_, pdu) in store.pdus_from(PduId(0)) {
-        if let Some(flags) = flags(pdu) {
+        if let Some(flags) = flags(&pdu) {
             let FrameNo(frame) = pdu.frame;
             frames.entry(frame).or_default().push((
                 flags,

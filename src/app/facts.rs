@@ -38,25 +38,25 @@ pub fn facts(store: &Store, no: FrameNo) -> Option<Facts> {
     let first = pdus.next().map(|(_, pdu)| pdu);
     let more = pdus.count();
     let part_of = if first.is_none() && frame.payload_len > 0 {
-        completing_frame(store, no, frame)
+        completing_frame(store, no, &frame)
     } else {
         None
     };
     let mut kind = match (first, part_of) {
-        (Some(pdu), _) => pdu_word(pdu).to_string(),
+        (Some(pdu), _) => pdu_word(&pdu).to_string(),
         (None, Some(_)) => "part".to_string(),
-        (None, None) => frame_word(frame).to_string(),
+        (None, None) => frame_word(&frame).to_string(),
     };
     if more > 0 {
         kind.push('+');
         kind.push_str(&more.to_string());
     }
-    kind.push_str(order_mark(frame));
+    kind.push_str(order_mark(&frame));
     let smp = first.filter(|pdu| pdu.kind.is_smp());
     Some(Facts {
         kind,
         conn: frame.conn,
-        side: store.side(frame),
+        side: store.side(&frame),
         session: smp.and_then(|pdu| pdu.session),
         sid: smp.map(|pdu| pdu.sid),
         seqnum: smp.map(|pdu| pdu.seqnum.0),
@@ -72,9 +72,9 @@ pub fn pdu_facts(store: &Store, no: FrameNo, at: usize) -> Option<Facts> {
     let (_, pdu) = store.pdus_in(no).nth(at)?;
     let smp = pdu.kind.is_smp();
     Some(Facts {
-        kind: pdu_word(pdu).to_string(),
+        kind: pdu_word(&pdu).to_string(),
         conn: Some(pdu.conn),
-        side: store.pdu_side(pdu),
+        side: store.pdu_side(&pdu),
         session: pdu.session,
         sid: smp.then_some(pdu.sid),
         seqnum: smp.then_some(pdu.seqnum.0),

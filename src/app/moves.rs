@@ -185,7 +185,7 @@ impl App {
         self.list
             .rows
             .walk(&self.store, self.list.cursor, forward)
-            .find(|no| self.store.frame(*no).is_some_and(|row| holds(*no, row)))
+            .find(|no| self.store.frame(*no).is_some_and(|row| holds(*no, &row)))
     }
 
     /// Where a command leads, or why it leads nowhere.

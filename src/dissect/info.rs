@@ -24,7 +24,7 @@ const MAX_PDUS: usize = 4;
 /// The line of a frame.
 pub fn line(dissector: &mut Dissector, frames: &mut Frames<'_>, no: FrameNo) -> String {
     let store = frames.store;
-    let Some(row) = store.frame(no).copied() else {
+    let Some(row) = store.frame(no) else {
         return String::new();
     };
     let mut parts: Vec<String> = Vec::new();
@@ -100,7 +100,7 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
     }
     if row.payload_len > 0 {
         return match later_pdu(store, no, row) {
-            Some((_, pdu)) => format!("part of {} in {}", pdu_name(pdu), pdu.frame),
+            Some((_, pdu)) => format!("part of {} in {}", pdu_name(&pdu), pdu.frame),
             None => format!("{} bytes", row.payload_len),
         };
     }
@@ -113,7 +113,7 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
 /// What a PDU is and carries.
 pub fn pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId) -> String {
     let store = frames.store;
-    let Some(pdu) = store.pdu(id).copied() else {
+    let Some(pdu) = store.pdu(id) else {
         return String::new();
     };
     match pdu.kind {

@@ -14,10 +14,10 @@ use crate::units::{FrameNo, PduId};
 /// The line of a frame; nothing is cut off.
 pub fn line(dissector: &mut Dissector, frames: &mut Frames<'_>, no: FrameNo) -> String {
     let store = frames.store;
-    let Some(row) = store.frame(no).copied() else {
+    let Some(row) = store.frame(no) else {
         return String::new();
     };
-    let pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).map(|(id, pdu)| (id, *pdu)).collect();
+    let pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).collect();
     let mut parts = Vec::new();
     for (id, pdu) in &pdus {
         parts.push(pdu_text(dissector, frames, &row, *id, pdu));

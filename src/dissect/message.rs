@@ -103,20 +103,20 @@ fn body_pos(pdu: &PduRow) -> StreamPos {
 impl Index {
     /// The message that a PDU carries a packet of.
     pub fn find(store: &Store, id: PduId, spoken: Spoken) -> Option<Self> {
-        let pdu = store.pdu(id).filter(|pdu| pdu.carries_tds())?;
+        let pdu = store.pdu(id).filter(PduRow::carries_tds)?;
         let conn = store.conn(pdu.conn)?;
         let mut parts = vec![id];
         let mut has_start = pdu.flags.has(PduFlags::MESSAGE_START);
         if !has_start {
-            let mut behind = *pdu;
+            let mut behind = pdu;
             for (before, row) in store.pdu_chain_back(pdu.prev).take(MAX_PARTS) {
                 if row.kind.is_control() {
                     continue;
                 }
-                if row.flags.has(PduFlags::MESSAGE_END) || !continues(row, &behind) {
+                if row.flags.has(PduFlags::MESSAGE_END) || !continues(&row, &behind) {
                     break;
                 }
-                behind = *row;
+                behind = row;
                 parts.push(before);
                 if row.flags.has(PduFlags::MESSAGE_START) {
                     has_start = true;
@@ -136,12 +136,12 @@ impl Index {
                         && row.session == pdu.session
                         && !row.kind.is_control()
                 });
-            let mut before = *pdu;
+            let mut before = pdu;
             for (after, row) in rest {
-                if row.flags.has(PduFlags::MESSAGE_START) || !continues(&before, row) {
+                if row.flags.has(PduFlags::MESSAGE_START) || !continues(&before, &row) {
                     break;
                 }
-                before = *row;
+                before = row;
                 parts.push(after);
                 if row.flags.has(PduFlags::MESSAGE_END) {
                     has_end = true;
@@ -152,7 +152,7 @@ impl Index {
         let mut offsets = vec![0_u64];
         let mut at = 0_u64;
         for part in &parts {
-            let len = store.pdu(*part).map_or(0, body_len);
+            let len = store.pdu(*part).map_or(0, |pdu| body_len(&pdu));
             at = at.saturating_add(u64::from(len));
             offsets.push(at);
         }
@@ -236,7 +236,7 @@ impl Index {
         let Some(pdu) = self.parts.get(part).and_then(|id| frames.store.pdu(*id)) else {
             return Gathered::default();
         };
-        frames.stretch(&pdu.clone(), body_pos(pdu), body_len(pdu))
+        frames.stretch(&pdu.clone(), body_pos(&pdu), body_len(&pdu))
     }
 
     /// Body bytes from a position on, up to another, and where they lie.

@@ -20,7 +20,7 @@ pub fn bytes(
     id: PduId,
     body: bool,
 ) -> Option<Vec<u8>> {
-    let pdu = *frames.store.pdu(id)?;
+    let pdu = frames.store.pdu(id)?;
     if matches!(pdu.kind, PduKind::Hidden | PduKind::Tls) || pdu.tds_type == packet_type::LOGIN_OLD
     {
         return None;

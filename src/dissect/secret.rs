@@ -40,12 +40,12 @@ pub fn ranges(
     no: FrameNo,
 ) -> Vec<Range<usize>> {
     let store = frames.store;
-    let Some(row) = store.frame(no).copied() else {
+    let Some(row) = store.frame(no) else {
         return Vec::new();
     };
-    let mut pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).map(|(id, pdu)| (id, *pdu)).collect();
+    let mut pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).collect();
     // The bytes may belong to a PDU that ends in a later frame.
-    pdus.extend(later_pdu(store, no, &row).map(|(id, pdu)| (id, *pdu)));
+    pdus.extend(later_pdu(store, no, &row));
     let mut found: Vec<Range<usize>> = Vec::new();
     for (id, pdu) in pdus {
         if !pdu.carries_tds() {

@@ -157,7 +157,7 @@ impl<'a> Frames<'a> {
             if piece.start.saturating_add(skip) >= piece.end {
                 continue;
             }
-            let Some(row) = self.store.frame(piece.frame).copied() else {
+            let Some(row) = self.store.frame(piece.frame) else {
                 continue;
             };
             let frame = self.read(piece.frame, &row);
@@ -189,7 +189,7 @@ impl<'a> Frames<'a> {
                 break;
             };
             next = row.prev;
-            if let Some((start, end, at)) = self.overlap(row, pdu, from, wanted) {
+            if let Some((start, end, at)) = self.overlap(&row, pdu, from, wanted) {
                 pieces.push(Piece {
                     start,
                     end,

@@ -150,7 +150,7 @@ pub fn window_scale(frames: &mut Frames<'_>, conn: Option<&ConnRow>, row: &Frame
 fn scale_of(frames: &mut Frames<'_>, syns: [FrameNo; 2], row: &FrameRow) -> Option<u8> {
     let mut own = None;
     for no in syns {
-        let syn = *frames.store.frame(no)?;
+        let syn = frames.store.frame(no)?;
         let bytes = frames.read(no, &syn);
         let link = frames.link_type(&syn)?;
         let Network::Ip(at) = network(link, &bytes) else {

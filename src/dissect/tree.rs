@@ -20,7 +20,7 @@ pub fn frame(
     options: &Options,
 ) -> Option<FrameTree> {
     let store = frames.store;
-    let row = *store.frame(no)?;
+    let row = store.frame(no)?;
     let bytes = frames.read(no, &row);
     let link = frames.link_type(&row);
     let mut tree = FrameTree {
@@ -33,7 +33,7 @@ pub fn frame(
     let scale = tcp::window_scale(frames, conn, &row);
     lower_layers(store, no, &row, &bytes, link, scale, &mut tree);
     let mut any = false;
-    let pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).map(|(id, pdu)| (id, *pdu)).collect();
+    let pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).collect();
     let more = pdus.len().saturating_sub(options.max_pdus);
     for (id, pdu) in pdus.into_iter().take(options.max_pdus) {
         any = true;
@@ -63,7 +63,7 @@ pub fn pdu(
     id: PduId,
     options: &Options,
 ) -> Vec<Field> {
-    let Some(row) = frames.store.pdu(id).copied() else {
+    let Some(row) = frames.store.pdu(id) else {
         return Vec::new();
     };
     let mut tree = FrameTree {
@@ -145,7 +145,7 @@ fn part_of_later(store: &Store, no: FrameNo, row: &FrameRow) -> Option<Field> {
             "part of a PDU in frame",
             Value::Frame(pdu.frame),
         )
-        .text(format!("{} of {} bytes", pdu_name(pdu), pdu.len))
+        .text(format!("{} of {} bytes", pdu_name(&pdu), pdu.len))
         .link(pdu.frame),
     )
 }
@@ -154,7 +154,7 @@ fn part_of_later(store: &Store, no: FrameNo, row: &FrameRow) -> Option<Field> {
 const LOOK_AHEAD: usize = 4096;
 
 /// The PDU that a frame's payload is a part of, where it ends in a later frame.
-pub fn later_pdu<'s>(store: &'s Store, no: FrameNo, row: &FrameRow) -> Option<(PduId, &'s PduRow)> {
+pub fn later_pdu(store: &Store, no: FrameNo, row: &FrameRow) -> Option<(PduId, PduRow)> {
     // The first PDU behind this frame: all that end in it have smaller numbers.
     let mut low = 0;
     let mut high = store.pdu_count();

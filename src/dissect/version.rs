@@ -116,7 +116,7 @@ fn by_shape(frames: &mut Frames<'_>, conn: &ConnRow) -> Spoken {
     {
         match pdu.tds_type {
             packet_type::SQL_BATCH | packet_type::RPC | packet_type::TRANSACTION_MANAGER => {
-                let head = body_of(frames, pdu, 64);
+                let head = body_of(frames, &pdu, 64);
                 if head.len() >= 10 {
                     return if all_headers_len(&head).is_some() {
                         assume(
@@ -130,7 +130,7 @@ fn by_shape(frames: &mut Frames<'_>, conn: &ConnRow) -> Spoken {
             }
             packet_type::TABULAR_RESULT if left > 0 => {
                 left = left.saturating_sub(1);
-                answers.push(*pdu);
+                answers.push(pdu);
             }
             _ => {}
         }

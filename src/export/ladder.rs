@@ -40,7 +40,7 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
         let Some(frame) = store.frame(no) else {
             continue;
         };
-        let Some(arrow) = Arrow::of(store, no, frame) else {
+        let Some(arrow) = Arrow::of(store, no, &frame) else {
             continue;
         };
         if let Some(gap) = before
@@ -90,7 +90,7 @@ impl Arrow {
                 pdu_label(pdu)
             }
         };
-        let pdus: Vec<_> = store.pdus_in(no).map(|(_, pdu)| label(pdu)).collect();
+        let pdus: Vec<_> = store.pdus_in(no).map(|(_, pdu)| label(&pdu)).collect();
         let flags = frame.tcp_flags;
         let control = flags.syn() || flags.fin() || flags.rst();
         let mut words = pdus.clone();

@@ -99,7 +99,7 @@ impl<'a> Listing<'a> {
                 writeln!(out, "--- {line}")?;
             }
         }
-        let (source, dest) = addresses(self.store, frame);
+        let (source, dest) = addresses(self.store, &frame);
         let (n, t, i) = (self.number_width, self.time_width, self.ip_width);
         writeln!(
             out,

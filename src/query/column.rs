@@ -309,7 +309,7 @@ pub(super) const CHECKS: Words = &[
 pub(super) struct FrameAt<'a> {
     pub(super) store: &'a Store,
     pub(super) no: FrameNo,
-    pub(super) row: &'a FrameRow,
+    pub(super) row: FrameRow,
     /// Time of the frame before, in nanoseconds.
     pub(super) before: Option<i64>,
     /// Time of the first frame, in nanoseconds.

@@ -173,18 +173,18 @@ impl<'a> Moment<'a> {
             Column::Frame(column) => frame_each(column, &at, &mut num),
             Column::Pdu(column) => {
                 for (_, pdu) in self.pdus() {
-                    if let Some(n) = pdu_value(column, store, pdu) {
+                    if let Some(n) = pdu_value(column, store, &pdu) {
                         num(n);
                     }
                 }
             }
             Column::Kind => {
                 for (_, pdu) in self.pdus() {
-                    num(pdu_kind(pdu));
+                    num(pdu_kind(&pdu));
                 }
                 if self.event.pdu.is_none() {
                     let bare = self.pdus().next().is_none();
-                    frame_kinds(at.row, bare, &mut num);
+                    frame_kinds(&at.row, bare, &mut num);
                 }
             }
             Column::Size => {
@@ -222,7 +222,7 @@ impl<'a> Moment<'a> {
         });
     }
 
-    fn pdus(&self) -> impl Iterator<Item = (PduId, &'a PduRow)> {
+    fn pdus(&self) -> impl Iterator<Item = (PduId, PduRow)> {
         let only = self.event.pdu;
         self.eval
             .store

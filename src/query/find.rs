@@ -229,7 +229,7 @@ impl Find {
             };
             return run.step(&eval, stop, on_hits);
         }
-        while let Some(pdu) = eval.store.pdu(self.next).copied() {
+        while let Some(pdu) = eval.store.pdu(self.next) {
             let id = self.next;
             self.next = PduId(self.next.0.saturating_add(1));
             if self.look(eval, decoder, id, &pdu) && self.last_hit != Some(pdu.frame) {

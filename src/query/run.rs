@@ -123,9 +123,8 @@ impl Run {
         let mut starts = Vec::new();
         let mut next = self.next;
         while next <= end && starts.len() < at_once {
-            let rows = eval.store.frame_stretch(next).len().min(BLOCK);
             starts.push(next);
-            next = FrameNo::from_index(next.index().saturating_add(rows.max(1)));
+            next = FrameNo::from_index(next.index().saturating_add(BLOCK));
         }
         for answer in self.ask(eval, &starts) {
             let sure = answer.open.is_empty() || eval.decode.is_none();
@@ -198,9 +197,7 @@ impl Run {
     fn ask_block(&self, eval: &Eval<'_>, first: FrameNo) -> Option<Answer> {
         let block = Block::at(eval.store, first)?;
         let wanted = self.last.0.saturating_sub(first.0).saturating_add(1);
-        let len = usize::try_from(wanted)
-            .unwrap_or(BLOCK)
-            .min(block.rows.len());
+        let len = usize::try_from(wanted).unwrap_or(BLOCK).min(block.len);
         let mask = Bits::first(len);
         let Known { yes, open } = self.scan.ask(&self.filter.root, &block, eval, &mask);
         Some(Answer {

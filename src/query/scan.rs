@@ -3,6 +3,8 @@
 //! Each condition yields two sets of frames: those for which it holds, and those for which the columns do not say.
 //! `and`, `or` and `not` join them as three-valued logic does, so that a frame is decoded only if its answer is open.
 
+use std::cell::OnceCell;
+
 use super::ast::{Leaf, Node, Quant, What};
 use super::bits::{BLOCK, Bits};
 use super::column::{
@@ -14,7 +16,7 @@ use super::field::{FieldRef, is_tds};
 use super::sparse::sparse_each;
 use super::value::{Ranges, Test, Val};
 use crate::store::{FrameFlags, FrameRow, PduRow, Store};
-use crate::units::{End, FrameNo, PduId};
+use crate::units::{End, FrameNo};
 
 /// What is known of a condition: the frames for which it holds, and those for which the columns do not say.
 pub(super) struct Known {
@@ -31,36 +33,43 @@ impl Known {
     }
 }
 
-/// A stretch of frames with the PDUs that are completed in them.
+/// A stretch of frames with the PDUs that are completed in them, read from the store when they are first asked for.
 pub(super) struct Block<'a> {
+    store: &'a Store,
     pub(super) first: FrameNo,
-    pub(super) rows: &'a [FrameRow],
-    pdus: Vec<&'a [PduRow]>,
+    pub(super) len: usize,
+    rows: OnceCell<Vec<FrameRow>>,
+    pdus: OnceCell<Vec<PduRow>>,
 }
 
 impl<'a> Block<'a> {
-    /// The frames from `from` on that stand together in memory; `None` behind the last one.
+    /// The frames from `from` on, as many as a block holds; `None` behind the last one.
     pub(super) fn at(store: &'a Store, from: FrameNo) -> Option<Self> {
-        let rows = store.frame_stretch(from);
-        let rows = rows.get(..BLOCK).unwrap_or(rows);
-        let last = from
-            .0
-            .checked_add(u32::try_from(rows.len()).ok()?.checked_sub(1)?)?;
-        let mut pdus = Vec::new();
-        let mut next = store.first_pdu_from(from);
-        loop {
-            let stretch = store.pdu_stretch(next);
-            let here = stretch.partition_point(|pdu| pdu.frame.0 <= last);
-            pdus.extend(stretch.get(..here).filter(|s| !s.is_empty()));
-            if here < stretch.len() || stretch.is_empty() {
-                break;
-            }
-            next = PduId::from_index(next.index().saturating_add(here));
-        }
-        Some(Self {
+        let behind = store.frame_count().checked_sub(from.index())?;
+        (behind > 0).then(|| Self {
+            store,
             first: from,
-            rows,
-            pdus,
+            len: behind.min(BLOCK),
+            rows: OnceCell::new(),
+            pdus: OnceCell::new(),
+        })
+    }
+
+    pub(super) fn rows(&self) -> &[FrameRow] {
+        self.rows.get_or_init(|| {
+            let rows = self.store.frames_from(self.first).map(|(_, row)| row);
+            rows.take(self.len).collect()
+        })
+    }
+
+    fn pdus(&self) -> &[PduRow] {
+        self.pdus.get_or_init(|| {
+            let from = self.store.first_pdu_from(self.first);
+            let behind = self.frame(self.len);
+            let until = self.store.first_pdu_from(behind);
+            let pdus = self.store.pdus_from(from).map(|(_, row)| row);
+            pdus.take(until.index().saturating_sub(from.index()))
+                .collect()
         })
     }
 
@@ -70,13 +79,13 @@ impl<'a> Block<'a> {
 
     fn position(&self, frame: FrameNo) -> Option<usize> {
         let at = frame.index().checked_sub(self.first.index())?;
-        (at < self.rows.len()).then_some(at)
+        (at < self.len).then_some(at)
     }
 
     /// The frames whose completed PDUs fit.
     fn pdu_bits(&self, mut fits: impl FnMut(&PduRow) -> bool) -> Bits {
         let mut bits = Bits::none();
-        for pdu in self.pdus.iter().copied().flatten() {
+        for pdu in self.pdus() {
             if fits(pdu) {
                 bits.set(pdu.frame.index().wrapping_sub(self.first.index()));
             }
@@ -339,7 +348,9 @@ fn addr_bits(conns: &[u8], block: &Block<'_>, mask: &Bits) -> Known {
     let mut yes = Bits::none();
     let mut open = Bits::none();
     for at in mask.iter() {
-        let Some(row) = block.rows.get(at) else { break };
+        let Some(row) = block.rows().get(at) else {
+            break;
+        };
         match row.conn {
             Some(conn) => {
                 let bits = conns.get(conn.index()).copied().unwrap_or(0);
@@ -404,13 +415,13 @@ impl FrameScan<'_, '_> {
         let mut before = before.and_then(|no| self.store.frame(no)).map(|f| f.time.0);
         let mut no = self.block.first.0;
         let words = bits.words_with(self.mask);
-        for ((out, mask), rows) in words.zip(self.block.rows.chunks(64)) {
+        for ((out, mask), rows) in words.zip(self.block.rows().chunks(64)) {
             let mut word = 0_u64;
             for (bit, row) in rows.iter().enumerate() {
                 let at = FrameAt {
                     store: self.store,
                     no: FrameNo(no),
-                    row,
+                    row: *row,
                     before,
                     start,
                 };
@@ -473,7 +484,7 @@ impl PduScan<'_, '_> {
     fn scan(&self, column: impl Fn() -> PduCol, fits: impl Fn(i64) -> bool) -> (Bits, Bits) {
         let (mut yes, mut no) = (Bits::none(), Bits::none());
         let first = self.block.first.index();
-        for pdu in self.block.pdus.iter().copied().flatten() {
+        for pdu in self.block.pdus() {
             if let Some(n) = pdu_value(column(), self.store, pdu) {
                 let at = pdu.frame.index().wrapping_sub(first);
                 if fits(n) {
@@ -492,7 +503,7 @@ fn kind_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
     let mut yes = block.pdu_bits(|pdu| fits(pdu_kind(pdu)));
     let mut no = block.pdu_bits(|pdu| !fits(pdu_kind(pdu)));
     let with_pdus = yes.or(&no);
-    for (at, row) in block.rows.iter().enumerate() {
+    for (at, row) in block.rows().iter().enumerate() {
         frame_kinds(row, !with_pdus.has(at), &mut |n| {
             if fits(n) {
                 yes.set(at);
@@ -514,7 +525,7 @@ fn size_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
     };
     let mut yes = block.pdu_bits(|pdu| fits(pdu.len));
     let no = block.pdu_bits(|pdu| !fits(pdu.len));
-    for (at, row) in block.rows.iter().enumerate() {
+    for (at, row) in block.rows().iter().enumerate() {
         if row.is_tcp() && !yes.has(at) && !no.has(at) && fits(row.payload_len) {
             yes.set(at);
         }
@@ -532,7 +543,7 @@ fn user_bits(column: UserCol, ranges: &[(i64, i64)], block: &Block<'_>, eval: &E
     };
     let fits = |n: i64| ranges.iter().any(|(l, h)| *l <= n && n <= *h);
     let mut bits = Bits::none();
-    for at in 0..block.rows.len() {
+    for at in 0..block.len {
         if fits(i64::from(in_ranges(frames, block.frame(at)))) {
             bits.set(at);
         }

@@ -252,7 +252,7 @@ impl<'a> Facts<'a> {
             .filter(|(_, frame)| frame.tcp_flags.rst())
             .map(|(no, frame)| facts::Reset {
                 frame: no.0,
-                from: store.side(frame).map(Side::word),
+                from: store.side(&frame).map(Side::word),
                 seq: frame.seq.0,
                 ack: frame.ack.0,
                 window: frame.window,

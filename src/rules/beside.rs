@@ -311,7 +311,7 @@ fn sids_closed(facts: &Facts<'_>) -> Option<Finding> {
             continue;
         };
         let ends_with_connection =
-            super::facts::start_of(client) >= c0 && facts.close.ender.is_some();
+            super::facts::start_of(&client) >= c0 && facts.close.ender.is_some();
         if ends_with_connection {
             continue;
         }
@@ -344,7 +344,7 @@ fn sids_closed(facts: &Facts<'_>) -> Option<Finding> {
 }
 
 /// Client SMP:FINs before the close that the server left unanswered although it went on sending for a while.
-fn unanswered_fins<'a>(facts: &Facts<'a>) -> Vec<&'a PduRow> {
+fn unanswered_fins(facts: &Facts<'_>) -> Vec<PduRow> {
     let limit = facts.settings.get(Threshold::FinAnswer);
     let heard = facts
         .frames

@@ -1,6 +1,7 @@
 //! A table that grows without ever moving its rows: chunks of a fixed number of rows.
 
-const ROWS: usize = 4096;
+/// Rows of a chunk.
+pub(super) const ROWS: usize = 4096;
 
 /// Rows in chunks, so that growth costs neither a copy of the table nor twice its memory.
 #[derive(Debug)]
@@ -33,18 +34,16 @@ impl<T> Chunks<T> {
         self.chunks.get(index / ROWS)?.get(index % ROWS)
     }
 
-    pub(super) fn extend(&mut self, rows: Vec<T>) {
-        for row in rows {
-            match self.chunks.last_mut() {
-                Some(chunk) if chunk.len() < ROWS => chunk.push(row),
-                _ => {
-                    let mut chunk = Vec::with_capacity(ROWS);
-                    chunk.push(row);
-                    self.chunks.push(chunk);
-                }
+    pub(super) fn push(&mut self, row: T) {
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < ROWS => chunk.push(row),
+            _ => {
+                let mut chunk = Vec::with_capacity(ROWS);
+                chunk.push(row);
+                self.chunks.push(chunk);
             }
-            self.len = self.len.saturating_add(1);
         }
+        self.len = self.len.saturating_add(1);
     }
 
     pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = &T> {
@@ -56,14 +55,6 @@ impl<T> Chunks<T> {
             .iter()
             .flatten()
             .skip(skip)
-    }
-
-    /// The rows from an index to the end of its chunk: a loop over them costs no more than one over a slice.
-    pub(super) fn stretch(&self, start: usize) -> &[T] {
-        self.chunks
-            .get(start / ROWS)
-            .and_then(|rows| rows.get(start % ROWS..))
-            .unwrap_or_default()
     }
 
     /// The first index whose row does not satisfy the predicate; the rows that do must come first.
@@ -89,8 +80,9 @@ mod tests {
     #[test]
     fn rows_keep_their_index_across_chunk_borders() {
         let mut table = Chunks::default();
-        table.extend((0..ROWS + 10).collect());
-        table.extend((ROWS + 10..3 * ROWS).collect());
+        for row in 0..3 * ROWS {
+            table.push(row);
+        }
         assert_eq!(table.len(), 3 * ROWS);
         assert_eq!(table.get(ROWS), Some(&ROWS));
         assert_eq!(

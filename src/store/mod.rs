@@ -7,7 +7,9 @@ mod conn;
 mod file;
 mod finding;
 mod frame;
+mod frame_table;
 mod pdu;
+mod pdu_table;
 mod places;
 mod request;
 mod session;
@@ -30,7 +32,8 @@ use std::collections::BTreeMap;
 use crate::units::{
     ConnId, End, FindingId, FrameNo, InterfaceId, Nanos, PduId, RequestId, SessionId, Sid, Side,
 };
-use chunks::Chunks;
+use frame_table::FrameTable;
+use pdu_table::PduTable;
 use places::Places;
 
 /// What belongs to one connection, so that asking for it does not search whole tables.
@@ -44,12 +47,8 @@ struct ConnLists {
 /// All rows of a capture. Batches of the indexing pass are appended to it; findings are added by the rules.
 #[derive(Debug, Default)]
 pub struct Store {
-    frames: Chunks<FrameRow>,
-    pdus: Chunks<PduRow>,
-    /// For each PDU the frame up to which the pass had come: never below that of the PDU before.
-    pdu_keys: Chunks<FrameNo>,
-    /// PDUs whose frame stands before that: those behind a gap that a later frame revealed.
-    late_pdus: BTreeMap<FrameNo, Vec<PduId>>,
+    frames: FrameTable,
+    pdus: PduTable,
     conns: Vec<ConnRow>,
     sessions: Vec<SessionRow>,
     requests: Vec<RequestRow>,
@@ -82,8 +81,12 @@ impl Store {
                 self.places.push(file, self.files.len());
             }
         }
-        self.frames.extend(batch.frames);
-        self.append_pdus(batch.pdus);
+        for row in &batch.frames {
+            self.frames.push(row);
+        }
+        for row in &batch.pdus {
+            self.pdus.push(row);
+        }
         upsert(&mut self.conns, batch.conns, |row| row.id.index());
         for session in &batch.sessions {
             if session.id.index() >= self.sessions.len() {
@@ -115,7 +118,6 @@ impl Store {
         let tables = [
             self.frames.memory(),
             self.pdus.memory(),
-            self.pdu_keys.memory(),
             vec_memory(&self.conns),
             vec_memory(&self.sessions),
             vec_memory(&self.requests),
@@ -129,49 +131,23 @@ impl Store {
         bytes as u64
     }
 
-    fn append_pdus(&mut self, rows: Vec<PduRow>) {
-        let mut key = self
-            .pdu_keys
-            .len()
-            .checked_sub(1)
-            .and_then(|last| self.pdu_keys.get(last).copied())
-            .unwrap_or(FrameNo(0));
-        let mut keys = Vec::with_capacity(rows.len());
-        for (i, row) in rows.iter().enumerate() {
-            if row.frame < key {
-                let id = PduId::from_index(self.pdus.len().saturating_add(i));
-                self.late_pdus.entry(row.frame).or_default().push(id);
-            }
-            key = key.max(row.frame);
-            keys.push(key);
-        }
-        self.pdu_keys.extend(keys);
-        self.pdus.extend(rows);
-    }
-
     /// Number of frames indexed so far.
     pub fn frame_count(&self) -> usize {
         self.frames.len()
     }
 
     /// A frame by its number.
-    pub fn frame(&self, no: FrameNo) -> Option<&FrameRow> {
+    pub fn frame(&self, no: FrameNo) -> Option<FrameRow> {
         self.frames.get(no.index())
     }
 
     /// All frames from `from` on, in file order, with their numbers.
-    pub fn frames_from(&self, from: FrameNo) -> impl Iterator<Item = (FrameNo, &FrameRow)> {
+    pub fn frames_from(&self, from: FrameNo) -> impl Iterator<Item = (FrameNo, FrameRow)> {
         let start = from.index().min(self.frames.len());
         self.frames
             .iter_from(start)
             .enumerate()
             .map(move |(i, row)| (FrameNo::from_index(start.saturating_add(i)), row))
-    }
-
-    /// Frames from `from` on, as many as stand together in memory (at most 4096); empty behind the last one. For
-    /// scans of the whole table.
-    pub fn frame_stretch(&self, from: FrameNo) -> &[FrameRow] {
-        self.frames.stretch(from.index())
     }
 
     /// The last frame's number, if there is one.
@@ -200,7 +176,7 @@ impl Store {
     }
 
     /// The frames of a connection from its last to its first.
-    pub fn conn_frames_back(&self, conn: ConnId) -> impl Iterator<Item = (FrameNo, &FrameRow)> {
+    pub fn conn_frames_back(&self, conn: ConnId) -> impl Iterator<Item = (FrameNo, FrameRow)> {
         let mut next = self.conn(conn).map(|c| c.last_frame);
         std::iter::from_fn(move || {
             let no = next?;
@@ -223,34 +199,24 @@ impl Store {
     }
 
     /// A PDU by its number.
-    pub fn pdu(&self, id: PduId) -> Option<&PduRow> {
+    pub fn pdu(&self, id: PduId) -> Option<PduRow> {
         self.pdus.get(id.index())
     }
 
     /// The PDUs that are completed in a frame, in stream order.
-    pub fn pdus_in(&self, frame: FrameNo) -> impl Iterator<Item = (PduId, &PduRow)> {
-        let start = self.pdu_keys.partition_point(|key| *key < frame);
-        let in_order = self
-            .pdu_keys
-            .iter_from(start)
-            .take_while(move |key| **key == frame)
-            .enumerate()
-            .map(move |(i, _)| PduId::from_index(start.saturating_add(i)));
-        let late = self.late_pdus.get(&frame).into_iter().flatten().copied();
-        in_order
-            .chain(late)
-            .filter_map(|id| Some((id, self.pdu(id)?)))
-            .filter(move |(_, row)| row.frame == frame)
+    pub fn pdus_in(&self, frame: FrameNo) -> impl Iterator<Item = (PduId, PduRow)> {
+        self.pdus.of_frame(frame)
     }
 
     /// The PDUs that are completed behind a frame, in order of completion.
-    pub fn pdus_behind(&self, frame: FrameNo) -> impl Iterator<Item = &PduRow> {
-        let start = self.pdus.partition_point(|pdu| pdu.frame <= frame);
-        self.pdus.iter_from(start)
+    pub fn pdus_behind(&self, frame: FrameNo) -> impl Iterator<Item = PduRow> {
+        let next = FrameNo(frame.0.saturating_add(1));
+        let pdus = self.pdus.iter_from(self.pdus.first_from(next));
+        pdus.filter(move |pdu| pdu.frame > frame)
     }
 
     /// PDUs from `from` on, in order of completion.
-    pub fn pdus_from(&self, from: PduId) -> impl Iterator<Item = (PduId, &PduRow)> {
+    pub fn pdus_from(&self, from: PduId) -> impl Iterator<Item = (PduId, PduRow)> {
         let start = from.index().min(self.pdus.len());
         self.pdus
             .iter_from(start)
@@ -260,17 +226,11 @@ impl Store {
 
     /// The first PDU that is completed in a frame or behind it.
     pub fn first_pdu_from(&self, frame: FrameNo) -> PduId {
-        PduId::from_index(self.pdus.partition_point(|pdu| pdu.frame < frame))
-    }
-
-    /// PDUs from `from` on, as many as stand together in memory; empty behind the last one. For scans of the whole
-    /// table.
-    pub fn pdu_stretch(&self, from: PduId) -> &[PduRow] {
-        self.pdus.stretch(from.index())
+        PduId::from_index(self.pdus.first_from(frame))
     }
 
     /// The chain of PDUs of one sender in one session (or one connection without SMP), from `last` backwards.
-    pub fn pdu_chain_back(&self, last: Option<PduId>) -> impl Iterator<Item = (PduId, &PduRow)> {
+    pub fn pdu_chain_back(&self, last: Option<PduId>) -> impl Iterator<Item = (PduId, PduRow)> {
         let mut next = last;
         std::iter::from_fn(move || {
             let id = next?;
@@ -490,11 +450,7 @@ impl Store {
     }
 
     /// The first PDU chain entry of an end of a connection outside SMP sessions, newest first.
-    pub fn plain_pdus_back(
-        &self,
-        conn: ConnId,
-        end: End,
-    ) -> impl Iterator<Item = (PduId, &PduRow)> {
+    pub fn plain_pdus_back(&self, conn: ConnId, end: End) -> impl Iterator<Item = (PduId, PduRow)> {
         let last = self.conn(conn).and_then(|c| *c.last_plain_pdu.get(end));
         self.pdu_chain_back(last)
     }

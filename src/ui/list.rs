@@ -298,7 +298,7 @@ fn draw_row(
         match shown.column {
             Column::Lanes => draw_gutter(pen, app, lanes, no, x, line.y),
             column => {
-                let text = text_of(app, column, no, row, &facts);
+                let text = text_of(app, column, no, &row, &facts);
                 let role = match column {
                     Column::Dir | Column::Sid | Column::Kind => side_role(facts.side, base),
                     _ => base,
@@ -339,7 +339,7 @@ fn draw_packet(
             Column::No => format!("{no}.{}", sub.saturating_add(1)),
             Column::Time | Column::Delta | Column::Conn | Column::Lanes => String::new(),
             Column::Info => packet_info(app, no, sub),
-            column => text_of(app, column, no, row, &facts),
+            column => text_of(app, column, no, &row, &facts),
         };
         cell(
             pen,
@@ -520,7 +520,7 @@ fn draw_gutter(pen: &mut Pen<'_>, app: &App, lanes: &[GutterLane], no: FrameNo, 
     for lane in lanes {
         let (letter, role) = match lane.session {
             Some(session) => session_letter(app, session, no),
-            None => tcp_letter(app, row, no),
+            None => tcp_letter(app, &row, no),
         };
         pen.text(x, y, 1, letter, role);
         x = x.saturating_add(2);
@@ -534,7 +534,7 @@ fn session_letter(app: &App, session: SessionId, no: FrameNo) -> (&'static str, 
         .pdus_in(no)
         .find(|(_, pdu)| pdu.session == Some(session));
     if let Some((_, pdu)) = pdu {
-        let side = app.store.pdu_side(pdu);
+        let side = app.store.pdu_side(&pdu);
         let letter = match (pdu.kind, side) {
             (PduKind::Syn, _) => "S",
             (PduKind::Ack, _) => "a",

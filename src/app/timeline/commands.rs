@@ -316,7 +316,7 @@ impl App {
         let rows = &self.list.rows;
         rows.walk(&self.store, from, forward).find(|no| {
             let row = self.store.frame(*no);
-            row.is_some_and(|row| self.is_on(of, conn, *no, row))
+            row.is_some_and(|row| self.is_on(of, conn, *no, &row))
         })
     }
 
@@ -358,7 +358,7 @@ impl App {
         let here = self.list.cursor;
         let on = self.lane_conn().is_some_and(|conn| {
             let row = self.store.frame(here);
-            row.is_some_and(|row| self.is_on(of, conn, here, row))
+            row.is_some_and(|row| self.is_on(of, conn, here, &row))
         });
         if !(on && self.cursor_in_window()) {
             let from = self.lane_anchor(true);

@@ -90,11 +90,11 @@ impl Events {
                 if pdu.conn != scene.conn {
                     continue;
                 }
-                events.settle(conn, &mut parts, pdu);
+                events.settle(conn, &mut parts, &pdu);
                 if pdu.frame == *no {
-                    found.take(pdu);
-                    if let (Some(at), Some(mark)) = (at, smp_mark(conn, pdu)) {
-                        events.hit_session(pdu, at, mark);
+                    found.take(&pdu);
+                    if let (Some(at), Some(mark)) = (at, smp_mark(conn, &pdu)) {
+                        events.hit_session(&pdu, at, mark);
                     }
                 }
             }
@@ -103,7 +103,7 @@ impl Events {
             }
         }
         for pdu in pdus.take(PART_SEARCH).filter(|pdu| pdu.conn == scene.conn) {
-            events.settle(conn, &mut parts, pdu);
+            events.settle(conn, &mut parts, &pdu);
         }
         for end in End::BOTH {
             for (_, at) in std::mem::take(parts.get_mut(end)) {

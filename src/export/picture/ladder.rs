@@ -32,7 +32,7 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
         let Some(frame) = store.frame(no) else {
             continue;
         };
-        let Some(arrow) = Arrow::of(store, no, frame) else {
+        let Some(arrow) = Arrow::of(store, no, &frame) else {
             continue;
         };
         drawn = drawn.saturating_add(1);

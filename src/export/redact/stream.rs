@@ -78,7 +78,7 @@ impl Stream {
                 break;
             }
             if !self.done.contains_key(&pdu.pos.0) {
-                self.redact(bytes, version, self.next, pdu, names)?;
+                self.redact(bytes, version, self.next, &pdu, names)?;
             }
             self.next = self.next.saturating_add(1);
         }
@@ -202,8 +202,8 @@ impl Stream {
             if !parts.is_empty() && pdu.flags.has(PduFlags::MESSAGE_START) {
                 break;
             }
-            let (original, have) = bytes.read(pdu)?;
-            let head = header_len(pdu);
+            let (original, have) = bytes.read(&pdu)?;
+            let head = header_len(&pdu);
             let at = body.len();
             body.extend_from_slice(original.get(head..).unwrap_or_default());
             if have < original.len() && known.is_none() {
@@ -301,7 +301,7 @@ impl Bytes<'_> {
                 break;
             };
             at = frame.prev.filter(|prev| *prev < no);
-            if frame.end() != pdu.end || !carries_stream(frame) {
+            if frame.end() != pdu.end || !carries_stream(&frame) {
                 continue;
             }
             let (start, skip) = match i64::from(frame.seq.diff(seq)) {
@@ -317,7 +317,7 @@ impl Bytes<'_> {
             self.source
                 .read_frame(frame.interface, frame.offset, frame.captured, &mut buf)
                 .map_err(ExportError::Read)?;
-            let payload = payload_of(frame, &buf).get(skip..).unwrap_or_default();
+            let payload = payload_of(&frame, &buf).get(skip..).unwrap_or_default();
             let n = payload.len().min(out.len().saturating_sub(start));
             let end = start.saturating_add(n);
             if let (Some(from), Some(to)) = (payload.get(..n), out.get_mut(start..end)) {

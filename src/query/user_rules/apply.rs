@@ -11,7 +11,7 @@ use crate::query::eval::{Eval, Event, Moment};
 use crate::query::run::Run;
 use crate::query::value::Val;
 use crate::query::{Filter, field};
-use crate::store::{Condition, Evidence, Finding, FrameRow, Outcome};
+use crate::store::{Condition, Evidence, Finding, Outcome};
 use crate::units::{ConnId, FindingId, FrameNo, SessionId};
 
 /// Questions asked of one connection by one rule; a rule that needs more is too broad.
@@ -130,7 +130,7 @@ fn likely_frames(
 
 fn events_in(kind: EventKind, frame: FrameNo, eval: &Eval<'_>) -> Vec<Event> {
     if kind == EventKind::Tcp {
-        let tcp = eval.store.frame(frame).is_some_and(FrameRow::is_tcp);
+        let tcp = eval.store.frame(frame).is_some_and(|row| row.is_tcp());
         return tcp
             .then_some(Event { frame, pdu: None })
             .into_iter()

@@ -22,18 +22,18 @@ const CONTROL_RECORDS: &[(u32, &str)] = &[
 ];
 
 /// The ends of both streams in records.
-struct Records<'a> {
+struct Records {
     /// The client's last record before its FIN, alerts left aside.
-    client_last: Option<&'a PduRow>,
+    client_last: Option<PduRow>,
     /// Start of the row of equal records that ends the client's stream.
     c0: Pos,
     /// The server's records behind the FIN's acknowledgement, in stream order.
-    late: Vec<&'a PduRow>,
+    late: Vec<PduRow>,
     /// Whether the FIN's acknowledgement is a border between records.
     border: bool,
 }
 
-fn records<'a>(facts: &Facts<'a>) -> Option<Records<'a>> {
+fn records(facts: &Facts<'_>) -> Option<Records> {
     let a = facts.close.a?;
     let f = facts.close.f?;
     let chain = |side| {
@@ -49,24 +49,24 @@ fn records<'a>(facts: &Facts<'a>) -> Option<Records<'a>> {
             break;
         }
         if pdu.tds_type == ALERT && client_last.is_none() {
-            c0 = start_of(pdu);
+            c0 = start_of(&pdu);
             continue;
         }
-        let same = client_last.is_none_or(|last: &PduRow| last.len == pdu.len);
-        if !same || end_of(pdu) != c0 {
+        let same = client_last.is_none_or(|last: PduRow| last.len == pdu.len);
+        if !same || end_of(&pdu) != c0 {
             break;
         }
         client_last = client_last.or(Some(pdu));
-        c0 = start_of(pdu);
+        c0 = start_of(&pdu);
     }
-    let mut late: Vec<&PduRow> = Vec::new();
-    let mut border = a == end_or_zero(chain(Side::Server).next());
+    let mut late: Vec<PduRow> = Vec::new();
+    let mut border = a == end_or_zero(chain(Side::Server).next().as_ref());
     for pdu in chain(Side::Server) {
-        if end_of(pdu) <= a {
-            border |= end_of(pdu) == a;
+        if end_of(&pdu) <= a {
+            border |= end_of(&pdu) == a;
             break;
         }
-        border |= start_of(pdu) == a;
+        border |= start_of(&pdu) == a;
         late.push(pdu);
     }
     late.reverse();
@@ -139,7 +139,7 @@ fn sizes(facts: &Facts<'_>) -> Check {
         ))
         .on([last.frame]);
     };
-    let late: Vec<&&PduRow> = records
+    let late: Vec<&PduRow> = records
         .late
         .iter()
         .filter(|p| p.tds_type != ALERT)

@@ -77,7 +77,7 @@ pub(super) fn read(
     store: &Store,
     conn: &ConnRow,
     frames: &Frames,
-    streams: &Streams<'_>,
+    streams: &Streams,
     ends: &Ends,
     settings: &Settings,
 ) -> Close {
@@ -162,7 +162,7 @@ impl LaterData {
         store: &Store,
         conn: &ConnRow,
         frames: &Frames,
-        streams: &Streams<'_>,
+        streams: &Streams,
         scale: Scale<'_>,
     ) -> Self {
         let mut out = Self::default();
@@ -176,7 +176,7 @@ impl LaterData {
             if !row.is_tcp() || row.tcp_flags.rst() || row.tcp_flags.syn() {
                 continue;
             }
-            let seg = Seg::new(no, row, conn.side_of(row.end()), scale);
+            let seg = Seg::new(no, &row, conn.side_of(row.end()), scale);
             let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
             if seg.len > 0 && in_stream && !only_control(store, &seg, streams) {
                 push_highest(out.data.get_mut(seg.side).get_mut(seg.point), no, seg.pos);
@@ -239,7 +239,7 @@ fn acknowledged_before(
         let row = store.frame(no)?;
         let side = conn.side_of(row.end());
         if side == reset.side && row.is_tcp() && row.tcp_flags.ack() && !row.tcp_flags.rst() {
-            return Seg::new(no, row, side, scale).ack;
+            return Seg::new(no, &row, side, scale).ack;
         }
         next = row.prev;
     }
@@ -247,7 +247,7 @@ fn acknowledged_before(
 }
 
 /// Whether a segment carries nothing but SMP control packets, or bytes of the closing row of SMP:FINs.
-fn only_control(store: &Store, seg: &Seg, streams: &Streams<'_>) -> bool {
+fn only_control(store: &Store, seg: &Seg, streams: &Streams) -> bool {
     let closing = match seg.side {
         Side::Client => streams
             .c0
@@ -282,7 +282,7 @@ fn is_stray(
     store: &Store,
     conn: &ConnRow,
     frames: &Frames,
-    streams: &Streams<'_>,
+    streams: &Streams,
     scale: Scale<'_>,
 ) -> bool {
     let side = reset.side;
@@ -299,7 +299,7 @@ fn is_stray(
         if seen > 4000 {
             break;
         }
-        let seg = Seg::new(no, row, conn.side_of(row.end()), scale);
+        let seg = Seg::new(no, &row, conn.side_of(row.end()), scale);
         if seg.side == side {
             if seg.pos == reset.pos || seg.end == reset.pos || seg.next == reset.pos {
                 return false;
@@ -340,7 +340,7 @@ fn is_stray(
 }
 
 /// Who ended the connection: the first FIN or reset, unless it only answers the client's.
-fn ender(close: &Close, streams: &Streams<'_>, frames: &Frames) -> Option<(Side, Seg)> {
+fn ender(close: &Close, streams: &Streams, frames: &Frames) -> Option<(Side, Seg)> {
     // A foreign reset ended the connection if its receiver sent nothing but resets from then on.
     let deadly = close.foreign.iter().find(|reset| is_deadly(reset, frames));
     if let Some(reset) = deadly {

@@ -229,7 +229,7 @@ fn pieces(
             side,
             at,
             time: row.time,
-            key: Key::of(row, side),
+            key: Key::of(&row, side),
             marks: row.flags,
             bytes: start
                 .filter(|_| in_stream)

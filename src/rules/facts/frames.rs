@@ -240,7 +240,7 @@ pub(super) fn walk(
             continue;
         }
         let side = conn.side_of(row.end());
-        let seg = Seg::new(no, row, side, scale);
+        let seg = Seg::new(no, &row, side, scale);
         out.cut |= row.flags.has(FrameFlags::CUT) && row.payload_len > 0;
         if seg.flags.rst() {
             out.rsts.push(seg);

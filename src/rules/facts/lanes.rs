@@ -42,12 +42,12 @@ pub(in crate::rules) struct Lane<'a> {
     pub session: Option<&'a SessionRow>,
     /// Whether it is the last life of its Sid.
     pub last_life: bool,
-    pub client_fin: Option<&'a PduRow>,
-    pub server_fin: Option<&'a PduRow>,
+    pub client_fin: Option<PduRow>,
+    pub server_fin: Option<PduRow>,
     /// The last packet with TDS of each side in the file.
-    pub last_data: PerSide<Option<&'a PduRow>>,
+    pub last_data: PerSide<Option<PduRow>>,
     /// The last packet of the server that had reached the client when that closed.
-    pub reached: Option<&'a PduRow>,
+    pub reached: Option<PduRow>,
     pub work: Work,
 }
 
@@ -126,12 +126,12 @@ fn session_lane<'a>(
 }
 
 /// The last packet of a kind in a chain that was sent before the server ended the connection.
-fn last_sent<'a>(
-    store: &'a Store,
+fn last_sent(
+    store: &Store,
     last: Option<PduId>,
     kind: PduKind,
     bounds: Bounds<'_>,
-) -> Option<&'a PduRow> {
+) -> Option<PduRow> {
     store
         .pdu_chain_back(last)
         .map(|(_, pdu)| pdu)
@@ -178,11 +178,11 @@ fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> La
 }
 
 /// The last packet of a kind that ends at or before what the client had.
-fn last_reached<'a>(
-    chain: impl Iterator<Item = &'a PduRow>,
+fn last_reached(
+    chain: impl Iterator<Item = PduRow>,
     kind: PduKind,
     reached: Option<Pos>,
-) -> Option<&'a PduRow> {
+) -> Option<PduRow> {
     chain
         .filter(|pdu| pdu.kind == kind)
         .find(|pdu| reached.is_none_or(|limit| end_of(pdu) <= limit))
@@ -215,8 +215,8 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, later: bool, bounds: Boun
     }
     let server_missing = missing_behind(answered, server_last);
     let unproved = lane.client_fin.is_none() || server_last.is_none();
-    let lost_later = |side: Side, last: Option<&PduRow>| {
-        let from = last.map_or(0, end_of);
+    let lost_later = |side: Side, last: Option<PduRow>| {
+        let from = last.map_or(0, |pdu| end_of(&pdu));
         hides_data(bounds, side, from) || (last.is_none() && !session.syn_seen)
     };
     let Some(asked) = asked else {
@@ -236,8 +236,8 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, later: bool, bounds: Boun
     match lane.reached {
         Some(answer) if answer.first_frame > asked.first_frame => {
             let late_visible = answered.is_some_and(|last| last.pos > answer.pos);
-            if late_visible && matches!(answer_end(answer), AnswerEnd::No) {
-                return pending(asked);
+            if late_visible && matches!(answer_end(&answer), AnswerEnd::No) {
+                return pending(&asked);
             }
             if server_missing || (unproved && lost_later(Side::Server, answered)) {
                 return Work::Unknown(Doubt::LastMissing);
@@ -252,14 +252,14 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, later: bool, bounds: Boun
             if hidden && nothing_late {
                 Work::Unknown(Doubt::LastMissing)
             } else {
-                pending(asked)
+                pending(&asked)
             }
         }
     }
 }
 
 /// Whether a SEQNUM that a FIN or window tells of lies behind the last DATA in the file.
-fn missing_behind(last: Option<&PduRow>, told: Option<SmpSeq>) -> bool {
+fn missing_behind(last: Option<PduRow>, told: Option<SmpSeq>) -> bool {
     told.is_some_and(|told| told.diff(last.map_or(SmpSeq(0), |pdu| pdu.seqnum)) > 0)
 }
 
@@ -282,7 +282,7 @@ fn pending(asked: &PduRow) -> Work {
 }
 
 /// What the last answer says, given that nothing came behind it.
-fn finished(lane: &Lane<'_>, asked: Option<&PduRow>) -> Work {
+fn finished(lane: &Lane<'_>, asked: Option<PduRow>) -> Work {
     let Some(answer) = lane.reached else {
         return Work::Unknown(Doubt::LastMissing);
     };
@@ -292,7 +292,7 @@ fn finished(lane: &Lane<'_>, asked: Option<&PduRow>) -> Work {
     if answer.flags.has(PduFlags::TDS_HEADER) && answer.tds_type != packet_type::TABULAR_RESULT {
         return Work::Request;
     }
-    match answer_end(answer) {
+    match answer_end(&answer) {
         AnswerEnd::No if attention => Work::Attention,
         AnswerEnd::No => Work::Request,
         AnswerEnd::HeaderCut => Work::Unknown(Doubt::HeaderCut),
@@ -312,8 +312,8 @@ fn finished(lane: &Lane<'_>, asked: Option<&PduRow>) -> Work {
 fn plain_work(lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
     let asked = *lane.last_data.get(Side::Client);
     let answered = *lane.last_data.get(Side::Server);
-    let lost = |side: Side, last: Option<&PduRow>| {
-        let from = last.map_or(0, end_of);
+    let lost = |side: Side, last: Option<PduRow>| {
+        let from = last.map_or(0, |pdu| end_of(&pdu));
         bounds
             .hidden
             .get(side)
@@ -344,11 +344,11 @@ fn plain_work(lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
     }
     match lane.reached {
         Some(answer) if answer.first_frame > asked.first_frame => {
-            let late_visible = answered.is_some_and(|last| start_of(last) > start_of(answer));
+            let late_visible = answered.is_some_and(|last| start_of(&last) > start_of(&answer));
             if lost(Side::Server, answered) && !late_visible {
                 // More came that is no whole packet: the answer goes on, or another began.
-                return match answer_end(answer) {
-                    AnswerEnd::No => pending(asked),
+                return match answer_end(&answer) {
+                    AnswerEnd::No => pending(&asked),
                     _ => Work::Unknown(Doubt::LastMissing),
                 };
             }
@@ -359,7 +359,7 @@ fn plain_work(lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
         {
             Work::Unknown(Doubt::LastMissing)
         }
-        _ => pending(asked),
+        _ => pending(&asked),
     }
 }
 

@@ -60,11 +60,11 @@ pub struct Facts<'a> {
     /// What the files of both ends tell, where both are there.
     pub(super) ends: Ends,
     pub(super) frames: Frames,
-    pub(super) streams: Streams<'a>,
+    pub(super) streams: Streams,
     pub(super) close: Close,
     pub(super) lanes: Vec<Lane<'a>>,
     /// The server's stream behind its last data, up to the last byte that is known of.
-    pub(super) tail: Vec<TailPart<'a>>,
+    pub(super) tail: Vec<TailPart>,
     pub(super) stage: Stage,
     /// Everything behind the login is encrypted.
     pub(super) encrypted: bool,
@@ -196,7 +196,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Nothing but control packets, holes and the FIN stand in the tail.
-    pub(super) fn tail_fins(&self) -> impl Iterator<Item = &TailPart<'a>> {
+    pub(super) fn tail_fins(&self) -> impl Iterator<Item = &TailPart> {
         self.tail.iter().filter(|part| part.is_fin())
     }
 
@@ -228,7 +228,7 @@ fn last_lives(sessions: &[&SessionRow]) -> Vec<bool> {
 }
 
 /// Up to which position each side is known to have sent, by its own segments and by the peer's acknowledgements.
-fn known_end(frames: &Frames, streams: &Streams<'_>) -> PerSide<Pos> {
+fn known_end(frames: &Frames, streams: &Streams) -> PerSide<Pos> {
     PerSide(Side::BOTH.map(|side| {
         let fin = frames.fins_of(side).map(|fin| fin.end).max();
         let sent = *frames.sent_end.get(side);

@@ -20,14 +20,14 @@ pub(in crate::rules) enum TailKind {
 
 /// A piece of the server's stream behind its last data.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::rules) struct TailPart<'a> {
+pub(in crate::rules) struct TailPart {
     pub kind: TailKind,
     pub pos: Pos,
     pub end: Pos,
-    pub pdu: Option<&'a PduRow>,
+    pub pdu: Option<PduRow>,
 }
 
-impl TailPart<'_> {
+impl TailPart {
     /// Whether it is an SMP:FIN that can be read.
     pub fn is_fin(&self) -> bool {
         self.kind == TailKind::Pdu && self.pdu.is_some_and(|p| p.kind == PduKind::Fin)
@@ -36,18 +36,18 @@ impl TailPart<'_> {
 
 /// A client SMP:FIN that counts for the close.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::rules) struct ClosingFin<'a> {
-    pub pdu: &'a PduRow,
+pub(in crate::rules) struct ClosingFin {
+    pub pdu: PduRow,
     pub pos: Pos,
     pub end: Pos,
 }
 
 /// The ends of both streams.
 #[derive(Debug)]
-pub(in crate::rules) struct Streams<'a> {
+pub(in crate::rules) struct Streams {
     pub axes: PerSide<Option<Axis>>,
     /// The client's SMP:FINs, of the last life of each Sid, in stream order.
-    pub client_fins: Vec<ClosingFin<'a>>,
+    pub client_fins: Vec<ClosingFin>,
     /// End of the last client SMP:FIN.
     pub e: Option<Pos>,
     /// Start of the row of SMP:FINs that ends at `e`.
@@ -57,13 +57,13 @@ pub(in crate::rules) struct Streams<'a> {
     /// The file holds data of the server; else `b` is only where its part of the stream begins.
     pub data_seen: bool,
     /// The server's packets from `b` on that were decoded, in stream order.
-    pub tail_pdus: Vec<&'a PduRow>,
+    pub tail_pdus: Vec<PduRow>,
     /// End of each side's last decoded packet.
     pub decoded_end: PerSide<Pos>,
     /// Ranges of each side that cannot be read: position and length.
     pub hidden: PerSide<Vec<(Pos, Pos)>>,
     /// The first packet of the client behind its last SMP:FIN, if there is one.
-    pub client_after_e: Option<&'a PduRow>,
+    pub client_after_e: Option<PduRow>,
 }
 
 pub(in crate::rules) fn start_of(pdu: &PduRow) -> Pos {
@@ -80,19 +80,19 @@ pub(super) fn read<'a>(
     conn: &ConnRow,
     sessions: &[&'a SessionRow],
     last_lives: &[bool],
-) -> Streams<'a> {
+) -> Streams {
     let axes = PerSide(Side::BOTH.map(|side| Axis::new(conn, side)));
     let client = conn.end_of(Side::Client);
     let server = conn.end_of(Side::Server);
-    let mut client_fins: Vec<ClosingFin<'a>> = sessions
+    let mut client_fins: Vec<ClosingFin> = sessions
         .iter()
         .zip(last_lives)
         .filter(|(_, last)| **last)
         .filter_map(|(s, _)| store.pdu(s.ends.get(client).fin_pdu?))
         .map(|pdu| ClosingFin {
             pdu,
-            pos: start_of(pdu),
-            end: end_of(pdu),
+            pos: start_of(&pdu),
+            end: end_of(&pdu),
         })
         .collect();
     client_fins.sort_by_key(|fin| fin.pos);
@@ -107,7 +107,7 @@ pub(super) fn read<'a>(
     let mars = conn.smp_seen;
     let data_end = last_data_end(store, conn, sessions, server, mars);
     let b = data_end.unwrap_or(0);
-    let mut tail_pdus: Vec<&'a PduRow> = Vec::new();
+    let mut tail_pdus: Vec<PduRow> = Vec::new();
     let mut decoded_end = PerSide([0, 0]);
     let mut client_after_e = None;
     for session in sessions {
@@ -118,7 +118,7 @@ pub(super) fn read<'a>(
         for (side, head) in heads {
             if let Some(pdu) = head.and_then(|id| store.pdu(id)) {
                 let slot: &mut Pos = decoded_end.get_mut(side);
-                *slot = (*slot).max(end_of(pdu));
+                *slot = (*slot).max(end_of(&pdu));
                 if side == Side::Client {
                     note_after(&mut client_after_e, e, pdu);
                 }
@@ -136,16 +136,16 @@ pub(super) fn read<'a>(
         let end = conn.end_of(side);
         for (_, pdu) in store.plain_pdus_back(conn.id, end) {
             let slot: &mut Pos = decoded_end.get_mut(side);
-            *slot = (*slot).max(end_of(pdu));
+            *slot = (*slot).max(end_of(&pdu));
             if pdu.kind == PduKind::Hidden {
                 hidden
                     .get_mut(side)
-                    .push((start_of(pdu), Pos::from(pdu.len)));
+                    .push((start_of(&pdu), Pos::from(pdu.len)));
             }
             if side == Side::Client {
                 note_after(&mut client_after_e, e, pdu);
             }
-            let in_tail = side == Side::Server && start_of(pdu) >= b;
+            let in_tail = side == Side::Server && start_of(&pdu) >= b;
             if in_tail {
                 tail_pdus.push(pdu);
             } else if !mars {
@@ -170,8 +170,8 @@ pub(super) fn read<'a>(
     }
 }
 
-fn note_after<'a>(slot: &mut Option<&'a PduRow>, e: Option<Pos>, pdu: &'a PduRow) {
-    let behind = e.is_some_and(|e| start_of(pdu) >= e) && pdu.kind != PduKind::Hidden;
+fn note_after(slot: &mut Option<PduRow>, e: Option<Pos>, pdu: PduRow) {
+    let behind = e.is_some_and(|e| start_of(&pdu) >= e) && pdu.kind != PduKind::Hidden;
     if behind && slot.is_none_or(|old| pdu.pos < old.pos) {
         *slot = Some(pdu);
     }
@@ -188,23 +188,23 @@ fn last_data_end(
     let in_sessions = sessions
         .iter()
         .filter_map(|s| store.pdu(s.ends.get(server).last_data?))
-        .map(end_of)
+        .map(|pdu| end_of(&pdu))
         .max();
     let plain = store
         .plain_pdus_back(conn.id, server)
         .map(|(_, pdu)| pdu)
         .take(if mars { usize::MAX } else { 64 })
         .find(|pdu| pdu.kind == PduKind::Tds)
-        .map(end_of);
+        .map(|pdu| end_of(&pdu));
     in_sessions.max(plain)
 }
 
-impl<'a> Streams<'a> {
+impl Streams {
     /// The pieces of the server's stream from `b` on, in order and without a gap, up to `end`.
-    pub(in crate::rules) fn tail(&self, end: Pos) -> Vec<TailPart<'a>> {
-        let mut parts: Vec<TailPart<'a>> = Vec::new();
+    pub(in crate::rules) fn tail(&self, end: Pos) -> Vec<TailPart> {
+        let mut parts: Vec<TailPart> = Vec::new();
         let mut at = self.b;
-        let gap = |parts: &mut Vec<TailPart<'a>>, from: Pos, to: Pos| {
+        let gap = |parts: &mut Vec<TailPart>, from: Pos, to: Pos| {
             let kind = if to.saturating_sub(from) == CONTROL {
                 TailKind::Hole
             } else {
@@ -233,7 +233,7 @@ impl<'a> Streams<'a> {
                 kind: TailKind::Pdu,
                 pos,
                 end: pdu_end,
-                pdu: Some(pdu),
+                pdu: Some(*pdu),
             });
             at = pdu_end;
         }

@@ -116,7 +116,7 @@ fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
         };
         let asked = *lane.last_data.get(Side::Client);
         let received = asked.is_some_and(|pdu| {
-            let end = end_of(pdu);
+            let end = end_of(&pdu);
             facts
                 .frames
                 .acked

@@ -64,7 +64,7 @@ pub(super) fn every_sid_closed(facts: &Facts<'_>) -> Check {
         .filter(|lane| lane.last_life && lane.session.is_some())
         .filter(|lane| {
             lane.client_fin
-                .is_none_or(|fin| start_of(fin).saturating_add(CONTROL) > limit)
+                .is_none_or(|fin| start_of(&fin).saturating_add(CONTROL) > limit)
         })
         .collect();
     let hidden = hidden_control(facts);

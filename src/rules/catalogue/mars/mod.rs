@@ -150,7 +150,7 @@ pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
     let smp = |pdu: &PduRow| format!("SEQNUM {}, WNDW {}", pdu.seqnum, pdu.wndw);
     for fin in facts.streams.client_fins.iter().rev().take(64) {
         let role = format!("client SMP:FIN Sid {}", fin.pdu.sid);
-        out.push(evidence(fin.pdu.frame, role, smp(fin.pdu)));
+        out.push(evidence(fin.pdu.frame, role, smp(&fin.pdu)));
     }
     for tf in facts.close.tf.iter().take(8) {
         let number = facts.streams.seq(Side::Client, tf.end);
@@ -162,8 +162,8 @@ pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
     }
     for pdu in facts.tail.iter().filter_map(|part| part.pdu).take(64) {
         let (role, fact) = match pdu.kind {
-            PduKind::Fin => (format!("server SMP:FIN Sid {}", pdu.sid), smp(pdu)),
-            PduKind::Ack => (format!("server SMP:ACK Sid {}", pdu.sid), smp(pdu)),
+            PduKind::Fin => (format!("server SMP:FIN Sid {}", pdu.sid), smp(&pdu)),
+            PduKind::Ack => (format!("server SMP:ACK Sid {}", pdu.sid), smp(&pdu)),
             _ => ("server packet".to_owned(), format!("{} bytes", pdu.len)),
         };
         out.push(evidence(pdu.frame, role, fact));

@@ -203,8 +203,8 @@ pub(super) fn fins_are_answers(facts: &Facts<'_>) -> Check {
         let (Some(client), Some(server)) = (lane.client_fin, lane.server_fin) else {
             continue;
         };
-        let need = start_of(client).saturating_add(CONTROL);
-        let (pos, end) = (start_of(server), start_of(server).saturating_add(CONTROL));
+        let need = start_of(&client).saturating_add(CONTROL);
+        let (pos, end) = (start_of(&server), start_of(&server).saturating_add(CONTROL));
         let early = if pos >= facts.streams.b {
             // Every segment that carries it.
             let first = late.partition_point(|seg| seg.no < server.first_frame);
