@@ -1,12 +1,13 @@
-//! A backend for ratatui that is sparing with what it writes: short colour codes, only when they change; moves
-//! relative where that is shorter; the blank end of a row erased instead of written.
+//! Writes changes of the screen sparingly: short colour codes, only when they change; moves relative where that is
+//! shorter; the blank end of a row erased instead of written; rows that only move are moved by the terminal.
 
 use std::io::{self, Write};
 
-use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::{Buffer, Cell};
-use ratatui::layout::{Position, Size};
+use ratatui::layout::Position;
 use ratatui::style::{Color, Modifier};
+
+use super::band::Band;
 
 /// Attributes with their codes.
 const ATTRIBUTES: [(Modifier, &str); 4] = [
@@ -46,7 +47,7 @@ impl Look {
     }
 }
 
-/// The backend.
+/// The line to the terminal, and what the terminal shows.
 #[derive(Debug)]
 pub struct Line<W: Write> {
     out: W,
@@ -54,57 +55,129 @@ pub struct Line<W: Write> {
     /// Where the terminal's cursor stands; `None` when that is not certain.
     at: Option<Position>,
     shown: Option<bool>,
-    /// Per row, the column from which on it is plain and blank.
-    tails: Vec<u16>,
-    /// The screen that is drawn.
-    next: Buffer,
+    /// What is on screen; `None` when that is not certain.
+    screen: Option<Buffer>,
+    /// The terminal is told where a drawing begins and ends (mode 2026).
+    synchronized: bool,
 }
 
 impl<W: Write> Line<W> {
-    /// A backend that writes to `out`.
-    pub fn new(out: W) -> Self {
+    /// A line that writes to `out`.
+    pub fn new(out: W, synchronized: bool) -> Self {
         Self {
             out,
             look: Look::PLAIN,
             at: None,
             shown: None,
-            tails: Vec::new(),
-            next: Buffer::default(),
+            screen: None,
+            synchronized,
         }
     }
 
-    /// Nothing is known about the terminal any more: somebody else has written to it.
+    /// Nothing is known about the terminal any more: somebody else has written to it, or it has another size.
     pub fn forget(&mut self) {
         self.at = None;
         self.shown = None;
+        self.screen = None;
     }
 
-    /// Notes where the rows of the next drawing end.
-    pub fn expect(&mut self, next: &Buffer) {
-        self.next.clone_from(next);
-        let area = *next.area();
-        self.tails = (area.top()..area.bottom())
-            .map(|y| {
-                let blanks = (area.left()..area.right())
-                    .rev()
-                    .take_while(|x| next.cell((*x, y)).is_some_and(is_plain_blank))
-                    .count();
-                area.right()
-                    .saturating_sub(u16::try_from(blanks).unwrap_or(0))
-            })
-            .collect();
+    /// Writes what a new screen changes, and where the cursor stands. Returns whether anything changed.
+    pub fn draw(&mut self, next: &Buffer, cursor: Option<Position>) -> io::Result<bool> {
+        let same_size = |screen: &Buffer| screen.area() == next.area();
+        let mut screen = self.screen.take().filter(same_size);
+        let stays = match cursor {
+            Some(at) => self.at == Some(at) && self.shown == Some(true),
+            None => self.shown == Some(false),
+        };
+        if stays && screen.as_ref() == Some(next) {
+            self.screen = screen;
+            return Ok(false);
+        }
+        if self.synchronized {
+            self.out.write_all(b"\x1b[?2026h")?;
+        }
+        if screen.is_none() {
+            self.wear(Look::PLAIN)?;
+            self.out.write_all(b"\x1b[2J")?;
+        }
+        let screen = screen.get_or_insert_with(|| Buffer::empty(*next.area()));
+        if let Some(band) = Band::find(screen, next) {
+            self.move_band(&band)?;
+            band.apply(screen);
+        }
+        self.write_changes(screen, next)?;
+        if let Some(at) = cursor {
+            self.go(at, next)?;
+        }
+        self.show_cursor(cursor.is_some())?;
+        if self.synchronized {
+            self.out.write_all(b"\x1b[?2026l")?;
+        }
+        self.out.flush()?;
+        screen.clone_from(next);
+        self.screen = Some(std::mem::take(screen));
+        Ok(true)
     }
 
-    fn tail(&self, y: u16) -> u16 {
-        self.tails.get(usize::from(y)).copied().unwrap_or(u16::MAX)
+    /// Lets the terminal move rows: within their band, as many as they move by are taken out or put in at its top.
+    fn move_band(&mut self, band: &Band) -> io::Result<()> {
+        self.wear(Look::PLAIN)?;
+        let (top, bottom) = (band.rows.start.saturating_add(1), band.rows.end);
+        let what = if band.up { 'M' } else { 'L' };
+        write!(self.out, "\x1b[{top};{bottom}r\x1b[{top}H\x1b[")?;
+        if band.by > 1 {
+            write!(self.out, "{}", band.by)?;
+        }
+        write!(self.out, "{what}\x1b[r")?;
+        // Terminals differ about where the cursor is now.
+        self.at = None;
+        Ok(())
     }
 
-    fn go(&mut self, to: Position) -> io::Result<()> {
+    fn write_changes(&mut self, last: &Buffer, next: &Buffer) -> io::Result<()> {
+        let width = next.area().width;
+        let mut erased = None;
+        let mut tail = (u16::MAX, 0);
+        for (x, y, cell) in last.diff(next) {
+            if erased == Some(y) {
+                continue;
+            }
+            if tail.0 != y {
+                tail = (y, tail_of(next, y));
+            }
+            if x >= tail.1 {
+                erased = Some(y);
+                self.go(Position::new(x, y), next)?;
+                self.wear(Look::PLAIN)?;
+                self.out.write_all(b"\x1b[K")?;
+                continue;
+            }
+            self.go(Position::new(x, y), next)?;
+            self.wear(Look::of(cell))?;
+            self.out.write_all(cell.symbol().as_bytes())?;
+            let cells = u16::try_from(crate::ui::safe_text::width(cell.symbol())).unwrap_or(1);
+            // Behind the last column terminals differ about where the cursor is.
+            let behind = x.saturating_add(cells);
+            self.at = (behind < width).then(|| Position::new(behind, y));
+        }
+        self.wear(Look::PLAIN)
+    }
+
+    fn show_cursor(&mut self, shown: bool) -> io::Result<()> {
+        if self.shown == Some(shown) {
+            return Ok(());
+        }
+        self.shown = Some(shown);
+        self.out
+            .write_all(if shown { b"\x1b[?25h" } else { b"\x1b[?25l" })
+    }
+
+    fn go(&mut self, to: Position, next: &Buffer) -> io::Result<()> {
         match self.at {
             Some(at) if at == to => return Ok(()),
             Some(at) if at.y == to.y && at.x < to.x => {
                 let by = to.x.saturating_sub(at.x);
-                if by <= SHORT_GAP && self.fill(at, to)? {
+                if by <= SHORT_GAP && self.fill(at, to, next)? {
                     self.at = Some(to);
                     return Ok(());
                 }
@@ -133,10 +206,8 @@ impl<W: Write> Line<W> {
 
     /// Writes the unchanged cells between two places of a row again, if that needs no change of look: shorter than
     /// to move over them.
-    fn fill(&mut self, from: Position, to: Position) -> io::Result<bool> {
-        let cells: Option<Vec<&Cell>> = (from.x..to.x)
-            .map(|x| self.next.cell((x, from.y)))
-            .collect();
+    fn fill(&mut self, from: Position, to: Position, next: &Buffer) -> io::Result<bool> {
+        let cells: Option<Vec<&Cell>> = (from.x..to.x).map(|x| next.cell((x, from.y))).collect();
         let Some(cells) = cells else {
             return Ok(false);
         };
@@ -178,6 +249,17 @@ impl<W: Write> Line<W> {
         self.look = look;
         write!(self.out, "\x1b[{}m", codes.join(";"))
     }
+}
+
+/// The column from which on a row is plain and blank.
+fn tail_of(screen: &Buffer, y: u16) -> u16 {
+    let area = screen.area();
+    let blanks = (area.left()..area.right())
+        .rev()
+        .take_while(|x| screen.cell((*x, y)).is_some_and(is_plain_blank))
+        .count();
+    area.right()
+        .saturating_sub(u16::try_from(blanks).unwrap_or(0))
 }
 
 fn is_plain_blank(cell: &Cell) -> bool {
@@ -227,92 +309,6 @@ impl<W: Write> Write for Line<W> {
     }
 }
 
-impl<W: Write> Backend for Line<W> {
-    type Error = io::Error;
-
-    fn draw<'a, I>(&mut self, content: I) -> io::Result<()>
-    where
-        I: Iterator<Item = (u16, u16, &'a Cell)>,
-    {
-        let mut erased = None;
-        for (x, y, cell) in content {
-            if x >= self.tail(y) {
-                if erased != Some(y) {
-                    erased = Some(y);
-                    self.go(Position::new(x, y))?;
-                    self.wear(Look::PLAIN)?;
-                    self.out.write_all(b"\x1b[K")?;
-                }
-                continue;
-            }
-            self.go(Position::new(x, y))?;
-            self.wear(Look::of(cell))?;
-            self.out.write_all(cell.symbol().as_bytes())?;
-            let cells = u16::try_from(crate::ui::safe_text::width(cell.symbol())).unwrap_or(1);
-            // Behind the last column terminals differ about where the cursor is.
-            let behind = x.saturating_add(cells);
-            self.at = (behind < self.next.area().width).then(|| Position::new(behind, y));
-        }
-        self.wear(Look::PLAIN)
-    }
-
-    fn hide_cursor(&mut self) -> io::Result<()> {
-        if self.shown != Some(false) {
-            self.shown = Some(false);
-            self.out.write_all(b"\x1b[?25l")?;
-        }
-        Ok(())
-    }
-
-    fn show_cursor(&mut self) -> io::Result<()> {
-        if self.shown != Some(true) {
-            self.shown = Some(true);
-            self.out.write_all(b"\x1b[?25h")?;
-        }
-        Ok(())
-    }
-
-    fn get_cursor_position(&mut self) -> io::Result<Position> {
-        // No question is sent to the terminal; the place is known or the corner is as good as any.
-        Ok(self.at.unwrap_or(Position::ORIGIN))
-    }
-
-    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
-        self.go(position.into())
-    }
-
-    fn clear(&mut self) -> io::Result<()> {
-        self.clear_region(ClearType::All)
-    }
-
-    fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
-        self.wear(Look::PLAIN)?;
-        self.out.write_all(match clear_type {
-            ClearType::All => b"\x1b[2J".as_slice(),
-            ClearType::AfterCursor => b"\x1b[J",
-            ClearType::BeforeCursor => b"\x1b[1J",
-            ClearType::CurrentLine => b"\x1b[2K",
-            ClearType::UntilNewLine => b"\x1b[K",
-        })
-    }
-
-    fn size(&self) -> io::Result<Size> {
-        let (width, height) = crossterm::terminal::size()?;
-        Ok(Size::new(width, height))
-    }
-
-    fn window_size(&mut self) -> io::Result<WindowSize> {
-        Ok(WindowSize {
-            columns_rows: self.size()?,
-            pixels: Size::new(0, 0),
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,14 +326,11 @@ mod tests {
 
     /// Draws screens one after the other and reads the last one through a terminal emulator.
     fn shown(screens: &[Buffer]) -> (vt100::Parser, usize) {
-        let mut line = Line::new(Vec::new());
-        let mut last = Buffer::empty(Rect::new(0, 0, 12, 4));
+        let mut line = Line::new(Vec::new(), false);
         let mut cost = 0;
         for next in screens {
             cost = line.out.len();
-            line.expect(next);
-            line.draw(last.diff(next).into_iter()).unwrap();
-            last.clone_from(next);
+            line.draw(next, None).unwrap();
         }
         let mut parser = vt100::Parser::new(4.try_into().unwrap(), 12.try_into().unwrap(), 0);
         parser.process(&line.out);
@@ -371,6 +364,39 @@ mod tests {
         let cell = parser.screen().cell(1, 0).unwrap();
         assert!(!cell.bold());
         assert_eq!(cell.fgcolor(), vt100::Color::Default);
+    }
+
+    #[test]
+    fn rows_that_move_are_moved_by_the_terminal() {
+        let rows = |from: usize| {
+            let lines: Vec<String> = (from..from + 4).map(|n| format!("   row {n}")).collect();
+            let lines: Vec<_> = lines.iter().map(|l| (l.as_str(), Style::new())).collect();
+            screen(&lines)
+        };
+        let (parser, cost) = shown(&[rows(10), rows(11)]);
+        assert_eq!(
+            text(&parser),
+            ["   row 11", "   row 12", "   row 13", "   row 14"]
+        );
+        assert!(cost <= 34, "{cost} bytes");
+        let (parser, cost) = shown(&[rows(10), rows(8)]);
+        assert_eq!(
+            text(&parser),
+            ["   row 8", "   row 9", "   row 10", "   row 11"]
+        );
+        assert!(cost <= 44, "{cost} bytes");
+    }
+
+    #[test]
+    fn the_same_screen_again_writes_nothing() {
+        let once = screen(&[("a", Style::new())]);
+        let mut line = Line::new(Vec::new(), true);
+        let at = Some(Position::new(0, 0));
+        assert!(line.draw(&once, at).unwrap());
+        let cost = line.out.len();
+        assert!(!line.draw(&once, at).unwrap());
+        assert_eq!(line.out.len(), cost);
+        assert!(line.out.starts_with(b"\x1b[?2026h") && line.out.ends_with(b"\x1b[?2026l"));
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 //! One queue brings keys, signals, rows of the index and notices of workers together. All that waits is taken in
 //! before the screen is drawn once; nothing is written when nothing has changed.
 
+mod band;
 mod caps;
 mod guard;
 mod input;
@@ -83,13 +84,13 @@ pub fn run(
     }
     caps::settle(&mut view, settings, options.colors, options.glyphs);
     let keymap = keymap(&settings.keys, &mut problems);
-    let mut screen = match Screen::enter(view.mouse) {
+    let mut screen = match Screen::enter(view.mouse, settings.view.sync_output) {
         Ok(screen) => screen,
         Err(error) => {
             return say_plainly(&format!("the terminal cannot be used: {error}"));
         }
     };
-    let mut app = App::new(name(capture), screen.size(), view);
+    let mut app = App::new(name(capture), Screen::size(), view);
     app.keymap = keymap;
     app.rules = rules;
     app.own_rules.clone_from(&options.own_rules);

@@ -13,9 +13,8 @@ use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{Command, execute, queue};
-use ratatui::Terminal;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 
 use super::line::Line;
 use crate::app::{App, Event, Stats, update};
@@ -47,16 +46,15 @@ impl Write for Counted {
 
 /// The screen.
 pub struct Screen {
-    terminal: Terminal<Line<Counted>>,
+    line: Line<Counted>,
     bytes: Arc<AtomicU64>,
     draws: u64,
     keys: u64,
-    last: Option<(Buffer, Option<Position>)>,
 }
 
 impl Screen {
-    /// Takes the terminal over.
-    pub fn enter(mouse: bool) -> io::Result<Self> {
+    /// Takes the terminal over; `synchronized` where it shall show each drawing at once (mode 2026).
+    pub fn enter(mouse: bool, synchronized: bool) -> io::Result<Self> {
         MOUSE.store(mouse, Ordering::Relaxed);
         take_over()?;
         let bytes = Arc::new(AtomicU64::new(0));
@@ -64,21 +62,17 @@ impl Screen {
             out: BufWriter::with_capacity(32 * 1024, io::stdout()),
             bytes: Arc::clone(&bytes),
         };
-        let terminal = Terminal::new(Line::new(counted)).inspect_err(|_| restore())?;
         Ok(Self {
-            terminal,
+            line: Line::new(counted, synchronized),
             bytes,
             draws: 0,
             keys: 0,
-            last: None,
         })
     }
 
     /// Columns and rows.
-    pub fn size(&self) -> (u16, u16) {
-        self.terminal
-            .size()
-            .map_or((80, 24), |size| (size.width, size.height))
+    pub fn size() -> (u16, u16) {
+        crossterm::terminal::size().unwrap_or((80, 24))
     }
 
     /// Draws the state, if that changes anything on screen.
@@ -92,36 +86,17 @@ impl Screen {
         let (w, h) = app.size;
         let mut next = Buffer::empty(Rect::new(0, 0, w, h));
         let cursor = ui::draw(app, &mut next);
-        if let Some((buffer, at)) = &self.last
-            && *buffer == next
-            && *at == cursor
-        {
-            return;
-        }
-        self.terminal.backend_mut().expect(&next);
+        let cursor = cursor.filter(|at| at.x < w && at.y < h);
         // An error here means that the terminal is gone; its hang-up signal or end of input ends the program.
-        let drawn = self.terminal.draw(|frame| {
-            let area = frame.area();
-            let buffer = frame.buffer_mut();
-            if *buffer.area() == *next.area() {
-                buffer.clone_from(&next);
-            } else {
-                ui::draw(app, buffer);
-            }
-            if let Some(at) = cursor.filter(|at| area.contains(*at)) {
-                frame.set_cursor_position(at);
-            }
-        });
-        if drawn.is_ok() {
+        if self.line.draw(&next, cursor).is_ok_and(|drawn| drawn) {
             self.draws = self.draws.saturating_add(1);
-            self.last = Some((next, cursor));
         }
     }
 
     /// Uses the mouse, or leaves it to the terminal.
     pub fn use_mouse(&mut self, on: bool) {
         MOUSE.store(on, Ordering::Relaxed);
-        let out = self.terminal.backend_mut();
+        let out = &mut self.line;
         // See `draw` about errors.
         let _ = if on {
             execute!(out, EnableMouseCapture)
@@ -137,11 +112,7 @@ impl Screen {
 
     /// Forgets what is on screen, so that the next draw writes everything.
     pub fn forget(&mut self) {
-        self.last = None;
-        self.terminal.backend_mut().forget();
-        // See `draw` about errors.
-        let _ = self.terminal.clear();
-        self.terminal.backend_mut().forget();
+        self.line.forget();
     }
 
     /// Puts text on the terminal's clipboard; inside tmux and screen wrapped so that it gets through.
@@ -151,9 +122,9 @@ impl Screen {
             .write_ansi(&mut sequence)
             .map_err(|_| io::Error::other("the text cannot be encoded"))?;
         let sequence = super::caps::wrapped(&sequence);
-        let out = self.terminal.backend_mut();
+        let out = &mut self.line;
         out.write_all(sequence.as_bytes())?;
-        Write::flush(out)
+        out.flush()
     }
 
     /// Gives the terminal back, stops the program, and takes the terminal over again when it goes on.
@@ -168,7 +139,7 @@ impl Screen {
 
     /// Gives the terminal back.
     pub fn leave(&mut self) {
-        let _ = Write::flush(self.terminal.backend_mut());
+        let _ = self.line.flush();
         restore();
     }
 }

@@ -7,6 +7,8 @@
     reason = "this program's output is for whoever started it"
 )]
 
+mod common;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -48,10 +50,10 @@ const READERS: [(&str, &str); 6] = [
 fn main() -> Result<()> {
     color_eyre::install()?;
     let arguments = Arguments::parse();
-    build()?;
+    common::build()?;
     let file = match &arguments.file {
         Some(file) => file.clone(),
-        None => make(&arguments.size, &arguments.format)?,
+        None => common::make(&arguments.size, &arguments.format)?,
     };
     let size = fs::metadata(&file)
         .wrap_err_with(|| format!("{}", file.display()))?
@@ -88,57 +90,6 @@ struct Cost {
     peak: u64,
 }
 
-fn project() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn target(name: &str) -> PathBuf {
-    // This program is in target/PROFILE/examples.
-    let here = std::env::current_exe().unwrap_or_default();
-    let profile = here
-        .parent()
-        .and_then(Path::parent)
-        .unwrap_or(Path::new("."));
-    profile.join(name)
-}
-
-/// Builds the program and the generator in the profile that this one has.
-fn build() -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(project()).args([
-        "build",
-        "--bin",
-        "marstui",
-        "--example",
-        "make-fixtures",
-    ]);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
-    if !command.status()?.success() {
-        bail!("the program to measure does not build");
-    }
-    Ok(())
-}
-
-/// The capture of a size, made if it is not there yet.
-fn make(size: &str, format: &str) -> Result<PathBuf> {
-    let folder = project().join("tests/bench/data");
-    fs::create_dir_all(&folder)?;
-    let file = folder.join(format!("{size}.{format}"));
-    if !file.exists() {
-        let status = Command::new(target("examples/make-fixtures"))
-            .args(["big", size])
-            .arg(&file)
-            .status()?;
-        if !status.success() {
-            bail!("the generator could not make {}", file.display());
-        }
-    }
-    Ok(file)
-}
-
 /// Whether the reader's program can be started at all; readers that are not installed are left out, and named.
 fn is_there(name: &str) -> bool {
     let program = name.split(' ').next().unwrap_or(name);
@@ -164,7 +115,7 @@ fn measure(command: &str, file: &Path) -> Result<Cost> {
     let mut shell = Command::new("bash")
         .args(["-c", &script, "bash"])
         .arg(file)
-        .arg(target("marstui"))
+        .arg(common::target("marstui"))
         .stderr(Stdio::piped())
         .spawn()
         .wrap_err("bash measures the time, and it could not be started")?;
