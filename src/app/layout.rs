@@ -196,6 +196,11 @@ impl Layout {
         }
     }
 
+    /// Where the timeline, the decode tree and the bytes stand.
+    pub fn panes_beside_list(&self) -> impl Iterator<Item = Area> {
+        [self.lanes, self.decode, self.bytes].into_iter().flatten()
+    }
+
     /// The panes on screen, in the order of Tab.
     pub fn panes(&self) -> Vec<Pane> {
         let mut panes = Vec::new();

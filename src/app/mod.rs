@@ -226,6 +226,8 @@ pub struct App {
     decoded: Option<Tree>,
     /// Where the cursor was when the filter was set, until it is known which shown frame is nearest.
     home: Option<FrameNo>,
+    /// The rows are those of the filter before: the new one has not answered yet.
+    rows_old: bool,
     find_hits: Vec<FrameNo>,
     /// Where a find started that still waits for its hit, and whether it goes forward.
     find_wait: Option<(FrameNo, bool)>,
@@ -295,6 +297,7 @@ impl App {
             packets: HashMap::new(),
             decoded: None,
             home: None,
+            rows_old: false,
             find_hits: Vec::new(),
             find_wait: None,
             last_conn: None,
@@ -420,6 +423,11 @@ impl App {
     /// The decoded frame of the cursor; that of the frame before until the new one has come.
     pub fn decoded(&self) -> Option<&Tree> {
         self.decoded.as_ref()
+    }
+
+    /// Whether the panes beside the list may be drawn later than the list: nothing that the user does there waits.
+    pub fn can_lag(&self) -> bool {
+        self.layers.is_empty() && self.prompt.is_none() && self.focus == Pane::List
     }
 
     /// Rows of the list on screen.

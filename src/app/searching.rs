@@ -114,6 +114,7 @@ impl App {
         self.home = Some(self.list.cursor);
         let Some(filter) = filter else {
             self.list.rows = Rows::all();
+            self.rows_old = false;
             self.home = None;
             self.show_cursor(true);
             return vec![Effect::StopSearch(stopped)];
@@ -121,8 +122,8 @@ impl App {
         for hint in filter.hints() {
             self.say(Tone::Info, format!("filter: {hint}"));
         }
-        self.list.rows = Rows::only(Vec::new());
-        self.list.top = 0;
+        // The rows stay as they are until the filter's first answer.
+        self.rows_old = true;
         let job = self.next_job();
         self.jobs.filter = Searching {
             job,
@@ -143,6 +144,18 @@ impl App {
         self.last_job
     }
 
+    /// Stops the search that runs, the find before the filter; its hits stay.
+    pub(super) fn stop_search(&mut self) -> Option<Effect> {
+        let search = [&mut self.jobs.find, &mut self.jobs.filter]
+            .into_iter()
+            .find(|search| search.running)?;
+        search.running = false;
+        let job = search.job;
+        self.find_wait = None;
+        self.say(Tone::Info, "the search is stopped; its hits so far stay");
+        Some(Effect::StopSearch(job))
+    }
+
     /// Hits have come. They belong to the filter, to the find, or to a search that nobody waits for any more.
     pub(super) fn found(&mut self, job: u64, frames: Vec<FrameNo>, asked: u64, done: bool) {
         let more = frames.len() as u64;
@@ -153,7 +166,13 @@ impl App {
         };
         if job == self.jobs.filter.job {
             note(&mut self.jobs.filter);
-            self.list.rows.extend(frames);
+            if !self.rows_old {
+                self.list.rows.extend(frames);
+            } else if done || !frames.is_empty() {
+                self.rows_old = false;
+                self.list.rows = Rows::only(frames);
+                self.list.top = 0;
+            }
             self.come_home(done);
         } else if job == self.jobs.find.job {
             note(&mut self.jobs.find);
@@ -376,14 +395,12 @@ impl App {
             return;
         };
         let shown = |no: &&FrameNo| self.list.rows.contains(&self.store, **no);
+        let at = self.find_hits.partition_point(|hit| *hit < from);
+        let (before, behind) = self.find_hits.split_at(at);
         let next = if forward {
-            self.find_hits.iter().filter(shown).find(|no| **no > from)
+            behind.iter().filter(|no| **no > from).find(shown)
         } else if done || self.jobs.find.asked >= u64::from(from.0) {
-            self.find_hits
-                .iter()
-                .rev()
-                .filter(shown)
-                .find(|no| **no < from)
+            before.iter().rev().find(shown)
         } else {
             None
         };

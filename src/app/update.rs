@@ -404,7 +404,7 @@ impl App {
             }
             C::Close => return self.close(),
             C::Quit => return vec![Effect::Quit],
-            C::Escape => self.escape(),
+            C::Escape => return self.escape(),
             C::Cancel => return self.cancel(),
             C::Redraw => return vec![Effect::Clear],
             C::Suspend => return vec![Effect::Suspend],
@@ -434,12 +434,18 @@ impl App {
         vec![Effect::Quit]
     }
 
-    fn escape(&mut self) {
+    /// Leaves what is on top, one thing at a time; at last a search that runs.
+    fn escape(&mut self) -> Vec<Effect> {
         if self.range.take().is_some() {
             self.say(Tone::Info, "range dropped");
-        } else if self.layers.pop().is_none() && self.zoomed.take().is_none() {
+        } else if self.layers.pop().is_some() || self.zoomed.take().is_some() {
+            return Vec::new();
+        } else if self.focus != Pane::List {
             self.focus = Pane::List;
+        } else {
+            return self.stop_search().into_iter().collect();
         }
+        Vec::new()
     }
 
     /// Stops the job that runs; with none running, quits.
@@ -447,15 +453,8 @@ impl App {
         if self.jobs.exporting.is_some() {
             return vec![Effect::StopExport];
         }
-        let running = [&mut self.jobs.find, &mut self.jobs.filter]
-            .into_iter()
-            .find(|search| search.running);
-        if let Some(search) = running {
-            search.running = false;
-            let job = search.job;
-            self.find_wait = None;
-            self.say(Tone::Info, "the search is stopped; its hits so far stay");
-            return vec![Effect::StopSearch(job)];
+        if let Some(stop) = self.stop_search() {
+            return vec![stop];
         }
         if self.jobs.indexing {
             self.say(

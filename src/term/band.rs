@@ -10,6 +10,8 @@ use rustc_hash::FxHasher;
 const GUTTER: u16 = 3;
 /// Rows that must have moved together; fewer are written again as cheaply.
 const LEAST: usize = 2;
+/// Cells that a move must save: those that its sequences cost.
+const PRICE: usize = 24;
 
 /// Rows that moved, all by the same number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +25,20 @@ pub struct Band {
 }
 
 impl Band {
-    /// The band that saves most, if one does.
-    pub fn find(last: &Buffer, next: &Buffer) -> Option<Self> {
+    /// The band whose move leaves less to write, and the screen after the move.
+    pub fn worth_moving(last: &Buffer, next: &Buffer) -> Option<(Self, Buffer)> {
+        let band = Self::find(last, next)?;
+        let mut moved = last.clone();
+        band.apply(&mut moved);
+        let cost = |screen: &Buffer| {
+            let cells = screen.content().iter().zip(next.content());
+            cells.filter(|(a, b)| a != b).count()
+        };
+        (cost(&moved).saturating_add(PRICE) < cost(last)).then_some((band, moved))
+    }
+
+    /// The band in which most rows stand elsewhere as they stood.
+    fn find(last: &Buffer, next: &Buffer) -> Option<Self> {
         if last.area() != next.area() {
             return None;
         }

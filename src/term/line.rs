@@ -29,6 +29,21 @@ struct Look {
 }
 
 impl Look {
+    /// Whether a blank looks the same in both: the text's colour, bold and dim do not show on it.
+    fn same_on_blank(self, other: Self) -> bool {
+        let shows = Modifier::REVERSED.union(Modifier::UNDERLINED);
+        self == other
+            || self.bg == other.bg
+                && !self.attributes.intersects(shows)
+                && !other.attributes.intersects(shows)
+    }
+
+    /// Whether a cell written now would look as it should.
+    fn fits(self, cell: &Cell) -> bool {
+        let wanted = Self::of(cell);
+        wanted == self || cell.symbol() == " " && wanted.same_on_blank(self)
+    }
+
     const PLAIN: Self = Self {
         fg: Color::Reset,
         bg: Color::Reset,
@@ -81,6 +96,11 @@ impl<W: Write> Line<W> {
         self.screen = None;
     }
 
+    /// What is on screen, if that is certain.
+    pub fn shown(&self) -> Option<&Buffer> {
+        self.screen.as_ref()
+    }
+
     /// Writes what a new screen changes, and where the cursor stands. Returns whether anything changed.
     pub fn draw(&mut self, next: &Buffer, cursor: Option<Position>) -> io::Result<bool> {
         let same_size = |screen: &Buffer| screen.area() == next.area();
@@ -101,9 +121,9 @@ impl<W: Write> Line<W> {
             self.out.write_all(b"\x1b[2J")?;
         }
         let screen = screen.get_or_insert_with(|| Buffer::empty(*next.area()));
-        if let Some(band) = Band::find(screen, next) {
+        if let Some((band, moved)) = Band::worth_moving(screen, next) {
             self.move_band(&band)?;
-            band.apply(screen);
+            *screen = moved;
         }
         self.write_changes(screen, next)?;
         if let Some(at) = cursor {
@@ -148,12 +168,19 @@ impl<W: Write> Line<W> {
             if x >= tail.1 {
                 erased = Some(y);
                 self.go(Position::new(x, y), next)?;
-                self.wear(Look::PLAIN)?;
+                if !self.look.same_on_blank(Look::PLAIN) {
+                    self.wear(Look::PLAIN)?;
+                }
                 self.out.write_all(b"\x1b[K")?;
                 continue;
             }
+            if last.cell((x, y)).is_some_and(|old| shows_alike(old, cell)) {
+                continue;
+            }
             self.go(Position::new(x, y), next)?;
-            self.wear(Look::of(cell))?;
+            if !self.look.fits(cell) {
+                self.wear(Look::of(cell))?;
+            }
             self.out.write_all(cell.symbol().as_bytes())?;
             let cells = u16::try_from(crate::ui::safe_text::width(cell.symbol())).unwrap_or(1);
             // Behind the last column terminals differ about where the cursor is.
@@ -173,33 +200,29 @@ impl<W: Write> Line<W> {
     }
 
     fn go(&mut self, to: Position, next: &Buffer) -> io::Result<()> {
-        match self.at {
-            Some(at) if at == to => return Ok(()),
-            Some(at) if at.y == to.y && at.x < to.x => {
-                let by = to.x.saturating_sub(at.x);
-                if by <= SHORT_GAP && self.fill(at, to, next)? {
-                    self.at = Some(to);
-                    return Ok(());
-                }
-                if by == 1 {
-                    write!(self.out, "\x1b[C")?;
-                } else {
-                    write!(self.out, "\x1b[{by}C")?;
-                }
-            }
-            Some(at) if to.x == 0 && to.y == at.y.saturating_add(1) => {
-                self.out.write_all(b"\r\n")?;
-            }
-            Some(at) if to.x == 0 && to.y == at.y => self.out.write_all(b"\r")?,
-            _ => {
-                let (row, column) = (to.y.saturating_add(1), to.x.saturating_add(1));
-                if column == 1 {
-                    write!(self.out, "\x1b[{row}H")?;
-                } else {
-                    write!(self.out, "\x1b[{row};{column}H")?;
-                }
-            }
+        let Some(at) = self.at else {
+            self.at = Some(to);
+            return self.out.write_all(place(to).as_bytes());
+        };
+        if at == to {
+            return Ok(());
         }
+        let by = to.x.saturating_sub(at.x);
+        if at.y == to.y && at.x < to.x && by <= SHORT_GAP && self.fill(at, to, next)? {
+            self.at = Some(to);
+            return Ok(());
+        }
+        let mut way = place(to);
+        let shorter = match to.y.checked_sub(at.y) {
+            Some(0) if at.x < to.x => forward(by),
+            Some(0) => format!("\r{}", forward(to.x)),
+            Some(1) => format!("\r\n{}", forward(to.x)),
+            _ => way.clone(),
+        };
+        if shorter.len() < way.len() {
+            way = shorter;
+        }
+        self.out.write_all(way.as_bytes())?;
         self.at = Some(to);
         Ok(())
     }
@@ -211,7 +234,7 @@ impl<W: Write> Line<W> {
         let Some(cells) = cells else {
             return Ok(false);
         };
-        let fits = |cell: &&Cell| Look::of(cell) == self.look && cell.symbol().len() == 1;
+        let fits = |cell: &&Cell| self.look.fits(cell) && cell.symbol().len() == 1;
         if !cells.iter().all(fits) {
             return Ok(false);
         }
@@ -249,6 +272,31 @@ impl<W: Write> Line<W> {
         self.look = look;
         write!(self.out, "\x1b[{}m", codes.join(";"))
     }
+}
+
+/// The sequence that puts the cursor to a place.
+fn place(to: Position) -> String {
+    let (row, column) = (to.y.saturating_add(1), to.x.saturating_add(1));
+    if column == 1 {
+        format!("\x1b[{row}H")
+    } else {
+        format!("\x1b[{row};{column}H")
+    }
+}
+
+/// The sequence that moves the cursor to the right.
+fn forward(by: u16) -> String {
+    match by {
+        0 => String::new(),
+        1 => "\x1b[C".to_string(),
+        _ => format!("\x1b[{by}C"),
+    }
+}
+
+/// Whether nobody can tell two cells apart.
+fn shows_alike(old: &Cell, new: &Cell) -> bool {
+    let blank = old.symbol() == " " && new.symbol() == " ";
+    blank && Look::of(old).same_on_blank(Look::of(new))
 }
 
 /// The column from which on a row is plain and blank.
@@ -425,8 +473,13 @@ mod tests {
             prop_assert_eq!(text(&once), text(&all));
             for y in 0..4 {
                 for x in 0..12 {
-                    let (a, b) = (once.screen().cell(y, x).unwrap(), all.screen().cell(y, x).unwrap());
-                    prop_assert_eq!((a.inverse(), a.dim(), a.contents().trim()), (b.inverse(), b.dim(), b.contents().trim()));
+                    let look = |parser: &vt100::Parser| {
+                        let cell = parser.screen().cell(y, x).unwrap();
+                        // On a blank, only what shows on blanks.
+                        let text = cell.contents().trim().to_string();
+                        (cell.inverse(), cell.dim() && !text.is_empty(), text)
+                    };
+                    prop_assert_eq!(look(&once), look(&all));
                 }
             }
         }

@@ -10,6 +10,7 @@ mod input;
 mod keep;
 mod line;
 mod look;
+mod pace;
 mod screen;
 mod search;
 mod work;
@@ -29,20 +30,23 @@ use crate::capture::{Capture, CaptureFile};
 use crate::dissect::Dissector;
 use crate::exit::Exit;
 use crate::export::{self, Choice, Format, Job, Plan, Target, What};
-use crate::query::Dissected;
 use crate::query::user_rules::UserRule;
 use crate::settings::ThemeFile;
 use crate::store::Batch;
 use crate::track;
 use input::{Input, Signal};
 use look::look;
+use pace::Pace;
 use screen::Screen;
 use search::Searches;
 
 /// While a capture is indexed and its first page stands, the screen follows once in this time.
 const PROGRESS: Duration = Duration::from_secs(1);
-/// Waiting events taken in before a draw at most, so that a flood cannot hold the screen back.
-const MOST_DRAINED: usize = 500;
+/// Waiting events are taken in for as long before a draw, so that a flood cannot hold the screen back.
+const DRAINED: Duration = Duration::from_millis(6);
+/// A search that was just started may answer within this time before the screen is drawn without its hits: one draw
+/// instead of two.
+const QUICK_ANSWER: Duration = Duration::from_millis(12);
 
 /// What the screen is started with besides the capture.
 #[derive(Debug, Default)]
@@ -103,6 +107,14 @@ pub fn run(
     for problem in options.problems.iter().cloned().chain(problems) {
         app.say(Tone::Error, problem);
     }
+    let slow = app.settings.low_bandwidth;
+    let searches = match Searches::new(capture.clone(), tell.clone()) {
+        Ok(searches) => searches,
+        Err(error) => {
+            screen.leave();
+            return say_plainly(&format!("a thread cannot be started: {error}"));
+        }
+    };
     let indexing = track::start(capture.clone(), track::Options::default());
     let mut session = Session {
         app,
@@ -116,10 +128,13 @@ pub fn run(
         stop_export: Arc::new(AtomicBool::new(false)),
         dissector: Dissector::new(),
         stop_rules: Arc::new(AtomicBool::new(false)),
-        searches: Searches::default(),
+        searches,
         drawn: Instant::now(),
         stale: true,
         waiting_progress: false,
+        pace: Pace::new(slow),
+        panes_behind: false,
+        held_back: None,
     };
     let ended = session.run(&mut screen);
     screen.leave();
@@ -227,6 +242,11 @@ struct Session {
     stale: bool,
     /// Only the index has grown since the last draw.
     waiting_progress: bool,
+    pace: Pace,
+    /// The panes beside the list are older than the list.
+    panes_behind: bool,
+    /// Until when a draw waits for the answer of a search.
+    held_back: Option<Instant>,
 }
 
 /// What the queue brought.
@@ -243,50 +263,66 @@ enum Came {
 
 impl Session {
     fn run(&mut self, screen: &mut Screen) -> Exit {
-        let capture = self.capture.clone();
-        let decoder = Dissected::new(&capture);
         loop {
-            if self.stale && !self.waiting_progress {
+            let now = Instant::now();
+            let waits = self.next_draw().is_some_and(|until| now < until);
+            let panes_due = self.panes_behind && self.pace.due(now).is_none();
+            if panes_due || (self.stale && !waits) {
                 self.draw(screen);
+            }
+            if !self.app.has_work() {
+                self.searches.go_on(&self.app);
             }
             let Some(mut came) = self.wait() else {
                 return Exit::Fine;
             };
-            for _ in 0..MOST_DRAINED {
-                match self.take(came, screen, &decoder) {
-                    Some(exit) => return exit,
-                    None => match self.poll() {
-                        Some(next) => came = next,
-                        None => break,
-                    },
+            let start = Instant::now();
+            loop {
+                if let Some(exit) = self.take(came, screen) {
+                    return exit;
+                }
+                match self.poll() {
+                    Some(next) if start.elapsed() < DRAINED => came = next,
+                    Some(next) => {
+                        if let Some(exit) = self.take(next, screen) {
+                            return exit;
+                        }
+                        break;
+                    }
+                    None => break,
                 }
             }
         }
     }
 
+    /// Whether the store can change. A job that holds it keeps the rows of the index waiting in their bounded
+    /// channel.
+    fn is_free(&self) -> bool {
+        Arc::strong_count(&self.app.store) == 1
+    }
+
     /// Waits for the next thing; `None` when nothing can come any more.
     fn wait(&self) -> Option<Came> {
-        let busy = self.app.has_work() || self.searches.are_busy(&self.app.store);
+        if let Some(came) = self.poll() {
+            return Some(came);
+        }
         let nothing = never();
-        // A job that holds the store keeps the rows of the index waiting in their bounded channel.
-        let free = Arc::strong_count(&self.app.store) == 1;
         let batches = match &self.batches {
-            Some(batches) if free => batches,
+            Some(batches) if self.is_free() => batches,
             _ => &nothing,
         };
-        let due = if self.waiting_progress {
-            crossbeam_channel::at(self.drawn.checked_add(PROGRESS).unwrap_or(self.drawn))
+        let panes = if self.panes_behind {
+            self.pace.due(Instant::now())
         } else {
-            never()
+            None
         };
-        let slice = if busy {
+        let due = [panes, self.next_draw()].into_iter().flatten().min();
+        let due = due.map_or_else(never, crossbeam_channel::at);
+        let slice = if self.app.has_work() && self.is_free() {
             crossbeam_channel::after(Duration::ZERO)
         } else {
             never()
         };
-        if let Some(came) = self.poll() {
-            return Some(came);
-        }
         select! {
             recv(self.inputs) -> input => input.ok().map(Came::Input),
             recv(self.signals) -> signal => signal.ok().map(Came::Signal),
@@ -295,6 +331,15 @@ impl Session {
             recv(due) -> _ => Some(Came::Time),
             recv(slice) -> _ => Some(Came::Idle),
         }
+    }
+
+    /// Until when what has changed waits to be drawn.
+    fn next_draw(&self) -> Option<Instant> {
+        let progress = self
+            .waiting_progress
+            .then(|| self.drawn.checked_add(PROGRESS))
+            .flatten();
+        progress.or(self.held_back.filter(|_| self.stale))
     }
 
     /// What is waiting already; keys first.
@@ -308,16 +353,21 @@ impl Session {
         if let Ok(notice) = self.noticed.try_recv() {
             return Some(Came::Notice(notice));
         }
-        None
+        let batches = self.batches.as_ref().filter(|_| self.is_free())?;
+        batches
+            .try_recv()
+            .ok()
+            .map(|batch| Came::Batch(Some(Box::new(batch))))
     }
 
     /// Takes one thing in; returns how the program ends, if it ends.
-    fn take(&mut self, came: Came, screen: &mut Screen, decoder: &Dissected<'_>) -> Option<Exit> {
-        let grown = matches!(came, Came::Batch(Some(_)));
+    fn take(&mut self, came: Came, screen: &mut Screen) -> Option<Exit> {
+        let mut can_wait = false;
         let event = match came {
             Came::Input(Input::Event(event)) => {
                 if matches!(event, Event::Key(_)) {
                     screen.count_key();
+                    self.pace.key(Instant::now());
                 }
                 event
             }
@@ -328,51 +378,38 @@ impl Session {
                 screen.suspend();
                 Event::Resumed
             }
-            Came::Batch(Some(batch)) => Event::Batch(batch),
+            Came::Batch(Some(batch)) => {
+                can_wait = true;
+                Event::Batch(batch)
+            }
             Came::Batch(None) => {
                 self.batches = None;
                 Event::Indexed(self.app.store.progress().stopped.clone())
             }
-            Came::Notice(event) => event,
-            Came::Idle => return self.work(screen, decoder),
-            Came::Time => {
-                self.waiting_progress = false;
-                return None;
+            Came::Notice(event) => {
+                if let Event::Found { job, done, .. } = event {
+                    self.searches.ended(job, done);
+                    self.held_back = None;
+                    can_wait = !done;
+                }
+                event
             }
+            Came::Idle => {
+                can_wait = true;
+                Event::Work
+            }
+            Came::Time => return None,
         };
+        let working = self.app.has_work();
         let full = self.app.visible().len() >= self.app.page();
         let effects = update(&mut self.app, event);
-        // Rows behind a full page change only numbers: they can wait.
-        self.waiting_progress = grown && full && (self.waiting_progress || !self.stale);
+        // Rows behind a full page, and verdicts still to come, change only numbers: they can wait.
+        can_wait &= full && (!working || self.app.has_work());
+        self.waiting_progress = can_wait && (self.waiting_progress || !self.stale);
         self.stale = true;
         effects
             .into_iter()
             .find_map(|effect| self.carry_out(effect, screen))
-    }
-
-    /// A slice of work: of the rules first, then of the searches.
-    fn work(&mut self, screen: &mut Screen, decoder: &Dissected<'_>) -> Option<Exit> {
-        let rules = self.app.has_work();
-        let events = if rules {
-            vec![Event::Work]
-        } else {
-            self.searches.step(&self.app, decoder)
-        };
-        for event in events {
-            let going_on = matches!(event, Event::Found { done: false, .. } | Event::Work);
-            let full = self.app.visible().len() >= self.app.page();
-            let effects = update(&mut self.app, event);
-            // Rows behind a full page, and verdicts still to come, change only numbers: they can wait.
-            let can_wait = going_on && full && (self.app.has_work() || !rules);
-            self.waiting_progress = can_wait && (self.waiting_progress || !self.stale);
-            self.stale = true;
-            for effect in effects {
-                if let Some(exit) = self.carry_out(effect, screen) {
-                    return Some(exit);
-                }
-            }
-        }
-        None
     }
 
     fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> Option<Exit> {
@@ -413,22 +450,33 @@ impl Session {
                 );
             }
             Effect::StopExport => self.stop_export.store(true, Ordering::Relaxed),
-            Effect::Search(search) => self.searches.start(*search),
+            Effect::Search(search) => {
+                self.searches.start(*search);
+                self.held_back = Instant::now().checked_add(QUICK_ANSWER);
+            }
             Effect::StopSearch(job) => self.searches.stop(job),
         }
         None
     }
 
-    /// Decodes what the screen lacks, and draws.
+    /// Decodes what the screen lacks, and draws. While keys keep coming, or only the index has grown, the panes
+    /// beside the list wait.
     fn draw(&mut self, screen: &mut Screen) {
-        let wanted = self.app.wanted();
+        let now = Instant::now();
+        let keys_come = self.pace.due(now).is_some();
+        let behind = self.app.can_lag() && (self.waiting_progress || keys_come);
+        let mut wanted = self.app.wanted();
+        if behind {
+            wanted.tree = None;
+        }
         if !wanted.is_empty() {
             let looked = look(&mut self.dissector, &self.app.store, &self.capture, &wanted);
             update(&mut self.app, Event::Looked(looked));
         }
-        screen.draw(&mut self.app);
+        self.panes_behind = screen.draw(&mut self.app, behind) && keys_come;
         self.stale = false;
         self.waiting_progress = false;
-        self.drawn = Instant::now();
+        self.held_back = None;
+        self.drawn = now;
     }
 }

@@ -17,6 +17,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::line::Line;
+use crate::app::layout::Layout;
 use crate::app::{App, Event, Stats, update};
 use crate::ui;
 
@@ -50,6 +51,8 @@ pub struct Screen {
     bytes: Arc<AtomicU64>,
     draws: u64,
     keys: u64,
+    /// Where the panes stood in the last drawing.
+    layout: Layout,
 }
 
 impl Screen {
@@ -67,6 +70,7 @@ impl Screen {
             bytes,
             draws: 0,
             keys: 0,
+            layout: Layout::default(),
         })
     }
 
@@ -75,22 +79,31 @@ impl Screen {
         crossterm::terminal::size().unwrap_or((80, 24))
     }
 
-    /// Draws the state, if that changes anything on screen.
-    pub fn draw(&mut self, app: &mut App) {
+    /// Draws the state, if that changes anything on screen. The panes beside the list may stay as they are when
+    /// they may be `behind` and stand where they stood; returns whether they did.
+    pub fn draw(&mut self, app: &mut App, behind: bool) -> bool {
         let stats = Stats {
             bytes: self.bytes.load(Ordering::Relaxed),
             draws: self.draws,
             keys: self.keys,
         };
         update(app, Event::Stats(stats));
+        let layout = app.layout();
         let (w, h) = app.size;
         let mut next = Buffer::empty(Rect::new(0, 0, w, h));
-        let cursor = ui::draw(app, &mut next);
+        let kept = self
+            .line
+            .shown()
+            .filter(|_| behind && self.layout == layout);
+        let cursor = ui::draw(app, &mut next, kept);
+        let kept = kept.is_some();
         let cursor = cursor.filter(|at| at.x < w && at.y < h);
         // An error here means that the terminal is gone; its hang-up signal or end of input ends the program.
         if self.line.draw(&next, cursor).is_ok_and(|drawn| drawn) {
             self.draws = self.draws.saturating_add(1);
         }
+        self.layout = layout;
+        kept
     }
 
     /// Uses the mouse, or leaves it to the terminal.

@@ -11,7 +11,7 @@ use crate::app::command::{Command, Context};
 use crate::app::layout::Area;
 use crate::app::prompt::{Mistake, Prompt};
 use crate::app::tables::human;
-use crate::app::{App, Layer, Tone};
+use crate::app::{App, Layer, Searching, Tone};
 use crate::store::{Encryption, Protocol};
 use crate::units::Side;
 
@@ -163,11 +163,13 @@ fn state(app: &App, w: u16) -> String {
     if app.filter.is_empty() {
         parts.push("filter off".to_string());
     } else {
-        let n = app.list.rows.len(&app.store);
-        parts.push(format!("filter {} ({n})", app.filter));
+        let known = known(app, &app.jobs.filter);
+        parts.push(format!("filter {} ({known})", app.filter));
     }
     parts.push(if app.find.is_empty() {
         "find -".to_string()
+    } else if app.layers.is_empty() {
+        format!("find {} ({})", app.find, known(app, &app.jobs.find))
     } else {
         format!("find {}", app.find)
     });
@@ -187,6 +189,16 @@ fn state(app: &App, w: u16) -> String {
         parts.push(format!("colour {}", app.settings.colors.name()));
     }
     format!(" {}", parts.join("  "))
+}
+
+/// The hits of a search, and how far it has come while it runs.
+fn known(app: &App, search: &Searching) -> String {
+    if !search.running {
+        return search.hits.to_string();
+    }
+    let frames = u64::try_from(app.store.frame_count()).unwrap_or(u64::MAX);
+    let percent = search.asked.saturating_mul(100).checked_div(frames);
+    format!("{}+ {}%", search.hits, percent.unwrap_or(0).min(100))
 }
 
 fn place(app: &App) -> String {

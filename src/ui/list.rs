@@ -6,6 +6,7 @@ use super::paint::Pen;
 use super::theme::Role;
 use crate::app::App;
 use crate::app::clock::{self, DeltaFrom, TimeFormat};
+use crate::app::command::Command;
 use crate::app::copy::arrow;
 use crate::app::facts::{self, Facts};
 use crate::app::layout::{Area, Pane};
@@ -70,14 +71,15 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, heads: Option<Area>, area: Area) -> Op
     at
 }
 
-/// The cursor's row is reversed up to its text: what stands to the right need not be written again when the cursor
-/// moves on.
+/// The cursor's row is reversed in its first two columns, number and time: what stands to the right need not be written
+/// again when the cursor moves on.
 fn cursor(pen: &mut Pen<'_>, app: &App, columns: &[Shown], line: Area) {
     pen.text(line.x, line.y, 1, ">", Role::Text);
     if app.focus == Pane::List {
         let numbers: u16 = columns
             .iter()
             .take_while(|c| !matches!(c.column, Column::Info | Column::Lanes))
+            .take(2)
             .map(|c| c.width.saturating_add(1))
             .fold(GUTTER, u16::saturating_add);
         let w = numbers.saturating_sub(1).min(line.w);
@@ -87,6 +89,10 @@ fn cursor(pen: &mut Pen<'_>, app: &App, columns: &[Shown], line: Area) {
 
 fn empty_text(app: &App) -> String {
     if app.list.rows.is_filtered() {
+        if app.jobs.filter.running {
+            let stop = app.key_of(Command::Cancel);
+            return format!("no frame yet that matches {}; {stop} stops", app.filter);
+        }
         let sids: Vec<String> = app
             .store
             .sessions()

@@ -16,14 +16,20 @@ mod theme;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
-use crate::app::layout::{Area, Pane, SMALLEST};
+use crate::app::layout::{Area, Layout, Pane, SMALLEST};
 use crate::app::{App, Layer};
 use paint::Pen;
 use theme::Role;
 
-/// Draws the screen and returns where the terminal's cursor stands.
-pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
+/// Draws the screen and returns where the terminal's cursor stands. With a screen that is `kept`, the panes beside
+/// the list are taken from it instead of being drawn anew.
+pub fn draw(app: &App, buf: &mut Buffer, kept: Option<&Buffer>) -> Option<Position> {
     let layout = app.layout();
+    if let Some(kept) = kept {
+        for area in layout.panes_beside_list() {
+            copy(kept, buf, area);
+        }
+    }
     let mut pen = Pen::new(app, buf);
     if layout.too_small {
         let text = format!("terminal too small: {}x{} needed", SMALLEST.0, SMALLEST.1);
@@ -56,27 +62,8 @@ pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
                 cursor = at;
             }
         }
-        if let Some(area) = layout.lanes {
-            let at = if app.timeline.ladder {
-                ladder::draw(&mut pen, app, area)
-            } else {
-                lanes::draw(&mut pen, app, area)
-            };
-            if app.focus == Pane::Lanes {
-                cursor = at;
-            }
-        }
-        if let Some(area) = layout.decode {
-            let at = decode::draw(&mut pen, app, area);
-            if app.focus == Pane::Decode {
-                cursor = at;
-            }
-        }
-        if let Some(area) = layout.bytes {
-            let at = bytes::draw(&mut pen, app, area);
-            if app.focus == Pane::Bytes {
-                cursor = at;
-            }
+        if kept.is_none() {
+            cursor = cursor.or(draw_panes(&mut pen, app, &layout));
         }
     }
     if let Some(Layer::Export(form)) = app.layers.last() {
@@ -90,6 +77,44 @@ pub fn draw(app: &App, buf: &mut Buffer) -> Option<Position> {
     }
     lines::pending(&mut pen, app, layout.screen);
     typed.or(cursor)
+}
+
+/// Draws the panes beside the list; returns the place of the cursor, if one of them has the focus.
+fn draw_panes(pen: &mut Pen<'_>, app: &App, layout: &Layout) -> Option<Position> {
+    let mut cursor = None;
+    if let Some(area) = layout.lanes {
+        let at = if app.timeline.ladder {
+            ladder::draw(pen, app, area)
+        } else {
+            lanes::draw(pen, app, area)
+        };
+        if app.focus == Pane::Lanes {
+            cursor = at;
+        }
+    }
+    if let Some(area) = layout.decode {
+        let at = decode::draw(pen, app, area);
+        if app.focus == Pane::Decode {
+            cursor = at;
+        }
+    }
+    if let Some(area) = layout.bytes {
+        let at = bytes::draw(pen, app, area);
+        if app.focus == Pane::Bytes {
+            cursor = at;
+        }
+    }
+    cursor
+}
+
+fn copy(from: &Buffer, to: &mut Buffer, area: Area) {
+    for y in area.y..area.y.saturating_add(area.h) {
+        for x in area.x..area.x.saturating_add(area.w) {
+            if let (Some(old), Some(cell)) = (from.cell((x, y)), to.cell_mut((x, y))) {
+                cell.clone_from(old);
+            }
+        }
+    }
 }
 
 fn draw_layer(pen: &mut Pen<'_>, app: &App, layer: &Layer, area: Area) -> Option<Position> {

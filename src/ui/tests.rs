@@ -12,7 +12,7 @@ use crate::units::FrameNo;
 fn picture(app: &App) -> String {
     let (w, h) = app.size;
     let mut buf = Buffer::empty(Rect::new(0, 0, w, h));
-    draw(app, &mut buf);
+    draw(app, &mut buf, None);
     let mut out = String::new();
     for y in 0..h {
         let line: String = (0..w).map(|x| buf[(x, y)].symbol()).collect();

@@ -91,6 +91,11 @@ impl Terminal {
     pub fn press(&mut self, text: &str) {
         let before = self.written();
         self.send(text);
+        self.rest_after(before);
+    }
+
+    /// Waits until more than `before` bytes were written, and then for rest.
+    fn rest_after(&self, before: usize) {
         let start = Instant::now();
         while self.written() == before && start.elapsed() < Duration::from_millis(1500) {
             thread::sleep(Duration::from_millis(2));
@@ -129,6 +134,17 @@ impl Terminal {
         self.seen.lock().unwrap().parser.screen().contents()
     }
 
+    /// The screen cell by cell: what stands there and how it looks.
+    pub fn cells(&self) -> Vec<vt100::Cell> {
+        let seen = self.seen.lock().unwrap();
+        let screen = seen.parser.screen();
+        let (rows, columns) = screen.size();
+        (0..rows.get())
+            .flat_map(|y| (0..columns.get()).map(move |x| (y, x)))
+            .filter_map(|(y, x)| screen.cell(y, x).cloned())
+            .collect()
+    }
+
     /// One line of the screen.
     pub fn line(&self, row: u16) -> String {
         let seen = self.seen.lock().unwrap();
@@ -160,9 +176,9 @@ impl Terminal {
             .parser
             .screen_mut()
             .set_size(at_least_one(size.1), at_least_one(size.0));
+        let before = self.written();
         self.master.resize(pty_size(size)).unwrap();
-        thread::sleep(Duration::from_millis(50));
-        self.rest();
+        self.rest_after(before);
     }
 
     /// Sends a signal by its name.

@@ -1,0 +1,76 @@
+//! When the panes beside the list are drawn: at once for a single key, after a rest while keys keep coming.
+
+use std::time::{Duration, Instant};
+
+/// Keys that follow each other faster than this keep coming; the panes follow when they rest for as long.
+const FRAME: Duration = Duration::from_millis(33);
+/// The same on a slow line, where every key counts as one of many.
+const SLOW: Duration = Duration::from_millis(150);
+
+/// The pace of the keys.
+#[derive(Debug)]
+pub struct Pace {
+    slow: bool,
+    last: Option<Instant>,
+    /// The last key was one of many.
+    held: bool,
+}
+
+impl Pace {
+    /// The pace before the first key.
+    pub fn new(slow: bool) -> Self {
+        Self {
+            slow,
+            last: None,
+            held: false,
+        }
+    }
+
+    fn rest(&self) -> Duration {
+        if self.slow { SLOW } else { FRAME }
+    }
+
+    /// A key has come.
+    pub fn key(&mut self, now: Instant) {
+        let quick = self
+            .last
+            .is_some_and(|last| now.duration_since(last) < self.rest());
+        self.held = self.slow || quick;
+        self.last = Some(now);
+    }
+
+    /// When the panes may be drawn; `None` for at once.
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        let due = self.last?.checked_add(self.rest())?;
+        (self.held && now < due).then_some(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_keys_are_answered_whole_and_held_ones_when_they_rest() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut pace = Pace::new(false);
+        assert_eq!(pace.due(at(0)), None);
+        pace.key(at(0));
+        assert_eq!(pace.due(at(0)), None);
+        pace.key(at(20));
+        assert_eq!(pace.due(at(20)), Some(at(53)));
+        assert_eq!(pace.due(at(60)), None);
+        pace.key(at(100));
+        assert_eq!(pace.due(at(100)), None);
+    }
+
+    #[test]
+    fn on_a_slow_line_the_panes_wait_for_every_key() {
+        let start = Instant::now();
+        let mut pace = Pace::new(true);
+        pace.key(start);
+        assert_eq!(pace.due(start), Some(start + SLOW));
+        assert_eq!(pace.due(start + SLOW), None);
+    }
+}
