@@ -1,9 +1,10 @@
 //! What the program writes to the terminal per key, against the budgets of the design, at both design sizes.
 //!
 //! Every page is one of a MARS connection, with requests, answers and SMP control packets: neighbouring frames
-//! differ in row, tree and bytes. Where single keys change more cells of the screen than the budget has bytes, the
-//! budget cannot hold, because no terminal takes a cell in less than a byte; then the test asks for little more than
-//! the cells themselves. That is so at 160x48, where the bytes pane shows 14 rows of 16 bytes: a request and its
+//! differ in row, tree and bytes. A screen that changes in many places cannot be written in few bytes: a changed
+//! cell takes a byte, a gap between two of them the shorter of its cells and a move of 4 bytes, a further row a line
+//! break. Where that least is more than the budget, the budget cannot hold, and the test asks for no more than a
+//! quarter above the least. That is so at 160x48, where the bytes pane shows 14 rows of 16 bytes: a request and its
 //! answer have next to no byte in common there.
 
 use std::fmt::Write as _;
@@ -20,39 +21,52 @@ const BUDGETS: [((u16, u16), [usize; 4]); 2] = [
 
 /// The only MARS connection of the demo.
 const ONLY_MARS: &str = "&conn == 7\r";
-/// Frames of it: its login and first requests, requests and answers, its close.
-const PAGES: [&str; 3] = [":18200\r", ":50000\r", ":93665\r"];
+/// Frames of it: its first requests, some in its middle, its close.
+const PAGES: [&str; 3] = [":20000\r", ":50000\r", ":93665\r"];
 
-/// What a budget is for, what it is, what was written, and how many cells changed.
+/// What a budget is for, what it is, what was written, and the least that the change of the screen takes.
 struct Line {
     what: String,
     budget: usize,
     bytes: usize,
-    cells: usize,
+    least: usize,
 }
 
 impl Line {
     fn allowed(&self) -> usize {
-        // Escape sequences between the runs of changed cells come on top of these.
-        self.budget.max(if self.cells > self.budget {
-            self.cells * 3 / 2
+        if self.least > self.budget {
+            self.least * 5 / 4
         } else {
-            0
-        })
+            self.budget
+        }
     }
 }
 
-/// Bytes written and cells changed by keys, on average.
-fn average(term: &mut Terminal, key: &str, times: usize) -> (usize, usize) {
-    let (mut bytes, mut cells) = (0, 0);
+/// The least number of bytes that turns one screen into another, colours not counted.
+fn least(before: &[vt100::Cell], after: &[vt100::Cell], columns: u16) -> usize {
+    let columns = usize::from(columns);
+    let rows = before.chunks(columns).zip(after.chunks(columns));
+    rows.map(|(before, after)| {
+        let changed: Vec<usize> = (0..columns).filter(|x| before[*x] != after[*x]).collect();
+        let gaps = changed
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0] - 1).min(4));
+        let line_break = if changed.is_empty() { 0 } else { 2 };
+        changed.len() + gaps.sum::<usize>() + line_break
+    })
+    .sum()
+}
+
+/// Bytes written by keys, and the least for what they changed, on average.
+fn average(term: &mut Terminal, columns: u16, key: &str, times: usize) -> (usize, usize) {
+    let (mut bytes, mut wanted) = (0, 0);
     for _ in 0..times {
         let (before, written) = (term.cells(), term.written());
         term.press(key);
         bytes += term.written() - written;
-        let after = term.cells();
-        cells += before.iter().zip(&after).filter(|(a, b)| a != b).count();
+        wanted += least(&before, &term.cells(), columns);
     }
-    (bytes / times, cells / times)
+    (bytes / times, wanted / times)
 }
 
 /// Bytes written for a key that is held down.
@@ -68,13 +82,13 @@ fn held(term: &mut Terminal, key: &str, times: usize) -> usize {
 
 fn measure(size: (u16, u16), [cursor, scroll, page, first]: [usize; 4]) -> Vec<Line> {
     let mut lines = Vec::new();
-    let mut note = |what: &str, budget, (bytes, cells)| {
+    let mut note = |what: &str, budget, (bytes, least)| {
         let what = format!("{}x{} {}", size.0, size.1, what.trim_end());
         lines.push(Line {
             what,
             budget,
             bytes,
-            cells,
+            least,
         });
     };
     let mut term = Terminal::start(size, &["--demo", "--no-state"], &[]);
@@ -87,20 +101,27 @@ fn measure(size: (u16, u16), [cursor, scroll, page, first]: [usize; 4]) -> Vec<L
         let what = |what: &str| format!("{what} around {at}");
         // Far away first: a far jump puts its frame into the middle of the page.
         term.press("gg");
-        note(&what("far jump"), page, average(&mut term, at, 1));
+        note(&what("far jump"), page, average(&mut term, size.0, at, 1));
         note(
             &what("cursor within the page"),
             cursor,
-            average(&mut term, "k", rows / 2 - 2),
+            average(&mut term, size.0, "k", rows / 2 - 2),
         );
-        note(&what("scroll"), scroll, average(&mut term, "k", rows));
+        let single = average(&mut term, size.0, "k", rows);
+        note(&what("scroll"), scroll, single);
+        // On a busy machine keys come one by one all the same.
+        let bytes = held(&mut term, "k", rows * 2);
+        note(&what("scroll, key held"), scroll, (bytes, single.1));
         note(
-            &what("scroll, key held"),
-            scroll,
-            (held(&mut term, "k", rows * 2), 0),
+            &what("page up"),
+            page,
+            average(&mut term, size.0, "\x1b[5~", 1),
         );
-        note(&what("page up"), page, average(&mut term, "\x1b[5~", 1));
-        note(&what("page down"), page, average(&mut term, "\x1b[6~", 1));
+        note(
+            &what("page down"),
+            page,
+            average(&mut term, size.0, "\x1b[6~", 1),
+        );
     }
     term.press("q");
     term.end();
@@ -117,11 +138,11 @@ fn keys_stay_within_their_budgets() {
     for line in &lines {
         let _ = writeln!(
             report,
-            "{}: {} of {} B, {} cells changed{}",
+            "{}: {} of {} B, least {} B{}",
             line.what,
             line.bytes,
             line.budget,
-            line.cells,
+            line.least,
             if line.bytes > line.allowed() {
                 ": TOO MUCH"
             } else {
