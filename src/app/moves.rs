@@ -353,8 +353,7 @@ impl App {
         let request = self
             .store
             .conn_requests(conn)
-            .filter(spans)
-            .last()
+            .rfind(spans)
             .ok_or("this frame belongs to no request and to no reply")?;
         if here <= request.last_frame {
             request

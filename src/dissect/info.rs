@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::Dissector;
-use super::message::Index;
+use super::message::{Index, count_token};
+use super::packed::{self, Packed};
 use super::render::safe;
 use super::stream::Frames;
 use super::tree::{later_pdu, pdu_name};
+use super::{Dissector, handles};
 use crate::decode::sspi::{self, Token};
+use crate::decode::tds::message::Context;
 use crate::decode::tds::prelogin::Prelogin;
+use crate::decode::tds::skim::Skim;
 use crate::decode::tds::{self, message, packet_type, requests, tokens, tree_login};
 use crate::decode::tls;
 use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Store};
@@ -123,22 +126,24 @@ pub fn pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId) -> Str
         PduKind::BadSmp => format!("SMP with FLAGS 0x{:02x}", pdu.tds_type),
         PduKind::Hidden => format!("{} bytes are not in the file", pdu.len),
         PduKind::Unknown => format!("{} bytes of no known protocol", pdu.len),
-        PduKind::Tls => tls_line(frames, &pdu),
-        PduKind::Data | PduKind::Tds if !pdu.flags.has(PduFlags::TDS_HEADER) => {
-            "TDS packet whose header is not in the file".to_owned()
-        }
+        PduKind::Tls => tls_line(frames, id, &pdu),
         PduKind::Data | PduKind::Tds => {
+            if let Some(packed) = packed::of(dissector, frames, id, &pdu) {
+                return packed_line(dissector, frames, &pdu, &packed);
+            }
+            if !pdu.flags.has(PduFlags::TDS_HEADER) {
+                return "TDS packet whose header is not in the file".to_owned();
+            }
             tds_line(dissector, frames, id, &pdu).unwrap_or_else(|| pdu_name(&pdu))
         }
     }
 }
 
-fn tls_line(frames: &mut Frames<'_>, pdu: &PduRow) -> String {
+fn tls_line(frames: &mut Frames<'_>, id: PduId, pdu: &PduRow) -> String {
     if pdu.tds_type == tls::content::APPLICATION_DATA {
         return format!("TLS data, {} bytes", pdu.len);
     }
-    let bytes = frames.stretch(pdu, pdu.pos, pdu.len.min(1 << 14));
-    let words = tls_words(&bytes.bytes);
+    let words = tls_words(frames, &[id]);
     if words.is_empty() {
         format!("TLS {}", tls::names::content(pdu.tds_type))
     } else {
@@ -146,52 +151,13 @@ fn tls_line(frames: &mut Frames<'_>, pdu: &PduRow) -> String {
     }
 }
 
-/// The records of a stretch in words.
-pub fn tls_words(bytes: &[u8]) -> String {
-    tls_records(bytes)
+/// The records of PDUs in words.
+fn tls_words(frames: &mut Frames<'_>, ids: &[PduId]) -> String {
+    super::tls::words(frames, ids)
         .into_iter()
         .flat_map(|(_, words)| words)
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// Content type of each record of a stretch, and what is in it.
-pub fn tls_records(bytes: &[u8]) -> Vec<(u8, Vec<String>)> {
-    let mut records = Vec::new();
-    let mut at = 0_usize;
-    let mut encrypted = false;
-    while let Some(header) = bytes.get(at..).and_then(tls::RecordHeader::read) {
-        let start = at.saturating_add(tls::RECORD_HEADER);
-        let end = start.saturating_add(usize::from(header.length));
-        let body = bytes.get(start..end.min(bytes.len())).unwrap_or_default();
-        let cut = end > bytes.len();
-        let mut words = Vec::new();
-        match header.content {
-            tls::content::HANDSHAKE => {
-                let names = if encrypted {
-                    Vec::new()
-                } else {
-                    tls::tree::handshake_names(body, cut)
-                };
-                if names.is_empty() {
-                    words.push("Encrypted Handshake Message".to_owned());
-                } else {
-                    words.extend(names.into_iter().map(str::to_owned));
-                }
-            }
-            tls::content::ALERT => match body {
-                [_, alert] if !encrypted => {
-                    words.push(format!("Alert {}", tls::names::alert(*alert)));
-                }
-                _ => words.push("Encrypted Alert".to_owned()),
-            },
-            content => words.push(tls::names::content(content).to_owned()),
-        }
-        encrypted |= header.content == tls::content::CHANGE_CIPHER_SPEC;
-        records.push((header.content, words));
-        at = end;
-    }
-    records
 }
 
 fn tds_line(
@@ -200,7 +166,6 @@ fn tds_line(
     id: PduId,
     pdu: &PduRow,
 ) -> Option<String> {
-    let store = frames.store;
     let index = dissector.index(frames, id)?;
     let part = index.place(id)?;
     if pdu.tds_type == packet_type::ATTENTION {
@@ -224,13 +189,16 @@ fn tds_line(
         ));
     }
     let line = if pdu.flags.has(PduFlags::WRAPPED_TLS) {
-        let head = index.head(frames, HEAD_BYTES);
-        format!("TLS {}", tls_words(&head.bytes))
+        format!("TLS {}", tls_words(frames, &index.parts))
     } else {
         match pdu.tds_type {
             packet_type::TABULAR_RESULT => answer_line(index, frames, part, pdu),
             packet_type::BULK_LOAD => format!("BulkLoad {}", answer_line(index, frames, part, pdu)),
-            kind => request_line(kind, index, frames, store, pdu),
+            kind => {
+                let body = index.head(frames, HEAD_BYTES).bytes;
+                let context = index.context().clone();
+                request_line(dissector, frames, pdu, kind, &body, &context)
+            }
         }
     };
     let ignored = pdu.tds_status & tds::STATUS_IGNORE != 0 && pdu.tds_type != 4;
@@ -241,33 +209,54 @@ fn tds_line(
     })
 }
 
-fn request_line(
-    kind: u8,
-    index: &Index,
+/// The messages in a DATA whose TDS packets are not one each.
+fn packed_line(
+    dissector: &mut Dissector,
     frames: &mut Frames<'_>,
-    store: &Store,
     pdu: &PduRow,
+    packed: &Packed,
 ) -> String {
-    let head = index.head(frames, HEAD_BYTES);
-    let body = &head.bytes;
+    let spoken = dissector.spoken(frames, pdu.conn);
+    let context = packed::context(frames.store, pdu, spoken, 0);
+    let mut lines = Vec::new();
+    for message in packed.messages.iter().take(MAX_PDUS) {
+        let kind = message.packets.first().map_or(0, |p| p.header.kind);
+        let body = packed.body(message);
+        lines.push(match kind {
+            _ if !message.has_start => format!("more of {}", message::type_name(kind)),
+            packet_type::TABULAR_RESULT | packet_type::BULK_LOAD => {
+                let mut runs = Vec::new();
+                let mut skim = Skim::new(context.clone());
+                skim.feed(&body.bytes, |token| count_token(&mut runs, token.token));
+                format!("{} {}", message::type_name(kind), token_words(&runs))
+            }
+            kind => request_line(dissector, frames, pdu, kind, &body.bytes, &context),
+        });
+    }
+    lines.join(" | ")
+}
+
+fn request_line(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    pdu: &PduRow,
+    kind: u8,
+    body: &[u8],
+    context: &Context,
+) -> String {
     match kind {
         packet_type::SQL_BATCH => {
             format!("SQLBatch {}", short(&requests::batch_text(body, 400)))
         }
-        packet_type::RPC => match requests::rpc_summary(body, index.context()) {
-            Some((name, 0, true)) => format!("RPC {}", short(&name)),
-            Some((name, count, whole)) => {
-                let plural = if count == 1 { "param" } else { "params" };
-                let or_more = if whole { "" } else { "+" };
-                format!("RPC {} ({count}{or_more} {plural})", short(&name))
-            }
+        packet_type::RPC => match requests::first_call(body, context) {
+            Some((call, whole)) => call_line(dissector, frames, pdu, &call, whole),
             None => "RPC".to_owned(),
         },
         packet_type::TRANSACTION_MANAGER => requests::transaction_kind(body)
             .unwrap_or("TransactionManager")
             .to_owned(),
         packet_type::PRELOGIN => prelogin_words(body),
-        packet_type::LOGIN7 => login_words(store, pdu),
+        packet_type::LOGIN7 => login_words(frames.store, pdu),
         packet_type::SSPI => match sspi_words(body) {
             Some(words) => format!("SSPI {words}"),
             None => "SSPI".to_owned(),
@@ -275,6 +264,33 @@ fn request_line(
         packet_type::FED_AUTH => "FedAuthToken".to_owned(),
         _ => message::type_name(kind).to_owned(),
     }
+}
+
+/// A procedure call: its name, the number of its parameters, and the statement that it carries or runs.
+fn call_line(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    pdu: &PduRow,
+    call: &requests::Call,
+    whole: bool,
+) -> String {
+    let mut line = format!("RPC {}", short(&call.procedure));
+    let count = call.parameters.len();
+    if count > 0 || !whole {
+        let plural = if count == 1 { "param" } else { "params" };
+        let or_more = if whole { "" } else { "+" };
+        // Writing to a String cannot fail.
+        let _ = write!(line, " ({count}{or_more} {plural})");
+    }
+    let statement = handles::statement(call).map(str::to_owned).or_else(|| {
+        let before = pdu.first_frame;
+        handles::origin(dissector, frames, pdu.conn, before, call).map(|origin| origin.text)
+    });
+    if let Some(statement) = statement {
+        line.push(' ');
+        line.push_str(&short(&statement));
+    }
+    line
 }
 
 fn prelogin_words(body: &[u8]) -> String {
@@ -345,7 +361,7 @@ fn answer_line(index: &mut Index, frames: &mut Frames<'_>, part: usize, pdu: &Pd
         words = format!("rest of a row, {words}");
     }
     if pdu.flags.has(PduFlags::ERROR)
-        && let Some(request) = super::tree::request_of(frames.store, pdu)
+        && let Some(request) = super::pdu::request_of(frames.store, pdu)
         && let Some((number, class, text)) = &request.error
     {
         // Writing to a String cannot fail.

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::Dissector;
-use super::info::{self, tls_records};
+use super::info;
 use super::stream::Frames;
+use super::tls::words as tls_records;
 use crate::decode::sspi::{self, Token};
 use crate::decode::tds::{self, message, packet_type};
 use crate::decode::tls;
@@ -124,10 +125,7 @@ fn pdu_text(
     match pdu.kind {
         PduKind::Hidden => format!("Hidden:{} bytes are not in the file", pdu.len),
         PduKind::Unknown => format!("Data:Length = {}", pdu.len),
-        PduKind::Tls => {
-            let bytes = frames.stretch(pdu, pdu.pos, pdu.len.min(1 << 14));
-            tls_text(&bytes.bytes)
-        }
+        PduKind::Tls => tls_text(tls_records(frames, &[id])),
         PduKind::Data => {
             let smp = smp_text(pdu);
             match tds_text(dissector, frames, row, id, pdu) {
@@ -159,8 +157,7 @@ fn tds_text(
     let header = head.bytes.get(skip..).and_then(tds::Header::read);
     let index = dissector.index(frames, id)?;
     if pdu.flags.has(PduFlags::WRAPPED_TLS) {
-        let body = index.head(frames, 8192);
-        return Some(tls_text(&body.bytes));
+        return Some(tls_text(tls_records(frames, &index.parts)));
     }
     let starts = pdu.flags.has(PduFlags::MESSAGE_START);
     let token = match pdu.tds_type {
@@ -206,9 +203,9 @@ fn tds_text(
 }
 
 /// TLS records in the listing's words: neighbouring handshake records are one layer.
-fn tls_text(bytes: &[u8]) -> String {
+fn tls_text(records: Vec<(u8, Vec<String>)>) -> String {
     let mut layers: Vec<(u8, Vec<String>)> = Vec::new();
-    for (content, words) in tls_records(bytes) {
+    for (content, words) in records {
         match layers.last_mut() {
             Some((last, known)) if *last == content => known.extend(words),
             _ => layers.push((content, words)),

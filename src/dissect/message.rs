@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::stream::{Frames, Gathered};
 use super::version::Spoken;
+use crate::decode::field::{Field, Value};
 use crate::decode::tds::columns::Column;
 use crate::decode::tds::message::{self as decode, Context, Message};
 use crate::decode::tds::skim::Skim;
@@ -52,13 +53,14 @@ pub struct Index {
     /// The last part ends it.
     pub has_end: bool,
     /// Its body is a flight of a TLS handshake.
-    wrapped_tls: bool,
+    pub wrapped_tls: bool,
     context: Context,
     starts: Vec<Start>,
     skim: Skim,
 }
 
-fn count_token(runs: &mut Vec<(u8, u32)>, token: u8) {
+/// Counts a token in runs of the same.
+pub fn count_token(runs: &mut Vec<(u8, u32)>, token: u8) {
     if let Some((_, count)) = runs.last_mut().filter(|(last, _)| *last == token) {
         *count = count.saturating_add(1);
     } else if runs.len() < MAX_RUNS {
@@ -75,10 +77,8 @@ fn body_len(pdu: &PduRow) -> u32 {
 }
 
 /// The first bytes of the body that one PDU carries, at most `limit`.
-pub fn body_of(frames: &mut Frames<'_>, pdu: &PduRow, limit: u32) -> Vec<u8> {
-    frames
-        .stretch(pdu, body_pos(pdu), body_len(pdu).min(limit))
-        .bytes
+pub fn body(frames: &mut Frames<'_>, pdu: &PduRow, limit: u32) -> Gathered {
+    frames.stretch(pdu, body_pos(pdu), body_len(pdu).min(limit))
 }
 
 /// Whether a packet stands directly behind another in one message: no packet of the session, and no bytes of the
@@ -192,7 +192,7 @@ impl Index {
     }
 
     /// Whether the message is a token stream, which can be decoded from its middle.
-    fn is_answer(&self) -> bool {
+    pub fn is_answer(&self) -> bool {
         !self.wrapped_tls
             && matches!(
                 self.kind,
@@ -354,7 +354,8 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    fn new(
+    /// Of the bytes of a message from a position on.
+    pub fn new(
         kind: u8,
         bytes: &Gathered,
         from: u64,
@@ -389,6 +390,18 @@ impl Decoded {
         }
     }
 
+    /// Of fields that were placed already.
+    pub fn of_fields(fields: Vec<Field>, missing: bool) -> Self {
+        Self {
+            message: Message {
+                fields,
+                ..Message::default()
+            },
+            missing,
+            ..Self::default()
+        }
+    }
+
     fn inside_value(bytes: &Gathered, begin: u64, open_at: u64) -> Self {
         let end = begin.saturating_add(u64::try_from(bytes.bytes.len()).unwrap_or(0));
         Self {
@@ -402,7 +415,6 @@ impl Decoded {
 
 /// A stretch whose start is not in the capture: its tokens cannot be told apart.
 fn headless(bytes: &Gathered, base: usize) -> Message {
-    use crate::decode::field::{Field, Value};
     let end = base.saturating_add(bytes.bytes.len());
     Message {
         fields: vec![

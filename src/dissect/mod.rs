@@ -2,16 +2,20 @@
 
 mod finding;
 pub mod grid;
+mod handles;
 mod info;
 mod link;
 mod listing;
 mod message;
+mod packed;
+mod pdu;
 mod plain;
 pub mod render;
 mod secret;
 pub mod smp;
 pub mod stream;
 mod tcp;
+mod tls;
 mod tree;
 mod version;
 
@@ -76,6 +80,8 @@ pub struct Dissector {
     kept: Vec<Index>,
     versions: Vec<(ConnId, Spoken)>,
     pdus: usize,
+    packed: packed::Sessions,
+    handles: handles::Handles,
 }
 
 impl Dissector {

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::Dissector;
 use super::message::Index;
 use super::stream::Frames;
 use super::tree::later_pdu;
-use crate::decode::field::Value;
+use super::{Dissector, packed};
+use crate::decode::field::{Field, Value};
 use crate::decode::tds::packet_type;
 use crate::decode::tds::tokens::token;
 use crate::store::{PduKind, PduRow};
@@ -48,7 +48,7 @@ pub fn ranges(
     pdus.extend(later_pdu(store, no, &row));
     let mut found: Vec<Range<usize>> = Vec::new();
     for (id, pdu) in pdus {
-        if !pdu.carries_tds() {
+        if !matches!(pdu.kind, PduKind::Data | PduKind::Tds) {
             continue;
         }
         // A login of Sybase's kind has its password at a place that is not read here: nothing of it is shown.
@@ -57,26 +57,12 @@ pub fn ranges(
             found.push(start..usize::try_from(row.captured).unwrap_or(start));
             continue;
         }
-        let Some(index) = dissector.index(frames, id) else {
-            continue;
-        };
-        let Some(part) = index.place(id) else {
-            continue;
-        };
-        if !may_be_secret(index, frames, part, &pdu) {
-            continue;
-        }
-        let decoded = index.decode(frames, part, 0, false);
-        for field in &decoded.message.fields {
+        let fields = fields(dissector, frames, id, &pdu);
+        for field in &fields {
             field.walk(&mut |field| {
                 if matches!(field.value, Value::Secret(_)) {
-                    found.extend(
-                        field
-                            .spans
-                            .iter()
-                            .filter(|span| span.frame == no)
-                            .map(|span| span.bytes.clone()),
-                    );
+                    let spans = field.spans.iter().filter(|span| span.frame == no);
+                    found.extend(spans.map(|span| span.bytes.clone()));
                 }
             });
         }
@@ -84,4 +70,32 @@ pub fn ranges(
     found.sort_by_key(|range| range.start);
     found.dedup();
     found
+}
+
+/// The fields of what a PDU carries, if there may be secrets among them.
+fn fields(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    id: PduId,
+    pdu: &PduRow,
+) -> Vec<Field> {
+    if let Some(packed) = packed::of(dissector, frames, id, pdu) {
+        let spoken = dissector.spoken(frames, pdu.conn);
+        let messages = packed.messages.iter();
+        return messages
+            .flat_map(|message| {
+                let body = packed.body(message);
+                let decoded = packed::decode(frames.store, pdu, message, &body, spoken, 0);
+                decoded.message.fields
+            })
+            .collect();
+    }
+    let Some(index) = dissector.index(frames, id) else {
+        return Vec::new();
+    };
+    let part = index.place(id);
+    let Some(part) = part.filter(|part| may_be_secret(index, frames, *part, pdu)) else {
+        return Vec::new();
+    };
+    index.decode(frames, part, 0, false).message.fields
 }

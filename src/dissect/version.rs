@@ -1,6 +1,6 @@
 //! Which TDS version a connection speaks, also where its login is not in the capture.
 
-use super::message::{Index, body_of};
+use super::message::{Index, body};
 
 use super::stream::Frames;
 use crate::decode::field::Value;
@@ -116,7 +116,7 @@ fn by_shape(frames: &mut Frames<'_>, conn: &ConnRow) -> Spoken {
     {
         match pdu.tds_type {
             packet_type::SQL_BATCH | packet_type::RPC | packet_type::TRANSACTION_MANAGER => {
-                let head = body_of(frames, &pdu, 64);
+                let head = body(frames, &pdu, 64).bytes;
                 if head.len() >= 10 {
                     return if all_headers_len(&head).is_some() {
                         assume(
@@ -148,7 +148,7 @@ fn starts(pdu: &PduRow) -> bool {
 /// Of two versions the one whose tokens fit the answers.
 fn by_answers(frames: &mut Frames<'_>, answers: &[PduRow]) -> Spoken {
     for pdu in answers {
-        let body = body_of(frames, pdu, TRIAL_BYTES);
+        let body = body(frames, pdu, TRIAL_BYTES).bytes;
         let fits = |version| {
             let context = Context {
                 version,

@@ -106,13 +106,6 @@ impl Store {
             self.view = batch.view;
         }
         self.progress = batch.progress;
-        if self.progress.complete {
-            // Nothing more comes: what the tables hold in reserve is not needed any more.
-            self.conns.shrink_to_fit();
-            self.sessions.shrink_to_fit();
-            self.requests.shrink_to_fit();
-            self.violations.shrink_to_fit();
-        }
     }
 
     /// Bytes that the tables hold, without texts and lists inside rows.
@@ -293,7 +286,7 @@ impl Store {
     }
 
     /// The requests of a connection, in order of their first frame.
-    pub fn conn_requests(&self, conn: ConnId) -> impl Iterator<Item = &RequestRow> {
+    pub fn conn_requests(&self, conn: ConnId) -> impl DoubleEndedIterator<Item = &RequestRow> {
         self.lists(conn)
             .map_or(&[][..], |l| &l.requests)
             .iter()

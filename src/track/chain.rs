@@ -39,6 +39,8 @@ pub(super) struct Message {
     walked: bool,
     /// Body bytes of a PRELOGIN, login or wrapped TLS flight.
     login_step: bool,
+    /// Its first packet is there and not complete yet.
+    starts: bool,
     bytes: u64,
 }
 
@@ -52,6 +54,8 @@ pub(super) struct ChainEnd {
     /// Inside SMP: bytes left of the TDS packet at hand, and the header as far as it came.
     packet_left: u32,
     header: Vec<u8>,
+    /// Status bits of the packet at hand, which need not be those of the first one in its DATA.
+    status: u8,
     in_packet: bool,
     pub(super) smp: SmpEnd,
 }
@@ -211,6 +215,7 @@ impl Chain {
         let session = self.session_id();
         let from_client = around.client.map(|client| client == end);
         let side = self.ends.get_mut(end);
+        side.status = header.status;
         let unsure = std::mem::take(&mut side.unsure);
         if let Some(message) = &mut side.message {
             let follows = header.packet_id == message.last_packet_id.wrapping_add(1);
@@ -258,6 +263,7 @@ impl Chain {
             last_packet_id: header.packet_id,
             walked: to_walk,
             login_step,
+            starts: !joined,
             bytes: 0,
         });
         if !joined {
@@ -435,13 +441,14 @@ impl Chain {
         let Some(message) = &mut side.message else {
             return;
         };
-        let eom = pdu.tds_status & tds::STATUS_EOM != 0;
+        let eom = side.status & tds::STATUS_EOM != 0;
+        let starts = std::mem::take(&mut message.starts);
         if message.login_step && login::is_wrapped_tls(&message.head) {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }
         let (kind, walked, begun) = (message.kind, message.walked, Some(message.first_time));
         let from_client = around.client.map(|client| client == end);
-        if from_client != Some(false) && pdu.flags.has(PduFlags::MESSAGE_START) {
+        if from_client != Some(false) && starts {
             self.request_begins(kind, moment, pdu, id, ctx);
         } else if from_client != Some(false) {
             self.request_goes_on(kind, at);

@@ -344,6 +344,12 @@ pub(super) const FIELDS: &[Def] = &[
         "attention: cancels what runs on the session",
     ),
     own(
+        "tds.packet",
+        K::Nothing,
+        S::Tds,
+        "packet of a message that shares an SMP packet with others",
+    ),
+    own(
         "tds.message",
         K::Nothing,
         S::Tds,

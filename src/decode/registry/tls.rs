@@ -79,6 +79,18 @@ pub(super) const FIELDS: &[Def] = &[
     ),
     wireshark("tls.alert_message.desc", K::U8, S::Tls, "what is wrong"),
     wireshark("tls.app_data", K::Bytes, S::Tls, "encrypted data"),
+    own(
+        "tls.handshake.fragment",
+        K::FrameNum,
+        S::Tls,
+        "part of a handshake message that spans records",
+    ),
+    own(
+        "tls.handshake.reassembled_in",
+        K::FrameNum,
+        S::Tls,
+        "frame that shows the whole handshake message",
+    ),
     own("tls.record", K::Nothing, S::Tls, "TLS record"),
     own("tls.handshake", K::Nothing, S::Tls, "handshake message"),
     own(

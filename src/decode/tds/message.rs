@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::columns::Column;
+use super::requests::Call;
 use super::values::Cell;
 use super::{Header, Version, packet_type, requests, tokens, tree_login};
 use crate::decode::field::{Field, Value};
@@ -61,6 +62,8 @@ pub struct Message {
     pub stop: Option<Stop>,
     /// Requests as T-SQL that a reader can understand.
     pub sql: Vec<String>,
+    /// The procedure calls among them.
+    pub calls: Vec<Call>,
     /// Results as grids.
     pub grids: Vec<Grid>,
 }

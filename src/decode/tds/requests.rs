@@ -117,15 +117,29 @@ const OPTIONS: &[Flag] = &[
     (4, "tds.rpc.options.reuse_metadata", "reuse metadata"),
 ];
 
-/// A call as far as it was read, to be written as T-SQL.
-struct Call {
-    procedure: String,
-    parameters: Vec<String>,
+/// A procedure call as far as it was read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Call {
+    /// The procedure's name.
+    pub procedure: String,
+    /// Its parameters, in order.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A parameter of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// Its value; for a table, words about it.
+    pub value: Cell,
+    /// As it stands in T-SQL: name, value, `output`.
+    pub words: String,
 }
 
 impl Call {
-    fn sql(&self) -> String {
-        format!("exec {} {}", self.procedure, self.parameters.join(", "))
+    /// The call as T-SQL.
+    pub fn sql(&self) -> String {
+        let words: Vec<&str> = self.parameters.iter().map(|p| p.words.as_str()).collect();
+        format!("exec {} {}", self.procedure, words.join(", "))
             .trim_end()
             .to_owned()
     }
@@ -138,14 +152,12 @@ pub fn rpc(w: &mut Walk<'_>, out: &mut Message, context: &Context) -> Step<()> {
         return Err(Stop::short(w.at(), "RPC"));
     }
     while !w.r.is_empty() {
-        let mut call = Call {
-            procedure: String::new(),
-            parameters: Vec::new(),
-        };
+        let mut call = Call::default();
         let result = w.group("tds.rpc", "RPC", |w| one_call(w, &mut call, context));
         w.say(call.procedure.clone());
         if !call.procedure.is_empty() {
             out.sql.push(call.sql());
+            out.calls.push(call);
         }
         result?;
         if is_separator(w.r.peek(), context) {
@@ -208,16 +220,18 @@ fn parameter(w: &mut Walk<'_>, call: &mut Call, context: &Context) -> Step<Strin
     let status = w.hex("tds.rpc.parameter.status", "status", 1)?;
     w.flags(status, PARAMETER_STATUS);
     let info = columns::type_info(w, Place::Parameter, context.version)?;
-    let shown = if info.length == ValueLength::Table {
+    let (shown, value) = if info.length == ValueLength::Table {
         let rows = tvp::table(w, context)?;
-        format!("/* table, {rows} rows */")
+        let words = format!("/* table, {rows} rows */");
+        (words, Cell::null())
     } else {
         let printed = value(w, &info)?;
-        if status & 2 != 0 {
+        let shown = if status & 2 != 0 {
             "default".to_owned()
         } else {
             printed.literal()
-        }
+        };
+        (shown, printed)
     };
     if status & 8 != 0 {
         cipher_info(w, context)?;
@@ -228,7 +242,10 @@ fn parameter(w: &mut Walk<'_>, call: &mut Call, context: &Context) -> Step<Strin
     } else {
         format!("{name} = {shown}{output}")
     };
-    call.parameters.push(words.clone());
+    call.parameters.push(Parameter {
+        value,
+        words: words.clone(),
+    });
     Ok(words)
 }
 
@@ -254,17 +271,13 @@ fn cipher_info(w: &mut Walk<'_>, context: &Context) -> Step<()> {
     })
 }
 
-/// The procedure of the first call of an RPC message: its name, and the number of its parameters as far as the
-/// bytes reach.
-pub fn rpc_summary(body: &[u8], context: &Context) -> Option<(String, usize, bool)> {
+/// The first call of an RPC message as far as the bytes reach, and whether that is all of it.
+pub fn first_call(body: &[u8], context: &Context) -> Option<(Call, bool)> {
     let start = all_headers_len(body).unwrap_or(0);
     let mut w = Walk::new(body.get(start..)?, start);
-    let mut call = Call {
-        procedure: String::new(),
-        parameters: Vec::new(),
-    };
+    let mut call = Call::default();
     let whole = one_call(&mut w, &mut call, context).is_ok();
-    (!call.procedure.is_empty()).then_some((call.procedure, call.parameters.len(), whole))
+    (!call.procedure.is_empty()).then_some((call, whole))
 }
 
 /// A transaction manager request.

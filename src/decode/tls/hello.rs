@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::names;
+use super::records::Stream;
 use super::{RECORD_HEADER, RecordHeader, content};
 use crate::decode::reader::Reader;
 
@@ -45,7 +46,8 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// Reads the first hello in a stream of TLS records; `None` if the first handshake message is none.
+    /// Reads the first hello in a stream of TLS records, of which it may fill several; `None` if the first handshake
+    /// message is none.
     pub fn read_records(stream: &[u8]) -> Option<Self> {
         let header = RecordHeader::read(stream)?;
         if header.content != content::HANDSHAKE {
@@ -53,7 +55,21 @@ impl Hello {
         }
         let body = stream.get(RECORD_HEADER..)?;
         let body = body.get(..usize::from(header.length)).unwrap_or(body);
-        Self::read(body)
+        let kind = *body.first()?;
+        let hello = Self::read(body);
+        if !matches!(kind, CLIENT_HELLO | SERVER_HELLO) || hello.as_ref().is_some_and(|h| !h.cut) {
+            return hello;
+        }
+        let parts = Stream::read(stream, false);
+        let whole = parts.messages.first().map(|m| parts.bytes(stream, m));
+        let whole = whole.and_then(|whole| Self::read(&whole));
+        whole.or(hello).or_else(|| {
+            Some(Self {
+                client: kind == CLIENT_HELLO,
+                cut: true,
+                ..Self::default()
+            })
+        })
     }
 
     /// Reads a handshake message (type, u24 length, body); `None` if it is no hello.
@@ -210,6 +226,21 @@ mod tests {
         assert_eq!(hello.ciphers, [0x1301, 0xc02f]);
         assert_eq!(hello.sni.as_deref(), Some("sql"));
         assert_eq!(hello.alpn, ["tds/8.0"]);
+    }
+
+    #[test]
+    fn a_hello_is_read_over_several_records() {
+        let message = client_hello();
+        let whole = Hello::read(&message).unwrap();
+        for size in 1..message.len() {
+            let mut stream = Vec::new();
+            for part in message.chunks(size) {
+                stream.extend([22, 3, 1, 0, u8::try_from(part.len()).unwrap()]);
+                stream.extend(part);
+            }
+            let read = Hello::read_records(&stream).unwrap();
+            assert_eq!(read, whole, "records of {size}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod certificate;
 pub mod hello;
 pub mod names;
+pub mod records;
 pub mod tree;
 
 use crate::decode::reader::Reader;

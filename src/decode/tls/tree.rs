@@ -1,150 +1,205 @@
 //! TLS records as trees: handshake messages, hellos, alerts, certificates.
 
+use std::ops::Range;
+
 use super::certificate;
 use super::hello::{CLIENT_HELLO, Hello, SERVER_HELLO};
-use super::{RECORD_HEADER, RecordHeader, content, names};
-use crate::decode::field::{Field, Value};
-use crate::decode::reader::Reader;
-use crate::decode::walk::{Step, Stop, Walk};
-
-/// Handshake type of Certificate.
-const CERTIFICATE: u8 = 11;
+use super::records::{CERTIFICATE, Message, Piece, Record, Stream};
+use super::{content, names};
+use crate::decode::field::{Field, Span, UNPLACED, Value};
+use crate::decode::walk::{Decoded, Step, Stop, Walk};
 
 /// All records that are left.
 pub fn records(w: &mut Walk<'_>) -> Step<()> {
-    let mut encrypted = false;
-    while !w.r.is_empty() {
-        let Some(header) = RecordHeader::read(w.r.rest()) else {
-            return Err(if w.r.left() < RECORD_HEADER {
-                Stop::short(w.at(), "a TLS record header")
-            } else {
-                Stop::wrong(w.at(), "no TLS record")
-            });
-        };
-        let words = w.group("tls.record", names::content(header.content), |w| {
-            record(w, header, encrypted)
-        })?;
-        w.say(words);
-        encrypted |= header.content == content::CHANGE_CIPHER_SPEC;
-    }
-    Ok(())
+    let bytes = w.r.rest();
+    let base = w.at();
+    let stream = Stream::read(bytes, false);
+    let all = 0..bytes.len();
+    let result = some(w, &stream, bytes, base, &all);
+    w.r.skip(bytes.len());
+    result
 }
 
-fn record(w: &mut Walk<'_>, header: RecordHeader, encrypted: bool) -> Step<String> {
+/// The records of a stretch that have any of `wanted`. What their handshake messages need of the records around them
+/// is read from there.
+pub fn within(bytes: &[u8], wanted: &Range<usize>, encrypted: bool) -> (Decoded, Stream) {
+    let stream = Stream::read(bytes, encrypted);
+    let mut w = Walk::new(bytes, 0);
+    let result = some(&mut w, &stream, bytes, 0, wanted);
+    (w.finish(result), stream)
+}
+
+fn some<'a>(
+    w: &mut Walk<'a>,
+    stream: &Stream,
+    bytes: &'a [u8],
+    base: usize,
+    wanted: &Range<usize>,
+) -> Step<()> {
+    for record in stream.records_in(wanted) {
+        let at = base.saturating_add(record.range.start);
+        let part = bytes.get(record.range.clone()).unwrap_or_default();
+        let words = w.with(part, at, |w| {
+            w.group("tls.record", names::content(record.header.content), |w| {
+                one(w, stream, record, bytes, base)
+            })
+        })?;
+        w.say(words);
+    }
+    match &stream.stop {
+        Some(stop) if wanted.contains(&stop.at) || stop.at == wanted.end => Err(Stop {
+            at: base.saturating_add(stop.at),
+            ..stop.clone()
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn one(
+    w: &mut Walk<'_>,
+    stream: &Stream,
+    record: &Record,
+    bytes: &[u8],
+    base: usize,
+) -> Step<String> {
     w.le("tls.record.content_type", "content type", 1)?;
-    w.say(names::content(header.content));
+    w.say(names::content(record.header.content));
     let version = w.hex_be("tls.record.version", "version", 2)?;
     w.say(version_name(version));
-    let len = w.be("tls.record.length", "length", 2)?;
-    let len = usize::try_from(len).unwrap_or(usize::MAX);
-    let (part, cut) = w.r.sub_lax(len);
-    let bytes = part.rest();
-    let whole = std::mem::replace(&mut w.r, part);
-    let result = body(w, header.content, bytes, encrypted, cut);
-    w.r = whole;
-    let words = result?;
-    if cut {
-        return Err(Stop::short(w.at(), "a TLS record"));
-    }
+    w.be("tls.record.length", "length", 2)?;
+    let at = w.at();
+    let left = w.r.left();
+    let range = at..at.saturating_add(left);
+    let whole = |name, label: &'static str| Field::new(name, label, Value::None).at(range.clone());
+    let words = match record.header.content {
+        content::CHANGE_CIPHER_SPEC => {
+            w.push(whole("tls.change_cipher_spec", "change cipher spec"));
+            "what follows is encrypted".to_owned()
+        }
+        content::ALERT if !record.encrypted => return alert(w),
+        content::HANDSHAKE if !record.encrypted => {
+            for piece in &record.pieces {
+                if let Some(message) = stream.messages.get(piece.message) {
+                    w.push(piece_field(stream, message, *piece, bytes, base));
+                }
+            }
+            stream.piece_names(record).join(", ")
+        }
+        content::HANDSHAKE => {
+            w.push(whole("tls.encrypted", "encrypted handshake message"));
+            "encrypted".to_owned()
+        }
+        _ => {
+            let words = format!("{left} bytes");
+            w.push(whole("tls.app_data", "encrypted data").text(words.clone()));
+            words
+        }
+    };
+    w.r.skip(left);
     Ok(words)
 }
 
-fn body(w: &mut Walk<'_>, kind: u8, bytes: &[u8], encrypted: bool, cut: bool) -> Step<String> {
-    let at = w.at();
-    let range = at..at.saturating_add(bytes.len());
-    match kind {
-        content::CHANGE_CIPHER_SPEC => {
-            w.push(
-                Field::new("tls.change_cipher_spec", "change cipher spec", Value::None).at(range),
-            );
-            Ok("what follows is encrypted".to_owned())
-        }
-        content::ALERT if bytes.len() == 2 && !encrypted => {
-            let level = w.le("tls.alert_message.level", "level", 1)?;
-            w.say(match level {
-                1 => "warning",
-                2 => "fatal",
-                _ => "unknown",
-            });
-            let alert = w.le("tls.alert_message.desc", "alert", 1)?;
-            let name = u8::try_from(alert).map_or("", names::alert);
-            w.say(name);
-            Ok(name.to_owned())
-        }
-        content::HANDSHAKE if !encrypted && is_plain(bytes, cut) => handshake(w),
-        content::HANDSHAKE => {
-            w.push(
-                Field::new("tls.encrypted", "encrypted handshake message", Value::None).at(range),
-            );
-            Ok("encrypted".to_owned())
-        }
-        _ => {
-            w.push(
-                Field::new("tls.app_data", "encrypted data", Value::None)
-                    .text(format!("{} bytes", bytes.len()))
-                    .at(range),
-            );
-            Ok(format!("{} bytes", bytes.len()))
-        }
-    }
+fn alert(w: &mut Walk<'_>) -> Step<String> {
+    let level = w.le("tls.alert_message.level", "level", 1)?;
+    w.say(match level {
+        1 => "warning",
+        2 => "fatal",
+        _ => "unknown",
+    });
+    let alert = w.le("tls.alert_message.desc", "alert", 1)?;
+    let name = u8::try_from(alert).map_or("", names::alert);
+    w.say(name);
+    Ok(name.to_owned())
 }
 
-/// Whether a record's bytes are handshake messages in clear: known types whose lengths fill the record.
-pub fn is_plain(bytes: &[u8], cut: bool) -> bool {
-    let mut r = Reader::new(bytes);
-    while !r.is_empty() {
-        let (Some(kind), Some(len)) = (r.u8(), r.u24_be()) else {
-            return cut;
-        };
-        // Only hellos and certificates are long enough to go on in the next record.
-        let may_go_on = cut || matches!(kind, CLIENT_HELLO | SERVER_HELLO | CERTIFICATE);
-        if names::handshake(kind).is_none() || (len > r.left() && !(may_go_on && len < 1 << 17)) {
-            return false;
-        }
-        r.skip(len.min(r.left()));
+/// The part of a message that lies in a record: the message itself where it ends, and before that how much of it is
+/// here.
+fn piece_field(
+    stream: &Stream,
+    message: &Message,
+    piece: Piece,
+    bytes: &[u8],
+    base: usize,
+) -> Field {
+    let count = message.ranges.len();
+    if piece.part.saturating_add(1) < count {
+        let range = message.ranges.get(piece.part).cloned().unwrap_or_default();
+        // The record counts, not the message's last byte: it is shown where the record ends.
+        let last = stream.last_record(piece.message);
+        let from: usize = message.ranges.iter().take(piece.part).map(Range::len).sum();
+        let place =
+            |range: Range<usize>| base.saturating_add(range.start)..base.saturating_add(range.end);
+        return Field::new("tls.handshake.fragment", message.name(), Value::None)
+            .text(format!(
+                "part {} of {count}: bytes {from} to {} of {}",
+                piece.part.saturating_add(1),
+                from.saturating_add(range.len()).saturating_sub(1),
+                message.len
+            ))
+            .at(place(range))
+            .child(
+                Field::new("tls.handshake.reassembled_in", "shown whole", Value::None)
+                    .text("in the record where it ends")
+                    .at(place(last)),
+            );
     }
-    true
+    let joined = stream.bytes(bytes, message);
+    let mut field = message_field(message, &joined);
+    if count > 1 {
+        field.text = format!("put together from {count} records");
+    }
+    field.place(&|range| spans(message, range, base));
+    field
 }
 
-/// The names of the handshake messages of a record, or nothing if they are encrypted.
-pub fn handshake_names(bytes: &[u8], cut: bool) -> Vec<&'static str> {
+/// Where a range of a message lies in the stretch.
+fn spans(message: &Message, range: Range<usize>, base: usize) -> Vec<Span> {
     let mut found = Vec::new();
-    if !is_plain(bytes, cut) {
-        return found;
-    }
-    let mut r = Reader::new(bytes);
-    while let (Some(kind), Some(len)) = (r.u8(), r.u24_be()) {
-        found.extend(names::handshake(kind));
-        r.skip(len.min(r.left()));
+    let mut at = 0_usize;
+    for part in &message.ranges {
+        let behind = at.saturating_add(part.len());
+        let (start, end) = (range.start.max(at), range.end.min(behind));
+        if start < end || (range.is_empty() && (at..=behind).contains(&range.start)) {
+            let shift = base.saturating_add(part.start);
+            let place = |n: usize| shift.saturating_add(n.saturating_sub(at));
+            found.push(Span {
+                frame: UNPLACED,
+                bytes: place(start)..place(end.max(start)),
+            });
+            if range.is_empty() {
+                break;
+            }
+        }
+        at = behind;
     }
     found
 }
 
-fn handshake(w: &mut Walk<'_>) -> Step<String> {
-    let mut words = Vec::new();
-    while let Some(kind) = w.r.peek() {
-        let label = names::handshake(kind).unwrap_or("handshake message");
-        words.push(label);
-        let message = w.r.rest();
-        w.group("tls.handshake", label, |w| {
-            let base = w.at();
-            w.le("tls.handshake.type", "type", 1)?;
-            w.say(label);
-            let len = w.be("tls.handshake.length", "length", 3)?;
-            let (part, _) = w.r.sub_lax(usize::try_from(len).unwrap_or(usize::MAX));
-            match kind {
-                CLIENT_HELLO | SERVER_HELLO => {
-                    if let Some(hello) = Hello::read(message) {
-                        hello_fields(w, &hello, base, message.len());
-                    }
+/// A handshake message, as far as its bytes are there.
+fn message_field(message: &Message, bytes: &[u8]) -> Field {
+    let label = message.name();
+    let mut w = Walk::new(bytes, 0);
+    let result = w.group("tls.handshake", label, |w| {
+        w.le("tls.handshake.type", "type", 1)?;
+        w.say(label);
+        w.be("tls.handshake.length", "length", 3)?;
+        let body = w.r;
+        match message.kind {
+            Some(CLIENT_HELLO | SERVER_HELLO) => {
+                if let Some(hello) = Hello::read(bytes) {
+                    hello_fields(w, &hello, 0, bytes.len());
                 }
-                CERTIFICATE => certificate::chain(w, part),
-                _ => {}
             }
-            Ok(())
-        })?;
-    }
-    Ok(words.join(", "))
+            Some(CERTIFICATE) => certificate::chain(w, body),
+            _ => {}
+        }
+        let rest = w.r.left();
+        w.r.skip(rest);
+        Ok(())
+    });
+    let fields = w.finish(result).fields;
+    let field = fields.into_iter().next();
+    field.unwrap_or_else(|| Field::new("tls.handshake", label, Value::None))
 }
 
 fn version_name(number: u64) -> &'static str {
@@ -263,15 +318,6 @@ fn hello_fields(w: &mut Walk<'_>, hello: &Hello, base: usize, len: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn encrypted_handshake_messages_are_not_taken_for_clear_ones() {
-        // A Finished under AES-GCM begins with an explicit nonce of zeros, which reads as Hello Requests.
-        let mut finished = vec![0; 8];
-        finished.extend([0x9c; 32]);
-        assert!(!is_plain(&finished, false));
-        assert!(is_plain(&[14, 0, 0, 0], false));
-    }
 
     #[test]
     fn alerts_are_named() {
