@@ -23,7 +23,7 @@ const SOON: i64 = 1_000_000;
 /// As [`SOON`], for SYNs: shorter than any time after which one is sent again.
 const SOON_SYN: i64 = 300_000_000;
 /// As many bytes at each end of the payload go into the digest.
-const SAMPLE: usize = 32;
+const SAMPLE: usize = 8;
 
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -35,8 +35,53 @@ struct Seen {
 /// The transmissions of one direction seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    near: VecDeque<Seen>,
+    near: Option<Box<Near>>,
     far: Option<Box<Far>>,
+}
+
+/// The last transmissions, the digests apart from the rest: of them all are looked through for every frame.
+#[derive(Debug)]
+struct Near {
+    digests: [u64; NEAR],
+    seen: [Option<Seen>; NEAR],
+    next: usize,
+}
+
+impl Default for Near {
+    fn default() -> Self {
+        Self {
+            digests: [0; NEAR],
+            seen: [None; NEAR],
+            next: 0,
+        }
+    }
+}
+
+impl Near {
+    fn any(&self, digest: u64, fits: impl Fn(&Seen) -> bool) -> bool {
+        // Without a way out of the loop it is a handful of instructions.
+        let mut found = false;
+        for known in &self.digests {
+            found |= *known == digest;
+        }
+        found
+            && self
+                .seen
+                .iter()
+                .flatten()
+                .any(|old| old.digest == digest && fits(old))
+    }
+
+    fn push(&mut self, seen: Seen) {
+        if let (Some(digest), Some(place)) = (
+            self.digests.get_mut(self.next),
+            self.seen.get_mut(self.next),
+        ) {
+            *digest = seen.digest;
+            *place = Some(seen);
+        }
+        self.next = self.next.saturating_add(1) % NEAR;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -60,19 +105,16 @@ impl Copies {
         let flags = TcpFlags(incoming.segment.flags);
         let reset_without_id = !numbered && flags.rst();
         let soon = if flags.syn() { SOON_SYN } else { SOON };
-        let near = !reset_without_id
-            && self.near.iter().any(|old| {
-                old.digest == seen.digest
-                    && old.interface == seen.interface
+        let near = self.near.get_or_insert_default();
+        let known = !reset_without_id
+            && near.any(seen.digest, |old| {
+                old.interface == seen.interface
                     && (numbered || seen.time.since(old.time).abs() <= soon)
             });
-        if near {
+        if known {
             return true;
         }
-        if self.near.len() >= NEAR {
-            self.near.pop_front();
-        }
-        self.near.push_back(seen);
+        near.push(seen);
         incoming.several_interfaces && self.far.get_or_insert_default().is_copy(&seen)
     }
 }
@@ -119,10 +161,15 @@ fn digest(incoming: &Incoming<'_>) -> u64 {
     hash.write_u16(segment.ip.id);
     // The checksum before the options differs where a network card fills it in.
     hash.write(segment.header(incoming.frame).get(20..).unwrap_or_default());
-    hash.write(payload.get(..SAMPLE).unwrap_or(payload));
-    if payload.len() > SAMPLE {
-        let tail = payload.len().saturating_sub(SAMPLE);
-        hash.write(payload.get(tail..).unwrap_or_default());
+    match (
+        payload.first_chunk::<SAMPLE>(),
+        payload.last_chunk::<SAMPLE>(),
+    ) {
+        (Some(first), Some(last)) => {
+            hash.write_u64(u64::from_le_bytes(*first));
+            hash.write_u64(u64::from_le_bytes(*last));
+        }
+        _ => hash.write(payload),
     }
     hash.finish()
 }

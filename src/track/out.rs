@@ -84,7 +84,12 @@ impl Out {
 
     /// The batch, with the changed rows in the order of their numbers.
     pub(super) fn take(&mut self) -> Batch {
-        let mut batch = std::mem::take(&mut self.batch);
+        let next = Batch {
+            frames: Vec::with_capacity(self.batch.frames.len()),
+            pdus: Vec::with_capacity(self.batch.pdus.len()),
+            ..Batch::default()
+        };
+        let mut batch = std::mem::replace(&mut self.batch, next);
         batch.conns = std::mem::take(&mut self.changed_conns)
             .into_values()
             .collect();

@@ -21,6 +21,9 @@ use super::view;
 /// Connections that are followed.
 const MAX_CONNS: usize = 1 << 19;
 
+/// So many frames lie between two judgements of the view, once there is one.
+const VIEW_EVERY: u32 = 50_000;
+
 /// The view is judged by this many connections.
 const VIEW_CONNS: usize = 2000;
 
@@ -42,6 +45,8 @@ pub(super) struct Tracker {
     files: Vec<FileRow>,
     files_changed: bool,
     view: Option<(View, Vec<String>)>,
+    /// Frames at the last judgement of the view.
+    view_at: u32,
     progress: Progress,
     full: bool,
     /// Frames are noted, not looked into.
@@ -76,6 +81,7 @@ impl Tracker {
             files,
             files_changed: true,
             view: None,
+            view_at: 0,
             progress: Progress::default(),
             full: false,
             frames_only: false,
@@ -290,11 +296,15 @@ impl Tracker {
         if std::mem::take(&mut self.files_changed) {
             batch.files.clone_from(&self.files);
         }
-        let seen = self.conns.iter().take(VIEW_CONNS);
-        let view = view::verdict(seen.map(|conn| (&conn.row, &conn.evidence)));
-        if view != self.view {
-            self.view.clone_from(&view);
-            batch.view = view;
+        let now = self.view_at.saturating_add(VIEW_EVERY);
+        if self.progress.complete || self.out.frame_count() >= now || self.view.is_none() {
+            self.view_at = self.out.frame_count();
+            let seen = self.conns.iter().take(VIEW_CONNS);
+            let view = view::verdict(seen.map(|conn| (&conn.row, &conn.evidence)));
+            if view != self.view {
+                self.view.clone_from(&view);
+                batch.view = view;
+            }
         }
         batch.progress = self.progress.clone();
         batch

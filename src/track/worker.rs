@@ -27,7 +27,8 @@ pub struct Options {
     pub first_batch: Duration,
     /// Time between batches.
     pub every: Duration,
-    /// Frames after which a batch leaves in any case.
+    /// Frames after which a batch leaves in any case: so few that their rows are still in the cache when they are
+    /// stored.
     pub frames: u32,
     /// Only note where frames stand, without looking into them.
     pub frames_only: bool,
@@ -38,7 +39,7 @@ impl Default for Options {
         Self {
             first_batch: Duration::from_millis(5),
             every: Duration::from_millis(80),
-            frames: 50_000,
+            frames: 8192,
             frames_only: false,
         }
     }
