@@ -9,7 +9,7 @@ use super::engine;
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, MOST_FRAMES, Rule, evidence};
 use super::settings::{Settings, Threshold};
-use crate::store::{Confidence, Endpoint, Evidence, Finding, FrameFlags, Store, Verdict};
+use crate::store::{Confidence, Endpoint, Evidence, Finding, Oddity, Store, Verdict};
 use crate::units::{ConnId, FrameNo, Nanos, Side};
 
 /// A connection that its server ended.
@@ -168,30 +168,25 @@ fn port_reuse(
     Some(finding)
 }
 
-/// What is peculiar about the capture itself, from one look at every frame.
+/// What is peculiar about the capture itself.
 fn artefacts(store: &Store) -> Vec<Finding> {
-    let mut copies = Seen::default();
-    let mut cut = Seen::default();
-    let mut steps = Seen::default();
-    let mut bad = Seen::default();
-    let mut last: Option<Nanos> = None;
-    for (no, row) in store.frames_from(FrameNo(1)) {
-        let flags = row.flags;
-        copies.note(no, flags.has(FrameFlags::DUPLICATE));
-        cut.note(no, flags.has(FrameFlags::CUT) && row.payload_len > 0);
-        steps.note(no, last.is_some_and(|last| row.time < last));
-        bad.note(no, flags.has(FrameFlags::BAD_CHECKSUM));
-        last = Some(row.time);
-    }
+    let odd = store.oddities();
     [
-        copies.finding(&DUP_FRAMES, Verdict::Notice, "copies of another frame"),
-        cut.finding(&SNAPLEN, Verdict::Notice, "cut, with payload"),
-        steps.finding(
+        artefact(
+            odd.copies,
+            &DUP_FRAMES,
+            Verdict::Notice,
+            "copies of another frame",
+        ),
+        artefact(odd.cut, &SNAPLEN, Verdict::Notice, "cut, with payload"),
+        artefact(
+            odd.earlier,
             &CLOCK_STEP,
             Verdict::Normal,
             "stamped earlier than the frame before",
         ),
-        bad.finding(
+        artefact(
+            odd.bad_checksums,
             &OFFLOAD_CHECKSUM,
             Verdict::Normal,
             "with a wrong TCP checksum",
@@ -202,30 +197,16 @@ fn artefacts(store: &Store) -> Vec<Finding> {
     .collect()
 }
 
-#[derive(Default)]
-struct Seen {
-    frames: usize,
-    first: Option<FrameNo>,
-}
-
-impl Seen {
-    fn note(&mut self, no: FrameNo, seen: bool) {
-        if seen {
-            self.frames = self.frames.saturating_add(1);
-            self.first = self.first.or(Some(no));
-        }
-    }
-
-    fn finding(&self, rule: &Rule, verdict: Verdict, what: &str) -> Option<Finding> {
-        let first = self.first?;
-        Some(stated(
-            rule,
-            verdict,
-            format!(
-                "{} {what}, the first is frame {first}.",
-                count(self.frames, "frame")
-            ),
-            vec![evidence(first, "the first such frame", "")],
-        ))
-    }
+fn artefact(odd: Oddity, rule: &Rule, verdict: Verdict, what: &str) -> Option<Finding> {
+    let first = odd.first?;
+    let frames = usize::try_from(odd.frames).unwrap_or(usize::MAX);
+    Some(stated(
+        rule,
+        verdict,
+        format!(
+            "{} {what}, the first is frame {first}.",
+            count(frames, "frame")
+        ),
+        vec![evidence(first, "the first such frame", "")],
+    ))
 }

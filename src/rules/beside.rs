@@ -10,10 +10,8 @@ use super::engine;
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, MOST_FRAMES, Probe, Rule, evidence};
 use super::settings::Threshold;
-use crate::decode::tds::{STATUS_RESET, STATUS_RESET_SKIP_TRAN};
 use crate::store::{
-    Confidence, Evidence, Finding, Outcome, PduFlags, PduRow, Protocol, RequestRow, Severity,
-    Verdict,
+    Confidence, Evidence, Finding, Outcome, PduRow, Protocol, RequestRow, Severity, Verdict,
 };
 use crate::units::{FrameNo, Sid, Side};
 
@@ -594,6 +592,9 @@ fn sent_in_vain(facts: &Facts<'_>) -> Option<Finding> {
 /// Both reset bits at once, or one behind the first packet of a message.
 fn reset_bits(facts: &Facts<'_>) -> Option<Finding> {
     let client = facts.conn.end_of(Side::Client);
+    if facts.conn.tds.get(client).wrong_reset_bits == 0 {
+        return None;
+    }
     let heads = facts
         .store
         .conn_sessions(facts.conn.id)
@@ -602,10 +603,7 @@ fn reset_bits(facts: &Facts<'_>) -> Option<Finding> {
     let mut proof = Vec::new();
     for head in heads.chain([plain]) {
         for (_, pdu) in facts.store.pdu_chain_back(head) {
-            let bits = pdu.tds_status & (STATUS_RESET | STATUS_RESET_SKIP_TRAN);
-            let both = bits == STATUS_RESET | STATUS_RESET_SKIP_TRAN;
-            let later = bits != 0 && !pdu.flags.has(PduFlags::MESSAGE_START);
-            if pdu.carries_tds() && (both || later) && proof.len() < MOST_FRAMES {
+            if pdu.wrong_reset_bits() && proof.len() < MOST_FRAMES {
                 let fact = format!("status 0x{:02x}", pdu.tds_status);
                 proof.push(evidence(pdu.frame, "packet with wrong reset bits", fact));
             }

@@ -118,6 +118,8 @@ pub struct TdsCounts {
     pub tls: u32,
     /// Any other type.
     pub other: u32,
+    /// Packets, not messages, whose reset bits are wrong ([`PduRow::wrong_reset_bits`](super::PduRow)).
+    pub wrong_reset_bits: u32,
 }
 
 /// How far a connection has come, and its parts (`ux.md` 5.6).

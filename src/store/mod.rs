@@ -8,6 +8,7 @@ mod file;
 mod finding;
 mod frame;
 mod frame_table;
+mod oddity;
 mod pdu;
 mod pdu_table;
 mod places;
@@ -23,6 +24,7 @@ pub use conn::{
 pub use file::{FileRow, InterfaceRow, Problem, View};
 pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
 pub use frame::{FrameFlags, FrameRow, TcpFlags};
+pub use oddity::{Oddities, Oddity};
 pub use pdu::{PduFlags, PduKind, PduRow};
 pub use request::{RequestEnd, RequestKind, RequestRow};
 pub use session::{SessionEnd, SessionRow, StallInfo};
@@ -49,6 +51,7 @@ struct ConnLists {
 pub struct Store {
     frames: FrameTable,
     pdus: PduTable,
+    oddities: Oddities,
     conns: Vec<ConnRow>,
     sessions: Vec<SessionRow>,
     requests: Vec<RequestRow>,
@@ -82,6 +85,8 @@ impl Store {
             }
         }
         for row in &batch.frames {
+            self.oddities
+                .note(FrameNo::from_index(self.frames.len()), row);
             self.frames.push(row);
         }
         for row in &batch.pdus {
@@ -134,6 +139,11 @@ impl Store {
     /// Number of frames indexed so far.
     pub fn frame_count(&self) -> usize {
         self.frames.len()
+    }
+
+    /// What is odd about the frames.
+    pub fn oddities(&self) -> &Oddities {
+        &self.oddities
     }
 
     /// A frame by its number.

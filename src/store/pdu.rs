@@ -129,6 +129,16 @@ impl PduRow {
         matches!(self.kind, PduKind::Data | PduKind::Tds) && self.flags.has(PduFlags::TDS_HEADER)
     }
 
+    /// Whether both reset bits are set, or one of them behind the first packet of a message (`tds.md` 1).
+    pub fn wrong_reset_bits(&self) -> bool {
+        const RESET: u8 = 0x08;
+        const RESET_SKIP_TRAN: u8 = 0x10;
+        let bits = self.tds_status & (RESET | RESET_SKIP_TRAN);
+        let both = bits == RESET | RESET_SKIP_TRAN;
+        let later = bits != 0 && !self.flags.has(PduFlags::MESSAGE_START);
+        (both || later) && self.carries_tds()
+    }
+
     /// Bytes of PDU headers in front of the TDS packet: 16 for SMP:DATA, 0 for plain TDS.
     pub fn smp_header_len(&self) -> u32 {
         if self.kind.is_smp() { 16 } else { 0 }

@@ -254,7 +254,7 @@ impl Layer<'_, '_> {
     }
 
     fn push(&mut self, end: End, pdu: &OpenPdu, prev: Option<PduId>, at: At) -> PduId {
-        let id = self.ctx.out.push_pdu(PduRow {
+        let row = PduRow {
             frame: at.done,
             first_frame: pdu.first_frame.min(at.done),
             conn: self.ctx.row.id,
@@ -270,7 +270,12 @@ impl Layer<'_, '_> {
             tds_type: pdu.tds_type,
             tds_status: pdu.tds_status,
             prev,
-        });
+        };
+        if row.wrong_reset_bits() {
+            let counts = self.ctx.row.tds.get_mut(end);
+            counts.wrong_reset_bits = counts.wrong_reset_bits.saturating_add(1);
+        }
+        let id = self.ctx.out.push_pdu(row);
         self.ctx.row.first_pdu.get_or_insert(id);
         self.ctx.row.last_pdu = Some(id);
         id

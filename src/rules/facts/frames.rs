@@ -180,7 +180,9 @@ impl AcksBehind {
 
     /// The first frame behind the current one that acknowledges a position.
     fn covering(&self, end: Pos) -> Option<(FrameNo, Nanos)> {
-        let at = self.0.partition_point(|(ack, ..)| *ack < end);
+        // Mostly one of the nearest does.
+        let near = self.0.iter().take(8).position(|(ack, ..)| *ack >= end);
+        let at = near.unwrap_or_else(|| self.0.partition_point(|(ack, ..)| *ack < end));
         self.0.get(at).map(|(_, no, time)| (*no, *time))
     }
 }

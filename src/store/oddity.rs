@@ -1,0 +1,50 @@
+//! What is odd about frames, counted as they come, so that nobody has to look at all of them again.
+
+use super::frame::{FrameFlags, FrameRow};
+use crate::units::{FrameNo, Nanos};
+
+/// How many frames are odd in one way, and the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Oddity {
+    /// So many.
+    pub frames: u32,
+    /// The first.
+    pub first: Option<FrameNo>,
+}
+
+impl Oddity {
+    fn note(&mut self, no: FrameNo, odd: bool) {
+        if odd {
+            self.frames = self.frames.saturating_add(1);
+            self.first = self.first.or(Some(no));
+        }
+    }
+}
+
+/// The oddities of a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Oddities {
+    /// Copies of another frame.
+    pub copies: Oddity,
+    /// Cut by the snap length, with payload.
+    pub cut: Oddity,
+    /// Stamped earlier than the frame before.
+    pub earlier: Oddity,
+    /// With a wrong TCP checksum.
+    pub bad_checksums: Oddity,
+    last: Option<Nanos>,
+}
+
+impl Oddities {
+    pub(super) fn note(&mut self, no: FrameNo, row: &FrameRow) {
+        let flags = row.flags;
+        self.copies.note(no, flags.has(FrameFlags::DUPLICATE));
+        let cut = flags.has(FrameFlags::CUT) && row.payload_len > 0;
+        self.cut.note(no, cut);
+        let before = self.last.replace(row.time);
+        self.earlier
+            .note(no, before.is_some_and(|before| row.time < before));
+        let bad = flags.has(FrameFlags::BAD_CHECKSUM);
+        self.bad_checksums.note(no, bad);
+    }
+}
