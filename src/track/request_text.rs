@@ -21,7 +21,11 @@ fn first_chars(utf16le: &[u8]) -> String {
     let bytes = utf16le
         .get(..super::TEXT_CHARS.saturating_mul(4))
         .unwrap_or(utf16le);
-    utf16(bytes).chars().take(super::TEXT_CHARS).collect()
+    let mut text = utf16(bytes);
+    if let Some((behind, _)) = text.char_indices().nth(super::TEXT_CHARS) {
+        text.truncate(behind);
+    }
+    text
 }
 
 /// Bytes of ALL_HEADERS ([MS-TDS] 2.2.5.3); 0 where the message has none (before 7.2).

@@ -210,13 +210,13 @@ pub(in crate::rules) struct Frames {
     /// The same as far as each point saw it.
     acked_at: PerSide<PerPoint<Option<Pos>>>,
     pub last_payload: PerSide<Option<Seg>>,
-    pub first_payload: PerSide<Option<Seg>>,
     /// The last segment of each side that is no reset, at each point.
     last_sent: PerSide<PerPoint<Option<FrameNo>>>,
     pub copies: u32,
     pub cut: bool,
 }
 
+/// A run of zero windows, followed backwards: it ends, in file order, where the window was opened.
 #[derive(Debug, Clone, Copy)]
 struct ZeroRun {
     start: Seg,
@@ -233,7 +233,7 @@ pub(super) fn walk(
 ) -> Frames {
     let mut out = Frames::default();
     let mut heard: PerSide<PerPoint<Option<FrameNo>>> = PerSide::default();
-    let mut open: PerSide<Option<Seg>> = PerSide::default();
+    let mut open: PerSide<Option<FrameNo>> = PerSide::default();
     let mut runs: PerSide<Option<ZeroRun>> = PerSide([None, None]);
     let mut acks: PerSide<AcksBehind> = PerSide::default();
     let mut fresh: PerSide<u32> = PerSide::default();
@@ -270,7 +270,6 @@ pub(super) fn walk(
             if out.last_payload.get(side).is_none() {
                 *out.last_payload.get_mut(side) = Some(seg);
             }
-            *out.first_payload.get_mut(side) = Some(seg);
         }
         let start = *from.get(side);
         if (seg.next > start || seg.pos >= start) && out.late.get(side).len() < KEEP * 10 {
@@ -316,12 +315,21 @@ pub(super) fn walk(
         if let Some(ack) = seg.ack {
             acks.get_mut(side).add(ack, no, seg.time);
         }
-        zero_window(
-            seg,
-            open.get_mut(side),
-            runs.get_mut(side),
-            &mut out.zero_windows,
-        );
+        if seg.marks.has(FrameFlags::ZERO_WINDOW) {
+            let run = runs.get_mut(side);
+            if let Some(run) = run {
+                run.start = seg;
+            } else {
+                let opened = open.get(side).and_then(|no| Some((no, store.frame(no)?)));
+                let opened = opened.map(|(no, row)| Seg::new(no, &row, side, scale));
+                *run = Some(ZeroRun { start: seg, opened });
+            }
+        } else if seg.window > 0 {
+            if let Some(run) = runs.get_mut(side).take() {
+                close_run(run, &mut out.zero_windows);
+            }
+            *open.get_mut(side) = Some(no);
+        }
         *heard.get_mut(side).get_mut(seg.point) = Some(no);
     }
     for side in Side::BOTH {
@@ -330,31 +338,6 @@ pub(super) fn walk(
         }
     }
     out.into_file_order()
-}
-
-/// Follows the window of one side backwards; a run of zero windows ends, in file order, where it was opened.
-fn zero_window(
-    seg: Seg,
-    open: &mut Option<Seg>,
-    run: &mut Option<ZeroRun>,
-    found: &mut Vec<ZeroWindow>,
-) {
-    if seg.marks.has(FrameFlags::ZERO_WINDOW) {
-        match run {
-            Some(run) => run.start = seg,
-            None => {
-                *run = Some(ZeroRun {
-                    start: seg,
-                    opened: *open,
-                });
-            }
-        }
-    } else if seg.window > 0 {
-        if let Some(run) = run.take() {
-            close_run(run, found);
-        }
-        *open = Some(seg);
-    }
 }
 
 fn close_run(run: ZeroRun, found: &mut Vec<ZeroWindow>) {

@@ -157,7 +157,7 @@ fn no_third_step(facts: &Facts<'_>) -> Check {
         && conn.syn_ack_frame.is_some()
         && conn.handshake_frame.is_none()
         && facts.close.server_fins.is_empty()
-        && facts.frames.first_payload.0.iter().all(Option::is_none)
+        && facts.frames.last_payload.0.iter().all(Option::is_none)
         && facts.close.tf.is_empty()
         && facts.close.resets.is_empty();
     Check::holds(waits, "").on(conn.syn_frame.into_iter().chain(conn.syn_ack_frame))
