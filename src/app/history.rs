@@ -25,6 +25,12 @@ impl Jumps {
         self.forward.clear();
     }
 
+    /// How many places there are to go back to, and forward.
+    #[cfg(test)]
+    pub(super) fn depths(&self) -> (usize, usize) {
+        (self.back.len(), self.forward.len())
+    }
+
     /// The place to go back to.
     pub fn back(&mut self, here: FrameNo) -> Option<FrameNo> {
         let to = self.back.pop()?;
@@ -68,6 +74,12 @@ impl UndoStack {
             self.past.remove(0);
         }
         self.future.clear();
+    }
+
+    /// How many changes can be undone.
+    #[cfg(test)]
+    pub(super) fn depth(&self) -> usize {
+        self.past.len()
     }
 
     /// The state before the last change, and what the change was.

@@ -17,6 +17,8 @@ pub mod history;
 mod kept;
 pub mod key;
 pub mod keymap;
+#[cfg(test)]
+mod keystrokes;
 pub mod layout;
 mod listing;
 mod marking;

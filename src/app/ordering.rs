@@ -133,6 +133,10 @@ impl App {
             }
         };
         if known {
+            if name == "theme" {
+                // A theme by name is that theme, without the colours of the user's file.
+                self.settings.own_theme = None;
+            }
             self.say(Tone::Info, format!("{name}: {value}"));
         } else {
             self.say(

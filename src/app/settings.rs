@@ -1,7 +1,10 @@
 //! What the user can set: columns, times, theme, glyphs, limits. Plain values; reading a file is done elsewhere.
 
+use std::sync::Arc;
+
 use super::clock::{DeltaFrom, TimeFormat};
 use crate::export::Format;
+use crate::settings::ThemeFile;
 
 /// A column of the frame list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -207,6 +210,8 @@ pub struct Settings {
     pub delta: DeltaFrom,
     /// Colours.
     pub theme: ThemeName,
+    /// Colours of the user's own, from a theme file.
+    pub own_theme: Option<Arc<ThemeFile>>,
     /// Colour depth.
     pub colors: ColorDepth,
     /// Characters.
@@ -243,6 +248,7 @@ impl Default for Settings {
             time: TimeFormat::default(),
             delta: DeltaFrom::default(),
             theme: ThemeName::default(),
+            own_theme: None,
             colors: ColorDepth::default(),
             glyphs: GlyphSet::default(),
             gap_ms: 100,
@@ -295,6 +301,16 @@ impl Settings {
             ..Self::default()
         };
         (settings, problems)
+    }
+}
+
+impl Settings {
+    /// Takes the colours of a theme file; the built-in theme that it stands on becomes the one in use.
+    pub fn use_theme(&mut self, theme: ThemeFile) {
+        if let Some(base) = theme.base.as_deref().and_then(ThemeName::by_name) {
+            self.theme = base;
+        }
+        self.own_theme = (!theme.roles.is_empty()).then(|| Arc::new(theme));
     }
 }
 

@@ -8,11 +8,12 @@ use super::{App, Event, update};
 use crate::store::{
     Batch, Condition, Confidence, ConnRow, Endpoint, Evidence, Finding, FrameFlags, FrameRow,
     InterfaceRow, Outcome, PduFlags, PduKind, PduRow, Phase, PhaseRow, PreloginInfo, Progress,
-    Protocol, SessionEnd, SessionRow, SmpCounts, StallInfo, TcpFlags, TcpStats, TdsCounts, Verdict,
+    Protocol, RequestEnd, RequestKind, RequestRow, SessionEnd, SessionRow, SmpCounts, StallInfo,
+    TcpFlags, TcpStats, TdsCounts, Verdict,
 };
 use crate::units::{
-    ConnId, End, FileOffset, FindingId, FrameNo, InterfaceId, Nanos, PduId, PerEnd, SessionId, Sid,
-    SmpSeq, StreamPos, TcpSeq,
+    ConnId, End, FileOffset, FindingId, FrameNo, InterfaceId, Nanos, PduId, PerEnd, RequestId,
+    SessionId, Sid, SmpSeq, StreamPos, TcpSeq,
 };
 
 /// Frames: microseconds, sender, what, Sid.
@@ -199,6 +200,35 @@ pub(crate) fn finding() -> Finding {
     }
 }
 
+/// The request of Sid 0, which is answered.
+fn request_row() -> RequestRow {
+    RequestRow {
+        id: RequestId(0),
+        conn: ConnId(0),
+        session: Some(SessionId(0)),
+        kind: RequestKind::SqlBatch,
+        text: "select 1".into(),
+        first_frame: FrameNo(5),
+        last_frame: FrameNo(5),
+        first_pdu: PduId(1),
+        complete: true,
+        ignored: false,
+        reset_connection: false,
+        answer_first_frame: Some(FrameNo(6)),
+        answer_last_frame: Some(FrameNo(6)),
+        answer_bytes: 16,
+        start: frame_row(4).time,
+        first_byte_ns: Some(1_900_000),
+        duration_ns: Some(1_900_000),
+        rows: Some(1),
+        error: None,
+        done_status: Some(0x10),
+        attention_frame: None,
+        attention_ack_frame: None,
+        end: RequestEnd::Done,
+    }
+}
+
 /// The rows.
 pub(crate) fn batch() -> Batch {
     Batch {
@@ -209,6 +239,7 @@ pub(crate) fn batch() -> Batch {
             session_row(0, 0, 4, (10, None)),
             session_row(1, 5, 7, (8, Some(9))),
         ],
+        requests: vec![request_row()],
         interfaces: vec![InterfaceRow {
             file: 0,
             local: 0,

@@ -160,7 +160,7 @@ pub struct ReportArgs {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
-    /// Also print what the run cost.
+    /// Print what the run cost; as text, in the place of the connections.
     #[arg(long)]
     pub stats: bool,
     /// Exit with 1 when a finding at least this grave exists.

@@ -15,6 +15,7 @@ const MAX_REQUESTS: usize = 50;
 /// Connections without TDS that are listed one by one; more are counted.
 const MAX_OTHER: usize = 20;
 
+/// With `stats`, what the run cost stands in the place of the connections.
 pub(super) fn write(
     facts: Facts<'_>,
     stats: Option<&Stats>,
@@ -22,6 +23,10 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let store = facts.store();
     head(facts, out)?;
+    if let Some(stats) = stats {
+        writeln!(out)?;
+        return stats.write_text(out);
+    }
     let mut others = 0_usize;
     for row in store.conns() {
         let plain = row.protocol == Protocol::Other && store.conn_findings(row.id).next().is_none();
@@ -51,10 +56,6 @@ pub(super) fn write(
         for finding in general {
             self::finding(&facts.finding(finding), finding, out)?;
         }
-    }
-    if let Some(stats) = stats {
-        writeln!(out)?;
-        stats.write_text(out)?;
     }
     Ok(())
 }

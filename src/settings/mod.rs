@@ -6,6 +6,7 @@
 mod file;
 mod nearest;
 mod schema;
+mod theme;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use etcetera::BaseStrategy;
 pub use file::line_column;
 pub use nearest::nearest;
 pub use schema::print_config;
+pub use theme::{Look, Paint, ROLES, ThemeFile};
 
 /// All settings. What names mean (columns, commands, rules) is checked by the layer that owns them; the entries
 /// keep their place in the file for its errors.

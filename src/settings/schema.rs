@@ -101,7 +101,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         kind: Kind::Text(|s, v| s.view.theme_file = not_empty(v)),
         default: "\"\"",
         env: None,
-        what: "A file with colours for named roles; empty for none",
+        what: "A file beside this one with colours for named roles (`head = \"cyan bold\"`); empty for none",
     },
     Entry {
         section: "view",

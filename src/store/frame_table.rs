@@ -1,7 +1,8 @@
-//! The table of frames, 44 bytes a row: rows are packed when they come and unpacked when they are asked for.
+//! The table of frames, 36 bytes a row: rows are packed when they come and unpacked when they are asked for.
 //!
-//! Times are kept as distances from the first of their chunk, and numbers in as many bits as captures need. The rare
-//! row that does not fit (more than 4096 interfaces, a frame of 16 MB, a pause of 39 hours) is kept whole beside.
+//! What most frames have in common (interface, time to live, length of the headers, padding) stands once in a list of
+//! shapes. Times are kept as distances from the first of their chunk. The rare row that does not fit (65 536 bytes of
+//! payload, a pause of 39 hours, one shape too many) is kept whole beside.
 
 use rustc_hash::FxHashMap;
 
@@ -14,61 +15,91 @@ const WHOLE: u32 = u32::MAX;
 const CONN_BITS: u32 = 20;
 const TCP_FLAG_BITS: u32 = 9;
 
+/// What many frames have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Shape {
+    interface: InterfaceId,
+    offset_high: u32,
+    ttl: u8,
+    payload_offset: u16,
+    size: Size,
+}
+
+/// How a frame's size follows from its payload's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Size {
+    /// All is in the file: the headers, the payload, and so many bytes of padding.
+    Padded(u32),
+    /// So many bytes of headers and payload are in the file.
+    Cut(u32),
+    /// No payload is known: the packed length is that of the frame.
+    Alone,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Packed {
     offset_low: u32,
-    /// Bytes captured in 24 bits; above them bits 32 to 39 of the offset.
-    captured: u32,
     time_low: u32,
     seq: u32,
     ack: u32,
     /// Number of the frame before it in its connection, or 0.
     prev: u32,
-    /// The connection's index + 1 or 0, in 20 bits; above it the interface.
+    /// The connection's index + 1 or 0, in 20 bits; above it the shape.
     owner: u32,
     /// TCP flags in 9 bits; above them the frame's flags.
     flags: u32,
     time_high: i16,
-    payload_len: u16,
+    /// Of the payload, or of the frame.
+    len: u16,
     window: u16,
     ip_id: u16,
-    /// Bytes on the wire that are not in the file.
-    unseen: u16,
-    payload_offset: u8,
-    ttl: u8,
 }
 
 impl Packed {
-    fn pack(row: &FrameRow, base: Nanos) -> Option<Self> {
+    /// Packs all but the shape, which `owner` still lacks.
+    fn pack(row: &FrameRow, base: Nanos) -> Option<(Self, Shape)> {
         let [offset_low, offset_high] = halves(row.offset.0);
         let time = row.time.0.checked_sub(base.0)?;
         let [time_low, _] = halves(time.cast_unsigned());
-        let time_high = i16::try_from(time >> 32).ok()?;
-        let conn = row.conn.map_or(Some(0), |conn| conn.0.checked_add(1))?;
-        let owner = joined(conn, CONN_BITS, row.interface.0)?;
-        Some(Self {
+        let len = row.payload_len;
+        let whole = u32::from(row.payload_offset).checked_add(len)?;
+        let (size, len) = if row.wire == row.captured {
+            match row.captured.checked_sub(whole) {
+                Some(padding) if row.payload_offset > 0 => (Size::Padded(padding), len),
+                _ if len == 0 => (Size::Alone, row.captured),
+                _ => return None,
+            }
+        } else if row.wire == whole {
+            (Size::Cut(row.captured), len)
+        } else {
+            return None;
+        };
+        let packed = Self {
             offset_low,
-            captured: joined(row.captured, 24, offset_high)?,
             time_low,
             seq: row.seq.0,
             ack: row.ack.0,
             prev: row.prev.map_or(0, |prev| prev.0),
-            owner: Some(owner).filter(|owner| *owner != WHOLE)?,
+            owner: row.conn.map_or(Some(0), |conn| conn.0.checked_add(1))?,
             flags: joined(u32::from(row.tcp_flags.0), TCP_FLAG_BITS, row.flags.0)?,
-            time_high,
-            payload_len: u16::try_from(row.payload_len).ok()?,
+            time_high: i16::try_from(time >> 32).ok()?,
+            len: u16::try_from(len).ok()?,
             window: row.window,
             ip_id: row.ip_id,
-            unseen: u16::try_from(row.wire.checked_sub(row.captured)?).ok()?,
-            payload_offset: u8::try_from(row.payload_offset).ok()?,
+        };
+        let shape = Shape {
+            interface: row.interface,
+            offset_high,
             ttl: row.ttl,
-        })
+            payload_offset: row.payload_offset,
+            size,
+        };
+        Some((packed, shape))
     }
 
     fn whole() -> Self {
         Self {
             offset_low: 0,
-            captured: 0,
             time_low: 0,
             seq: 0,
             ack: 0,
@@ -76,38 +107,79 @@ impl Packed {
             owner: WHOLE,
             flags: 0,
             time_high: 0,
-            payload_len: 0,
+            len: 0,
             window: 0,
             ip_id: 0,
-            unseen: 0,
-            payload_offset: 0,
-            ttl: 0,
         }
     }
 
-    fn unpack(&self, base: Nanos) -> FrameRow {
-        let (captured, offset_high) = parted(self.captured, 24);
-        let (conn, interface) = parted(self.owner, CONN_BITS);
+    fn unpack(&self, base: Nanos, shapes: &[Shape]) -> Option<FrameRow> {
+        let (conn, shape) = parted(self.owner, CONN_BITS);
+        let shape = shapes.get(usize::try_from(shape).ok()?)?;
         let (tcp_flags, flags) = parted(self.flags, TCP_FLAG_BITS);
         let time = (i64::from(self.time_high) << 32) | i64::from(self.time_low);
-        FrameRow {
-            offset: FileOffset((u64::from(offset_high) << 32) | u64::from(self.offset_low)),
+        let len = u32::from(self.len);
+        let whole = u32::from(shape.payload_offset).saturating_add(len);
+        let (captured, wire, payload_len) = match shape.size {
+            Size::Padded(padding) => {
+                let size = whole.saturating_add(padding);
+                (size, size, len)
+            }
+            Size::Cut(captured) => (captured, whole, len),
+            Size::Alone => (len, len, 0),
+        };
+        Some(FrameRow {
+            offset: FileOffset((u64::from(shape.offset_high) << 32) | u64::from(self.offset_low)),
             time: Nanos(base.0.saturating_add(time)),
             captured,
-            wire: captured.saturating_add(u32::from(self.unseen)),
+            wire,
             conn: conn.checked_sub(1).map(ConnId),
             prev: (self.prev != 0).then_some(FrameNo(self.prev)),
             seq: TcpSeq(self.seq),
             ack: TcpSeq(self.ack),
-            payload_len: u32::from(self.payload_len),
-            payload_offset: u16::from(self.payload_offset),
+            payload_len,
+            payload_offset: shape.payload_offset,
             window: self.window,
             ip_id: self.ip_id,
             tcp_flags: TcpFlags(u16::try_from(tcp_flags).unwrap_or(0)),
-            interface: InterfaceId(interface),
-            ttl: self.ttl,
+            interface: shape.interface,
+            ttl: shape.ttl,
             flags: FrameFlags(flags),
+        })
+    }
+}
+
+/// The shapes so far, each at the number that stands for it.
+#[derive(Debug, Default)]
+struct Shapes {
+    list: Vec<Shape>,
+    numbers: FxHashMap<Shape, u32>,
+    /// The two that came last: those of both directions, mostly.
+    recent: [Option<(Shape, u32)>; 2],
+}
+
+impl Shapes {
+    fn number(&mut self, shape: Shape) -> u32 {
+        let [first, second] = self.recent;
+        match (first, second) {
+            (Some((known, number)), _) if known == shape => return number,
+            (_, Some((known, number))) if known == shape => {
+                self.recent = [second, first];
+                return number;
+            }
+            _ => {}
         }
+        let next = u32::try_from(self.list.len()).unwrap_or(WHOLE);
+        let number = if joined(0, CONN_BITS, next).is_some() {
+            *self.numbers.entry(shape).or_insert_with(|| {
+                self.list.push(shape);
+                next
+            })
+        } else {
+            self.numbers.get(&shape).copied().unwrap_or(WHOLE)
+        };
+        self.recent = [Some((shape, number)), first];
+        number
     }
 }
 
@@ -117,6 +189,7 @@ pub(super) struct FrameTable {
     rows: Chunks<Packed>,
     /// For each chunk the time of its first frame.
     bases: Vec<Nanos>,
+    shapes: Shapes,
     whole: FxHashMap<usize, FrameRow>,
 }
 
@@ -137,32 +210,35 @@ impl FrameTable {
             self.bases.push(row.time);
         }
         let base = self.bases.last().copied().unwrap_or(row.time);
-        let packed = Packed::pack(row, base).unwrap_or_else(|| {
+        let packed = self.pack(row, base).unwrap_or_else(|| {
             self.whole.insert(index, *row);
             Packed::whole()
         });
         self.rows.push(packed);
     }
 
+    fn pack(&mut self, row: &FrameRow, base: Nanos) -> Option<Packed> {
+        let (mut packed, shape) = Packed::pack(row, base)?;
+        packed.owner = joined(packed.owner, CONN_BITS, self.shapes.number(shape))?;
+        (packed.owner != WHOLE).then_some(packed)
+    }
+
     pub(super) fn get(&self, index: usize) -> Option<FrameRow> {
-        let row = self.rows.get(index)?;
-        Some(self.unpack(index, row))
+        self.unpack(index, self.rows.get(index)?)
     }
 
     pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = FrameRow> {
         let rows = self.rows.iter_from(start).enumerate();
-        rows.map(move |(i, row)| self.unpack(start.saturating_add(i), row))
+        rows.filter_map(move |(i, row)| self.unpack(start.saturating_add(i), row))
     }
 
     #[inline]
-    fn unpack(&self, index: usize, row: &Packed) -> FrameRow {
-        if row.owner == WHOLE
-            && let Some(row) = self.whole.get(&index)
-        {
-            return *row;
+    fn unpack(&self, index: usize, row: &Packed) -> Option<FrameRow> {
+        if row.owner == WHOLE {
+            return self.whole.get(&index).copied();
         }
-        let base = self.bases.get(index / ROWS).copied();
-        row.unpack(base.unwrap_or(Nanos(0)))
+        let base = self.bases.get(index / ROWS)?;
+        row.unpack(*base, &self.shapes.list)
     }
 }
 
@@ -193,12 +269,12 @@ mod tests {
             offset: FileOffset(0x12_3456_789a),
             time: Nanos(1_700_000_000_123_456_789),
             captured: 1514,
-            wire: 1600,
+            wire: 1514,
             conn: Some(ConnId(524_287)),
             prev: Some(FrameNo(u32::MAX)),
             seq: TcpSeq(u32::MAX),
             ack: TcpSeq(1),
-            payload_len: 65_535,
+            payload_len: 1460,
             payload_offset: 54,
             window: 65_535,
             ip_id: 65_535,
@@ -222,52 +298,48 @@ mod tests {
     #[test]
     fn rows_come_back_as_they_were() {
         let row = usual();
-        let before = FrameRow {
-            time: Nanos(row.time.0 - 1_000_000_000_000),
+        let padded = FrameRow {
+            captured: 60,
+            wire: 60,
+            payload_len: 0,
+            ..row
+        };
+        let cut = FrameRow {
+            captured: 96,
+            flags: FrameFlags::CUT,
+            ..row
+        };
+        let not_ip = FrameRow {
+            payload_len: 0,
+            payload_offset: 0,
             conn: None,
             prev: None,
             ..row
         };
-        comes_back(&[row, before, row], 0);
+        let before = FrameRow {
+            time: Nanos(row.time.0 - 1_000_000_000_000),
+            ..row
+        };
+        comes_back(&[row, padded, cut, not_ip, before, row], 0);
     }
 
     #[test]
     fn rows_that_do_not_fit_are_kept_whole() {
         let row = usual();
+        let sizes = |captured, wire, payload_len| FrameRow {
+            captured,
+            wire,
+            payload_len,
+            ..row
+        };
         let odd = [
-            FrameRow {
-                captured: 1 << 24,
-                wire: 1 << 24,
-                ..row
-            },
-            FrameRow {
-                wire: u32::MAX,
-                ..row
-            },
-            FrameRow { wire: 0, ..row },
+            sizes(1514, 1515, 1460),
+            sizes(1514, 1513, 1460),
+            sizes(1514, 1514, 1461),
+            sizes(65_590, 65_590, 65_536),
+            sizes(u32::MAX, u32::MAX, u32::MAX),
             FrameRow {
                 conn: Some(ConnId(u32::MAX)),
-                ..row
-            },
-            FrameRow {
-                interface: InterfaceId(4096),
-                ..row
-            },
-            FrameRow {
-                interface: InterfaceId(4095),
-                conn: Some(ConnId(0x000f_fffe)),
-                ..row
-            },
-            FrameRow {
-                payload_len: 65_536,
-                ..row
-            },
-            FrameRow {
-                payload_offset: 256,
-                ..row
-            },
-            FrameRow {
-                offset: FileOffset(1 << 40),
                 ..row
             },
             FrameRow {
@@ -286,7 +358,18 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_costs_44_bytes() {
-        assert_eq!(size_of::<Packed>(), 44);
+    fn more_shapes_than_there_are_numbers_cost_memory_and_lose_nothing() {
+        let rows: Vec<FrameRow> = (0..5000)
+            .map(|number| FrameRow {
+                interface: InterfaceId(number),
+                ..usual()
+            })
+            .collect();
+        comes_back(&rows, 5000 - 4096);
+    }
+
+    #[test]
+    fn a_frame_costs_36_bytes() {
+        assert_eq!(size_of::<Packed>(), 36);
     }
 }

@@ -111,6 +111,13 @@ impl Store {
             self.view = batch.view;
         }
         self.progress = batch.progress;
+        if self.progress.complete {
+            // Nothing more comes: what the tables hold in reserve is not needed any more.
+            self.conns.shrink_to_fit();
+            self.sessions.shrink_to_fit();
+            self.requests.shrink_to_fit();
+            self.violations.shrink_to_fit();
+        }
     }
 
     /// Bytes that the tables hold, without texts and lists inside rows.

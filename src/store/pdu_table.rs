@@ -1,8 +1,9 @@
-//! The table of PDUs, 40 bytes a row: rows are packed when they come and unpacked when they are asked for.
+//! The table of PDUs, 32 bytes a row: rows are packed when they come and unpacked when they are asked for.
 //!
 //! The PDUs of a frame are found by binary search, so that the table is in the order of frames. A PDU whose frame
 //! stands before that of one already there (a later frame revealed the gap in front of it) is kept whole beside, with
-//! the place that it has in the order; so is the rare row that does not fit.
+//! the place that it has in the order; so is the rare row that does not fit. What most PDUs have in common stands once
+//! in a list of shapes, and what those of a session have in common once for each session.
 
 use std::collections::BTreeMap;
 
@@ -13,112 +14,128 @@ use super::frame_table::{halves, joined, parted};
 use super::pdu::{PduFlags, PduKind, PduRow};
 use crate::units::{ConnId, End, FrameNo, PduId, SessionId, Sid, SmpSeq, StreamPos};
 
-/// In `owner`: the row does not fit and is kept whole.
-const WHOLE: u32 = u32::MAX;
-const CONN_BITS: u32 = 20;
+/// The shape of a row that does not fit and is kept whole.
+const WHOLE: u16 = u16::MAX;
 const LEN_BITS: u32 = 24;
+/// In `owner`: the rest is the number of a session, else of a connection.
+const OF_SESSION: u32 = 1 << 31;
 
-/// All kinds, each at the number that stands for it.
-const KINDS: [PduKind; 9] = [
-    PduKind::Syn,
-    PduKind::Ack,
-    PduKind::Fin,
-    PduKind::Data,
-    PduKind::BadSmp,
-    PduKind::Tds,
-    PduKind::Tls,
-    PduKind::Hidden,
-    PduKind::Unknown,
-];
+/// What many PDUs have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Shape {
+    end: End,
+    kind: PduKind,
+    flags: PduFlags,
+    tds_type: u8,
+    tds_status: u8,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Packed {
     /// Its frame; of a row that is kept whole, the highest frame so far.
     frame: u32,
-    /// The connection in 20 bits; above it the end in 1 bit, and the kind.
     owner: u32,
     pos_low: u32,
     /// The length in 24 bits; above it bits 32 to 39 of the position.
     len: u32,
-    /// The session's index + 1, or 0.
-    session: u32,
     /// The index + 1 of the PDU before it in its chain, or 0.
     prev: u32,
     seqnum: u32,
     wndw: u32,
     /// Frames between its first and its last.
     span: u16,
-    flags: u16,
-    sid: u16,
-    tds_type: u8,
-    tds_status: u8,
+    shape: u16,
 }
 
 impl Packed {
-    fn pack(row: &PduRow) -> Option<Self> {
+    /// Packs all but the shape.
+    fn pack(row: &PduRow, owner: u32) -> Option<Self> {
         let [pos_low, pos_high] = halves(row.pos.0);
-        let kind = KINDS.iter().position(|kind| *kind == row.kind)?;
-        let kind = u32::try_from(kind).ok()?;
-        let what = joined(u32::from(row.end == End::B), 1, kind)?;
-        let owner = joined(row.conn.0, CONN_BITS, what)?;
-        let plus_one = |index: Option<u32>| index.map_or(Some(0), |index| index.checked_add(1));
         Some(Self {
             frame: row.frame.0,
-            owner: Some(owner).filter(|owner| *owner != WHOLE)?,
+            owner,
             pos_low,
             len: joined(row.len, LEN_BITS, pos_high)?,
-            session: plus_one(row.session.map(|id| id.0))?,
-            prev: plus_one(row.prev.map(|id| id.0))?,
+            prev: row.prev.map_or(Some(0), |id| id.0.checked_add(1))?,
             seqnum: row.seqnum.0,
             wndw: row.wndw.0,
             span: u16::try_from(row.frame.0.checked_sub(row.first_frame.0)?).ok()?,
-            flags: row.flags.0,
-            sid: row.sid.0,
-            tds_type: row.tds_type,
-            tds_status: row.tds_status,
+            shape: WHOLE,
         })
     }
 
     fn whole(frame: FrameNo) -> Self {
         Self {
             frame: frame.0,
-            owner: WHOLE,
+            owner: 0,
             pos_low: 0,
             len: 0,
-            session: 0,
             prev: 0,
             seqnum: 0,
             wndw: 0,
             span: 0,
-            flags: 0,
-            sid: 0,
-            tds_type: 0,
-            tds_status: 0,
+            shape: WHOLE,
         }
     }
 
-    fn unpack(&self) -> PduRow {
+    fn unpack(&self, shape: Shape, owners: &Owners) -> PduRow {
         let (len, pos_high) = parted(self.len, LEN_BITS);
-        let (conn, what) = parted(self.owner, CONN_BITS);
-        let (end, kind) = parted(what, 1);
-        let kind = usize::try_from(kind).ok().and_then(|kind| KINDS.get(kind));
+        let (conn, session, sid) = owners.of(self.owner);
         PduRow {
             frame: FrameNo(self.frame),
             first_frame: FrameNo(self.frame.saturating_sub(u32::from(self.span))),
-            conn: ConnId(conn),
-            end: if end == 0 { End::A } else { End::B },
-            kind: kind.copied().unwrap_or(PduKind::Unknown),
-            flags: PduFlags(self.flags),
+            conn,
+            end: shape.end,
+            kind: shape.kind,
+            flags: shape.flags,
             pos: StreamPos((u64::from(pos_high) << 32) | u64::from(self.pos_low)),
             len,
-            session: self.session.checked_sub(1).map(SessionId),
-            sid: Sid(self.sid),
+            session,
+            sid,
             seqnum: SmpSeq(self.seqnum),
             wndw: SmpSeq(self.wndw),
-            tds_type: self.tds_type,
-            tds_status: self.tds_status,
+            tds_type: shape.tds_type,
+            tds_status: shape.tds_status,
             prev: self.prev.checked_sub(1).map(PduId),
         }
+    }
+}
+
+/// Of each session: its connection and its Sid.
+#[derive(Debug, Default)]
+struct Owners(Vec<Option<(ConnId, Sid)>>);
+
+impl Owners {
+    /// What stands for the owner of a row.
+    fn number(&mut self, row: &PduRow) -> Option<u32> {
+        let Some(session) = row.session else {
+            return (row.sid == Sid(0) && row.conn.0 < OF_SESSION).then_some(row.conn.0);
+        };
+        let index = session.index();
+        if index >= self.0.len() {
+            // Sessions are numbered as they come; a number far beyond is none of theirs.
+            if index > self.0.len().saturating_add(1 << 16) || session.0 >= OF_SESSION {
+                return None;
+            }
+            self.0.resize(index.saturating_add(1), None);
+        }
+        let own = (row.conn, row.sid);
+        let known = self.0.get_mut(index)?.get_or_insert(own);
+        (*known == own).then_some(session.0 | OF_SESSION)
+    }
+
+    fn of(&self, number: u32) -> (ConnId, Option<SessionId>, Sid) {
+        if number < OF_SESSION {
+            return (ConnId(number), None, Sid(0));
+        }
+        let session = SessionId(number ^ OF_SESSION);
+        let (conn, sid) = self
+            .0
+            .get(session.index())
+            .copied()
+            .flatten()
+            .unwrap_or((ConnId(0), Sid(0)));
+        (conn, Some(session), sid)
     }
 }
 
@@ -126,6 +143,9 @@ impl Packed {
 #[derive(Debug, Default)]
 pub(super) struct PduTable {
     rows: Chunks<Packed>,
+    shapes: Vec<Shape>,
+    shape_numbers: FxHashMap<Shape, u16>,
+    owners: Owners,
     whole: FxHashMap<usize, PduRow>,
     /// Those behind a gap that a later frame revealed, by the frame that they belong to.
     late: BTreeMap<FrameNo, Vec<PduId>>,
@@ -141,7 +161,11 @@ impl PduTable {
     /// Bytes that the table holds.
     pub(super) fn memory(&self) -> usize {
         let whole = size_of::<(usize, PduRow)>().saturating_mul(self.whole.capacity());
-        self.rows.memory().saturating_add(whole)
+        let owners = size_of::<Option<(ConnId, Sid)>>().saturating_mul(self.owners.0.capacity());
+        self.rows
+            .memory()
+            .saturating_add(whole)
+            .saturating_add(owners)
     }
 
     pub(super) fn push(&mut self, row: &PduRow) {
@@ -153,21 +177,42 @@ impl PduTable {
             let id = PduId::from_index(index);
             self.late.entry(row.frame).or_default().push(id);
         }
-        let packed = Packed::pack(row).filter(|_| !is_late);
+        let packed = if is_late { None } else { self.pack(row) };
         self.rows.push(packed.unwrap_or_else(|| {
             self.whole.insert(index, *row);
             Packed::whole(last)
         }));
     }
 
+    fn pack(&mut self, row: &PduRow) -> Option<Packed> {
+        let packed = Packed::pack(row, self.owners.number(row)?)?;
+        let shape = Shape {
+            end: row.end,
+            kind: row.kind,
+            flags: row.flags,
+            tds_type: row.tds_type,
+            tds_status: row.tds_status,
+        };
+        let shape = if let Some(known) = self.shape_numbers.get(&shape) {
+            *known
+        } else {
+            let next = u16::try_from(self.shapes.len())
+                .ok()
+                .filter(|n| *n < WHOLE)?;
+            self.shapes.push(shape);
+            self.shape_numbers.insert(shape, next);
+            next
+        };
+        Some(Packed { shape, ..packed })
+    }
+
     pub(super) fn get(&self, index: usize) -> Option<PduRow> {
-        let row = self.rows.get(index)?;
-        Some(self.unpack(index, row))
+        self.unpack(index, self.rows.get(index)?)
     }
 
     pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = PduRow> {
         let rows = self.rows.iter_from(start).enumerate();
-        rows.map(move |(i, row)| self.unpack(start.saturating_add(i), row))
+        rows.filter_map(move |(i, row)| self.unpack(start.saturating_add(i), row))
     }
 
     /// The first place in the order at or behind a frame.
@@ -181,9 +226,9 @@ impl PduTable {
         let in_order = self.rows.iter_from(start).enumerate();
         let in_order = in_order
             .take_while(move |(_, row)| row.frame == frame.0)
-            .map(move |(i, row)| {
+            .filter_map(move |(i, row)| {
                 let index = start.saturating_add(i);
-                (PduId::from_index(index), self.unpack(index, row))
+                Some((PduId::from_index(index), self.unpack(index, row)?))
             })
             // Late ones stand here in the order, and belong to another frame.
             .filter(move |(_, row)| row.frame == frame);
@@ -192,13 +237,11 @@ impl PduTable {
     }
 
     #[inline]
-    fn unpack(&self, index: usize, row: &Packed) -> PduRow {
-        if row.owner == WHOLE
-            && let Some(row) = self.whole.get(&index)
-        {
-            return *row;
+    fn unpack(&self, index: usize, row: &Packed) -> Option<PduRow> {
+        match self.shapes.get(usize::from(row.shape)) {
+            Some(shape) if row.shape != WHOLE => Some(row.unpack(*shape, &self.owners)),
+            _ => self.whole.get(&index).copied(),
         }
-        row.unpack()
     }
 }
 
@@ -238,15 +281,23 @@ mod tests {
 
     #[test]
     fn rows_of_every_kind_come_back_as_they_were() {
-        let kinds = KINDS.map(|kind| PduRow { kind, ..usual() });
-        let plain = PduRow {
+        let kinds = [PduKind::Syn, PduKind::Data, PduKind::Tds, PduKind::Hidden];
+        let mut rows = Vec::from(kinds.map(|kind| PduRow { kind, ..usual() }));
+        rows.push(PduRow {
             end: End::A,
             session: None,
+            sid: Sid(0),
             prev: None,
             ..usual()
-        };
-        comes_back(&kinds, 0);
-        comes_back(&[plain, usual()], 0);
+        });
+        rows.push(PduRow {
+            session: Some(SessionId(7)),
+            sid: Sid(3),
+            conn: ConnId(5),
+            ..usual()
+        });
+        rows.push(usual());
+        comes_back(&rows, 0);
     }
 
     #[test]
@@ -309,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pdu_costs_40_bytes() {
-        assert_eq!(size_of::<Packed>(), 40);
+    fn a_pdu_costs_32_bytes() {
+        assert_eq!(size_of::<Packed>(), 32);
     }
 }

@@ -31,6 +31,7 @@ use crate::dissect::Dissector;
 use crate::exit::Exit;
 use crate::export::{self, Choice, Format, Job, Plan, Target, What};
 use crate::query::user_rules::UserRule;
+use crate::settings::ThemeFile;
 use crate::store::Batch;
 use crate::track;
 use input::{Input, Signal};
@@ -80,6 +81,11 @@ pub fn run(
     guard::install(tell.clone());
     let (mut view, mut problems) = Settings::from_file(settings);
     view.plain = options.plain;
+    if let Some(name) = &settings.view.theme_file {
+        let (theme, wrong) = ThemeFile::load(name);
+        view.use_theme(theme);
+        problems.extend(wrong.iter().map(ToString::to_string));
+    }
     caps::settle(&mut view, settings, options.colors, options.glyphs);
     let keymap = keymap(&settings.keys, &mut problems);
     let mut screen = match Screen::enter(view.mouse, settings.view.sync_output) {

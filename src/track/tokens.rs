@@ -23,6 +23,9 @@ pub(super) mod done {
     pub(in super::super) const SRVERROR: u16 = 0x100;
 }
 
+/// The token of a row.
+const ROW: u8 = 0xd1;
+
 /// CurCmd of SELECT.
 const SELECT: u16 = 0xc1;
 
@@ -183,6 +186,10 @@ impl Walker {
                 continue;
             }
             if self.carry.is_empty() {
+                if let Some(n) = self.whole_row(data) {
+                    data = data.get(n..).unwrap_or_default();
+                    continue;
+                }
                 match self.step(data) {
                     Ok(n) => data = data.get(n..).unwrap_or_default(),
                     Err(Stop::Need(need)) if need <= MAX_ELEMENT => {
@@ -195,6 +202,37 @@ impl Walker {
                 data = self.feed_carry(data);
             }
         }
+    }
+
+    /// Skips a row that begins with `view` and lies whole in it: what most bytes of an answer are. Returns its length.
+    fn whole_row(&mut self, view: &[u8]) -> Option<usize> {
+        if self.state != State::Token || view.first() != Some(&ROW) || self.columns.is_empty() {
+            return None;
+        }
+        let mut at = 1_usize;
+        for rule in &self.columns {
+            at = match rule {
+                ValueLength::Fixed(n) => at.checked_add(usize::from(*n))?,
+                ValueLength::Byte => at
+                    .checked_add(1)?
+                    .checked_add(usize::from(*view.get(at)?))?,
+                ValueLength::Short => {
+                    let len = view
+                        .get(at..)?
+                        .first_chunk()
+                        .map(|len| u16::from_le_bytes(*len))?;
+                    let len = if len == u16::MAX { 0 } else { len };
+                    at.checked_add(2)?.checked_add(usize::from(len))?
+                }
+                _ => return None,
+            };
+        }
+        if at > view.len() {
+            return None;
+        }
+        self.outcome.ends_with_done = false;
+        self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(1);
+        Some(at)
     }
 
     /// Completes the element at hand; returns what was not needed for it.
@@ -253,7 +291,7 @@ impl Walker {
         let token = *view.first().ok_or(Stop::Need(1))?;
         self.outcome.ends_with_done = false;
         match token {
-            0xd1 => self.begin_row(false, 1),
+            ROW => self.begin_row(false, 1),
             0xd2 => {
                 let bitmap = self.columns.len().div_ceil(8);
                 let need = bitmap.saturating_add(1);

@@ -39,7 +39,7 @@ pub(super) struct Tracker {
     fragments: Fragments,
     conns: Vec<Conn>,
     /// The latest incarnation of each 4-tuple, by its ends in order.
-    by_tuple: HashMap<(Endpoint, Endpoint), usize>,
+    by_tuple: HashMap<Tuple, usize>,
     /// Connections with changed rows.
     changed: Vec<usize>,
     files: Vec<FileRow>,
@@ -51,7 +51,34 @@ pub(super) struct Tracker {
     full: bool,
     /// Frames are noted, not looked into.
     pub(super) frames_only: bool,
-    last: Option<((Endpoint, Endpoint), usize)>,
+    recent: Recent,
+}
+
+/// Which connections came last, so that the segments of those that take turns need not be looked up.
+#[derive(Debug, Default)]
+struct Recent(Vec<Option<(Tuple, usize)>>);
+
+impl Recent {
+    const PLACES: usize = 1024;
+
+    fn place((low, high): &Tuple) -> usize {
+        let ports = usize::from(low.port)
+            .wrapping_mul(31)
+            .wrapping_add(usize::from(high.port));
+        ports % Self::PLACES
+    }
+
+    fn get(&self, tuple: &Tuple) -> Option<usize> {
+        let (known, index) = (*self.0.get(Self::place(tuple))?)?;
+        (known == *tuple).then_some(index)
+    }
+
+    fn put(&mut self, tuple: Tuple, index: usize) {
+        self.0.resize(Self::PLACES, None);
+        if let Some(place) = self.0.get_mut(Self::place(&tuple)) {
+            *place = Some((tuple, index));
+        }
+    }
 }
 
 impl Tracker {
@@ -85,7 +112,7 @@ impl Tracker {
             progress: Progress::default(),
             full: false,
             frames_only: false,
-            last: None,
+            recent: Recent::default(),
         }
     }
 
@@ -247,15 +274,15 @@ impl Tracker {
     fn find(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
         let segment = incoming.segment;
         let tuple = tuple(segment);
-        let known = match self.last {
-            Some((last, index)) if last == tuple => Some(index),
-            _ => self.by_tuple.get(&tuple).copied(),
-        };
+        let recent = self.recent.get(&tuple);
+        let known = recent.or_else(|| self.by_tuple.get(&tuple).copied());
         let mut incarnation = 0;
         if let Some(index) = known {
             let conn = self.conns.get_mut(index)?;
             if !conn.is_reopened_by(segment) {
-                self.last = Some((tuple, index));
+                if recent.is_none() {
+                    self.recent.put(tuple, index);
+                }
                 return Some(index);
             }
             incarnation = conn.row.incarnation.saturating_add(1);
@@ -281,7 +308,7 @@ impl Tracker {
         let id = ConnId::from_index(index);
         self.conns.push(Conn::new(id, incarnation, incoming));
         self.by_tuple.insert(tuple, index);
-        self.last = Some((tuple, index));
+        self.recent.put(tuple, index);
         Some(index)
     }
 
@@ -327,7 +354,9 @@ impl Tracker {
 }
 
 /// Both ends in a fixed order, whoever sends.
-fn tuple(segment: &Segment) -> (Endpoint, Endpoint) {
+type Tuple = (Endpoint, Endpoint);
+
+fn tuple(segment: &Segment) -> Tuple {
     let endpoint = |ip: IpAddr, port| Endpoint { ip, port };
     let from = endpoint(segment.ip.src, segment.src_port);
     let to = endpoint(segment.ip.dst, segment.dst_port);

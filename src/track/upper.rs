@@ -2,7 +2,7 @@
 //!
 //! Bounds: a session per Sid (65 536 at most), each with the state of its latest life only.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::decode::smp;
 use crate::decode::tds;
@@ -97,7 +97,7 @@ struct Upper {
     facts: Facts,
     proven: bool,
     plain: Chain,
-    sids: HashMap<Sid, Box<Chain>>,
+    sids: FxHashMap<Sid, Box<Chain>>,
     login: LoginState,
     /// Holes so far whose PDUs are not known, per direction.
     holes: PerEnd<u32>,

@@ -1,4 +1,5 @@
-//! The two threads of the pass: one reads the file and cuts frames, one tracks and fills batches.
+//! The thread of the pass: it reads a stretch of the file, takes it apart while it is in the processor's cache, and
+//! hands over batches; whoever receives them stores and judges them meanwhile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,13 +9,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::capture::{Capture, Chunk};
+use crate::capture::Capture;
 use crate::store::{Batch, Progress, Store};
 
 use super::tracker::Tracker;
 
-/// Chunks that may wait for the tracking thread.
-const CHUNKS_AHEAD: usize = 8;
 /// Batches that may wait for the receiver.
 const BATCHES_AHEAD: usize = 8;
 /// So often a growing file is looked at.
@@ -51,7 +50,7 @@ pub struct Indexing {
     /// The batches, in order; closed behind the last one, whose progress is complete.
     pub batches: Receiver<Batch>,
     stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Indexing {
@@ -70,11 +69,11 @@ impl Indexing {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Waits until both threads have ended. Batches that were not taken are dropped.
+    /// Waits until the thread has ended. Batches that were not taken are dropped.
     pub fn join(self) {
         self.stop();
         drop(self.batches);
-        for thread in self.threads {
+        if let Some(thread) = self.thread {
             // A panic inside was caught and has become a batch; there is nothing else to report.
             let _ = thread.join();
         }
@@ -98,73 +97,41 @@ pub fn load(capture: &Capture) -> Store {
     store
 }
 
-/// Starts indexing a capture on two threads.
+/// Starts indexing a capture on a thread of its own.
 pub fn start(capture: Capture, options: Options) -> Indexing {
     let stop = Arc::new(AtomicBool::new(false));
-    let (chunk_sender, chunk_receiver) = bounded::<Chunk>(CHUNKS_AHEAD);
     let (sender, batches) = bounded::<Batch>(BATCHES_AHEAD);
-    let mut threads = Vec::new();
-    let reader = {
-        let (stop, capture, failed) = (stop.clone(), capture.clone(), sender.clone());
-        move || {
-            let work = AssertUnwindSafe(|| read(&capture, &stop, &chunk_sender));
-            if catch_unwind(work).is_err() {
-                report_panic(&failed, "reading the capture");
-            }
-        }
-    };
     let worker = {
         let stop = stop.clone();
         move || {
-            let work = AssertUnwindSafe(|| {
-                track(&capture, options, &stop, &chunk_receiver, &sender);
-            });
+            let work = AssertUnwindSafe(|| index(&capture, options, &stop, &sender));
             if catch_unwind(work).is_err() {
                 report_panic(&sender, "indexing the capture");
             }
         }
     };
-    let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
-    threads.extend(named("read").spawn(reader).ok());
-    threads.extend(named("track").spawn(worker).ok());
+    let thread = std::thread::Builder::new().name("index".to_owned());
     Indexing {
         batches,
         stop,
-        threads,
+        thread: thread.spawn(worker).ok(),
     }
 }
 
-fn read(capture: &Capture, stop: &AtomicBool, chunks: &Sender<Chunk>) {
-    let mut reader = capture.chunks();
-    while !stop.load(Ordering::Relaxed) {
-        match reader.next_chunk() {
-            Some(chunk) => {
-                if chunks.send(chunk).is_err() {
-                    return;
-                }
-            }
-            None if !reader.is_at_end() => std::thread::sleep(LOOK_AGAIN),
-            None => return,
-        }
-    }
-}
-
-fn track(
-    capture: &Capture,
-    options: Options,
-    stop: &AtomicBool,
-    chunks: &Receiver<Chunk>,
-    batches: &Sender<Batch>,
-) {
+fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sender<Batch>) {
     let mut tracker = Tracker::new(capture);
-    tracker.frames_only = options.frames_only;
+    let mut chunks = capture.chunks();
     let mut due = Instant::now() + options.first_batch;
     let mut sent_frames = 0;
     let mut idle = false;
-    while let Ok(chunk) = chunks.recv() {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
+    while !stop.load(Ordering::Relaxed) {
+        let Some(chunk) = chunks.next_chunk() else {
+            if chunks.is_at_end() {
+                break;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+            continue;
+        };
         // What there is was handed over when it was caught up with; after that there is nothing new.
         if idle && chunk.caught_up {
             continue;

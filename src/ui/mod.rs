@@ -1,6 +1,7 @@
 //! Draws the state of the screen with ratatui. Pure: the same state and size give the same buffer.
 
 mod bytes;
+mod colors;
 mod decode;
 mod export_form;
 mod ladder;

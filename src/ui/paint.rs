@@ -13,17 +13,21 @@ use crate::app::settings::GlyphSet;
 /// A pen: the buffer with theme and glyphs.
 pub struct Pen<'a> {
     buf: &'a mut Buffer,
-    theme: Theme,
+    theme: Theme<'a>,
     /// Characters for lines and graphs.
     pub glyphs: GlyphSet,
 }
 
 impl<'a> Pen<'a> {
     /// A pen for a screen.
-    pub fn new(app: &App, buf: &'a mut Buffer) -> Self {
+    pub fn new(app: &'a App, buf: &'a mut Buffer) -> Self {
         Self {
             buf,
-            theme: Theme::new(app.settings.theme, app.settings.colors),
+            theme: Theme::new(
+                app.settings.theme,
+                app.settings.colors,
+                app.settings.own_theme.as_deref(),
+            ),
             glyphs: app.settings.glyphs,
         }
     }
