@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use marstui::capture::Capture;
 use marstui::decode::smp::{ACK, FIN, Header, SYN};
+use marstui::rules;
 use marstui::store::{PduKind, Store};
 use marstui::track::{self, Options};
 use marstui::units::{End, PduId, Sid, SmpSeq};
@@ -26,6 +27,34 @@ fn a_hundred_thousand_connections_are_followed() {
     assert_eq!(store.conns().len(), 100_000);
     assert!(store.conns().iter().all(|conn| conn.frames == 1));
     assert!(store.problems().is_empty());
+}
+
+/// On two threads, in slices, and in slices of another size.
+#[test]
+fn many_connections_are_judged_alike_however_the_work_is_parted() {
+    let mut wire = Wire::new();
+    for i in 0..200_u32 {
+        // Every port is used twice; every third connection is refused.
+        wire.client = ([10, 0, 0, 7], 2000 + (i % 100) as u16);
+        wire.send(End::A, i * 1000, 0, 0x02, &[]);
+        let flags = if i % 3 == 0 { 0x14 } else { 0x12 };
+        wire.send(End::B, i * 77, i * 1000 + 1, flags, &[]);
+        if i % 5 == 0 {
+            wire.send(End::A, i * 1000 + 1, i * 77 + 1, 0x14, &[]);
+        }
+    }
+    let (_, mut store) = load(&wire);
+    assert_eq!(store.conns().len(), 200);
+    let settings = rules::Settings::default();
+    rules::judge(&mut store, &settings);
+    let at_once = store.findings().to_vec();
+    assert!(at_once.iter().any(|f| f.rule == "port-reuse"));
+    assert!(at_once.len() > 60);
+    for conns in [1, 7, 1000] {
+        let mut judge = rules::Judge::new(settings.clone());
+        while !judge.step(&mut store, conns) {}
+        assert_eq!(store.findings(), at_once);
+    }
 }
 
 /// Nothing proves SMP but its own packets: the connection's start is not in the file.

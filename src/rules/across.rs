@@ -51,6 +51,16 @@ impl Across {
         }
     }
 
+    /// Adds what was kept of connections behind these.
+    pub(super) fn merge(&mut self, behind: Self) {
+        for (server, ends) in behind.server_ends {
+            self.server_ends.entry(server).or_default().extend(ends);
+        }
+        for (pair, conns) in behind.pairs {
+            self.pairs.entry(pair).or_default().extend(conns);
+        }
+    }
+
     /// The findings, once every connection was noted.
     pub(super) fn finish(&mut self, store: &Store, settings: &Settings) -> Vec<Finding> {
         let mut out = Vec::new();

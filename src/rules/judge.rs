@@ -5,13 +5,56 @@ use super::beside;
 use super::engine;
 use super::facts::{Facts, Shared};
 use super::settings::Settings;
-use crate::store::{Finding, Store};
+use crate::store::{ConnRow, Finding, Store};
 use crate::units::ConnId;
+
+/// With fewer connections a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 64;
 
 /// Judges every connection of a finished capture; the findings stand in the store afterwards.
 pub fn judge(store: &mut Store, settings: &Settings) {
-    let mut judge = Judge::new(settings.clone());
-    while !judge.step(store, usize::MAX) {}
+    store.clear_findings();
+    let (findings, mut across) = {
+        let shared = Shared::new(store);
+        let part = |conns: &[ConnRow]| judge_part(store, conns, settings, &shared);
+        let conns = store.conns();
+        if conns.len() < WORTH_A_THREAD {
+            part(conns)
+        } else {
+            let (first, second) = conns.split_at(conns.len() / 2);
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| part(second));
+                let (mut findings, mut across) = part(first);
+                // Where the thread panicked, the same will happen here, where it is caught.
+                let (more, others) = other.join().unwrap_or_else(|_| part(second));
+                findings.extend(more);
+                across.merge(others);
+                (findings, across)
+            })
+        }
+    };
+    for finding in findings {
+        store.add_finding(finding);
+    }
+    for finding in across.finish(store, settings) {
+        store.add_finding(finding);
+    }
+}
+
+/// The findings of some connections, in their order, and what was kept of them.
+fn judge_part(
+    store: &Store,
+    conns: &[ConnRow],
+    settings: &Settings,
+    shared: &Shared,
+) -> (Vec<Finding>, Across) {
+    let mut across = Across::default();
+    let mut findings = Vec::new();
+    for conn in conns {
+        let facts = Facts::new(store, conn, settings, shared);
+        findings.extend(judge_connection(&facts, &mut across));
+    }
+    (findings, across)
 }
 
 /// The rules' way over a capture, taken in slices.
