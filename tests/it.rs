@@ -26,6 +26,7 @@ mod kept_blocks;
 mod keys;
 mod layers;
 mod line_cost;
+mod live;
 mod messages;
 mod near_misses;
 mod omissions;

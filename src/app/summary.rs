@@ -33,7 +33,9 @@ pub fn summary(app: &App) -> String {
         .iter()
         .filter(|c| c.mars == Some(true))
         .count();
-    let mut out = counted(conns, "connection");
+    // A live capture is judged before its end.
+    let so_far = if app.jobs.indexing { "so far " } else { "" };
+    let mut out = format!("{so_far}{}", counted(conns, "connection"));
     let roomy = app.size.0 >= 110;
     if sql != conns && roomy {
         let _ = write!(out, ", {sql} SQL Server");

@@ -1,0 +1,82 @@
+//! Captures that are still being written: new frames appear, the place stays, and what is said holds so far.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use portable_pty::CommandBuilder;
+
+use crate::support::pty::Terminal;
+
+const SIZE: (u16, u16) = (100, 24);
+
+/// The bytes of a benign close, and where to part them so that the close is in the second half.
+fn capture() -> (Vec<u8>, usize) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/closes/V1.pcapng.zst");
+    let bytes = zstd::decode_all(File::open(path).unwrap()).unwrap();
+    let half = bytes.len() / 2;
+    (bytes, half)
+}
+
+#[test]
+fn a_followed_file_shows_what_is_added_and_keeps_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("growing.pcapng");
+    let (bytes, half) = capture();
+    std::fs::write(&path, &bytes[..half]).unwrap();
+    let name = path.to_str().unwrap();
+    let mut terminal = Terminal::start(SIZE, &["--no-state", "--follow", name], &[]);
+    terminal.wait_for("so far 1 connection");
+    assert!(terminal.screen().contains("no findings"));
+    terminal.press("jj");
+    let cursor = |terminal: &Terminal| {
+        let screen = terminal.screen();
+        let line = screen.lines().find(|line| line.starts_with('>'));
+        line.unwrap_or_default().to_owned()
+    };
+    let before = cursor(&terminal);
+    assert!(before.contains(" 3 "), "{before}");
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(&bytes[half..]).unwrap();
+    drop(file);
+    // With the rest of the file the close is there, and it is benign.
+    terminal.press("F");
+    terminal.wait_for("mars-close-rst");
+    terminal.press("\x1b");
+    assert_eq!(cursor(&terminal), before);
+    terminal.press("q");
+    assert!(terminal.end().success());
+}
+
+#[test]
+fn standard_input_is_shown_while_it_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bytes, half) = capture();
+    let part = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (first, second) = (
+        part("first", &bytes[..half]),
+        part("second", &bytes[half..]),
+    );
+    let go = folder.path().join("go");
+    let mut command = CommandBuilder::new("sh");
+    command.args([
+        "-c",
+        "{ cat \"$1\"; while [ ! -e \"$3\" ]; do sleep 0.05; done; cat \"$2\"; } | \"$4\" --no-state -",
+        "sh",
+        &first,
+        &second,
+        go.to_str().unwrap(),
+        env!("CARGO_BIN_EXE_marstui"),
+    ]);
+    let mut terminal = Terminal::command(SIZE, command, &[]);
+    terminal.wait_for("so far 1 connection");
+    File::create(&go).unwrap();
+    terminal.wait_for("1 benign");
+    assert!(!terminal.screen().contains("so far"));
+    terminal.press("q");
+    assert!(terminal.end().success());
+}
