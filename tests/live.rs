@@ -32,7 +32,7 @@ fn a_followed_file_shows_what_is_added_and_keeps_the_place() {
     let cursor = |terminal: &Terminal| {
         let screen = terminal.screen();
         let line = screen.lines().find(|line| line.starts_with('>'));
-        line.unwrap_or_default().to_owned()
+        line.unwrap_or_default().trim_end().to_owned()
     };
     let before = cursor(&terminal);
     assert!(before.contains(" 3 "), "{before}");

@@ -216,11 +216,11 @@ fn state(app: &App, effects: &[String]) -> String {
     if app.layout().bytes.is_some() {
         fact("bytes".to_string());
     }
-    fact(format!("marks={}", app.marks.to_string()));
+    fact(format!("marks={}", app.marks));
     if let Some((first, last)) = app.chosen_range() {
         fact(format!("range={first}-{last}"));
     }
-    fact(format!("ignored={}", app.ignored.to_string()));
+    fact(format!("ignored={}", app.ignored));
     fact(format!("filter={}", app.filter));
     fact(format!("find={}", app.find));
     if let Some(no) = app.time_ref {
