@@ -117,7 +117,15 @@ impl<'a> Facts<'a> {
             }
         }
         let tail = streams.tail(*known_end.get(Side::Server));
-        let stage = stage(conn, encrypted, &frames);
+        let gap = Side::BOTH.into_iter().any(|side| {
+            conn.tcp.get(conn.end_of(side)).missing_bytes > 0
+                || known_end.get(side) > streams.decoded_end.get(side)
+        });
+        // What the file lacks may be the login and all that followed it.
+        let stage = match stage(conn, encrypted, &frames) {
+            early if gap && early > Stage::Connect => Stage::Ready,
+            stage => stage,
+        };
         Self {
             store,
             settings,
