@@ -207,7 +207,10 @@ fn faults() -> Vec<Case> {
 }
 
 /// Cases in which a single frame tells of the fault: without it the file shows a normal close.
-const IN_ONE_FRAME: &[&str] = &["N13", "N29", "M1", "M7"];
+const IN_ONE_FRAME: &[&str] = &["N13", "N29", "M1", "M6", "M7"];
+
+/// A DONE with MORE behind an EOM: where the DONE is cut off, the catalogue takes the EOM for the end (3.3).
+const IN_THE_DONE: &str = "N04b";
 
 /// Tries every damage on every form and view of the cases, and names what a look finds wrong.
 fn try_all(cases: &[Case], look: &dyn Fn(&Store) -> Vec<String>) -> Vec<String> {
@@ -218,6 +221,12 @@ fn try_all(cases: &[Case], look: &dyn Fn(&Store) -> Vec<String>) -> Vec<String> 
                 let whole = case.capture(*form, *view);
                 let other = (!case.at_both_points).then(|| case.capture(*form, view.other()));
                 for damages in DAMAGES {
+                    let cuts = damages
+                        .iter()
+                        .any(|damage| matches!(damage, Damage::Snap(_)));
+                    if cuts && case.id == IN_THE_DONE {
+                        continue;
+                    }
                     for seed in 0..rounds() {
                         let store = judged(index(&damaged(&whole, other.as_ref(), damages, seed)));
                         let view = view.word();

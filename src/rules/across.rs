@@ -32,7 +32,8 @@ impl Across {
     /// Takes note of a judged connection.
     pub(super) fn note(&mut self, facts: &Facts<'_>, close: Option<&Finding>) {
         let fault = close.is_some_and(|f| f.verdict == Verdict::Fault);
-        let refused = close.is_some_and(|f| f.rule.starts_with("syn-"));
+        // What the server refused or sent elsewhere is told already.
+        let refused = close.is_some_and(|f| f.rule.starts_with("syn-") || f.rule == "login-failed");
         if let Some((Side::Server, seg)) = facts.close.ender
             && fault
             && !refused
@@ -98,38 +99,46 @@ fn mass_close(server: Endpoint, mut ends: Vec<ServerEnd>, settings: &Settings) -
     let within = settings.get(Threshold::MassCloseWithin);
     let least = settings.count(Threshold::MassCloseConnections).max(2);
     let mut out = Vec::new();
-    let mut group: Vec<ServerEnd> = Vec::new();
-    let mut flush = |group: &mut Vec<ServerEnd>| {
-        if group.len() >= least {
-            let proof = group
-                .iter()
-                .take(MOST_FRAMES)
-                .map(|end| evidence(end.frame, format!("end of connection {}", end.conn), ""))
-                .collect();
-            out.push(stated(
-                &MASS_CLOSE,
-                Verdict::Fault,
-                format!(
-                    "The server {server} ended {} connections within {}: restart, fail-over or starvation.",
-                    group.len(),
-                    duration(within)
-                ),
-                proof,
-            ));
+    let mut rest = ends.as_slice();
+    while let Some(first) = rest.first() {
+        let together = rest.partition_point(|end| end.time.since(first.time) <= within);
+        if together < least {
+            rest = rest.get(1..).unwrap_or_default();
+            continue;
         }
-        group.clear();
-    };
-    for end in ends {
-        let apart = group
-            .first()
-            .is_some_and(|first| end.time.since(first.time) > within);
-        if apart {
-            flush(&mut group);
+        // What follows as closely belongs to it, however long it goes on.
+        let mut group = together;
+        while let [.., last] = rest.get(..group).unwrap_or_default()
+            && let Some(next) = rest.get(group)
+            && next.time.since(last.time) <= within
+        {
+            group = group.saturating_add(1);
         }
-        group.push(end);
+        let (all, behind) = rest.split_at_checked(group).unwrap_or((rest, &[]));
+        rest = behind;
+        out.extend(one_mass_close(server, all));
     }
-    flush(&mut group);
     out
+}
+
+/// The finding on connections that ended together, in order of time.
+fn one_mass_close(server: Endpoint, ends: &[ServerEnd]) -> Option<Finding> {
+    let lasted = ends.last()?.time.since(ends.first()?.time);
+    let proof = ends
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|end| evidence(end.frame, format!("end of connection {}", end.conn), ""))
+        .collect();
+    Some(stated(
+        &MASS_CLOSE,
+        Verdict::Fault,
+        format!(
+            "The server {server} ended {} connections within {}: restart, fail-over or starvation.",
+            ends.len(),
+            duration(lasted)
+        ),
+        proof,
+    ))
 }
 
 /// A pair of addresses and ports that was used again.

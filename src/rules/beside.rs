@@ -2,9 +2,9 @@
 
 use super::catalogue::{
     ATTENTION_OK, FILE_GAP, LOGIN_SLOW, MARS_SID_CLOSE, MID_STREAM, NONSTANDARD_PORT,
-    ONE_DIRECTION, ONE_WAY_LOSS, ORPHAN_SID, POOL_RESET, RST_IGNORED, RST_MIDDLEBOX, SLOW_ACK,
-    SLOW_RESPONSE, SMP_VIOLATION, TDS_VIOLATION, WINDOW_STALL, ZERO_WINDOW, count, duration,
-    foreign_sign, slow_login,
+    ONE_DIRECTION, ONE_WAY_LOSS, ORPHAN_SID, POOL_RESET, PORT_REUSE, RST_IGNORED, RST_MIDDLEBOX,
+    SLOW_ACK, SLOW_RESPONSE, SMP_VIOLATION, TDS_VIOLATION, WINDOW_STALL, ZERO_WINDOW, count,
+    duration, foreign_sign, slow_login,
 };
 use super::engine;
 use super::facts::Facts;
@@ -24,6 +24,7 @@ pub(super) fn gather(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         add(Some(rst_ignored(facts, ignored.reset.no, ignored.later)));
     }
     add(foreign_resets(facts));
+    add(earlier_connection(facts));
     if facts.conn.protocol != Protocol::Tds && !facts.conn.smp_seen {
         return;
     }
@@ -88,6 +89,31 @@ fn rst_ignored(facts: &Facts<'_>, reset: FrameNo, later: FrameNo) -> Finding {
     finding.confidence = Confidence::Likely;
     finding.marks = vec![reset];
     finding
+}
+
+/// Resets to a server that still knew an earlier connection of the same ports.
+fn earlier_connection(facts: &Facts<'_>) -> Option<Finding> {
+    let resets = &facts.close.earlier;
+    let first = resets.first()?;
+    let proof = resets.iter().take(MOST_FRAMES).map(|seg| {
+        evidence(
+            seg.no,
+            "resets the earlier connection",
+            format!("RST.Seq {}", seg.seq),
+        )
+    });
+    let mut finding = stated(
+        facts,
+        &PORT_REUSE,
+        Verdict::Notice,
+        format!(
+            "The server still knew an earlier connection of these ports: it answered the SYN with that one's numbers, and the client reset it in frame {}, then tried again.",
+            first.no
+        ),
+        proof.collect(),
+    );
+    finding.marks = resets.iter().map(|seg| seg.no).collect();
+    Some(finding)
 }
 
 /// Resets of foreign origin that did not end the connection.
@@ -193,14 +219,36 @@ fn attentions(facts: &Facts<'_>) -> Option<Finding> {
     ))
 }
 
+/// How long after a request its last byte was acknowledged without an answer: what comes on top is the server's time.
+fn acknowledged_after(facts: &Facts<'_>, request: &RequestRow, answer: FrameNo) -> Option<i64> {
+    let asked = facts.store.frame(request.last_frame)?;
+    let end = asked.seq.plus(asked.payload_len);
+    let mut found = None;
+    let mut next = facts.store.frame(answer)?.prev;
+    for _ in 0..1000 {
+        let no = next.filter(|no| *no > request.last_frame)?;
+        let row = facts.store.frame(no)?;
+        let from_server = facts.conn.side_of(row.end()) == Side::Server;
+        if from_server && row.tcp_flags.ack() && end.at_or_before(row.ack) {
+            found = Some(row.time.since(asked.time));
+        }
+        next = row.prev;
+        if next.is_none_or(|no| no <= request.last_frame) {
+            break;
+        }
+    }
+    found
+}
+
 fn slow_responses(facts: &Facts<'_>) -> Option<Finding> {
     let limit = facts.settings.get(Threshold::SlowResponse);
     let test = |request: &RequestRow| {
         let gap = request.first_byte_ns.filter(|ns| *ns >= limit)?;
-        Some((
-            request.answer_first_frame?,
-            format!("{} to the first byte", duration(gap)),
-        ))
+        let first = request.answer_first_frame?;
+        let share = acknowledged_after(facts, request, first).map_or_else(String::new, |after| {
+            format!(", TCP acknowledged the request after {}", duration(after))
+        });
+        Some((first, format!("{} to the first byte{share}", duration(gap))))
     };
     let (n, proof) = requests(facts, test, "first byte of a late answer");
     if n == 0 {

@@ -46,6 +46,8 @@ pub(super) struct Conn {
     is_other: bool,
     violations: u32,
     closed_by: Option<FrameNo>,
+    /// What the server acknowledged of an earlier connection when it was sent a SYN.
+    earlier: Option<TcpSeq>,
     pub(super) listed: bool,
     pub(super) evidence: Evidence,
     ended: bool,
@@ -128,6 +130,7 @@ impl Conn {
             is_other: false,
             violations: 0,
             closed_by: None,
+            earlier: None,
             listed: false,
             evidence: Evidence::default(),
             ended: false,
@@ -195,6 +198,9 @@ impl Conn {
             return found;
         }
         found.set(checksum(&mut side.checksums, incoming));
+        if self.is_of_earlier(end, incoming) {
+            return found;
+        }
         self.handshake(end, incoming, out);
         self.acknowledgement(end, incoming, out, &mut found);
         self.window(end, incoming, &mut found);
@@ -207,6 +213,26 @@ impl Conn {
             .get_mut(end)
             .clone_from(&self.sides.get(end).order.base());
         found
+    }
+
+    /// Whether a segment belongs to an earlier connection of the same ports that the server still knows: it answers
+    /// the SYN with an ACK of that one's numbers, and the client resets it (RFC 9293 3.10.7.4).
+    fn is_of_earlier(&mut self, end: End, incoming: &Incoming<'_>) -> bool {
+        if self.row.syn_frame.is_none() || self.row.syn_ack_frame.is_some() || self.has_payload() {
+            return false;
+        }
+        let (segment, flags) = (incoming.segment, incoming.flags());
+        if end == self.row.client {
+            return flags.rst() && self.earlier == Some(segment.seq);
+        }
+        let next = self.sides.get(end.other()).isn.map(|isn| isn.plus(1));
+        // A little ahead of the SYN it rather is this connection's, and the file lacks the frames between.
+        let near = next.is_none_or(|next| (0..=0xFFFF).contains(&segment.ack.diff(next)));
+        let stale = flags == TcpFlags::ACK && segment.payload_len == 0 && !near;
+        if stale {
+            self.earlier = Some(segment.ack);
+        }
+        stale
     }
 
     /// SYN and SYN+ACK, the frame that completes the handshake, and who is the client.

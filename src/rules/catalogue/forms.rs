@@ -43,18 +43,16 @@ pub(in crate::rules) fn forms<'f>(facts: &'f Facts<'_>) -> Vec<(&'f Seg, Form)> 
     let resets = resets_in_question(facts);
     let provokers = provokers(facts);
     let has_abort = resets.iter().any(|r| r.flags.ack());
-    let mut first_bare = true;
     resets
         .into_iter()
-        .map(|reset| {
+        .enumerate()
+        .map(|(at, reset)| {
             let form = if reset.len > 0 || reset.flags.fin() || reset.flags.syn() {
                 no("it carries payload, SYN or FIN")
             } else if reset.flags.ack() {
                 abort_form(facts, reset)
             } else {
-                let form = bare_form(facts, reset, &provokers, first_bare, has_abort);
-                first_bare = false;
-                form
+                bare_form(facts, reset, &provokers, at == 0, has_abort)
             };
             (reset, form)
         })

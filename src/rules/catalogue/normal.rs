@@ -6,10 +6,10 @@ use super::failure::end_evidence;
 use super::mars::{CONDITIONS, close_evidence, hidden_control};
 use super::text::duration;
 use crate::rules::facts::{Doubt, Facts, Lane, Seg, Stage, Work};
-use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
+use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Condition, Confidence, Outcome, Protocol, Verdict};
-use crate::units::Side;
+use crate::store::{Condition, Confidence, Evidence, Outcome, Protocol, Verdict};
+use crate::units::{FrameNo, Side};
 
 fn no_reset(facts: &Facts<'_>) -> Check {
     let resets = facts.close_resets();
@@ -37,13 +37,7 @@ fn fin_acknowledged(facts: &Facts<'_>) -> Check {
     let want = facts.close.f.map(|f| f.saturating_add(1));
     let acked = *facts.frames.acked.get(Side::Server);
     if want.is_some() && acked >= want {
-        let frame = facts
-            .frames
-            .late
-            .get(Side::Server)
-            .iter()
-            .find(|seg| seg.ack >= want)
-            .map(|seg| seg.no);
+        let frame = want.and_then(|want| facts.frames.acked_in(Side::Server, want));
         return Check::held("").on(frame);
     }
     Check::unknown("no segment of the server acknowledges the client's FIN")
@@ -258,6 +252,47 @@ const ACKED: Criterion = Criterion::new(
     fin_acknowledged,
 );
 
+fn last_acknowledgement(facts: &Facts<'_>) -> Check {
+    let Some(fin) = facts.close.server_fins.first() else {
+        return Check::unknown("the server's FIN is not in the file");
+    };
+    match last_ack(facts) {
+        Some(no) => Check::held("").on([no]),
+        None => {
+            Check::unknown("no segment of the client acknowledges the server's FIN").on([fin.no])
+        }
+    }
+}
+
+/// The client's segment that acknowledges the server's FIN.
+fn last_ack(facts: &Facts<'_>) -> Option<FrameNo> {
+    let fin = facts.close.server_fins.first()?;
+    facts.frames.acked_in(Side::Client, fin.next)
+}
+
+const LAST_ACK: Criterion = Criterion::new(
+    LAST_ACK_ID,
+    "The client acknowledged the server's FIN",
+    last_acknowledgement,
+);
+const LAST_ACK_ID: &str = "last-ack";
+
+/// The two acknowledgements of a close, as evidence.
+fn acknowledgements(facts: &Facts<'_>) -> Vec<Evidence> {
+    let server = facts
+        .close
+        .f
+        .and_then(|f| facts.frames.acked_in(Side::Server, f.saturating_add(1)));
+    let roles = [
+        (server, "the server acknowledges the client's FIN"),
+        (last_ack(facts), "the client acknowledges the server's FIN"),
+    ];
+    roles
+        .into_iter()
+        .filter_map(|(frame, role)| Some(evidence(frame?, role, "")))
+        .collect()
+}
+
 /// `close-4way`.
 pub(in crate::rules) const CLOSE_4WAY: Rule = Rule::close(
     "close-4way",
@@ -269,6 +304,7 @@ pub(in crate::rules) const CLOSE_4WAY: Rule = Rule::close(
         NOTHING_LEFT,
         ACKED,
         SERVER_TOO,
+        LAST_ACK,
         COMPLETE,
     ],
     conclude_4way,
@@ -281,7 +317,10 @@ pub(in crate::rules) const CLOSE_4WAY: Rule = Rule::close(
 );
 
 fn conclude_4way(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
-    let unknown = unknown_ids(conditions);
+    let mut unknown = unknown_ids(conditions);
+    // Everything was done when the last acknowledgement was due; that it is not in the file changes nothing.
+    let all_but_last = unknown == [LAST_ACK_ID];
+    unknown.retain(|id| *id != LAST_ACK_ID);
     let early = facts.conn.protocol == Protocol::Tds && facts.stage < Stage::Ready;
     let mut conclusion = if early {
         Conclusion::new(
@@ -295,7 +334,7 @@ fn conclude_4way(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
     } else if unknown.is_empty() {
         Conclusion::new(
             Verdict::Normal,
-            if facts.encrypted {
+            if facts.encrypted || all_but_last {
                 Confidence::Likely
             } else {
                 Confidence::Proven
@@ -313,6 +352,7 @@ fn conclude_4way(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
         )
     };
     conclusion.evidence = end_evidence(facts);
+    conclusion.evidence.extend(acknowledgements(facts));
     let open = facts
         .lanes
         .iter()

@@ -2,6 +2,7 @@
 
 use super::forms::signed;
 use super::mars::{close_evidence, trouble_before};
+use crate::decode::tls::names;
 use crate::rules::facts::{CONTROL, Facts, Pos, Seg, end_of, start_of};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
@@ -20,6 +21,25 @@ const CONTROL_RECORDS: &[(u32, &str)] = &[
     (85, "TLS 1.2 AES-CBC with SHA256"),
     (101, "TLS 1.2 AES-CBC with SHA384"),
 ];
+
+/// The size that a record of 16 bytes has with the version and cipher suite of a connection; `None` where neither is
+/// known.
+fn control_record(facts: &Facts<'_>) -> Option<u32> {
+    let tls = facts.conn.tls.as_deref()?;
+    if tls.version == Some("TLS 1.3") {
+        return Some(38);
+    }
+    let suite = names::cipher(tls.cipher?)?;
+    let size = match suite {
+        _ if suite.contains("CHACHA20") || suite.ends_with("CCM_8") => 37,
+        _ if suite.contains("GCM") || suite.contains("CCM") => 45,
+        _ if !suite.contains("CBC") => return None,
+        _ if suite.ends_with("SHA384") => 101,
+        _ if suite.ends_with("SHA256") => 85,
+        _ => 69,
+    };
+    Some(size)
+}
 
 /// The ends of both streams in records.
 struct Records {
@@ -139,6 +159,12 @@ fn sizes(facts: &Facts<'_>) -> Check {
         ))
         .on([last.frame]);
     };
+    if let Some(usual) = control_record(facts).filter(|usual| usual != size) {
+        return Check::failed(format!(
+            "the client's last record has {size} bytes, a 16-byte packet would have {usual} with the cipher of this connection"
+        ))
+        .on([last.frame]);
+    }
     let late: Vec<&PduRow> = records
         .late
         .iter()

@@ -4,8 +4,8 @@ use super::ends::{Ends, PerPoint};
 use super::frames::{Frames, Pos, Scale, Seg};
 use super::streams::Streams;
 use crate::rules::settings::{Settings, Threshold};
-use crate::store::{ConnRow, FrameFlags, PduKind, Store};
-use crate::units::{FrameNo, PerSide, Side};
+use crate::store::{ConnRow, FrameFlags, PduKind, Store, TcpFlags};
+use crate::units::{FrameNo, PerSide, Side, TcpSeq};
 
 /// A reset that had no effect: its alleged sender went on.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,8 @@ pub(in crate::rules) struct Close {
     /// The server's resets, in file order.
     pub server_resets: Vec<Seg>,
     pub ignored: Vec<Ignored>,
+    /// The client's resets to a server that answered its SYN with the numbers of an earlier connection.
+    pub earlier: Vec<Seg>,
     /// Resets with another sender's time to live.
     pub foreign: Vec<Seg>,
     /// A reset that no number of either side explains (condition 3 of `rst-middlebox`).
@@ -93,8 +95,13 @@ pub(super) fn read(
     close.f = close.tf.first().map(|fin| fin.end);
     close.two_fins = close.tf.iter().any(|fin| Some(fin.end) != close.f);
     close.a = close.tf.iter().filter_map(|fin| fin.ack).min();
+    let earlier = stale_answers(store, conn, frames);
     let later = LaterData::read(store, conn, frames, streams, scale);
     for reset in &frames.rsts {
+        if answers_earlier(reset, conn, &earlier) {
+            close.earlier.push(*reset);
+            continue;
+        }
         let foreign = is_foreign(reset, frames, ends, settings);
         let went_on = later.after(store, conn, reset, foreign, scale);
         // Its receiver sent nothing but resets from then on: it had its effect.
@@ -111,6 +118,7 @@ pub(super) fn read(
     }
     let stray = frames.rsts.iter().take(64).find(|r| {
         close.ignored.iter().all(|i| i.reset.no != r.no)
+            && close.earlier.iter().all(|e| e.no != r.no)
             && is_stray(r, store, conn, frames, streams, scale)
     });
     close.stray = stray.copied();
@@ -124,6 +132,43 @@ pub(super) fn read(
                 && seg.ack.is_none_or(|ack| sent.is_none_or(|sent| ack > sent))
         });
     close
+}
+
+/// What the server acknowledged, without SYN, before it answered the client's SYN: numbers of an earlier connection.
+fn stale_answers(store: &Store, conn: &ConnRow, frames: &Frames) -> Vec<(FrameNo, TcpSeq)> {
+    let (Some(syn), Some(reset)) = (conn.syn_frame, frames.rsts.first()) else {
+        return Vec::new();
+    };
+    let first = conn.first_pdu.and_then(|id| store.pdu(id));
+    let first = first.map(|pdu| pdu.first_frame);
+    let begun = first.into_iter().chain(conn.syn_ack_frame).min();
+    if begun.is_some_and(|begun| begun < reset.no) {
+        return Vec::new();
+    }
+    let from = store.frame(syn).map(|row| row.seq.plus(1));
+    let mut out = Vec::new();
+    let mut next = Some(reset.no);
+    for _ in 0..64 {
+        let Some((no, row)) = next.and_then(|no| Some((no, store.frame(no)?))) else {
+            break;
+        };
+        let server = conn.side_of(row.end()) == Side::Server;
+        if server && row.is_tcp() && row.tcp_flags == TcpFlags::ACK && Some(row.ack) != from {
+            out.push((no, row.ack));
+        }
+        next = row.prev.filter(|prev| *prev >= syn);
+    }
+    out
+}
+
+/// Whether a reset of the client answers one of those.
+fn answers_earlier(reset: &Seg, conn: &ConnRow, stale: &[(FrameNo, TcpSeq)]) -> bool {
+    reset.side == Side::Client
+        && !reset.flags.ack()
+        && conn.syn_ack_frame.is_none_or(|answer| reset.no < answer)
+        && stale
+            .iter()
+            .any(|(no, ack)| *no < reset.no && *ack == reset.seq)
 }
 
 /// Whether another than its alleged sender made a reset: its time to live is not that of the sender's other segments,

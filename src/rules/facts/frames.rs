@@ -392,6 +392,15 @@ impl Frames {
         *self.acked_at.get(side).get(point)
     }
 
+    /// The first segment at a side's end of the stream that acknowledges a position of its peer's.
+    pub(in crate::rules) fn acked_in(&self, side: Side, want: Pos) -> Option<FrameNo> {
+        let late = self.late.get(side).iter();
+        late.chain(self.fins_of(side))
+            .filter(|seg| seg.ack >= Some(want))
+            .map(|seg| seg.no)
+            .min()
+    }
+
     /// The FINs of one side, in file order.
     pub(in crate::rules) fn fins_of(&self, side: Side) -> impl Iterator<Item = &Seg> + Clone {
         self.fins.iter().filter(move |seg| seg.side == side)

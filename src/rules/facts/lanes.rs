@@ -214,6 +214,15 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, later: bool, bounds: Boun
         };
     }
     let server_missing = missing_behind(answered, server_last);
+    let fins = [(asked, lane.client_fin), (answered, lane.server_fin)];
+    if !later && fins.into_iter().any(|(last, fin)| misnumbered(last, fin)) {
+        return match lane.reached.map(|pdu| answer_end(&pdu)) {
+            Some(AnswerEnd::No) | None => {
+                asked.map_or(Work::Unknown(Doubt::LastMissing), |pdu| pending(&pdu))
+            }
+            Some(_) => Work::Unknown(Doubt::LastMissing),
+        };
+    }
     let unproved = lane.client_fin.is_none() || server_last.is_none();
     let lost_later = |side: Side, last: Option<PduRow>| {
         let from = last.map_or(0, |pdu| end_of(&pdu));
@@ -256,6 +265,12 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, later: bool, bounds: Boun
             }
         }
     }
+}
+
+/// Whether an SMP:FIN tells of another last DATA than the one that the file has: what is the last is not known then.
+fn misnumbered(last: Option<PduRow>, fin: Option<PduRow>) -> bool {
+    last.zip(fin)
+        .is_some_and(|(last, fin)| fin.seqnum.diff(last.seqnum) < 0)
 }
 
 /// Whether a SEQNUM that a FIN or window tells of lies behind the last DATA in the file.

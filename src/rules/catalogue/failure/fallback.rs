@@ -4,6 +4,7 @@ use super::super::failed_mars_conditions;
 use super::super::forms::signed;
 use super::super::mars::{close_evidence, hidden_control, trouble_before};
 use super::super::text::{count, duration};
+use super::strangers::{idle_note, path_note};
 use super::{CLIENT_RESET, SERVER_RESET, end_evidence, ender_words};
 use crate::rules::facts::Facts;
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
@@ -146,6 +147,15 @@ pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
                 signed(reset.pos.saturating_sub(*end))
             ));
         }
+        let peer = facts.frames.sent_end.get(reset.side.other());
+        if let Some((ack, end)) = reset.ack.zip(*peer) {
+            notes.push(format!(
+                "RST.Ack = its receiver's last byte {}",
+                signed(ack.saturating_sub(end))
+            ));
+        }
+        notes.extend(path_note(facts));
+        notes.extend(idle_note(facts));
         if let Some((fact, _)) = trouble_before(facts, reset) {
             notes.push(fact);
         }

@@ -24,7 +24,9 @@ pub(in crate::rules) use requests::{
     CLOSE_AFTER_ATTENTION, CLOSE_WITH_REQUEST, RST_AFTER_ATTENTION, RST_WITH_REQUEST,
 };
 pub(in crate::rules) use server::{MARS_HEADER, RST_DATA_LOST, SERVER_ERROR, SERVER_FIN_FIRST};
-pub(in crate::rules) use strangers::{RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, foreign_sign};
+pub(in crate::rules) use strangers::{
+    RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, foreign_sign, path_note,
+};
 
 const RESET: Criterion = Criterion::new("reset", "A reset ends the connection", has_reset);
 const NO_RESET: Criterion = Criterion::new(

@@ -1,6 +1,6 @@
 //! Closes of MARS connections that are not the benign one, by the condition that failed.
 
-use super::super::mars::close_evidence;
+use super::super::mars::{close_evidence, untaken};
 use super::super::text::count;
 use super::super::{failed_mars_conditions, forms};
 use super::CLIENT_RESET;
@@ -39,7 +39,10 @@ fn conclude_unread(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     Conclusion::new(
         Verdict::Notice,
         Confidence::Proven,
-        "The client closed without having taken the last packets of an answer that was complete on the wire.",
+        format!(
+            "The client closed without having taken all packets of an answer that was complete on the wire: {}.",
+            untaken(facts)
+        ),
     )
     .with_evidence(close_evidence(facts))
 }

@@ -97,6 +97,19 @@ pub(in crate::rules) const CLOSE_AFTER_ATTENTION: Rule = Rule::close(
     "[MS-TDS] 2.2.1.7; the third condition of the benign close",
 );
 
+/// Whether the reset that ended the connection is what its sender's own TCP makes: then it was the process there.
+fn own_reset(facts: &Facts<'_>) -> &'static str {
+    let Some((side, seg)) = facts.close.ender.filter(|(_, seg)| seg.flags.rst()) else {
+        return "";
+    };
+    let next = facts.frames.sent_end.get(side).unwrap_or(0);
+    match side {
+        _ if !seg.flags.ack() || seg.pos != next => "",
+        Side::Server => " (its process aborted it)",
+        Side::Client => " (its driver or program aborted it)",
+    }
+}
+
 fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     let requests = facts.last_requests();
     let mut parts = Vec::new();
@@ -164,8 +177,9 @@ fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     }
     proof.extend(end_evidence(facts));
     let text = format!(
-        "Work was outstanding when {}. {}.",
+        "Work was outstanding when {}{}. {}.",
         ender_words(facts),
+        own_reset(facts),
         parts.join("; ")
     );
     Conclusion::new(Verdict::Fault, Confidence::Proven, text).with_evidence(proof)

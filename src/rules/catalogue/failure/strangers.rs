@@ -126,9 +126,12 @@ fn conclude_middlebox(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     conclusion
 }
 
-/// Condition 4 of the catalogue: an idle timer's round value, a note only.
-fn idle_note(facts: &Facts<'_>) -> Option<String> {
-    let (_, seg) = facts.close.ender?;
+/// Condition 4 of the catalogue: an idle timer's round value in spite of keepalives, a note only.
+pub(super) fn idle_note(facts: &Facts<'_>) -> Option<String> {
+    let (_, seg) = facts.close.ender.filter(|(_, seg)| seg.flags.rst())?;
+    if facts.frames.probes.is_empty() {
+        return None;
+    }
     let last = facts
         .frames
         .last_payload
@@ -142,6 +145,20 @@ fn idle_note(facts: &Facts<'_>) -> Option<String> {
         .into_iter()
         .find(|round: &i64| idle.abs_diff(*round) <= 2)
         .map(|round| format!("device idle timer: the connection was quiet for about {round} s"))
+}
+
+/// A reset whose time to live is off by 1: no sign of another sender, but of another path.
+pub(in crate::rules) fn path_note(facts: &Facts<'_>) -> Option<String> {
+    let resets = facts.close.resets.iter().chain(&facts.close.server_resets);
+    let off = |seg: &&Seg| {
+        let usual = facts.frames.usual_ttl(seg);
+        usual.is_some_and(|usual| usual.abs_diff(seg.ttl) == 1)
+    };
+    let seg = { resets }.find(off)?;
+    Some(format!(
+        "the time to live of the reset in frame {} is off by 1: another path",
+        seg.no
+    ))
 }
 
 /// `rst-ignored`.

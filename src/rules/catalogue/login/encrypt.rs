@@ -2,6 +2,7 @@
 
 use super::super::text::duration;
 use super::{CLOSED, fault, start_and_end};
+use crate::decode::tls::names;
 use crate::rules::facts::{Facts, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
@@ -144,7 +145,10 @@ fn conclude_tls(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
         )
     } else if hello.is_none() && by == Side::Server {
         "The server closed after the ClientHello: no common TLS version or cipher suite, or no usable certificate.".to_owned()
-    } else if cipher.is_some_and(|c| DHE_SUITES.contains(&c)) {
+    } else if cipher
+        .and_then(names::cipher)
+        .is_some_and(|suite| suite.starts_with("TLS_DHE_"))
+    {
         "Closed after a ServerHello that chose a Diffie-Hellman suite (TLS_DHE): known not to work between some Windows versions.".to_owned()
     } else if hello.is_some() && by == Side::Client {
         "The client closed after the server's certificate: it probably does not accept it."
@@ -154,9 +158,6 @@ fn conclude_tls(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     };
     fault(Confidence::Likely, text, facts)
 }
-
-/// TLS_DHE_RSA suites of AES in CBC and GCM mode (IANA numbers).
-const DHE_SUITES: [u16; 6] = [0x0033, 0x0039, 0x0067, 0x006b, 0x009e, 0x009f];
 
 /// `close-in-prelogin`.
 pub(in crate::rules) const CLOSE_IN_PRELOGIN: Rule = Rule::close(

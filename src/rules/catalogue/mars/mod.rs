@@ -4,6 +4,7 @@ mod client;
 mod resets;
 mod server;
 
+use super::failure::path_note;
 use super::forms::{Form, forms, resets_in_question, signed};
 use crate::rules::facts::{Doubt, Facts, Pos, Seg, Work};
 use crate::rules::rule::{Conclusion, Criterion, Rule, evidence};
@@ -19,6 +20,7 @@ use server::{
 
 pub(in crate::rules) use client::hidden_control;
 pub(in crate::rules) use resets::trouble_before;
+pub(in crate::rules) use server::untaken;
 
 /// The conditions M1 to M15 of the catalogue, 3.3.
 pub(in crate::rules) const CONDITIONS: &[Criterion] = &[
@@ -320,6 +322,7 @@ fn add_notes(facts: &Facts<'_>, conclusion: &mut Conclusion) {
             .evidence
             .push(evidence(pdu.frame, "answer with a severe error", ""));
     }
+    conclusion.notes.extend(path_note(facts));
     let resent_late = facts
         .frames
         .resent

@@ -41,8 +41,13 @@ pub(super) fn resets_fit(facts: &Facts<'_>) -> Check {
 
 /// The forms in numbers, as they stand in a ticket.
 pub(super) fn describe_forms(facts: &Facts<'_>, forms: &[(&Seg, Form)]) -> String {
-    let Some((reset, form)) = forms.first() else {
-        return String::new();
+    let readable =
+        |(_, form): &&(&Seg, Form)| !matches!(form, Form::None { .. } | Form::Unknown(_));
+    let Some((reset, form)) = forms.iter().find(readable) else {
+        return match forms.len() {
+            1 => "a reset whose form is not known".to_owned(),
+            n => format!("{n} resets whose form is not known"),
+        };
     };
     let f = facts.close.f.or(facts.streams.e).unwrap_or(reset.pos);
     let off = reset.pos.saturating_sub(f);
@@ -59,6 +64,7 @@ pub(super) fn describe_forms(facts: &Facts<'_>, forms: &[(&Seg, Form)]) -> Strin
             "form L: RST.Seq = FIN.Seq {} = Ack of frame {by}",
             signed(off)
         ),
+        // Only readable ones get here.
         Form::None { .. } | Form::Unknown(_) => String::new(),
     };
     match forms.len() {

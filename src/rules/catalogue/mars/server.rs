@@ -5,10 +5,10 @@ use rustc_hash::FxHashSet;
 use super::super::forms::{resets_in_question, signed};
 use super::{hidden_control, list};
 use crate::rules::catalogue::count;
-use crate::rules::facts::{CONTROL, Facts, Pos, Seg, TailKind, start_of};
+use crate::rules::facts::{CONTROL, Facts, Lane, Pos, Seg, TailKind, start_of};
 use crate::rules::rule::Check;
-use crate::store::PduKind;
-use crate::units::{Side, SmpSeq};
+use crate::store::{PduKind, PduRow};
+use crate::units::{Sid, Side, SmpSeq};
 
 pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
     let a = facts
@@ -234,24 +234,49 @@ pub(super) fn fins_are_answers(facts: &Facts<'_>) -> Check {
     Check::held("").on(frames)
 }
 
+/// SEQNUMs of the last packet that the client took of a session, by its SMP:FIN, and of the last that the server sent.
+fn taken_and_sent(lane: &Lane<'_>) -> Option<(PduRow, SmpSeq, SmpSeq)> {
+    let (fin, session) = (lane.client_fin?, lane.session?);
+    let taken = fin.wndw.minus(session.initial_window.0);
+    let visible = lane.last_data.get(Side::Server).map(|pdu| pdu.seqnum);
+    let told = lane.server_fin.map(|fin| fin.seqnum);
+    let sent = match (visible, told) {
+        (Some(seen), Some(told)) if told.diff(seen) > 0 => told,
+        (Some(seen), _) => seen,
+        (None, Some(told)) => told,
+        (None, None) => SmpSeq(0),
+    };
+    Some((fin, taken, sent))
+}
+
+/// How many packets the client left on which Sids, in words.
+pub(in crate::rules) fn untaken(facts: &Facts<'_>) -> String {
+    let lanes = facts.lanes.iter().filter(|lane| lane.last_life);
+    let left: Vec<(Sid, i32)> = lanes
+        .filter_map(taken_and_sent)
+        .map(|(fin, taken, sent)| (fin.sid, sent.diff(taken)))
+        .filter(|(_, left)| *left > 0)
+        .collect();
+    let shown = left.iter().take(8).map(|(sid, left)| {
+        let word = if *left == 1 { "packet" } else { "packets" };
+        format!("{left} {word} on Sid {sid}")
+    });
+    let shown: Vec<String> = shown.collect();
+    match left.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and on {more} more", shown.join(", ")),
+    }
+}
+
 pub(super) fn drained(facts: &Facts<'_>) -> Check {
     let mut unknown = None;
     let mut facts_told = Vec::new();
     let mut frames = Vec::new();
     for lane in facts.lanes.iter().filter(|lane| lane.last_life) {
-        let (Some(fin), Some(session)) = (lane.client_fin, lane.session) else {
+        let Some((fin, taken, sent)) = taken_and_sent(lane) else {
             continue;
         };
-        let window = session.initial_window;
-        let taken = fin.wndw.minus(window.0);
-        let visible = lane.last_data.get(Side::Server).map(|pdu| pdu.seqnum);
-        let told = lane.server_fin.map(|fin| fin.seqnum);
-        let sent = match (visible, told) {
-            (Some(seen), Some(told)) if told.diff(seen) > 0 => told,
-            (Some(seen), _) => seen,
-            (None, Some(told)) => told,
-            (None, None) => SmpSeq(0),
-        };
+        let window = fin.wndw.minus(taken.0);
         if taken == sent {
             if facts_told.len() < 4 {
                 facts_told.push(format!("Sid {}: {} - {window} = {sent}", fin.sid, fin.wndw));
@@ -259,7 +284,7 @@ pub(super) fn drained(facts: &Facts<'_>) -> Check {
             frames.push(fin.frame);
             continue;
         }
-        if told.is_none() && taken.diff(sent) > 0 {
+        if lane.server_fin.is_none() && taken.diff(sent) > 0 {
             unknown = Some((
                 fin,
                 format!(

@@ -5,8 +5,9 @@ use marstui::units::Side::{Client, Server};
 
 use super::super::close::Form;
 use super::super::conn::{MS, US};
+use super::super::mars::Encryption;
 use super::super::tds;
-use super::super::wire::{ACK, FIN, RST};
+use super::super::wire::{ACK, FIN, RST, SYN};
 use super::scripts::{ask_and_answer_in_part, close_without_smp, plain};
 use super::{Case, logged_in, opened, page_close, work};
 
@@ -295,6 +296,41 @@ pub fn cases() -> Vec<Case> {
             &[("mars-close-rst", Benign)],
         )
         .also(&[("forged", "rst-ignored", Fault)]),
+        Case::new(
+            "N31b",
+            "the server still knows an earlier connection of the ports, and the client resets that one",
+            ALL,
+            |form| {
+                let mut c = page_close(form);
+                let (seq, ack) = (c.snd_nxt(Server), c.snd_nxt(Client));
+                for segment in &mut c.segments {
+                    segment.label.insert_str(0, "old:");
+                }
+                c.wait(20_000 * MS);
+                c.set_isns(3_000_000_000, 2_100_000_000);
+                c.sessions.clear();
+                c.send(Client, SYN, &[]);
+                let syn = c.segments.len() - 1;
+                c.trip(40 * US);
+                c.push(Server, ACK, seq, ack, &[]);
+                c.trip(10 * US);
+                c.bare_reset(Client, ack);
+                c.label("wait");
+                c.wait(1_000 * MS);
+                c.resend(syn);
+                c.segments.last_mut().unwrap().ack = 0;
+                c.trip(40 * US);
+                c.send(Server, SYN | ACK, &[]);
+                c.trip(20 * US);
+                c.send(Client, ACK, &[]);
+                c.login(Encryption::None, true);
+                work(&mut c, &[0]);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("mars-close-rst", Benign)],
+        )
+        .also(&[("old:rst", "mars-close-rst", Benign), ("wait", "port-reuse", Notice)]),
         Case::new(
             "N32",
             "two of three SMP:FINs of the server are not in the file",
