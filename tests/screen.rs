@@ -64,6 +64,37 @@ fn from_the_demo_to_the_exported_range() {
 }
 
 #[test]
+fn marked_frames_are_listed_where_the_shell_goes_on() {
+    let wide = (200, 30);
+    for (print, arguments) in [
+        (true, &["--demo", "--no-state", "--print-marks"][..]),
+        (false, &["--demo", "--no-state"]),
+    ] {
+        let mut term = Terminal::start(wide, arguments, &[]);
+        term.wait_for("1 benign");
+        for frame in ["93689", "93692", "93704"] {
+            term.press(&format!(":{frame}\r"));
+            term.press("m");
+        }
+        term.wait_for("3 marked");
+        term.press("q");
+        assert_eq!(term.end().exit_code(), 0);
+        assert!(!term.is_alternate());
+        let left = term.screen();
+        for line in [
+            "Frame Time Offset Source IP   Dest IP     Description",
+            "93689 569.9170056 10.10.10.10 10.10.10.22 SMP:FIN, Sid = 0, Length = 16, SeqNum = 559, Wndw = 614",
+            "93692 569.9173178 10.10.10.10 10.10.10.22 TCP:Flags=...A...F, SrcPort=52965, DstPort=1433, PayloadLen=0, \
+             Seq=661892741, Ack=493774858, Win=",
+            "93704 569.9173178 10.10.10.10 10.10.10.22 TCP:Flags=...A.R.., SrcPort=52965, DstPort=1433, PayloadLen=0, \
+             Seq=661892742, Ack=493774874, Win=0",
+        ] {
+            assert_eq!(left.contains(line), print, "{line}\n{left}");
+        }
+    }
+}
+
+#[test]
 fn an_existing_file_is_replaced_only_after_a_question() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("there.pcapng");

@@ -415,9 +415,9 @@ impl App {
 
     /// Whether the state itself has work to do between events.
     pub fn has_work(&self) -> bool {
-        // Findings of the user's rules wait while a job holds the store.
-        let own = !self.own_found.is_empty() && Arc::strong_count(&self.store) == 1;
-        self.judge.is_some() || own
+        // What the rules find waits while a job holds the store.
+        let free = Arc::strong_count(&self.store) == 1;
+        free && (self.judge.is_some() || !self.own_found.is_empty())
     }
 
     /// The decoded frame of the cursor; that of the frame before until the new one has come.

@@ -519,6 +519,20 @@ mod own_rules {
     }
 
     #[test]
+    fn the_rules_wait_while_an_export_holds_the_store() {
+        let mut app = app(80, 24);
+        let held = Arc::clone(&app.store);
+        update(&mut app, Event::Indexed(None));
+        assert!(!app.has_work());
+        drop(held);
+        assert!(app.has_work());
+        while app.has_work() {
+            update(&mut app, Event::Work);
+        }
+        assert!(app.judge.is_none());
+    }
+
+    #[test]
     fn findings_of_an_older_order_do_not_count() {
         let (mut app, job) = judged();
         update(&mut app, Event::RulesApplied(job + 1, Box::new(applied())));

@@ -445,6 +445,7 @@ impl Session {
                     Arc::clone(&self.app.store),
                     self.capture.clone(),
                     order,
+                    self.app.rules.clone(),
                     Arc::clone(&self.stop_export),
                     self.tell.clone(),
                 );

@@ -13,6 +13,7 @@ use crate::capture::Capture;
 use crate::export::{ExportError, Job, Target};
 use crate::query::user_rules::{self, UserRule};
 use crate::query::{Dissected, Eval};
+use crate::rules;
 use crate::store::Store;
 
 /// Frames between two notices of an export's progress; a multiple of the writers' own step of 256.
@@ -23,6 +24,7 @@ pub fn export(
     store: Arc<Store>,
     capture: Capture,
     order: Box<Order>,
+    rules: rules::Settings,
     stop: Arc<AtomicBool>,
     tell: Sender<Event>,
 ) {
@@ -41,7 +43,7 @@ pub fn export(
                 capture: &capture,
                 plan: &order.plan,
                 options: &order.options,
-                rules: &crate::rules::Settings::default(),
+                rules: &rules,
                 stop: &stop,
                 progress: &progress,
             };

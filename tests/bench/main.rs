@@ -37,15 +37,25 @@ struct Arguments {
     file: Option<PathBuf>,
 }
 
-/// A reader: its name in the table and the shell command, with `$1` for the capture and `$2` for marstui.
-const READERS: [(&str, &str); 6] = [
+/// A reader: its name in the table and the shell command, with `$1` for the capture, `$2` for marstui and `$3` for a
+/// file to write.
+const READERS: [(&str, &str); 9] = [
     ("cat", "cat \"$1\""),
     ("marstui report --stats", "\"$2\" report --stats \"$1\""),
     ("tshark -r", "tshark -r \"$1\""),
     ("tshark -r -Y smp", "tshark -r \"$1\" -Y smp"),
     ("capinfos -c -u -z", "capinfos -c -u -z \"$1\""),
     ("tcpdump -r -w", "tcpdump -r \"$1\" -w /dev/null"),
+    (COPIER, "tcpdump -r \"$1\" -w \"$3\""),
+    ("marstui export", "\"$2\" export \"$1\" -o \"$3\""),
+    (
+        "marstui export --no-comments",
+        "\"$2\" export --no-comments \"$1\" -o \"$3\"",
+    ),
 ];
+
+/// What exports are compared with.
+const COPIER: &str = "tcpdump -r -w OUT";
 
 fn main() -> Result<()> {
     color_eyre::install()?;
@@ -111,11 +121,17 @@ fn is_there(name: &str) -> bool {
 /// Runs a shell command on the file. The shell's own clock has the processor time of what it started, to the
 /// millisecond; the peak is read from /proc while it runs.
 fn measure(command: &str, file: &Path) -> Result<Cost> {
+    // In the format of the capture.
+    let ending = file.extension().and_then(|e| e.to_str());
+    let copy = file.with_extension(format!("out.{}", ending.unwrap_or("pcapng")));
+    // There only when the reader before this one wrote it.
+    let _ = fs::remove_file(&copy);
     let script = format!("TIMEFORMAT='%3R %3U %3S'; time {command} >/dev/null 2>/dev/null");
     let mut shell = Command::new("bash")
         .args(["-c", &script, "bash"])
         .arg(file)
         .arg(common::target("marstui"))
+        .arg(&copy)
         .stderr(Stdio::piped())
         .spawn()
         .wrap_err("bash measures the time, and it could not be started")?;
@@ -128,6 +144,7 @@ fn measure(command: &str, file: &Path) -> Result<Cost> {
     if !status.success() {
         bail!("it failed: {command}");
     }
+    let _ = fs::remove_file(&copy);
     let line = times.lines().last().unwrap_or_default();
     let seconds: Vec<f64> = line
         .split(' ')
@@ -195,6 +212,12 @@ fn print_table(rows: &[(&str, Cost)]) {
             cost.wall,
             ratio(cost.cpu, cpu_of("tshark -r")),
             f64::from(u32::try_from(cost.peak / 1024).unwrap_or(u32::MAX)) / 1024.0
+        );
+    }
+    for (name, cost) in rows.iter().filter(|(n, _)| n.starts_with("marstui export")) {
+        println!(
+            "{name}: {} of the CPU of {COPIER}",
+            cpu_of(COPIER).map_or("-".to_owned(), |copier| ratio(copier, Some(cost.cpu)))
         );
     }
 }
