@@ -14,6 +14,7 @@ use marstui::{rules, track};
 use serde_json::Value;
 
 use crate::support::shared_or_skip;
+use crate::wrapped;
 
 /// Captures of all kinds that are small enough for every run.
 const SOME: &[&str] = &[
@@ -27,6 +28,7 @@ const SOME: &[&str] = &[
     "j1-full-tls-mars.server.pcap",
     "k1-loss-reorder.client.pcapng",
     "l2-dribble.client.pcapng",
+    "l4-offloads-on.client.pcapng",
     "l5-tiny-mtu-packed.client.pcapng",
     "o1-ipv6.server.pcap",
     "s1-linux-cooked.client.pcapng",
@@ -192,6 +194,51 @@ fn checksums_are_right_where_they_were() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn tunnels_and_tags_are_looked_through() {
+    let frames = wrapped::frames_of("closes/V1.pcapng.zst");
+    let wrapped_as = |how: &str| match how {
+        "fragments" => wrapped::fragments(&frames),
+        how => frames
+            .iter()
+            .map(|(time, frame)| (*time, wrapped::wrap(frame, how)))
+            .collect(),
+    };
+    for how in [
+        "IP in IP",
+        "IP in IPv6",
+        "GRE",
+        "GRE with Ethernet",
+        "VXLAN",
+        "QinQ",
+        "no length",
+        "fragments",
+    ] {
+        let bytes = wrapped::pcap(&wrapped_as(how));
+        let original = open(Capture::from_bytes("wrapped", bytes).unwrap());
+        let bytes = redacted(&original, Format::Pcapng, false);
+        let secrets = secrets(&original);
+        assert!(secrets.len() > 10);
+        for secret in secrets {
+            let found = memchr::memmem::find(&bytes, &secret);
+            assert!(found.is_none(), "{how}: {secret:02x?} is in it");
+        }
+        let copy = open(Capture::from_bytes("copy", bytes).unwrap());
+        let (mut before, mut after) = (facts(&original.store), facts(&copy.store));
+        let mut path = String::new();
+        compare(
+            &mut path,
+            &mut before,
+            &mut after,
+            false,
+            &mut |at, a, b| {
+                panic!("{how} {at}: {a} is {b}");
+            },
+        );
+        headers_are_the_same(&original, &copy);
     }
 }
 

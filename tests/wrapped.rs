@@ -19,7 +19,16 @@ const ETHERNET: InterfaceSpec<'_> = InterfaceSpec {
 
 /// The page's connection as its client saw it: time and bytes of each frame.
 fn original() -> Vec<(Nanos, Vec<u8>)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/seed-client.pcapng.zst");
+    let frames = frames_of("seed-client.pcapng.zst");
+    assert!(frames.len() > 100);
+    frames
+}
+
+/// Time and bytes of each frame of a fixture.
+pub fn frames_of(fixture: &str) -> Vec<(Nanos, Vec<u8>)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(fixture);
     let capture = Capture::open(&[path], &OpenOptions::default()).unwrap();
     let mut reader = capture.chunks();
     let mut frames = Vec::new();
@@ -28,11 +37,10 @@ fn original() -> Vec<(Nanos, Vec<u8>)> {
             frames.push((record.time, chunk.bytes(record).to_vec()));
         }
     }
-    assert!(frames.len() > 100);
     frames
 }
 
-fn pcap(frames: &[(Nanos, Vec<u8>)]) -> Vec<u8> {
+pub fn pcap(frames: &[(Nanos, Vec<u8>)]) -> Vec<u8> {
     let mut writer = PcapWriter::new(Vec::new(), PcapShape::of([ETHERNET]).unwrap()).unwrap();
     for (time, bytes) in frames {
         let frame = Frame {
@@ -102,11 +110,23 @@ fn parts(frame: &[u8]) -> (&[u8], &[u8]) {
     (&frame[..12], &frame[14..14 + len])
 }
 
-fn wrap(frame: &[u8], how: &str) -> Vec<u8> {
+pub fn wrap(frame: &[u8], how: &str) -> Vec<u8> {
     let (addresses, ip) = parts(frame);
     let (ether_type, packet) = match how {
         "IP in IP" => (&[8, 0][..], around(4, ip)),
         "GRE" => (&[8, 0][..], around(47, &[&[0, 0, 8, 0], ip].concat())),
+        "IP in IPv6" => {
+            let len = u16::try_from(ip.len()).unwrap().to_be_bytes();
+            let mut packet = vec![0x60, 0, 0, 0, len[0], len[1], 4, 64];
+            packet.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+            packet.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+            (&[0x86, 0xdd][..], [&packet, ip].concat())
+        }
+        // With a checksum, a key and a sequence number.
+        "GRE with Ethernet" => {
+            let gre = [0xb0, 0, 0x65, 0x58, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2];
+            (&[8, 0][..], around(47, &[&gre, frame].concat()))
+        }
         "VXLAN" => {
             let udp = [4, 210, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 42, 0];
             (&[8, 0][..], around(17, &[&udp, frame].concat()))
@@ -127,16 +147,23 @@ fn tunnels_tags_and_offload_change_nothing() {
             .iter()
             .any(|fact| fact.contains("mars-close-rst Benign"))
     );
-    for how in ["IP in IP", "GRE", "VXLAN", "QinQ", "no length"] {
+    for how in [
+        "IP in IP",
+        "IP in IPv6",
+        "GRE",
+        "GRE with Ethernet",
+        "VXLAN",
+        "QinQ",
+        "no length",
+    ] {
         let wrapped = frames.iter().map(|(time, frame)| (*time, wrap(frame, how)));
         let wrapped: Vec<_> = wrapped.collect();
         assert_eq!(facts_of(&wrapped), expected, "{how}");
     }
 }
 
-#[test]
-fn packets_in_fragments_change_nothing() {
-    let frames = original();
+/// Packets with more than a few bytes in three fragments each.
+pub fn fragments(frames: &[(Nanos, Vec<u8>)]) -> Vec<(Nanos, Vec<u8>)> {
     let mut pieces = Vec::new();
     for (n, (time, frame)) in frames.iter().enumerate() {
         let (addresses, ip) = parts(frame);
@@ -161,6 +188,13 @@ fn packets_in_fragments_change_nothing() {
             pieces.push((*time, [addresses, &[8, 0], &header, piece].concat()));
         }
     }
+    pieces
+}
+
+#[test]
+fn packets_in_fragments_change_nothing() {
+    let frames = original();
+    let pieces = fragments(&frames);
     assert!(pieces.len() > frames.len() + 100);
     assert_eq!(facts_of(&pieces), facts_of(&frames));
 }

@@ -48,7 +48,9 @@ impl fmt::Display for OpenError {
                 {
                     return write!(
                         f,
-                        "); traces of `netsh trace` and pktmon are read once they are converted, for example with etl2pcapng"
+                        "), but an event trace; convert it first: `etl2pcapng {0} out.pcapng` for traces of netsh, \
+                         `pktmon etl2pcap {0} --out out.pcapng` for those of pktmon",
+                        path.display()
                     );
                 }
                 write!(

@@ -189,6 +189,14 @@ pub fn block_len(start: &[u8], order: Order) -> Option<u64> {
     (total >= 12 && total.is_multiple_of(4)).then_some(u64::from(total))
 }
 
+/// Whether a block's two lengths agree.
+pub fn ends_as_it_begins(block: &[u8], order: Order) -> bool {
+    let behind = block
+        .last_chunk::<4>()
+        .map(|len| u64::from(order.u32(*len)));
+    behind.is_some() && behind == block_len(block, order)
+}
+
 /// Whether a simple packet block begins here.
 pub fn is_simple(start: &[u8], order: Order) -> bool {
     start

@@ -26,6 +26,9 @@ use crate::track;
 /// How often Ctrl-C is looked for while nothing arrives.
 const LOOK_UP: Duration = Duration::from_millis(20);
 
+/// So long standard input may stay silent before that is said.
+const PATIENCE: Duration = Duration::from_millis(700);
+
 /// The capture of `--demo`.
 const DEMO: &[u8] = include_bytes!("../../fixtures/demo.pcapng.zst");
 
@@ -49,7 +52,26 @@ pub fn open(files: &[PathBuf], demo: bool, follow: bool) -> Result<Capture, Fail
             .map_err(|error| Failure::new(Exit::CannotRead, format!("marstui: --demo: {error}")))?;
         return Ok(Capture::from_bytes("demo.pcapng", bytes)?);
     }
+    let arrives = files.iter().any(|file| file.as_os_str() == "-");
+    let _waiting = arrives.then(Waiting::new);
     Ok(Capture::open(files, &OpenOptions { follow })?)
+}
+
+/// Says after a moment that nothing arrives on standard input; silent once it is dropped.
+struct Waiting {
+    _done: crossbeam_channel::Sender<()>,
+}
+
+impl Waiting {
+    fn new() -> Self {
+        let (done, arrived) = crossbeam_channel::bounded::<()>(0);
+        std::thread::spawn(move || {
+            if arrived.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                output::say("marstui: waiting for a capture on standard input; Ctrl-C ends this");
+            }
+        });
+        Self { _done: done }
+    }
 }
 
 /// Applies the rules of the user's own. Ctrl-C stops them.
@@ -109,6 +131,8 @@ impl Opened {
         loop {
             match indexing.batches.recv_timeout(LOOK_UP) {
                 Ok(batch) => {
+                    // A stream's length shows only while it arrives.
+                    bar.of(batch.progress.bytes_total);
                     bar.set(batch.progress.bytes_done);
                     store.append(batch);
                 }
@@ -234,6 +258,11 @@ impl Bar {
             bar.set_style(style);
         }
         Self(bar)
+    }
+
+    /// How much there is in all, as far as is known now.
+    fn of(&self, total: u64) {
+        self.0.set_length(total);
     }
 
     /// How far it is.

@@ -40,6 +40,8 @@ pub(in crate::capture) struct PcapNg {
     nowhere: Option<Clock>,
     /// Time of the packet before: simple packet blocks have none of their own.
     last_time: Nanos,
+    /// It was said that packets have no time.
+    said_timeless: bool,
 }
 
 /// What packets need of their interface.
@@ -88,6 +90,7 @@ impl PcapNg {
             interfaces: Vec::new(),
             nowhere: None,
             last_time: Nanos(0),
+            said_timeless: false,
         }))
     }
 
@@ -290,6 +293,12 @@ impl PcapNg {
                 "a simple packet block in a section without interfaces",
             );
         };
+        if !std::mem::replace(&mut self.said_timeless, true) {
+            out.problem(
+                position,
+                "simple packet blocks hold no times: from here on such frames show the time of the frame before",
+            );
+        }
         let limit = match clock.snap_len {
             0 => wire,
             snap => wire.min(snap),

@@ -33,7 +33,7 @@ impl<'a> Reading<'a> {
             .stretch
             .get(place, from, from.saturating_add(u64::from(row.captured)))?;
         Ok(match &mut self.redactor {
-            Some(redactor) => redactor.frame(row, bytes)?.into(),
+            Some(redactor) => redactor.frame(row, bytes).into(),
             None => bytes.into(),
         })
     }

@@ -1,5 +1,7 @@
 //! pcapng: blocks of the capture stay as they are, with comments added to some; frames of other formats get blocks.
 
+use std::io::Write as _;
+
 use super::comments::Comments;
 use super::made::{Reading, place};
 use super::run::{Damage, Run};
@@ -192,6 +194,9 @@ impl Blocks<'_, '_, '_> {
         let redacted = self.job.options.redact.is_some();
         let to = self.destination(row);
         let number = to.map_or(0, |to| to.number);
+        if said.is_empty() && self.timeless(row, place, to)? {
+            return Ok(());
+        }
         let block = self.original(row, place, to)?;
         let bytes = self.reading.frame(place, row)?;
         let order = to.and_then(|to| to.order);
@@ -216,6 +221,34 @@ impl Blocks<'_, '_, '_> {
             self.writer.frame(number, &frame, comments())?;
         }
         Ok(())
+    }
+
+    /// Takes over a packet block without a time as it stands, if the frame is in one: a block made for it would have
+    /// to make up a time.
+    fn timeless(
+        &mut self,
+        row: &FrameRow,
+        place: Place,
+        to: Option<Destination>,
+    ) -> Result<bool, ExportError> {
+        let Some((to, order)) = to
+            .filter(|to| to.as_is)
+            .and_then(|to| Some((to, to.order?)))
+        else {
+            return Ok(false);
+        };
+        let Some(start) = self.block_start(row, place, order)? else {
+            return Ok(false);
+        };
+        let Some(end) = self.block_end(start, row, place, order)? else {
+            return Ok(false);
+        };
+        let block = self.reading.stretch.get(place, start, end)?;
+        let whole = original::is_simple(block, order) && original::ends_as_it_begins(block, order);
+        if whole && to.number == 0 {
+            self.writer.output().write_all(block)?;
+        }
+        Ok(whole && to.number == 0)
     }
 
     /// The packet block around a frame, if there is one and nothing is wrong with it.

@@ -31,24 +31,30 @@ impl Pseudo {
 
 /// Makes the checksum of an IPv4 header right.
 pub(super) fn set_ipv4(header: &mut [u8]) {
-    if let Some(field) = header.get_mut(10..12) {
+    set_whole(header, 10);
+}
+
+/// Makes a checksum right that counts all bytes and nothing else.
+pub(super) fn set_whole(bytes: &mut [u8], at: usize) {
+    let Some(end) = at.checked_add(2) else { return };
+    if let Some(field) = bytes.get_mut(at..end) {
         field.fill(0);
     }
-    let sum = !fold(words(header));
-    if let Some(field) = header.get_mut(10..12) {
+    let sum = !fold(words(bytes));
+    if let Some(field) = bytes.get_mut(at..end) {
         field.copy_from_slice(&sum.to_be_bytes());
     }
 }
 
-/// Sets the checksum at a position of a copy. One that was right, or that may be made right, is computed anew. One
-/// that cannot be computed because the file holds only part of the segment, or that has to stay wrong, moves with
-/// the bytes that changed.
+/// Sets the checksum at a position of a copy. One that was right is right again. A wrong one stays wrong: that it was
+/// is a fact of the capture, it tells which end took it. One that holds the sum of the pseudo header alone, for the
+/// network card to complete, does so again; any other, also one over bytes that the file does not hold, moves with
+/// the bytes that changed (RFC 1624).
 pub(super) fn set_upper(
     original: (Pseudo, &[u8]),
     copy: (Pseudo, &mut [u8]),
     at: usize,
     complete: bool,
-    keep_wrong: bool,
 ) {
     let Some(end) = at.checked_add(2) else { return };
     let (before, bytes) = original;
@@ -64,8 +70,10 @@ pub(super) fn set_upper(
     let old_sum = fold(before.sum().saturating_add(without));
     let new_sum = fold(after.sum().saturating_add(words(to)));
     let right = fold(u64::from(old_sum).saturating_add(u64::from(old))) == 0xffff;
-    let new = if complete && (right || !keep_wrong) {
+    let new = if complete && right {
         !new_sum
+    } else if before.counts && old == fold(before.sum()) {
+        fold(after.sum())
     } else {
         let rest = u64::from(!old).saturating_add(u64::from(!old_sum));
         !fold(rest.saturating_add(u64::from(new_sum)))
@@ -123,29 +131,35 @@ mod tests {
         bytes
     }
 
+    /// The copy's checksum field and whether it is right, after the segment's end was zeroed.
+    fn after(original: &[u8]) -> (u16, bool) {
+        let mut copy = original.to_vec();
+        copy[30..].fill(0);
+        let len = copy.len();
+        set_upper(
+            (pseudo(2, len), original),
+            (pseudo(9, len), &mut copy),
+            16,
+            true,
+        );
+        let field = u16::from_be_bytes([copy[16], copy[17]]);
+        (field, is_right(&pseudo(9, len), &copy))
+    }
+
     #[test]
-    fn a_right_checksum_stays_right_and_a_wrong_one_is_mended_or_kept_wrong() {
-        let right = segment();
-        let mut wrong = right.clone();
+    fn a_right_checksum_is_right_again_and_a_wrong_one_stays_wrong() {
+        assert!(after(&segment()).1);
+        let mut wrong = segment();
         wrong[16] ^= 0x5a;
-        for (original, keep_wrong, expected) in [
-            (&right, true, true),
-            (&right, false, true),
-            (&wrong, false, true),
-            (&wrong, true, false),
-        ] {
-            let mut copy = original.clone();
-            copy[30..].fill(0);
-            let len = copy.len();
-            set_upper(
-                (pseudo(2, len), original),
-                (pseudo(9, len), &mut copy),
-                16,
-                true,
-                keep_wrong,
-            );
-            assert_eq!(is_right(&pseudo(9, len), &copy), expected);
-        }
+        assert!(!after(&wrong).1);
+    }
+
+    #[test]
+    fn a_checksum_that_was_left_to_the_card_still_is() {
+        let mut partial = segment();
+        let len = partial.len();
+        partial[16..18].copy_from_slice(&fold(pseudo(2, len).sum()).to_be_bytes());
+        assert_eq!(after(&partial), (fold(pseudo(9, len).sum()), false));
     }
 
     #[test]
@@ -159,7 +173,6 @@ mod tests {
             (pseudo(2, len), &original),
             (pseudo(9, len), &mut cut),
             16,
-            false,
             false,
         );
         let mut all = whole;

@@ -18,21 +18,19 @@ mod values;
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::error::ExportError;
 use super::job::{Job, Redaction};
-use crate::capture::Capture;
 use crate::decode::tds::version::Version;
-use crate::store::{FrameFlags, FrameRow, Store, View};
+use crate::dissect::stream::Frames;
+use crate::store::FrameRow;
 use crate::units::{ConnId, End, Side};
 pub(super) use copy::Copy;
 use names::Names;
 use packet::Segment;
-use stream::{Bytes, Stream};
+use stream::Stream;
 
 /// Redacts the frames of a job, in file order.
 pub(super) struct Redactor<'a> {
-    store: &'a Store,
-    capture: &'a Capture,
+    frames: Frames<'a>,
     wish: Redaction,
     names: Names,
     streams: HashMap<(ConnId, End), Stream>,
@@ -54,8 +52,7 @@ impl<'a> Redactor<'a> {
             versions.insert(conn.id, stream::version_of(conn));
         }
         Self {
-            store,
-            capture: job.capture,
+            frames: Frames::new(store, job.capture),
             wish,
             names: Names::default(),
             streams,
@@ -64,16 +61,12 @@ impl<'a> Redactor<'a> {
     }
 
     /// A redacted copy of a frame.
-    pub(super) fn frame(&mut self, row: &FrameRow, bytes: &[u8]) -> Result<Vec<u8>, ExportError> {
-        let link = self
-            .store
+    pub(super) fn frame(&mut self, row: &FrameRow, bytes: &[u8]) -> Vec<u8> {
+        let store = self.frames.store;
+        let link = store
             .interface(row.interface)
             .map_or(u32::MAX, |i| i.link_type);
-        let source = Bytes {
-            store: self.store,
-            source: self.capture,
-        };
-        let stream = row
+        let mut stream = row
             .conn
             .and_then(|conn| self.streams.get_mut(&(conn, row.end())));
         let version = row
@@ -81,37 +74,18 @@ impl<'a> Redactor<'a> {
             .and_then(|conn| self.versions.get(&conn))
             .copied()
             .unwrap_or_default();
-        let mut stream = stream;
-        let mut failed = None;
+        let frames = &mut self.frames;
         let mut fill = |original: &[u8], copy: &mut [u8], names: &mut Names| {
-            if let Some(stream) = stream.as_mut()
-                && let Err(error) = stream.payload(&source, version, row, original, copy, names)
-            {
-                failed = Some(error);
+            if let Some(stream) = stream.as_mut() {
+                stream.payload(frames, version, row, original, copy, names);
             }
         };
-        let client_sends = self.store.side(row) == Some(Side::Client);
+        let client_sends = store.side(row) == Some(Side::Client);
         let known = row.conn.is_some() && self.wish.ports;
         let mut segment = Segment {
             payload: &mut fill,
             replace_ports: (known && client_sends, known && !client_sends),
-            keep_wrong: tells_the_view(self.store, row),
         };
-        let copy = packet::frame(link, bytes, &mut self.names, &mut segment);
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(copy),
-        }
+        packet::frame(link, bytes, &mut self.names, &mut segment)
     }
-}
-
-/// Whether a frame's wrong checksum is evidence of where the capture was taken: made right, the verdict on that
-/// would change.
-fn tells_the_view(store: &Store, frame: &FrameRow) -> bool {
-    let taken_on = match store.view().0 {
-        View::Client => Side::Client,
-        View::Server => Side::Server,
-        View::Middle | View::Unknown => return false,
-    };
-    frame.flags.has(FrameFlags::BAD_CHECKSUM) && store.side(frame) == Some(taken_on)
 }

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::checksum::{Pseudo, set_ipv4, set_upper};
+use super::checksum::{Pseudo, set_ipv4, set_upper, set_whole};
 use super::mask::Mask;
 use super::names::Names;
 use crate::capture::link::{Network, link_type, network};
@@ -20,8 +20,6 @@ pub(super) struct Segment<'f> {
     pub(super) payload: &'f mut Fill<'f>,
     /// The source port gets a stand-in, and the destination port.
     pub(super) replace_ports: (bool, bool),
-    /// A checksum that was wrong stays wrong: it tells which end took the capture.
-    pub(super) keep_wrong: bool,
 }
 
 /// A redacted copy of a frame.
@@ -103,10 +101,14 @@ fn ip_packet(
     let (Some(from), Some(to)) = (original.get(range.clone()), copy.get_mut(range)) else {
         return;
     };
-    if header.fragment {
-        return;
+    match header.fragment {
+        None => upper(&header, from, to, complete, names, segment, depth),
+        // Of a segment in fragments the first has the header. Its checksum is over what all of them hold, and is
+        // left as it is.
+        Some(0) if header.protocol == 6 => tcp(&header, from, to, names, segment),
+        Some(_) if header.protocol == 6 => (segment.payload)(from, to, names),
+        Some(_) => {}
     }
-    upper(&header, from, to, complete, names, segment, depth);
 }
 
 /// What an IP header says about what follows it.
@@ -116,7 +118,8 @@ struct Header {
     /// Where the packet ends, by its own length; none where the length is 0 (segmentation offload).
     end: Option<usize>,
     protocol: u8,
-    fragment: bool,
+    /// Where its bytes belong in the packet, where it is a fragment.
+    fragment: Option<u16>,
     before: (IpAddr, IpAddr),
     after: (IpAddr, IpAddr),
 }
@@ -165,7 +168,8 @@ fn ipv4(original: &[u8], copy: &mut [u8], names: &mut Names) -> Option<Header> {
         set_ipv4(header);
     }
     let total = usize::from(u16::from_be_bytes([len_high, len_low]));
-    let fragment = u16::from_be_bytes([frag_high, frag_low]) & 0x3fff != 0;
+    let place = u16::from_be_bytes([frag_high, frag_low]);
+    let fragment = (place & 0x3fff != 0).then_some(place & 0x1fff);
     Some(Header {
         at: size,
         end: (total >= size).then_some(total),
@@ -193,7 +197,7 @@ fn ipv6(original: &[u8], copy: &mut [u8], names: &mut Names) -> Option<Header> {
     let after = (names.ip(before.0), names.ip(before.1));
     let len = usize::from(u16::from_be_bytes([len_high, len_low]));
     let mut protocol = next;
-    let mut fragment = false;
+    let mut fragment = None;
     // Hop-by-hop, routing and destination options, and the fragment header.
     while matches!(protocol, 0 | 43 | 44 | 60) {
         let this = protocol;
@@ -201,7 +205,9 @@ fn ipv6(original: &[u8], copy: &mut [u8], names: &mut Names) -> Option<Header> {
         let units = usize::from(mask.u8()?);
         if this == 44 {
             let place = mask.u16_be()?;
-            fragment |= place & 0xfff9 != 0;
+            if place & 0xfff9 != 0 {
+                fragment = Some(place >> 3);
+            }
             mask.keep(4)?;
         } else {
             mask.hide(units.saturating_mul(8).saturating_add(6))?;
@@ -227,19 +233,19 @@ fn upper(
     depth: usize,
 ) {
     let nested = depth.saturating_add(1);
-    let (checksum_at, keep_wrong) = match header.protocol {
+    let checksum_at = match header.protocol {
         6 => {
             tcp(header, original, copy, names, segment);
-            (16, segment.keep_wrong)
+            16
         }
         17 => {
             udp(original, copy, names, segment, nested);
-            (6, false)
+            6
         }
         // ICMP, for IPv4 and IPv6: type, code and checksum.
         1 | 58 => {
             Mask::new(original, copy).keep(4);
-            (2, false)
+            2
         }
         4 | 41 if nested < MAX_NESTING => {
             ip_packet(original, copy, names, segment, nested);
@@ -268,7 +274,6 @@ fn upper(
         (pseudo(header.after), copy),
         checksum_at,
         complete,
-        keep_wrong,
     );
 }
 
@@ -332,7 +337,7 @@ fn tcp_options(original: &[u8], copy: &mut [u8]) {
     }
 }
 
-/// UDP: ports and length; of the content only VXLAN is looked through.
+/// UDP: ports and length; of the content only the frames in VXLAN and Geneve are looked into, headers kept.
 fn udp(
     original: &[u8],
     copy: &mut [u8],
@@ -344,15 +349,27 @@ fn udp(
     let Some([_, _, high, low, ..]) = mask.keep(8) else {
         return;
     };
-    let vxlan = u16::from_be_bytes([*high, *low]) == 4789;
-    if !vxlan || depth >= MAX_NESTING || mask.keep(8).is_none() {
+    let port = u16::from_be_bytes([*high, *low]);
+    let Some(first) = mask.peek().filter(|_| depth < MAX_NESTING) else {
+        return;
+    };
+    let options = match port {
+        // 8472 is the port of older Linux.
+        4789 | 8472 => 0,
+        6081 => usize::from(first & 0x3f).saturating_mul(4),
+        _ => return,
+    };
+    // What Geneve's options say is not known.
+    if mask.keep(8).is_none() || mask.hide(options).is_none() {
         return;
     }
-    if let (Some(from), Some(to)) = (original.get(16..), copy.get_mut(16..)) {
+    let at = mask.position();
+    if let (Some(from), Some(to)) = (original.get(at..), copy.get_mut(at..)) {
         link_layer(link_type::ETHERNET, from, to, names, segment, depth);
     }
 }
 
+/// GRE around IP, or around Ethernet (also as ERSPAN).
 fn gre(
     original: &[u8],
     copy: &mut [u8],
@@ -364,16 +381,28 @@ fn gre(
     let (Some(flags), Some(inner)) = (mask.u16_be(), mask.u16_be()) else {
         return;
     };
-    for bit in [0x8000_u16, 0x2000, 0x1000] {
-        if flags & bit != 0 && mask.keep(4).is_none() {
-            return;
+    let mut skipped = Some(());
+    for (bit, keep) in [(0x8000_u16, false), (0x2000, true), (0x1000, true)] {
+        if flags & bit != 0 && skipped.is_some() {
+            skipped = if keep { mask.keep(4) } else { mask.hide(4) }.map(drop);
         }
     }
-    let at = mask.position();
-    if !matches!(inner, 0x0800 | 0x86dd) || flags & 7 != 0 {
+    if inner == 0x88be && flags & 0x1000 != 0 {
+        skipped = skipped.and_then(|()| mask.keep(8).map(drop));
+    }
+    if skipped.is_none() || flags & 7 != 0 {
         return;
     }
-    if let (Some(from), Some(to)) = (original.get(at..), copy.get_mut(at..)) {
-        ip_packet(from, to, names, segment, depth);
+    let at = mask.position();
+    let (Some(from), Some(to)) = (original.get(at..), copy.get_mut(at..)) else {
+        return;
+    };
+    match inner {
+        0x0800 | 0x86dd => ip_packet(from, to, names, segment, depth),
+        0x6558 | 0x88be => link_layer(link_type::ETHERNET, from, to, names, segment, depth),
+        _ => {}
+    }
+    if flags & 0x8000 != 0 {
+        set_whole(copy, 4);
     }
 }

@@ -74,11 +74,19 @@ fn one_rpc(mask: &mut Mask<'_>, names: &mut Names, version: Version) -> Option<(
         let info = type_info(mask, names, Place::Parameter, version)?;
         value(mask, &info, version, names)?;
         if status & 8 != 0 {
-            // What describes an encrypted value is not taken apart.
-            return None;
+            cipher_info(mask, names, version)?;
         }
     }
     Some(())
+}
+
+/// How a parameter is encrypted ([MS-TDS] 2.2.6.6, ParamCipherInfo).
+fn cipher_info(mask: &mut Mask<'_>, names: &mut Names, version: Version) -> Option<()> {
+    type_info(mask, names, Place::Parameter, version)?;
+    if mask.u8()? == 0 {
+        b_varchar(mask, names, Kind::Other)?;
+    }
+    mask.keep(22).map(drop)
 }
 
 /// Transaction requests: the type, isolation level and flags stay, names do not.

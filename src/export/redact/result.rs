@@ -8,26 +8,37 @@ use super::values::{b_varchar, type_info, us_varchar, value};
 use crate::decode::tds::type_info::{Place, TypeInfo};
 use crate::decode::tds::version::Version;
 
+/// Flag of a column or return value: its values are encrypted by the driver.
+const ENCRYPTED: u16 = 0x0800;
+
 /// What one direction of a session remembers from answer to answer.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     infos: Vec<TypeInfo>,
-    /// COLUMNENCRYPTION was acknowledged: COLMETADATA holds a table of keys.
-    encryption: bool,
+    /// COLUMNENCRYPTION was acknowledged, on whatever session: COLMETADATA holds a table of keys.
+    pub(super) encryption: bool,
 }
 
-/// Redacts the body of an answer, or of a bulk load; what is behind the first thing not understood stays zero.
+/// Redacts the body of an answer, or of a bulk load; of a `whole` one, what is behind the first thing not understood
+/// stays zero. Returns where the first token begins that was not taken apart to its end.
 pub(super) fn tokens(
     mask: &mut Mask<'_>,
     names: &mut Names,
     columns: &mut Columns,
     version: Version,
-) {
+    whole: bool,
+) -> usize {
+    let mut done = mask.position();
     while !mask.is_empty() {
         if token(mask, names, columns, version).is_none() {
-            mask.hide_rest();
+            if whole {
+                mask.hide_rest();
+            }
+            return done;
         }
+        done = mask.position();
     }
+    done
 }
 
 fn token(
@@ -68,7 +79,7 @@ fn token(
             let len = usize::try_from(mask.u32_le()?).ok()?;
             mask.hide(len).map(drop)
         }
-        0xac => return_value(mask, names, version),
+        0xac => return_value(mask, names, columns, version),
         0xae => feature_ack(mask, columns),
         _ => None,
     }
@@ -105,32 +116,52 @@ fn metadata(
     if count == 0xffff {
         return Some(());
     }
-    if columns.encryption && mask.u16_le()? != 0 {
-        // A table of keys: encrypted columns are not taken apart.
-        return None;
-    }
+    let has_keys = columns.encryption && key_table(mask, names)?;
     columns.infos.clear();
     for _ in 0..count {
         mask.keep(if version.is_wide() { 4 } else { 2 })?;
         let flags = mask.u16_le()?;
         let info = type_info(mask, names, Place::Column, version)?;
         if info.has_table_name() {
-            let parts = if version >= Version::V71R1 {
-                mask.u8()?
-            } else {
-                1
-            };
+            let parts = if version.is_wide() { mask.u8()? } else { 1 };
             for _ in 0..parts {
                 us_varchar(mask, names, Kind::Object)?;
             }
         }
-        if flags & 0x0800 != 0 {
-            return None;
+        if columns.encryption && flags & ENCRYPTED != 0 {
+            crypto(mask, names, version, has_keys)?;
         }
         b_varchar(mask, names, Kind::Object)?;
         columns.infos.push(info);
     }
     Some(())
+}
+
+/// The table of column encryption keys ([MS-TDS] 2.2.7.4, CekTable): numbers stay, keys and where they are kept do
+/// not. Returns whether it has entries.
+fn key_table(mask: &mut Mask<'_>, names: &mut Names) -> Option<bool> {
+    let entries = mask.u16_le()?;
+    for _ in 0..entries {
+        mask.keep(20)?;
+        for _ in 0..mask.u8()? {
+            let len = mask.u16_le()?;
+            mask.hide(usize::from(len))?;
+            b_varchar(mask, names, Kind::Other)?;
+            us_varchar(mask, names, Kind::Other)?;
+            b_varchar(mask, names, Kind::Other)?;
+        }
+    }
+    Some(entries > 0)
+}
+
+/// How a column or return value is encrypted (CryptoMetaData): no names but that of an algorithm.
+fn crypto(mask: &mut Mask<'_>, names: &mut Names, version: Version, has_keys: bool) -> Option<()> {
+    mask.keep(if has_keys { 6 } else { 4 })?;
+    type_info(mask, names, Place::Column, version)?;
+    if mask.u8()? == 0 {
+        b_varchar(mask, names, Kind::Other)?;
+    }
+    mask.keep(2).map(drop)
 }
 
 /// A token with a u16 length: what `inside` leaves of it stays zero, and the walk goes on behind it.
@@ -191,15 +222,20 @@ fn env_value(mask: &mut Mask<'_>, names: &mut Names) -> Option<()> {
     b_varchar(mask, names, kind)
 }
 
-fn return_value(mask: &mut Mask<'_>, names: &mut Names, version: Version) -> Option<()> {
+fn return_value(
+    mask: &mut Mask<'_>,
+    names: &mut Names,
+    columns: &Columns,
+    version: Version,
+) -> Option<()> {
     mask.keep(2)?;
     b_varchar(mask, names, Kind::Object)?;
     mask.keep(1)?;
     mask.keep(if version.is_wide() { 4 } else { 2 })?;
     let flags = mask.u16_le()?;
     let info = type_info(mask, names, Place::ReturnValue, version)?;
-    if flags & 0x0800 != 0 {
-        return None;
+    if columns.encryption && flags & ENCRYPTED != 0 {
+        crypto(mask, names, version, false)?;
     }
     value(mask, &info, version, names)
 }

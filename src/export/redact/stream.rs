@@ -1,26 +1,28 @@
 //! One direction of a connection: its PDUs redacted in stream order, so that every frame that carries a byte, the
 //! first time or again, gets the same stand-in for it.
 //!
-//! Bounds: [`MAX_MESSAGE`] bytes of a message are taken apart, the rest is zeroed; [`KEPT`] bytes behind the frame at
-//! hand are kept for retransmissions, older ones are zeroed.
+//! Bounds: answers and bulk loads are taken apart window by window, so that they may have any length; a single token
+//! of more than [`MAX_WINDOW`] bytes, and what follows that much of any other message, is zeroed. Stand-ins are kept for
+//! [`KEPT`] bytes behind the frame at hand; bytes sent again after that are zeroed.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::mask::Mask;
 use super::names::Names;
 use super::{login, request, result, tls};
-use crate::capture::FrameSource;
 use crate::decode::smp;
 use crate::decode::tds::version::Version;
 use crate::decode::tds::{self, packet_type};
-use crate::export::error::ExportError;
-use crate::store::{ConnRow, FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Store};
+use crate::dissect::stream::Frames;
+use crate::store::{ConnRow, FrameRow, PduFlags, PduKind, PduRow, Store};
 use crate::units::{End, PduId, SessionId, Side, TcpSeq};
 
-/// The longest message that is taken apart.
-const MAX_MESSAGE: usize = 32 << 20;
-/// Redacted bytes that are kept.
-const KEPT: usize = 64 << 20;
+/// So much of an answer is taken apart at once, as long as no token is longer.
+const WINDOW: usize = 1 << 20;
+/// The longest token, and the longest message of any other kind, that is taken apart.
+const MAX_WINDOW: usize = 64 << 20;
+/// Redacted bytes that are kept behind the frame at hand; a TCP window is hardly ever larger.
+const KEPT: u64 = 16 << 20;
 
 /// One direction's redacted PDUs.
 pub(super) struct Stream {
@@ -29,16 +31,49 @@ pub(super) struct Stream {
     pdus: Vec<PduId>,
     next: usize,
     done: BTreeMap<u64, Vec<u8>>,
-    kept: usize,
+    open: HashMap<Option<SessionId>, Open>,
     columns: HashMap<Option<SessionId>, result::Columns>,
+    /// The login agreed on encrypted columns.
+    column_encryption: bool,
     encrypted: bool,
     smp: bool,
 }
 
-/// What a direction needs to read its bytes again.
-pub(super) struct Bytes<'a> {
-    pub(super) store: &'a Store,
-    pub(super) source: &'a dyn FrameSource,
+/// A message that goes on behind what is redacted of it.
+struct Open {
+    /// The PDU, by its place in the list, in which the next token begins.
+    index: usize,
+    /// What is done of that PDU, headers included.
+    done: Vec<u8>,
+}
+
+/// A PDU's part of a message.
+struct Part {
+    index: usize,
+    pos: u64,
+    /// Redacted already: headers, or what stands before the window.
+    head: Vec<u8>,
+    /// Where the rest begins in the window.
+    at: usize,
+    /// Bytes of the PDU.
+    len: usize,
+}
+
+/// A stretch of a message, put together from its PDUs.
+#[derive(Default)]
+struct Window {
+    parts: Vec<Part>,
+    body: Vec<u8>,
+    /// So much of the body is in the file, from its start on.
+    known: Option<usize>,
+    /// There is no more of the message.
+    ended: bool,
+}
+
+impl Window {
+    fn known(&self) -> usize {
+        self.known.unwrap_or(self.body.len())
+    }
 }
 
 impl Stream {
@@ -49,8 +84,9 @@ impl Stream {
             pdus,
             next: 0,
             done: BTreeMap::new(),
-            kept: 0,
+            open: HashMap::new(),
             columns: HashMap::new(),
+            column_encryption: false,
             encrypted: false,
             smp: conn.smp_seen,
         }
@@ -59,26 +95,26 @@ impl Stream {
     /// Fills the copy of a frame's payload.
     pub(super) fn payload(
         &mut self,
-        bytes: &Bytes<'_>,
+        frames: &mut Frames<'_>,
         version: Version,
         frame: &FrameRow,
         original: &[u8],
         copy: &mut [u8],
         names: &mut Names,
-    ) -> Result<(), ExportError> {
-        let Some(from) = self.position(frame) else {
-            return Ok(());
+    ) {
+        let Some(from) = self.position(frames.store, frame) else {
+            return;
         };
         let to = from.saturating_add(as_u64(copy.len()));
         while let Some(id) = self.pdus.get(self.next).copied() {
-            let Some(pdu) = bytes.store.pdu(id) else {
+            let Some(pdu) = frames.store.pdu(id) else {
                 break;
             };
             if pdu.pos.0 >= to {
                 break;
             }
             if !self.done.contains_key(&pdu.pos.0) {
-                self.redact(bytes, version, self.next, &pdu, names)?;
+                self.redact(frames, version, self.next, &pdu, names);
             }
             self.next = self.next.saturating_add(1);
         }
@@ -91,17 +127,25 @@ impl Stream {
         for (pos, redacted) in self.done.range(first..to) {
             copy_overlap(*pos, redacted, from, copy);
         }
-        self.tail(bytes.store, from, original, copy);
-        self.forget();
-        Ok(())
+        self.tail(frames.store, from, original, copy);
+        self.forget(from);
     }
 
-    /// Where a frame's payload stands in the stream.
-    fn position(&self, frame: &FrameRow) -> Option<u64> {
+    /// Where a frame's payload stands in the stream: frames come in the order of the file, so that it is near the
+    /// next PDU.
+    fn position(&self, store: &Store, frame: &FrameRow) -> Option<u64> {
         let base = self.base?;
-        // The stream position nearest to what was done last has the same low 32 bits.
-        let near = self.done.keys().next_back().copied().unwrap_or(0);
-        let low = frame.seq.diff(base.plus(low32(near)));
+        let next = self.pdus.get(self.next).or(self.pdus.last());
+        let near = next
+            .and_then(|id| store.pdu(*id))
+            .map_or(0, |pdu| pdu.pos.0);
+        let first = if frame.tcp_flags.syn() {
+            frame.seq.plus(1)
+        } else {
+            frame.seq
+        };
+        // The position nearest to that has the same low 32 bits.
+        let low = first.diff(base.plus(low32(near)));
         near.checked_add_signed(i64::from(low))
     }
 
@@ -134,116 +178,190 @@ impl Stream {
         }
     }
 
-    fn forget(&mut self) {
-        while self.kept > KEPT {
-            let Some((_, old)) = self.done.pop_first() else {
+    fn forget(&mut self, from: u64) {
+        while let Some(first) = self.done.first_entry() {
+            let end = first.key().saturating_add(as_u64(first.get().len()));
+            if end.saturating_add(KEPT) > from {
                 return;
-            };
-            self.kept = self.kept.saturating_sub(old.len());
+            }
+            first.remove();
         }
     }
 
-    fn keep(&mut self, pos: u64, redacted: Vec<u8>) {
-        self.kept = self.kept.saturating_add(redacted.len());
-        self.done.insert(pos, redacted);
-    }
-
-    /// Redacts a PDU, and with it the message that it begins.
+    /// Redacts a PDU, and with it the message that it begins, or a window of that.
     fn redact(
         &mut self,
-        bytes: &Bytes<'_>,
+        frames: &mut Frames<'_>,
         version: Version,
         index: usize,
         pdu: &PduRow,
         names: &mut Names,
-    ) -> Result<(), ExportError> {
-        match pdu.kind {
-            PduKind::Data | PduKind::Tds if pdu.carries_tds() => {
-                self.message(bytes, version, index, pdu, names)
-            }
-            PduKind::Tls => {
-                let (original, have) = bytes.read(pdu)?;
-                let mut copy = vec![0; original.len()];
-                if let (Some(from), Some(to)) = (original.get(..have), copy.get_mut(..have)) {
-                    tls::records(&mut Mask::new(from, to), names, &mut self.encrypted);
-                }
-                self.keep(pdu.pos.0, copy);
-                Ok(())
-            }
-            kind => {
-                let (original, have) = bytes.read(pdu)?;
-                let mut copy = vec![0; original.len()];
-                let header = if kind.is_smp() { smp::HEADER_LEN } else { 0 };
-                Mask::new(&original, &mut copy).keep(header.min(have));
-                self.keep(pdu.pos.0, copy);
-                Ok(())
+    ) {
+        if pdu.carries_tds() && matches!(pdu.kind, PduKind::Data | PduKind::Tds) {
+            self.message(frames, version, index, pdu, names);
+            return;
+        }
+        let (original, have) = read(frames, pdu);
+        let mut copy = vec![0; original.len()];
+        if let (Some(from), Some(to)) = (original.get(..have), copy.get_mut(..have)) {
+            let mut mask = Mask::new(from, to);
+            match pdu.kind {
+                PduKind::Tls => tls::records(&mut mask, names, &mut self.encrypted),
+                kind if kind.is_smp() => drop(mask.keep(smp::HEADER_LEN.min(have))),
+                _ => {}
             }
         }
+        self.done.insert(pdu.pos.0, copy);
     }
 
     fn message(
         &mut self,
-        bytes: &Bytes<'_>,
+        frames: &mut Frames<'_>,
         version: Version,
         index: usize,
         first: &PduRow,
         names: &mut Names,
-    ) -> Result<(), ExportError> {
-        let mut parts = Vec::new();
-        let mut body = Vec::new();
-        let mut known = None;
-        for id in self.pdus.get(index..).unwrap_or_default() {
-            let Some(pdu) = bytes.store.pdu(*id) else {
+    ) {
+        let begun = self
+            .open
+            .remove(&first.session)
+            .filter(|o| o.index == index);
+        let starts = first.flags.has(PduFlags::MESSAGE_START);
+        if begun.is_none() && !starts {
+            // The middle of something that is not understood.
+            let window = self.window(frames, index, first, None, 0);
+            let nothing = vec![0; window.body.len()];
+            self.finish(window, &nothing, usize::MAX);
+            return;
+        }
+        let before = begun.map(|open| open.done);
+        let mut limit = if is_tokens(first) { WINDOW } else { MAX_WINDOW };
+        loop {
+            let window = self.window(frames, index, first, before.as_deref(), limit);
+            let mut copy = vec![0; window.body.len()];
+            let known = window.known();
+            let whole = window.ended || known < window.body.len();
+            let (Some(from), Some(to)) = (window.body.get(..known), copy.get_mut(..known)) else {
+                return;
+            };
+            let mut mask = Mask::new(from, to);
+            let side = frames.store.pdu_side(first);
+            let mut done = usize::MAX;
+            if first.flags.has(PduFlags::WRAPPED_TLS) {
+                tls::records(&mut mask, names, &mut self.encrypted);
+            } else if is_tokens(first) && !is_prelogin_answer(&mask, side) {
+                let columns = self.columns.entry(first.session).or_default();
+                columns.encryption = self.column_encryption;
+                let understood = result::tokens(&mut mask, names, columns, version, whole);
+                self.column_encryption = columns.encryption;
+                if !whole {
+                    done = understood;
+                }
+            } else {
+                body_of(first, side, &mut mask, names, version);
+            }
+            if done == 0 && limit < MAX_WINDOW {
+                limit = limit.saturating_mul(4);
+                continue;
+            }
+            // A token beyond all bounds: nothing that follows is understood.
+            let done = if done == 0 { usize::MAX } else { done };
+            if let Some(open) = self.finish(window, &copy, done) {
+                self.open.insert(first.session, open);
+            }
+            return;
+        }
+    }
+
+    /// Puts a message together from a PDU on, until its end or until there is more than `limit`. `before` is what is
+    /// redacted of the first PDU already.
+    fn window(
+        &self,
+        frames: &mut Frames<'_>,
+        index: usize,
+        first: &PduRow,
+        before: Option<&[u8]>,
+        limit: usize,
+    ) -> Window {
+        let mut window = Window {
+            ended: true,
+            ..Window::default()
+        };
+        for (i, id) in self.pdus.iter().enumerate().skip(index) {
+            let Some(pdu) = frames.store.pdu(*id) else {
                 break;
             };
             if pdu.session != first.session || !pdu.carries_tds() {
                 continue;
             }
-            if !parts.is_empty() && pdu.flags.has(PduFlags::MESSAGE_START) {
+            if !window.parts.is_empty() && pdu.flags.has(PduFlags::MESSAGE_START) {
                 break;
             }
-            let (original, have) = bytes.read(&pdu)?;
-            let head = header_len(&pdu);
-            let at = body.len();
-            body.extend_from_slice(original.get(head..).unwrap_or_default());
-            if have < original.len() && known.is_none() {
-                known = Some(at.saturating_add(have.saturating_sub(head)));
+            let (original, have) = read(frames, &pdu);
+            let head = match before {
+                Some(done) if window.parts.is_empty() => done.to_vec(),
+                _ => original
+                    .get(..header_len(&pdu).min(have))
+                    .unwrap_or_default()
+                    .to_vec(),
+            };
+            let at = window.body.len();
+            window
+                .body
+                .extend_from_slice(original.get(head.len()..).unwrap_or_default());
+            if have < original.len() && window.known.is_none() {
+                window.known = Some(at.saturating_add(have.saturating_sub(head.len())));
             }
-            parts.push((
-                pdu.pos.0,
-                original.get(..head.min(have)).unwrap_or_default().to_vec(),
-                original.len(),
-            ));
-            if pdu.flags.has(PduFlags::MESSAGE_END) || body.len() > MAX_MESSAGE {
+            window.parts.push(Part {
+                index: i,
+                pos: pdu.pos.0,
+                head,
+                at,
+                len: original.len(),
+            });
+            if pdu.flags.has(PduFlags::MESSAGE_END) {
+                break;
+            }
+            if window.body.len() > limit {
+                window.ended = false;
                 break;
             }
         }
-        let known = known.unwrap_or(body.len()).min(MAX_MESSAGE);
-        let mut copy = vec![0; body.len()];
-        if first.flags.has(PduFlags::MESSAGE_START)
-            && let (Some(from), Some(to)) = (body.get(..known), copy.get_mut(..known))
-        {
-            let side = bytes.store.pdu_side(first);
-            let columns = self.columns.entry(first.session).or_default();
-            let mut mask = Mask::new(from, to);
-            if first.flags.has(PduFlags::WRAPPED_TLS) {
-                tls::records(&mut mask, names, &mut self.encrypted);
-            } else {
-                body_of(first, side, &mut mask, names, columns, version);
-            }
-        }
-        let mut at = 0_usize;
-        for (pos, head, len) in parts {
-            let take = len.saturating_sub(head.len());
-            let end = at.saturating_add(take);
-            let mut redacted = head;
-            redacted.extend_from_slice(copy.get(at..end).unwrap_or_default());
-            redacted.resize(len, 0);
-            at = end;
-            self.keep(pos, redacted);
-        }
-        Ok(())
+        window
     }
+
+    /// Keeps the PDUs of a window up to `done` bytes of its body; returns where the message goes on.
+    fn finish(&mut self, window: Window, copy: &[u8], done: usize) -> Option<Open> {
+        for part in window.parts {
+            let rest = part.len.saturating_sub(part.head.len());
+            let end = part.at.saturating_add(rest);
+            let mut redacted = part.head;
+            if end > done {
+                redacted.extend_from_slice(copy.get(part.at..done).unwrap_or_default());
+                return Some(Open {
+                    index: part.index,
+                    done: redacted,
+                });
+            }
+            redacted.extend_from_slice(copy.get(part.at..end).unwrap_or_default());
+            redacted.resize(part.len, 0);
+            self.done.insert(part.pos, redacted);
+        }
+        None
+    }
+}
+
+/// Whether a message consists of tokens.
+fn is_tokens(pdu: &PduRow) -> bool {
+    matches!(
+        pdu.tds_type,
+        packet_type::TABULAR_RESULT | packet_type::BULK_LOAD
+    )
+}
+
+/// The answer to PRELOGIN has no token that begins with 0, where its VERSION option stands.
+fn is_prelogin_answer(mask: &Mask<'_>, side: Option<Side>) -> bool {
+    mask.peek() == Some(0) && side != Some(Side::Client)
 }
 
 /// Redacts a message by its type.
@@ -252,17 +370,13 @@ fn body_of(
     side: Option<Side>,
     mask: &mut Mask<'_>,
     names: &mut Names,
-    columns: &mut result::Columns,
     version: Version,
 ) {
     match pdu.tds_type {
         packet_type::PRELOGIN => login::prelogin(mask, names),
-        // The answer to PRELOGIN has no token that begins with 0, where its VERSION option stands.
-        packet_type::TABULAR_RESULT if mask.peek() == Some(0) && side != Some(Side::Client) => {
+        // Other answers consist of tokens.
+        packet_type::TABULAR_RESULT if is_prelogin_answer(mask, side) => {
             login::prelogin(mask, names);
-        }
-        packet_type::TABULAR_RESULT | packet_type::BULK_LOAD => {
-            result::tokens(mask, names, columns, version);
         }
         packet_type::LOGIN7 => login::login7(mask, names),
         packet_type::SSPI => login::sspi(mask),
@@ -280,77 +394,14 @@ fn header_len(pdu: &PduRow) -> usize {
         .saturating_add(tds::HEADER_LEN)
 }
 
-impl Bytes<'_> {
-    /// A PDU's bytes, zeros where the file does not hold them; and how many from its start on are real.
-    fn read(&self, pdu: &PduRow) -> Result<(Vec<u8>, usize), ExportError> {
-        let len = usize::try_from(pdu.len).unwrap_or(0);
-        let mut out = vec![0; len.min(MAX_MESSAGE)];
-        let mut pieces: Vec<(usize, usize)> = Vec::new();
-        let Some(base) = self
-            .store
-            .conn(pdu.conn)
-            .and_then(|c| *c.base_seq.get(pdu.end))
-        else {
-            return Ok((out, 0));
-        };
-        let seq = base.plus(low32(pdu.pos.0));
-        let mut buf = Vec::new();
-        let mut at = Some(pdu.frame);
-        while let Some(no) = at.filter(|no| *no >= pdu.first_frame) {
-            let Some(frame) = self.store.frame(no) else {
-                break;
-            };
-            at = frame.prev.filter(|prev| *prev < no);
-            if frame.end() != pdu.end || !carries_stream(&frame) {
-                continue;
-            }
-            let (start, skip) = match i64::from(frame.seq.diff(seq)) {
-                ahead if ahead >= 0 => (usize::try_from(ahead).unwrap_or(usize::MAX), 0),
-                behind => (
-                    0,
-                    usize::try_from(behind.unsigned_abs()).unwrap_or(usize::MAX),
-                ),
-            };
-            if start >= out.len() || skip >= usize::try_from(frame.payload_len).unwrap_or(0) {
-                continue;
-            }
-            self.source
-                .read_frame(frame.interface, frame.offset, frame.captured, &mut buf)
-                .map_err(ExportError::Read)?;
-            let payload = payload_of(&frame, &buf).get(skip..).unwrap_or_default();
-            let n = payload.len().min(out.len().saturating_sub(start));
-            let end = start.saturating_add(n);
-            if let (Some(from), Some(to)) = (payload.get(..n), out.get_mut(start..end)) {
-                to.copy_from_slice(from);
-                pieces.push((start, end));
-            }
-        }
-        pieces.sort_unstable();
-        let mut have = 0;
-        for (start, end) in pieces {
-            if start > have {
-                break;
-            }
-            have = have.max(end);
-        }
-        Ok((out, have))
-    }
-}
-
-/// Whether a frame's payload is part of its direction's stream.
-fn carries_stream(frame: &FrameRow) -> bool {
-    frame.payload_len > 0
-        && frame.is_tcp()
-        && !frame.flags.has(FrameFlags::NOT_IN_STREAM)
-        && !frame.flags.has(FrameFlags::DUPLICATE)
-}
-
-/// The payload in a frame's bytes, without padding behind the packet.
-fn payload_of<'a>(frame: &FrameRow, bytes: &'a [u8]) -> &'a [u8] {
-    let start = usize::from(frame.payload_offset);
-    let len = usize::try_from(frame.payload_len).unwrap_or(0);
-    let end = start.saturating_add(len).min(bytes.len());
-    bytes.get(start..end).unwrap_or_default()
+/// A PDU's bytes, zeros where the file does not hold them; and how many from its start on are real.
+fn read(frames: &mut Frames<'_>, pdu: &PduRow) -> (Vec<u8>, usize) {
+    let wanted = pdu.len.min(u32::try_from(MAX_WINDOW).unwrap_or(u32::MAX));
+    let gathered = frames.stretch(pdu, pdu.pos, wanted);
+    let have = gathered.bytes.len();
+    let mut bytes = gathered.bytes;
+    bytes.resize(gathered.wanted, 0);
+    (bytes, have)
 }
 
 fn copy_overlap(pos: u64, redacted: &[u8], from: u64, copy: &mut [u8]) {

@@ -18,7 +18,7 @@ fn run(body: &[u8], redact: impl FnOnce(&mut Mask<'_>, &mut Names)) -> Vec<u8> {
 fn all_kinds(body: &[u8], version: Version) -> Vec<Vec<u8>> {
     vec![
         run(body, |mask, names| {
-            result::tokens(mask, names, &mut result::Columns::default(), version);
+            result::tokens(mask, names, &mut result::Columns::default(), version, true);
         }),
         run(body, |mask, names| request::rpc(mask, names, version)),
         run(body, |mask, names| request::sql_batch(mask, names, version)),
@@ -47,7 +47,13 @@ fn result(value: &str) -> Vec<u8> {
 fn a_row_keeps_its_shape_and_loses_its_value() {
     let body = result("secret");
     let copy = run(&body, |mask, names| {
-        result::tokens(mask, names, &mut result::Columns::default(), Version::V74);
+        result::tokens(
+            mask,
+            names,
+            &mut result::Columns::default(),
+            Version::V74,
+            true,
+        );
     });
     assert_eq!(copy[..17], body[..17]);
     assert_eq!(copy[20..23], body[20..23]);
@@ -60,7 +66,13 @@ fn what_stands_behind_something_not_understood_is_zeroed() {
     let mut body = vec![0x55];
     body.extend(result("secret"));
     let copy = run(&body, |mask, names| {
-        result::tokens(mask, names, &mut result::Columns::default(), Version::V74);
+        result::tokens(
+            mask,
+            names,
+            &mut result::Columns::default(),
+            Version::V74,
+            true,
+        );
     });
     assert!(copy[1..].iter().all(|b| *b == 0), "{copy:02x?}");
 }
@@ -131,7 +143,7 @@ proptest! {
             }
         }
         let mut fill = |_: &[u8], _: &mut [u8], _: &mut Names| {};
-        let mut segment = Segment { payload: &mut fill, replace_ports: (true, true), keep_wrong: false };
+        let mut segment = Segment { payload: &mut fill, replace_ports: (true, true) };
         let copy = packet::frame(link, &bytes, &mut Names::default(), &mut segment);
         prop_assert_eq!(copy.len(), bytes.len());
     }
