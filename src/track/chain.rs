@@ -1,29 +1,25 @@
 //! TDS messages of one session (or of a connection without SMP): packets to messages, requests to answers.
 //!
-//! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step, [`MAX_OPEN`] requests under way per chain.
-
-use std::collections::VecDeque;
+//! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step.
 
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{
-    CheckId, PduFlags, Phase, RequestEnd, RequestKind, RequestRow, SessionRow, Severity,
-};
+use crate::store::{CheckId, PduFlags, Phase, RequestKind, SessionRow, Severity};
 use crate::units::{End, FrameNo, Nanos, PduId, PerEnd, SessionId, SmpSeq};
 
 use super::framing::OpenPdu;
 use super::login::{self, LoginState};
+use super::missing::{self, Around, Missing, Place, Seen, UnderWay};
 use super::order::At;
 use super::out::{Broken, Ctx};
 use super::request_text;
+use super::requests::{self, Requests, Start};
 use super::tokens::{Walker, done};
 
 /// Bytes kept of a request, for its text.
 const HEAD: usize = 2048;
 /// Bytes kept of PRELOGIN, LOGIN7 and handshake messages.
 const LOGIN_HEAD: usize = 16 << 10;
-/// Requests of one chain whose answers have not ended.
-const MAX_OPEN: usize = 64;
 
 /// A TDS message being sent.
 #[derive(Debug)]
@@ -35,13 +31,35 @@ pub(super) struct Message {
     /// Bytes are missing in `head`: nothing more is added.
     head_cut: bool,
     last_packet_id: u8,
+    packet_len: u16,
     /// Body bytes that go to the token walk.
     walked: bool,
     /// Body bytes of a PRELOGIN, login or wrapped TLS flight.
     login_step: bool,
     /// Its first packet is there and not complete yet.
     starts: bool,
-    bytes: u64,
+    /// Its first byte says whether it is TLS or an answer.
+    open: bool,
+}
+
+impl Message {
+    /// What it says in a few words, if it is a request.
+    pub(super) fn text(&self, kind: RequestKind) -> String {
+        request_text::text(kind, &self.head, self.head_cut)
+    }
+
+    /// When its first packet was sent.
+    pub(super) fn first_time(&self) -> Nanos {
+        self.first_time
+    }
+
+    fn under_way(&self) -> UnderWay {
+        UnderWay {
+            kind: self.kind,
+            last_packet_id: self.last_packet_id,
+            packet_len: self.packet_len,
+        }
+    }
 }
 
 /// One sender's part of a chain.
@@ -49,8 +67,10 @@ pub(super) struct Message {
 pub(super) struct ChainEnd {
     pub(super) last_pdu: Option<PduId>,
     message: Option<Message>,
-    /// The last packet's header was not readable, or packets may be missing.
-    pub(super) unsure: bool,
+    /// Packets missing in front of the next TDS packet.
+    missing: Missing,
+    /// What its direction lacked when its last packet was read.
+    pub(super) seen: Seen,
     /// Inside SMP: bytes left of the TDS packet at hand, and the header as far as it came.
     packet_left: u32,
     header: Vec<u8>,
@@ -61,12 +81,22 @@ pub(super) struct ChainEnd {
 }
 
 impl ChainEnd {
-    /// A sender at the start of a session; `unsure` where the start is not in the file.
-    pub(super) fn starting(smp: SmpEnd, unsure: bool) -> Self {
+    /// A sender at the start of a session.
+    pub(super) fn starting(smp: SmpEnd, seen: Seen) -> Self {
         Self {
-            unsure,
+            seen,
             smp,
             ..Self::default()
+        }
+    }
+
+    /// Packets are missing in front of the next one: what was under way inside a DATA does not go on.
+    pub(super) fn miss(&mut self, missing: Missing) {
+        self.missing = self.missing.and(missing);
+        if missing.is_something() {
+            self.packet_left = 0;
+            self.in_packet = false;
+            self.header.clear();
         }
     }
 }
@@ -76,15 +106,15 @@ impl ChainEnd {
 pub(super) struct SmpEnd {
     /// SEQNUM of the last DATA.
     pub(super) seq: SmpSeq,
+    /// SEQNUM of the last DATA that the other end had taken when it began its last request.
+    pub(super) settled: SmpSeq,
     /// The last WNDW.
     pub(super) wnd: SmpSeq,
-    /// The numbers are certain.
+    /// The numbers are certain, up to the holes since then.
     pub(super) synced: bool,
     pub(super) fin: bool,
-    /// The holes of its direction that the numbers take account of.
-    pub(super) holes: u32,
-    /// Stands still for want of window since then.
-    pub(super) blocked: Option<Nanos>,
+    /// Stands still for want of window since then, and what each direction lacked at that time.
+    pub(super) blocked: Option<(Nanos, PerEnd<Seen>)>,
     /// Has used the last slot of its window once: not a sender that stops one earlier.
     pub(super) used_last_slot: bool,
     /// DATA sent.
@@ -95,10 +125,10 @@ impl Default for SmpEnd {
     fn default() -> Self {
         Self {
             seq: SmpSeq(0),
-            wnd: SmpSeq(4),
+            settled: SmpSeq(0),
+            wnd: SmpSeq(missing::WINDOW),
             synced: false,
             fin: false,
-            holes: 0,
             blocked: None,
             used_last_slot: false,
             sent: 0,
@@ -106,12 +136,15 @@ impl Default for SmpEnd {
     }
 }
 
-/// A request whose answer has not ended.
-#[derive(Debug)]
-struct Open {
-    row: RequestRow,
-    /// When its last packet was sent.
-    sent: Option<Nanos>,
+impl SmpEnd {
+    /// SEQNUM of the last DATA that is read or known to be over.
+    pub(super) fn last(&self) -> SmpSeq {
+        if self.seq.before(self.settled) {
+            self.settled
+        } else {
+            self.seq
+        }
+    }
 }
 
 /// The packets of one session, or of a connection outside SMP.
@@ -119,17 +152,11 @@ struct Open {
 pub(super) struct Chain {
     pub(super) session: Option<SessionRow>,
     pub(super) ends: PerEnd<ChainEnd>,
-    open: VecDeque<Open>,
-    last: Option<RequestRow>,
+    requests: Requests,
     walker: Option<Box<Walker>>,
-    attention: Option<FrameNo>,
-    /// Holes of the server's direction when the oldest open request was sent.
-    request_holes: u32,
     pub(super) changed: bool,
     /// Stands in the list of chains with changed rows.
     pub(super) listed: bool,
-    changed_open: bool,
-    changed_last: bool,
 }
 
 /// Who sends, where it stands in the file, and what the connection knows at that point.
@@ -140,14 +167,16 @@ pub(super) struct Moment {
     pub(super) around: Around,
 }
 
-/// What a chain needs to know of its connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Around {
-    pub(super) client: Option<End>,
-    /// Holes of the server's direction so far.
-    pub(super) server_holes: u32,
-    /// The client has acknowledged bytes of the server that were not seen (yet).
-    pub(super) server_behind: bool,
+impl Moment {
+    fn is_from_client(&self) -> Option<bool> {
+        self.around.client.map(|client| client == self.end)
+    }
+
+    /// Whether packets of the other end may be missing since its last one.
+    fn may_miss_other(&self, chain: &Chain) -> bool {
+        let other = self.end.other();
+        self.around.may_miss(other, chain.ends.get(other).seen)
+    }
 }
 
 impl Chain {
@@ -167,11 +196,7 @@ impl Chain {
 
     /// Requests whose answer has not ended.
     pub(super) fn outstanding(&self) -> u32 {
-        u32::try_from(self.open.len()).unwrap_or(u32::MAX)
-    }
-
-    pub(super) fn attention_outstanding(&self) -> bool {
-        self.attention.is_some()
+        self.requests.outstanding()
     }
 
     /// Whether a sender is inside a message.
@@ -181,24 +206,14 @@ impl Chain {
 
     /// Puts the changed rows into the batch.
     pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
-        if std::mem::take(&mut self.changed_open) {
-            for request in &self.open {
-                ctx.out.request_changed(request.row.clone());
-            }
-        }
-        if std::mem::take(&mut self.changed_last)
-            && let Some(last) = &self.last
+        self.requests.flush(ctx);
+        if std::mem::take(&mut self.changed)
+            && let Some(session) = &mut self.session
         {
-            ctx.out.request_changed(last.clone());
-        }
-        if std::mem::take(&mut self.changed) {
-            let outstanding = self.outstanding();
-            let attention = self.attention_outstanding();
-            if let Some(session) = &mut self.session {
-                session.outstanding = outstanding;
-                session.attention_outstanding = attention;
-                ctx.out.session_changed(session.clone());
-            }
+            session.outstanding = self.requests.outstanding();
+            session.attention_outstanding = self.requests.attention_outstanding();
+            session.requests = self.requests.begun;
+            ctx.out.session_changed(session.clone());
         }
     }
 
@@ -211,73 +226,161 @@ impl Chain {
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, around } = moment;
+        let Moment { end, at, .. } = moment;
         let session = self.session_id();
-        let from_client = around.client.map(|client| client == end);
+        let from_client = moment.is_from_client();
         let side = self.ends.get_mut(end);
         side.status = header.status;
-        let unsure = std::mem::take(&mut side.unsure);
-        if let Some(message) = &mut side.message {
-            let follows = header.packet_id == message.last_packet_id.wrapping_add(1);
-            let same = header.kind == message.kind;
-            if same && (follows || !(unsure && header.packet_id <= 1)) {
-                if !follows && !unsure {
-                    let fact = format!(
-                        "PacketID {} after {}",
-                        header.packet_id, message.last_packet_id
-                    );
-                    ctx.violation(warn(CheckId::P3, fact), at.frame, None, session);
-                }
+        let missing = std::mem::take(&mut side.missing);
+        let under_way = side.message.as_ref().map(Message::under_way);
+        let place = missing::place(under_way, header.kind, header.packet_id, missing);
+        if missing == Missing::Nothing
+            && let Some(under_way) = under_way
+            && let Some(broken) = out_of_order(under_way, header, place)
+        {
+            ctx.violation(broken, at.frame, None, session);
+        }
+        let walker = &mut self.walker;
+        if place == Place::Continues {
+            if let Some(message) = &mut side.message {
                 message.last_packet_id = header.packet_id;
-                if unsure && !follows {
+                message.packet_len = header.length;
+                if missing.is_something() {
                     message.head_cut = true;
-                    if let Some(walker) = self.walker.as_mut().filter(|_| message.walked) {
+                    if let Some(walker) = walker.as_mut().filter(|_| message.walked) {
                         walker.give_up();
                     }
                 }
-                return;
             }
-            if !unsure {
-                let fact = format!(
-                    "packet of type {} inside a message of type {}",
-                    header.kind, message.kind
-                );
-                ctx.violation(warn(CheckId::P3, fact), at.frame, None, session);
-            }
+            return;
         }
-        // Behind a gap or in a connection joined late the message may have begun before.
-        let joined = unsure && header.packet_id > 1;
         let server_answer = header.kind == pt::TABULAR_RESULT && from_client != Some(true);
         let login_step = match header.kind {
             pt::PRELOGIN | pt::LOGIN7 => true,
-            pt::TABULAR_RESULT => server_answer && login.awaits_prelogin(),
+            pt::TABULAR_RESULT => {
+                server_answer && (login.awaits_prelogin() || login.awaits_handshake())
+            }
             _ => false,
         };
-        let to_walk = server_answer && !login_step;
-        side.message = Some(Message {
+        let to_walk = server_answer && !login.awaits_prelogin();
+        let unclear = place == Place::Unclear;
+        if unclear && !server_answer && requests::kind(header.kind).is_some() {
+            // A request whose beginning is missing: the answers to those before it have gone by, and the next
+            // is its own.
+            self.requests.lose_track(ctx);
+            self.drop_answer(end.other());
+        }
+        if header.kind == pt::ATTENTION && missing.is_something() {
+            // What it cancels may be a request that is not in the file.
+            self.settle_answers(moment, pdu, ctx);
+            self.requests.forget_last(ctx);
+        }
+        if to_walk && missing.is_something() && self.unseen_request(moment, pdu) {
+            self.requests.lose_track(ctx);
+            self.drop_answer(end);
+        }
+        if to_walk {
+            let doubt = missing.is_something()
+                || self.session.as_ref().is_none_or(|s| s.holes)
+                || moment.may_miss_other(self);
+            let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
+            self.requests.answer_begins(taken, doubt, ctx);
+        }
+        self.ends.get_mut(end).message = Some(Message {
             kind: header.kind,
             first_frame: pdu.first_frame,
             first_time: at.time,
             head: Vec::new(),
-            head_cut: joined,
+            head_cut: unclear,
             last_packet_id: header.packet_id,
-            walked: to_walk,
+            packet_len: header.length,
+            walked: to_walk && !login_step,
             login_step,
-            starts: !joined,
-            bytes: 0,
+            starts: !unclear,
+            open: to_walk && login_step,
         });
-        if !joined {
+        if !unclear {
             pdu.flags.set(PduFlags::MESSAGE_START);
         }
         if to_walk {
             let walker = self.walker.get_or_insert_with(|| Box::new(Walker::new()));
-            if unsure {
-                // What was counted so far may belong to an answer whose end lies in the gap.
-                walker.take_outcome();
+            if missing.is_something() {
+                walker.miss();
             }
-            walker.begin(login.version(), login.column_encryption);
-            if joined {
+            walker.begin(login.agreed());
+            if unclear {
                 walker.give_up();
+            }
+        }
+    }
+
+    /// Whether an answer of which packets are missing may be to a request that is not in the file.
+    fn unseen_request(&self, moment: Moment, pdu: &OpenPdu) -> bool {
+        let client = moment.end.other();
+        let side = self.ends.get(client);
+        if side.missing.is_something() {
+            return true;
+        }
+        if pdu.kind.is_smp() && side.smp.synced {
+            // A server answers what it has taken.
+            return missing::taken(pdu).diff(side.smp.seq) > 0;
+        }
+        moment.around.may_miss(client, side.seen)
+    }
+
+    /// The answer that was being read has ended in a hole.
+    fn drop_answer(&mut self, server: End) {
+        let side = self.ends.get_mut(server);
+        side.message = None;
+        if let Some(walker) = &mut self.walker {
+            walker.forget();
+        }
+    }
+
+    /// A request begins, so the answers to those before it are complete: what is missing of them lies in a hole.
+    fn settle_answers(&mut self, moment: Moment, pdu: &OpenPdu, ctx: &mut Ctx<'_>) {
+        let server = moment.end.other();
+        let now = moment.around.seen(server);
+        let side = self.ends.get_mut(server);
+        let taken = missing::taken(pdu);
+        if pdu.kind.is_smp() && side.last_pdu.is_none() && !side.smp.synced {
+            // Nothing was seen of the server yet: its next DATA follows those that the client has taken.
+            side.smp.settled = taken;
+        }
+        if !moment.around.may_miss(server, side.seen) && !side.missing.is_something() {
+            return;
+        }
+        if pdu.kind.is_smp() {
+            let gone = taken.diff(side.smp.last()) > 0;
+            if side.smp.synced && !gone && !side.missing.is_something() {
+                return;
+            }
+            if gone {
+                side.smp.settled = taken;
+                if let Some(session) = &mut self.session {
+                    session.holes = true;
+                }
+            }
+        } else {
+            side.seen = now;
+        }
+        side.missing = Missing::Nothing;
+        self.requests.lose_track(ctx);
+        self.drop_answer(server);
+    }
+
+    /// Nothing more comes: what may have been answered in a hole is not known to be outstanding.
+    pub(super) fn end(&mut self, around: Around, ctx: &mut Ctx<'_>) {
+        for end in End::BOTH {
+            if around.client == Some(end) || !self.requests.is_any_open() {
+                continue;
+            }
+            let side = self.ends.get(end);
+            let closed = side.smp.fin && side.smp.synced;
+            let unseen = !closed && around.may_miss(end, side.seen);
+            if unseen || side.missing.is_something() {
+                self.requests.lose_track(ctx);
+                self.changed = true;
             }
         }
     }
@@ -288,8 +391,13 @@ impl Chain {
         let Some(message) = &mut side.message else {
             return;
         };
-        let len = u64::try_from(bytes.len()).unwrap_or(0);
-        message.bytes = message.bytes.saturating_add(len);
+        if std::mem::take(&mut message.open)
+            && let Some(first) = bytes.first()
+            && !(0x14..=0x17).contains(first)
+        {
+            message.login_step = false;
+            message.walked = true;
+        }
         if message.walked {
             if let Some(walker) = &mut self.walker {
                 walker.feed(bytes);
@@ -314,6 +422,7 @@ impl Chain {
         let side = self.ends.get_mut(end);
         if let Some(message) = &mut side.message {
             message.head_cut = true;
+            message.open = false;
             if message.walked
                 && let Some(walker) = &mut self.walker
             {
@@ -334,6 +443,10 @@ impl Chain {
         let Moment { end, at, .. } = moment;
         while !bytes.is_empty() {
             let side = self.ends.get_mut(end);
+            if !side.in_packet && pdu.flags.has(PduFlags::BODY_HIDDEN) {
+                // Where the next TDS packet begins in this DATA is not known.
+                return;
+            }
             if side.packet_left > 0 {
                 let left = usize::try_from(side.packet_left).unwrap_or(usize::MAX);
                 let n = left.min(bytes.len());
@@ -361,18 +474,12 @@ impl Chain {
             side.header.clear();
             if !header.is_plausible() {
                 // Not TDS: the rest of this DATA cannot be walked.
-                let fact = format!(
-                    "payload begins with type {}, length {}",
-                    header.kind, header.length
-                );
-                let check = if header.kind == crate::decode::smp::SMID {
-                    error(CheckId::P2, fact)
-                } else {
-                    warn(CheckId::P1, fact)
-                };
-                side.unsure = true;
+                let known = side.missing == Missing::Nothing;
+                side.miss(Missing::Unknown);
                 let session = self.session_id();
-                ctx.violation(check, at.frame, None, session);
+                if known {
+                    ctx.violation(no_packet(header), at.frame, None, session);
+                }
                 pdu.flags.set(PduFlags::BODY_HIDDEN);
                 return;
             }
@@ -400,11 +507,13 @@ impl Chain {
     pub(super) fn data_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32) {
         let side = self.ends.get_mut(end);
         if side.in_packet {
+            if len > side.packet_left {
+                side.miss(Missing::Unknown);
+            }
             side.packet_left = side.packet_left.saturating_sub(len);
         } else {
             // The TDS header itself is hidden.
-            side.header.clear();
-            side.unsure = true;
+            side.miss(Missing::Packets(1));
             pdu.flags.set(PduFlags::BODY_HIDDEN);
         }
         self.packet_hidden(end);
@@ -435,7 +544,7 @@ impl Chain {
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, around } = moment;
+        let Moment { end, at, .. } = moment;
         let side = self.ends.get_mut(end);
         side.in_packet = false;
         let Some(message) = &mut side.message else {
@@ -446,100 +555,50 @@ impl Chain {
         if message.login_step && login::is_wrapped_tls(&message.head) {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }
-        let (kind, walked, begun) = (message.kind, message.walked, Some(message.first_time));
-        let from_client = around.client.map(|client| client == end);
-        if from_client != Some(false) && starts {
-            self.request_begins(kind, moment, pdu, id, ctx);
-        } else if from_client != Some(false) {
-            self.request_goes_on(kind, at);
+        let (kind, walked, begun) = (message.kind, message.walked, message.first_time);
+        if moment.is_from_client() != Some(false) {
+            if starts {
+                self.request_begins(kind, moment, pdu, id, ctx);
+            } else if requests::kind(kind).is_some() {
+                self.requests.go_on(at);
+            }
         }
         if walked {
             self.answer_goes_on(pdu, begun, at, login, ctx);
         }
         if eom {
-            self.message_end(end, pdu, at, login, ctx);
+            self.message_end(moment, pdu, login, ctx);
         }
         self.changed = true;
     }
 
+    /// The first packet of a client's message is complete.
     fn request_begins(
         &mut self,
-        kind: u8,
+        packet_type: u8,
         moment: Moment,
         pdu: &OpenPdu,
         id: PduId,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, around } = moment;
-        if kind == pt::ATTENTION {
-            self.attention = Some(at.done);
-            if let Some(request) = self.open.front_mut() {
-                request.row.attention_frame = Some(at.done);
-                self.changed_open = true;
-            } else if let Some(last) = &mut self.last {
-                last.attention_frame = Some(at.done);
-                self.changed_last = true;
-            }
+        let Moment { end, at, .. } = moment;
+        if packet_type == pt::ATTENTION {
+            self.requests.attention(at);
             return;
         }
-        let kind = match kind {
-            pt::SQL_BATCH => RequestKind::SqlBatch,
-            pt::RPC => RequestKind::Rpc,
-            pt::BULK_LOAD => RequestKind::BulkLoad,
-            pt::TRANSACTION_MANAGER => RequestKind::TransactionManager,
-            _ => return,
+        let Some(kind) = requests::kind(packet_type) else {
+            return;
         };
-        let unseen = around.server_behind || around.server_holes != self.request_holes;
-        if !self.open.is_empty() && unseen {
-            // A client sends the next request only when the one before is answered: its answer lies in a gap.
-            if let Some(walker) = &mut self.walker {
-                walker.take_outcome();
-            }
-            while let Some(mut old) = self.open.pop_front() {
-                old.row.end = RequestEnd::Unknown;
-                self.retire(old.row, ctx);
-            }
-        }
-        if self.open.len() >= MAX_OPEN
-            && let Some(mut old) = self.open.pop_front()
-        {
-            old.row.end = RequestEnd::Unknown;
-            self.retire(old.row, ctx);
-        }
-        self.request_holes = around.server_holes;
-        let message = self.ends.get(end).message.as_ref();
-        let text = message.map_or_else(String::new, |m| request_text::text(kind, &m.head));
-        let reset = pdu.tds_status & (tds::STATUS_RESET | tds::STATUS_RESET_SKIP_TRAN) != 0;
-        let row = RequestRow {
-            id: ctx.out.new_request(),
-            conn: ctx.row.id,
-            session: self.session.as_ref().map(|s| s.id),
+        self.settle_answers(moment, pdu, ctx);
+        let start = Start {
             kind,
-            text: text.into(),
-            first_frame: pdu.first_frame,
-            last_frame: at.done,
-            first_pdu: id,
-            complete: false,
-            ignored: false,
-            reset_connection: reset,
-            answer_first_frame: None,
-            answer_last_frame: None,
-            answer_bytes: 0,
-            start: message.map_or(at.time, |m| m.first_time),
-            first_byte_ns: None,
-            duration_ns: None,
-            rows: None,
-            error: None,
-            done_status: None,
-            attention_frame: None,
-            attention_ack_frame: None,
-            end: RequestEnd::Outstanding,
+            session: self.session_id(),
+            pdu,
+            id,
+            message: self.ends.get(end).message.as_ref(),
+            at,
         };
-        self.open.push_back(Open { row, sent: None });
-        if let Some(session) = &mut self.session {
-            session.requests = session.requests.saturating_add(1);
-        }
-        self.changed_open = true;
+        self.requests.begin(&start, ctx);
         ctx.phase(
             Phase::Commands,
             at.done,
@@ -547,31 +606,11 @@ impl Chain {
         );
     }
 
-    fn request_goes_on(&mut self, kind: u8, at: At) {
-        if matches!(
-            kind,
-            pt::SQL_BATCH | pt::RPC | pt::BULK_LOAD | pt::TRANSACTION_MANAGER
-        ) && let Some(request) = self.open.back_mut().filter(|r| !r.row.complete)
-        {
-            request.row.last_frame = at.done;
-            self.changed_open = true;
-        }
-    }
-
-    fn retire(&mut self, request: RequestRow, ctx: &mut Ctx<'_>) {
-        if let Some(last) = self.last.replace(request)
-            && self.changed_last
-        {
-            ctx.out.request_changed(last);
-        }
-        self.changed_last = true;
-    }
-
     /// A packet of an answer is complete.
     fn answer_goes_on(
         &mut self,
         pdu: &mut OpenPdu,
-        message_time: Option<Nanos>,
+        begun: Nanos,
         at: At,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
@@ -588,53 +627,31 @@ impl Chain {
                 pdu.flags.set(PduFlags::ERROR_FATAL);
             }
         }
-        if let Some(Open { row: request, sent }) = self.open.front_mut() {
-            if request.answer_first_frame.is_none() {
-                request.answer_first_frame = Some(pdu.first_frame);
-                let begun = message_time.unwrap_or(at.time);
-                request.first_byte_ns = sent.map(|sent| begun.since(sent));
-            }
-            request.answer_last_frame = Some(at.done);
-            let header = if pdu.kind.is_smp() { 16 } else { 0 };
-            request.answer_bytes = request
-                .answer_bytes
-                .saturating_add(u64::from(pdu.len.saturating_sub(header)));
-            self.changed_open = true;
-        }
+        let whole = !walker.outcome.partial;
+        self.requests.answer(pdu, begun, whole, at);
     }
 
     /// The packet with EOM is complete.
     fn message_end(
         &mut self,
-        end: End,
+        moment: Moment,
         pdu: &mut OpenPdu,
-        at: At,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
+        let Moment { end, at, .. } = moment;
         pdu.flags.set(PduFlags::MESSAGE_END);
         let Some(message) = self.ends.get_mut(end).message.take() else {
             return;
         };
         let wrapped = pdu.flags.has(PduFlags::WRAPPED_TLS);
         login::count(ctx.row, end, message.kind, message.login_step, wrapped);
-        match message.kind {
-            pt::SQL_BATCH | pt::RPC | pt::BULK_LOAD | pt::TRANSACTION_MANAGER => {
-                if let Some(Open { row: request, sent }) =
-                    self.open.back_mut().filter(|r| !r.row.complete)
-                {
-                    request.complete = true;
-                    request.last_frame = at.done;
-                    request.ignored = pdu.tds_status & tds::STATUS_IGNORE != 0;
-                    *sent = Some(at.time);
-                    if message.bytes > 0 && request.text.is_empty() {
-                        request.text = request_text::text(request.kind, &message.head).into();
-                    }
-                    self.changed_open = true;
-                }
-            }
-            _ if message.walked => self.answer_end(pdu, at, login, ctx),
-            _ => login.message(
+        if requests::kind(message.kind).is_some() {
+            self.requests.sent(&message, pdu, at);
+        } else if message.walked {
+            self.answer_end(moment, pdu, login, ctx);
+        } else {
+            login.message(
                 end,
                 message.kind,
                 &message.head,
@@ -642,17 +659,23 @@ impl Chain {
                 message.first_frame,
                 at,
                 ctx,
-            ),
+            );
         }
     }
 
-    fn answer_end(&mut self, pdu: &mut OpenPdu, at: At, login: &mut LoginState, ctx: &mut Ctx<'_>) {
+    fn answer_end(
+        &mut self,
+        moment: Moment,
+        pdu: &mut OpenPdu,
+        login: &mut LoginState,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let at = moment.at;
         let Some(walker) = &mut self.walker else {
             return;
         };
         let read = walker.end();
-        let last = walker.outcome.last_done.filter(|_| read);
-        if let Some(status) = last {
+        if let Some(status) = walker.outcome.last_done.filter(|_| read) {
             pdu.flags.set(PduFlags::DONE_READ);
             for (bit, flag) in [
                 (done::MORE, PduFlags::DONE_MORE),
@@ -670,33 +693,39 @@ impl Chain {
         pdu.flags.set(PduFlags::ANSWER_END);
         let outcome = walker.take_outcome();
         login.answer(&outcome, at, ctx);
-        if outcome.attention_ack {
-            self.attention = None;
+        let known = self.requests.answered(outcome, read, at, ctx);
+        if !known && *moment.around.behind_ack.get(moment.end.other()) {
+            let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
+            self.requests.note_early(taken);
         }
-        if let Some(Open {
-            row: mut request, ..
-        }) = self.open.pop_front()
-        {
-            request.rows = outcome.rows();
-            request.done_status = outcome.last_done.filter(|_| read);
-            request.duration_ns = Some(at.time.since(request.start));
-            request.answer_last_frame = Some(at.done);
-            if outcome.attention_ack {
-                request.attention_ack_frame = Some(at.done);
-            }
-            request.end = match (&outcome.error, outcome.attention_ack) {
-                (_, true) => RequestEnd::Attention,
-                (Some(_), false) => RequestEnd::Error,
-                (None, false) => RequestEnd::Done,
-            };
-            request.error = outcome.error;
-            self.retire(request, ctx);
-        } else if outcome.attention_ack
-            && let Some(last) = &mut self.last
-        {
-            last.attention_ack_frame = Some(at.done);
-            self.changed_last = true;
-        }
+    }
+}
+
+/// What a packet breaks that does not fit into the message under way, with nothing missing in between.
+fn out_of_order(under_way: UnderWay, header: tds::Header, place: Place) -> Option<Broken> {
+    if place != Place::Continues {
+        let fact = format!(
+            "packet of type {} inside a message of type {}",
+            header.kind, under_way.kind
+        );
+        return Some(warn(CheckId::P3, fact));
+    }
+    let last = under_way.last_packet_id;
+    let follows = header.packet_id == last.wrapping_add(1);
+    let fact = || format!("PacketID {} after {last}", header.packet_id);
+    (!follows).then(|| warn(CheckId::P3, fact()))
+}
+
+/// What a DATA breaks that does not begin with a TDS packet.
+fn no_packet(header: tds::Header) -> Broken {
+    let fact = format!(
+        "payload begins with type {}, length {}",
+        header.kind, header.length
+    );
+    if header.kind == crate::decode::smp::SMID {
+        error(CheckId::P2, fact)
+    } else {
+        warn(CheckId::P1, fact)
     }
 }
 

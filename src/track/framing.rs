@@ -86,6 +86,8 @@ enum Mode {
 struct Lost {
     from: u64,
     hidden: bool,
+    /// Position behind the last bytes that are not in the file.
+    hidden_to: u64,
     first_frame: FrameNo,
     /// The last bytes seen, which may begin a header.
     carry: Vec<u8>,
@@ -343,6 +345,7 @@ impl Framer {
         self.mode = Mode::Lost(Lost {
             from,
             hidden: false,
+            hidden_to: from,
             first_frame,
             carry: Vec::new(),
             carry_starts_segment: false,
@@ -375,6 +378,7 @@ impl Framer {
         }
         if let Mode::Lost(lost) = &mut self.mode {
             lost.hidden = true;
+            lost.hidden_to = pos.saturating_add(len);
             lost.carry.clear();
             sink.hole(end);
         }
@@ -457,6 +461,10 @@ impl Framer {
         let pos = base.saturating_add(u64::try_from(at).unwrap_or(0));
         if let Mode::Lost(lost) = std::mem::take(&mut self.mode) {
             let len = pos.saturating_sub(lost.from);
+            if pos > lost.hidden_to {
+                // Among the bytes that were passed over there may be whole PDUs.
+                sink.hole(end);
+            }
             if !sink.known().proven {
                 let kind = match class {
                     Class::Tds(header) => Some(header.kind),

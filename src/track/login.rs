@@ -14,7 +14,7 @@ use crate::units::{End, FrameNo, PerEnd};
 
 use super::order::At;
 use super::out::Ctx;
-use super::tokens::{Note, Outcome};
+use super::tokens::{Agreed, Note, Outcome};
 
 /// Bytes kept of each end's TLS handshake until its hello is read.
 const MAX_HELLO: usize = 16 << 10;
@@ -24,7 +24,8 @@ const MAX_HELLO: usize = 16 << 10;
 pub(super) struct LoginState {
     tds_version: Option<Version>,
     assumed: Option<Version>,
-    pub(super) column_encryption: bool,
+    column_encryption: bool,
+    classification: Option<u8>,
     prelogin_sent: bool,
     prelogin_answered: bool,
     handshake: bool,
@@ -35,14 +36,28 @@ pub(super) struct LoginState {
 }
 
 impl LoginState {
-    /// The TDS version, if anything tells.
-    pub(super) fn version(&self) -> Option<Version> {
-        self.tds_version.or(self.assumed)
+    /// What it says about the shape of the tokens behind it.
+    pub(super) fn agreed(&self) -> Agreed {
+        Agreed {
+            version: self.tds_version.or(self.assumed),
+            column_encryption: self.column_encryption,
+            classification: self.classification,
+        }
     }
 
-    /// Whether the server's next packet is the answer to PRELOGIN or part of the TLS handshake.
+    /// Whether the server's next message is the answer to PRELOGIN.
     pub(super) fn awaits_prelogin(&self) -> bool {
-        self.prelogin_sent && !self.login_sent && (!self.prelogin_answered || self.handshake)
+        self.prelogin_sent && !self.prelogin_answered && !self.is_over()
+    }
+
+    /// Whether the server's next message may be part of a TLS handshake; or the login is not in the file, and it is
+    /// the login's answer.
+    pub(super) fn awaits_handshake(&self) -> bool {
+        self.handshake && !self.awaits_prelogin() && !self.is_over()
+    }
+
+    fn is_over(&self) -> bool {
+        self.login_sent || self.logged_in
     }
 
     /// Whether the login went by, readable or not.
@@ -188,6 +203,7 @@ impl LoginState {
             Note::Database(_) => {}
             Note::Routing => info(ctx.row).routed = true,
             Note::ColumnEncryption => self.column_encryption = true,
+            Note::Classification(version) => self.classification = Some(version),
             Note::Sspi(blob) => info(ctx.row).auth = Some(mechanism(&blob)),
             Note::FedAuthInfo => info(ctx.row).auth = Some(Auth::FedAuth),
         }

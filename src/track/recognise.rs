@@ -25,6 +25,10 @@ pub(super) struct Known {
     pub(super) mars: Option<bool>,
     /// The login was accepted: with MARS everything behind it is SMP.
     pub(super) logged_in: bool,
+    /// TLS records stand by themselves, not inside TDS packets: such a record was read.
+    pub(super) bare_tls: bool,
+    /// The version chosen is one whose handshake has no records of application data.
+    pub(super) plain_handshake: bool,
     /// SMP was seen in either direction.
     pub(super) smp: bool,
     /// Packet size agreed, if known.
@@ -213,7 +217,7 @@ pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
             Some(more) => more.len() >= 5 && RecordHeader::read(more).is_some(),
             None => next > segment,
         };
-        let allowed = known.proven || known.sql_port;
+        let allowed = (known.proven || known.sql_port) && is_bare(header, known);
         return if confirmed && allowed && header.length > 0 {
             Class::Tls(header)
         } else {
@@ -261,6 +265,12 @@ pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
     } else {
         Class::Unknown
     }
+}
+
+/// Whether a TLS record that begins a segment stands by itself. Until the handshake is over its records travel
+/// inside TDS packets, and one of them may begin a segment too.
+fn is_bare(header: RecordHeader, known: Known) -> bool {
+    known.bare_tls || (header.content == 23 && (known.plain_handshake || !known.from_start))
 }
 
 /// Whether a packet's body fits its type; a stream that nothing else proves must show more than a header.

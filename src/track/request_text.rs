@@ -5,8 +5,14 @@ use crate::decode::registry::word;
 use crate::decode::tds::type_info::utf16;
 use crate::store::RequestKind;
 
-/// The text of a request by the first bytes of its message.
-pub(super) fn text(kind: RequestKind, head: &[u8]) -> String {
+/// Bytes from which ALL_HEADERS can be told from text.
+const TELLING: usize = 10;
+
+/// The text of a request by the first bytes of its message; `cut` says that they are not all that there were.
+pub(super) fn text(kind: RequestKind, head: &[u8], cut: bool) -> String {
+    if cut && head.len() < TELLING {
+        return String::new();
+    }
     let body = head.get(all_headers_len(head)..).unwrap_or_default();
     match kind {
         RequestKind::SqlBatch => first_chars(body),

@@ -11,24 +11,12 @@ use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
 use super::chain::{Chain, ChainEnd, SmpEnd, error, note, warn};
 use super::framing::OpenPdu;
+use super::missing::{Around, Missing, WINDOW};
 use super::order::At;
 use super::out::{Broken, Ctx};
 
 /// A sender that stood still for at least this long for want of window has stalled.
 const STALL: i64 = 200_000_000;
-
-/// The window that every known implementation begins with ([MC-SMP] 3.1.3.1).
-const WINDOW: u32 = 4;
-
-/// What the checks need to know beyond the session.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Circumstances {
-    pub(super) client: Option<End>,
-    /// Holes so far in each direction.
-    pub(super) holes: PerEnd<u32>,
-    /// The peer acknowledged bytes of this direction that were not seen (yet).
-    pub(super) behind_ack: PerEnd<bool>,
-}
 
 /// A new life of a Sid.
 pub(super) fn new_life(
@@ -53,23 +41,45 @@ pub(super) fn new_life(
         outstanding: 0,
         attention_outstanding: false,
         stalls: PerEnd::default(),
-        holes: false,
+        // Where the connection is here from its start, the SYN lies in a hole.
+        holes: syn.is_none() && conn.row.syn_frame.is_some(),
     }
 }
 
 /// Both ends' numbers at the start of a session: certain when its SYN was seen.
-pub(super) fn starting_ends(holes: PerEnd<u32>, syn_seen: bool) -> PerEnd<ChainEnd> {
+pub(super) fn starting_ends(around: Around, syn_seen: bool) -> PerEnd<ChainEnd> {
     let side = |end| {
-        ChainEnd::starting(
-            SmpEnd {
-                synced: syn_seen,
-                holes: *holes.get(end),
-                ..SmpEnd::default()
-            },
-            !syn_seen,
-        )
+        let numbers = SmpEnd {
+            synced: syn_seen,
+            ..SmpEnd::default()
+        };
+        ChainEnd::starting(numbers, around.seen(end))
     };
     PerEnd([side(End::A), side(End::B)])
+}
+
+/// An SMP packet begins: what is missing in front of it, by its numbers.
+pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &OpenPdu, around: Around) {
+    let now = around.seen(end);
+    let side = chain.ends.get_mut(end);
+    let hole = side.seen.is_followed_by_hole(now);
+    let joined = !side.smp.synced;
+    if hole || joined {
+        let room = (!joined).then_some((side.seen, now));
+        let missing = Missing::by_number(side.smp.last(), pdu, room);
+        side.miss(missing);
+        // Without DATA it can only have been an ACK, which raises WNDW.
+        let spared = !joined && !missing.is_something() && pdu.wndw == side.smp.wnd;
+        side.smp.synced = false;
+        side.smp.blocked = None;
+        if hole
+            && !spared
+            && let Some(session) = &mut chain.session
+        {
+            session.holes = true;
+        }
+    }
+    chain.ends.get_mut(end).seen = now;
 }
 
 /// An SMP packet is complete: counts, numbers, window, checks.
@@ -79,10 +89,9 @@ pub(super) fn packet(
     pdu: &OpenPdu,
     id: PduId,
     at: At,
-    around: Circumstances,
+    around: Around,
     ctx: &mut Ctx<'_>,
 ) {
-    forget_behind_holes(chain, around);
     for broken in checks(chain, end, pdu, around) {
         let session = chain.session.as_ref().map(|s| s.id);
         ctx.violation(broken, at.done, Some(id), session);
@@ -95,52 +104,41 @@ pub(super) fn packet(
     match pdu.kind {
         PduKind::Data => {
             side.seq = pdu.seqnum;
+            side.settled = side.last();
             side.sent = side.sent.saturating_add(1);
             let credit = peer_wnd.diff(side.seq);
             side.used_last_slot |= credit <= 0;
             // SqlClient's own network layer stops one before the limit.
             let closed = credit <= 0 || (credit == 1 && !side.used_last_slot);
-            side.blocked = (in_message && closed).then_some(at.time);
+            let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
+            side.blocked = (in_message && closed).then_some((at.time, lacking));
         }
         PduKind::Fin => {
             side.fin = true;
             side.blocked = None;
         }
-        _ if !side.synced => side.seq = pdu.seqnum,
         _ => {}
+    }
+    if !side.synced && pdu.kind != PduKind::BadSmp {
+        side.seq = pdu.seqnum;
     }
     side.synced = true;
     if raised {
-        end_stall(chain, end.other(), at);
+        end_stall(chain, end.other(), at, around);
     }
     book(chain, end, pdu, id, at);
     chain.changed = true;
 }
 
-/// What X sent before a hole says nothing about the numbers behind it.
-pub(super) fn forget_behind_holes(chain: &mut Chain, around: Circumstances) {
-    for end in End::BOTH {
-        let now = *around.holes.get(end);
-        let side = chain.ends.get_mut(end);
-        if *around.behind_ack.get(end) {
-            side.smp.synced = false;
-        }
-        if side.smp.holes != now {
-            side.smp.holes = now;
-            side.smp.synced = false;
-            side.smp.blocked = None;
-            side.unsure = true;
-            if let Some(session) = &mut chain.session {
-                session.holes = true;
-            }
-        }
-    }
-}
-
-fn end_stall(chain: &mut Chain, sender: End, at: At) {
-    let Some(since) = chain.ends.get_mut(sender).smp.blocked.take() else {
+fn end_stall(chain: &mut Chain, sender: End, at: At, around: Around) {
+    let Some((since, lacking)) = chain.ends.get_mut(sender).smp.blocked.take() else {
         return;
     };
+    // What lies in a hole may have ended it earlier.
+    let unseen = |end| around.may_miss(end, *lacking.get(end));
+    if unseen(End::A) || unseen(End::B) {
+        return;
+    }
     let span = at.time.since(since);
     if span < STALL {
         return;
@@ -192,10 +190,13 @@ fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: At) {
     }
 }
 
-fn checks(chain: &Chain, end: End, pdu: &OpenPdu, around: Circumstances) -> Vec<Broken> {
+fn checks(chain: &Chain, end: End, pdu: &OpenPdu, around: Around) -> Vec<Broken> {
     let mut broken = Vec::new();
     let own = chain.ends.get(end).smp;
-    let peer = chain.ends.get(end.other()).smp;
+    let mut peer = chain.ends.get(end.other()).smp;
+    // What the peer sent before a hole says nothing about its numbers behind it.
+    let peer_seen = chain.ends.get(end.other()).seen;
+    peer.synced &= !around.may_miss(end.other(), peer_seen);
     header_checks(pdu, &mut broken);
     match pdu.kind {
         PduKind::Syn => syn_checks(end, pdu, around, &mut broken),
@@ -260,7 +261,7 @@ fn header_checks(pdu: &OpenPdu, broken: &mut Vec<Broken>) {
     }
 }
 
-fn syn_checks(end: End, pdu: &OpenPdu, around: Circumstances, broken: &mut Vec<Broken>) {
+fn syn_checks(end: End, pdu: &OpenPdu, around: Around, broken: &mut Vec<Broken>) {
     if around.client.is_some_and(|client| client != end) {
         broken.push(error(CheckId::S3, "SYN from the server".to_owned()));
     }
@@ -351,18 +352,25 @@ pub(super) fn reopen(chain: &Chain) -> Reopen {
     }
 }
 
-/// Whether DATA of a sender that had closed the session belongs to a new life of the Sid: its SYN can lie in a hole
-/// of the client's stream since the session's last packet.
-pub(super) fn opened_in_a_hole(
-    chain: &Chain,
-    end: End,
-    pdu: &OpenPdu,
-    client: Option<End>,
-    holes: PerEnd<u32>,
-) -> bool {
-    let closed = chain.ends.get(end).smp.fin;
-    let hidden = client.is_some_and(|c| chain.ends.get(c).smp.holes != *holes.get(c));
-    pdu.kind == PduKind::Data && closed && hidden
+/// Whether DATA belongs to a new life of the Sid whose SYN can lie in a hole of the client's stream since its last
+/// packet: the sender had closed the session, or its numbers begin anew.
+pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &OpenPdu, around: Around) -> bool {
+    let side = chain.ends.get(end);
+    let hidden = around
+        .client
+        .is_some_and(|c| around.may_miss(c, chain.ends.get(c).seen));
+    let anew = side.smp.synced && pdu.seqnum.before(side.smp.seq) && pdu.seqnum.0 <= WINDOW;
+    pdu.kind == PduKind::Data && hidden && (side.smp.fin || anew)
+}
+
+/// The connection is over: whether packets of the session may lie in holes behind those that were seen.
+pub(super) fn may_lack_an_end(chain: &Chain, around: Around) -> bool {
+    End::BOTH.into_iter().any(|end| {
+        let side = chain.ends.get(end);
+        // Behind its FIN a side sends nothing ([MC-SMP] 2.2.4).
+        let over = side.smp.fin && side.smp.synced;
+        !over && side.seen.is_followed_by_hole(around.seen(end))
+    })
 }
 
 /// What a SYN for a Sid that was open before is.

@@ -10,13 +10,14 @@ use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol, SessionRow};
 use crate::units::{End, FrameNo, PduId, PerEnd, Sid, SmpSeq, StreamPos};
 
-use super::chain::{Around, Chain, Moment, error};
+use super::chain::{Chain, Moment, error};
 use super::framing::{Framer, OpenPdu, SidState, Sink, Unread};
 use super::login::{self, LoginState};
+use super::missing::{Around, Missing};
 use super::order::{At, Piece};
 use super::out::Ctx;
 use super::recognise::Known;
-use super::sessions::{self, Circumstances};
+use super::sessions;
 
 /// A connection's framers and what they feed; made with its first payload.
 #[derive(Debug, Default)]
@@ -99,8 +100,14 @@ struct Upper {
     plain: Chain,
     sids: FxHashMap<Sid, Box<Chain>>,
     login: LoginState,
+    /// A TLS record outside TDS packets was read.
+    bare_tls: bool,
     /// Holes so far whose PDUs are not known, per direction.
     holes: PerEnd<u32>,
+    /// Bytes so far that no PDU is known of, per direction.
+    unread: PerEnd<u64>,
+    /// No PDU border is known at present, per direction.
+    lost: PerEnd<bool>,
     /// Chains with changed rows.
     changed: Vec<Key>,
     /// The SMP switch-over has been seen in a direction.
@@ -109,18 +116,11 @@ struct Upper {
 
 impl Upper {
     fn around(&self) -> Around {
-        let server = self.facts.client.map(End::other);
         Around {
             client: self.facts.client,
-            server_holes: server.map_or(0, |end| *self.holes.get(end)),
-            server_behind: server.is_some_and(|end| *self.facts.behind_ack.get(end)),
-        }
-    }
-
-    fn circumstances(&self) -> Circumstances {
-        Circumstances {
-            client: self.facts.client,
             holes: self.holes,
+            unread: self.unread,
+            lost: self.lost,
             behind_ack: self.facts.behind_ack,
         }
     }
@@ -154,24 +154,25 @@ impl Upper {
     fn end(&mut self, closed_by: Option<FrameNo>, ctx: &mut Ctx<'_>) {
         let mut sids: Vec<Sid> = self.sids.keys().copied().collect();
         sids.sort_unstable();
+        let around = self.around();
         for sid in sids {
             let Some(chain) = self.sids.get_mut(&sid) else {
                 continue;
             };
-            let holes = self.holes;
-            let hidden = End::BOTH
-                .iter()
-                .any(|end| chain.ends.get(*end).smp.holes != *holes.get(*end));
-            if hidden && let Some(session) = &mut chain.session {
+            if sessions::may_lack_an_end(chain, around)
+                && let Some(session) = &mut chain.session
+            {
                 session.holes = true;
                 chain.changed = true;
             }
+            chain.end(around, ctx);
             if let Some((broken, frame)) = closed_by.and_then(|f| sessions::left_open(chain, f)) {
                 let id = chain.session.as_ref().map(|s| s.id);
                 ctx.violation(broken, frame, None, id);
             }
             chain.flush(ctx);
         }
+        self.plain.end(around, ctx);
         self.plain.flush(ctx);
         self.changed.clear();
     }
@@ -179,22 +180,14 @@ impl Upper {
     /// The chain of a Sid; a Sid that was never opened gets a session from its first packet on.
     fn session_for(&mut self, end: End, pdu: &OpenPdu, at: At, ctx: &mut Ctx<'_>) -> Sid {
         let sid = pdu.sid;
+        let around = self.around();
         let is_syn = pdu.kind == PduKind::Syn;
         let at = At {
             done: pdu.first_frame.min(at.done),
             ..at
         };
         let life = match self.sids.get(&sid) {
-            Some(old)
-                if !is_syn
-                    && !sessions::opened_in_a_hole(
-                        old,
-                        end,
-                        pdu,
-                        self.facts.client,
-                        self.holes,
-                    ) =>
-            {
+            Some(old) if !is_syn && !sessions::opened_in_a_hole(old, end, pdu, around) => {
                 return sid;
             }
             Some(old) => {
@@ -228,7 +221,7 @@ impl Upper {
         let id = ctx.out.new_session();
         let syn = is_syn.then_some(pdu.wndw);
         let row: SessionRow = sessions::new_life(ctx, id, sid, life, at, syn);
-        let ends = sessions::starting_ends(self.holes, is_syn);
+        let ends = sessions::starting_ends(around, is_syn);
         let chain = Chain::starting(row, ends);
         self.sids.insert(sid, Box::new(chain));
         self.touch(Key::Sid(sid));
@@ -283,12 +276,11 @@ impl Layer<'_, '_> {
 
     fn finish_smp(&mut self, end: End, mut pdu: OpenPdu, at: At) {
         let around = self.upper.around();
-        let circumstances = self.upper.circumstances();
         let Some(chain) = self.upper.sids.get_mut(&pdu.sid) else {
             return;
         };
         let id = self.ctx.out.next_pdu();
-        sessions::packet(chain, end, &pdu, id, at, circumstances, self.ctx);
+        sessions::packet(chain, end, &pdu, id, at, around, self.ctx);
         if pdu.kind == PduKind::Data {
             let login = &mut self.upper.login;
             let moment = Moment { end, at, around };
@@ -317,6 +309,7 @@ impl Layer<'_, '_> {
                 self.upper.touch(Key::Plain);
             }
             PduKind::Tls => {
+                self.upper.bare_tls = true;
                 self.upper
                     .login
                     .record(end, pdu.tds_type, pdu.first_frame, self.ctx);
@@ -338,6 +331,12 @@ impl Sink for Layer<'_, '_> {
             client: self.upper.facts.client,
             mars: row.mars,
             logged_in: self.upper.login.logged_in,
+            bare_tls: self.upper.bare_tls,
+            plain_handshake: row
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.version)
+                .is_some_and(|version| version != "TLS 1.3"),
             smp: row.smp_seen,
             packet_size: login.and_then(|l| l.packet_size),
             spid: login.and_then(|l| l.spid),
@@ -376,6 +375,7 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn open(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: At) {
+        *self.upper.lost.get_mut(end) = false;
         if pdu.kind.is_smp() {
             if pdu.kind == PduKind::Syn && self.ctx.row.client_evidence.is_none() {
                 self.ctx.row.client = end;
@@ -389,9 +389,9 @@ impl Sink for Layer<'_, '_> {
             self.ctx.row.smp_seen = true;
             self.ctx.row.mars = Some(true);
             let sid = self.upper.session_for(end, pdu, at, self.ctx);
-            let circumstances = self.upper.circumstances();
+            let around = self.upper.around();
             if let Some(chain) = self.upper.sids.get_mut(&sid) {
-                sessions::forget_behind_holes(chain, circumstances);
+                sessions::arrive(chain, end, pdu, around);
                 pdu.session = chain.session.as_ref().map(|s| s.id);
             }
         }
@@ -405,6 +405,9 @@ impl Sink for Layer<'_, '_> {
                     self.clear_again();
                 }
                 let upper = &mut *self.upper;
+                let side = upper.plain.ends.get_mut(end);
+                let seen = std::mem::replace(&mut side.seen, around.seen(end));
+                side.miss(Missing::by_holes(seen, side.seen));
                 let moment = Moment { end, at, around };
                 upper
                     .plain
@@ -479,12 +482,11 @@ impl Sink for Layer<'_, '_> {
     fn hole(&mut self, end: End) {
         let holes = self.upper.holes.get_mut(end);
         *holes = holes.saturating_add(1);
-        self.upper.plain.ends.get_mut(end).unsure = true;
-        self.upper.plain.packet_hidden(end);
     }
 
     fn lost(&mut self, end: End, at: At, view: &[u8]) {
         self.hole(end);
+        *self.upper.lost.get_mut(end) = true;
         if !*self.upper.smp_in.get(end) {
             return;
         }
@@ -507,6 +509,8 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn unread(&mut self, end: End, unread: Unread, at: At) {
+        let sum = self.upper.unread.get_mut(end);
+        *sum = sum.saturating_add(unread.len);
         let mut pos = unread.pos;
         let mut left = unread.len;
         while left > 0 {

@@ -9,7 +9,10 @@ fn hex(text: &str) -> Vec<u8> {
 /// Walks a body cut at a place; whether it ended with a DONE that was read.
 fn walk(body: &[u8], cut: usize, version: Option<Version>) -> (bool, Outcome) {
     let mut walker = Walker::new();
-    walker.begin(version, false);
+    walker.begin(Agreed {
+        version,
+        ..Agreed::default()
+    });
     walker.feed(&body[..cut]);
     walker.feed(&body[cut..]);
     (walker.end(), walker.take_outcome())
@@ -91,4 +94,132 @@ fn errors_and_attentions_are_noted() {
     let (read, outcome) = walk(&body, 5, Some(Version::V74));
     assert!(read && outcome.attention_ack);
     assert_eq!(outcome.error, Some((12500, 16, "Hi".into())));
+}
+
+/// As [`walk`], with what a login agreed.
+fn walk_agreed(body: &[u8], cut: usize, agreed: Agreed) -> (bool, Outcome) {
+    let mut walker = Walker::new();
+    walker.begin(agreed);
+    walker.feed(&body[..cut]);
+    walker.feed(&body[cut..]);
+    (walker.end(), walker.take_outcome())
+}
+
+const AGREED: Agreed = Agreed {
+    version: Some(Version::V74),
+    column_encryption: true,
+    classification: Some(2),
+};
+
+/// A DONE of a SELECT that counts so many rows.
+fn done_with(rows: u8) -> Vec<u8> {
+    let mut done = hex("FD 10 00 C1 00 00 00 00 00 00 00 00 00");
+    done[5] = rows;
+    done
+}
+
+/// Column `a`, varbinary(9) that holds an encrypted int; column `b`, int.
+fn columns_encrypted(keys: &str, ordinal: &str) -> Vec<u8> {
+    let mut body = hex("81 02 00");
+    body.extend(hex(keys));
+    body.extend(hex("00 00 00 00 09 08 A5 09 00"));
+    body.extend(hex(ordinal));
+    body.extend(hex("00 00 00 00 38 02 01 01 01 61 00"));
+    body.extend(hex("00 00 00 00 09 00 26 04 01 62 00"));
+    body
+}
+
+#[test]
+fn encrypted_columns_are_walked() {
+    // Two keys; the second has two values: 3 bytes, store "S", path "pp", algorithm "A".
+    let fixed = "01 00 00 00 02 00 00 00 03 00 00 00 04 00 00 00 00 00 00 00";
+    let value = "03 00 AA BB CC 01 53 00 02 00 70 00 70 00 01 41 00";
+    let keys = format!("02 00 {fixed} 01 {value} {fixed} 02 {value} {value}");
+    for (keys, ordinal) in [(keys.as_str(), "01 00"), ("00 00", "")] {
+        let mut body = columns_encrypted(keys, ordinal);
+        body.extend(hex("D1 03 00 01 02 03 04 05 00 00 00 D2 01 00 D1 FF FF 00"));
+        body.extend(done_with(3));
+        for cut in 0..=body.len() {
+            let (read, outcome) = walk_agreed(&body, cut, AGREED);
+            assert!(read, "cut at {cut}");
+            assert_eq!((outcome.rows_seen, outcome.rows()), (3, Some(3)));
+        }
+    }
+    // An algorithm that is named, in a return value: no ordinal there.
+    let mut body = hex("AC 00 00 01 40 00 01 00 00 00 00 00 08 A5 09 00");
+    body.extend(hex("00 00 00 00 38 00 01 58 00 01 01 02 00 77 66"));
+    body.extend(done_with(0));
+    for cut in 0..=body.len() {
+        assert!(walk_agreed(&body, cut, AGREED).0, "cut at {cut}");
+    }
+}
+
+#[test]
+fn classifications_are_passed_over_in_both_versions() {
+    // Two labels, one information type; two columns, the first with two properties.
+    let words = "02 00 01 4C 00 01 31 00 00 00 01 00 01 54 00 01 32 00";
+    for (version, ranks) in [(1, ["", ""]), (2, ["14 00 00 00", "0A 00 00 00"])] {
+        let [whole, property] = ranks;
+        let mut body = hex("81 01 00 00 00 00 00 09 00 26 04 01 62 00");
+        body.extend(hex(&format!(
+            "A3 {words} {whole} 02 00 02 00 00 00 00 00 {property} 01 00 FF FF {property} 00 00"
+        )));
+        body.extend(hex("D1 04 01 00 00 00"));
+        body.extend(done_with(1));
+        let agreed = Agreed {
+            column_encryption: false,
+            classification: Some(version),
+            ..AGREED
+        };
+        for cut in 0..=body.len() {
+            let (read, outcome) = walk_agreed(&body, cut, agreed);
+            assert!(read, "version {version}, cut at {cut}");
+            assert_eq!(outcome.rows(), Some(1));
+        }
+        // Without the login its version is not known, and the rows behind it are not either.
+        let agreed = Agreed {
+            classification: None,
+            ..agreed
+        };
+        let (read, outcome) = walk_agreed(&body, 0, agreed);
+        assert_eq!((read, outcome.rows()), (false, None));
+    }
+}
+
+#[test]
+fn what_the_login_says_of_classifications_is_noted() {
+    let body =
+        hex("AE 04 01 00 00 00 01 09 02 00 00 00 02 01 FF FD 00 00 00 00 00 00 00 00 00 00 00 00");
+    for cut in 0..=body.len() {
+        let (read, outcome) = walk(&body, cut, Some(Version::V74));
+        assert!(read, "cut at {cut}");
+        assert_eq!(
+            outcome.notes,
+            [Note::ColumnEncryption, Note::Classification(2)]
+        );
+    }
+}
+
+#[test]
+fn rows_of_compute_clauses_are_walked_and_not_counted() {
+    // An int column; clauses 1 (SUM, by one column) and 2 (COUNT and MAX).
+    let mut body = hex("81 01 00 00 00 00 00 00 00 38 01 62 00");
+    body.extend(hex(
+        "88 01 00 01 00 01 01 00 4D 01 00 00 00 00 00 00 00 26 04 00",
+    ));
+    body.extend(hex("88 02 00 02 00 00 4B 01 00 00 00 00 00 00 00 38 00"));
+    body.extend(hex("51 01 00 00 00 00 00 00 00 A7 03 00 09 04 D0 00 34 00"));
+    body.extend(hex("D1 05 00 00 00 D3 01 00 04 05 00 00 00"));
+    body.extend(hex(
+        "D1 06 00 00 00 D3 02 00 02 00 00 00 01 00 36 D3 01 00 00",
+    ));
+    body.extend(done_with(2));
+    for cut in 0..=body.len() {
+        let (read, outcome) = walk(&body, cut, Some(Version::V73B));
+        assert!(read, "cut at {cut}");
+        assert_eq!((outcome.rows_seen, outcome.rows()), (2, Some(2)));
+    }
+    // A clause that was not described.
+    let body = hex("81 01 00 00 00 00 00 00 00 38 01 62 00 D3 07 00 00");
+    assert!(!walk(&body, 0, Some(Version::V73B)).0);
 }

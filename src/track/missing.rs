@@ -1,0 +1,225 @@
+//! What may be missing of a sender's packets: the holes of its direction tell, and inside SMP its numbers tell
+//! exactly.
+//!
+//! SEQNUM counts the DATA of a session ([MC-SMP] 2.2.1), so the next packet behind a hole says how many of them the
+//! hole has swallowed, and WNDW says how many the other end has taken.
+
+use crate::store::PduKind;
+use crate::units::{End, PerEnd, SmpSeq};
+
+use super::framing::OpenPdu;
+
+/// The window that every known implementation begins with ([MC-SMP] 3.1.3.1).
+pub(super) const WINDOW: u32 = 4;
+
+/// Bytes of the smallest SMP packet.
+const LEAST_PACKET: u64 = 16;
+
+/// What a session needs to know of its connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Around {
+    pub(super) client: Option<End>,
+    /// Holes so far in each direction.
+    pub(super) holes: PerEnd<u32>,
+    /// Bytes so far in each direction that no PDU is known of.
+    pub(super) unread: PerEnd<u64>,
+    /// No PDU border is known in this direction at present.
+    pub(super) lost: PerEnd<bool>,
+    /// The peer acknowledged bytes of this direction that were not seen (yet).
+    pub(super) behind_ack: PerEnd<bool>,
+}
+
+impl Around {
+    /// What a direction lacks so far.
+    pub(super) fn seen(&self, end: End) -> Seen {
+        Seen {
+            holes: *self.holes.get(end),
+            unread: *self.unread.get(end),
+        }
+    }
+
+    /// Whether packets of a direction may be missing since `seen`.
+    pub(super) fn may_miss(&self, end: End, seen: Seen) -> bool {
+        seen.holes != *self.holes.get(end) || *self.lost.get(end) || *self.behind_ack.get(end)
+    }
+}
+
+/// What a direction lacked when a sender's last packet was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Seen {
+    holes: u32,
+    unread: u64,
+}
+
+impl Seen {
+    /// Whether there was a hole in between.
+    pub(super) fn is_followed_by_hole(self, now: Self) -> bool {
+        self.holes != now.holes
+    }
+
+    /// Bytes in between that no PDU is known of.
+    fn bytes_until(self, now: Self) -> u64 {
+        now.unread.saturating_sub(self.unread)
+    }
+}
+
+/// What is missing of a sender's packets between its last one and the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Missing {
+    #[default]
+    Nothing,
+    /// So many packets, for certain.
+    Packets(u32),
+    /// Any packets that fit into so many bytes.
+    Bytes(u64),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Missing {
+    pub(super) fn is_something(self) -> bool {
+        self != Self::Nothing
+    }
+
+    /// Both, one behind the other.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, one) | (one, Self::Nothing) => one,
+            (Self::Packets(a), Self::Packets(b)) => Self::Packets(a.saturating_add(b)),
+            (Self::Bytes(a), Self::Bytes(b)) => Self::Bytes(a.saturating_add(b)),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Outside SMP: what the holes since `seen` leave open.
+    pub(super) fn by_holes(seen: Seen, now: Seen) -> Self {
+        if seen.is_followed_by_hole(now) {
+            Self::Bytes(seen.bytes_until(now))
+        } else {
+            Self::Nothing
+        }
+    }
+
+    /// Inside SMP: what a packet's SEQNUM says, where the sender's last DATA had `last`. The holes since then, if
+    /// they are known, must be large enough for it.
+    pub(super) fn by_number(last: SmpSeq, pdu: &OpenPdu, holes: Option<(Seen, Seen)>) -> Self {
+        let expected = last.plus(u32::from(pdu.kind == PduKind::Data));
+        let room = holes.map_or(u64::MAX, |(seen, now)| seen.bytes_until(now) / LEAST_PACKET);
+        match u32::try_from(pdu.seqnum.diff(expected)) {
+            Ok(0) => Self::Nothing,
+            Ok(packets) if u64::from(packets) <= room => Self::Packets(packets),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// How many DATA of its peer the sender of this packet has taken: its WNDW is that and the window.
+pub(super) fn taken(pdu: &OpenPdu) -> SmpSeq {
+    pdu.wndw.minus(WINDOW)
+}
+
+/// How a TDS packet stands to the message of its sender that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It goes on with that message.
+    Continues,
+    /// It is the first packet of a message.
+    Begins,
+    /// It belongs to a message whose first packet is not in the file, or it cannot be told to which.
+    Unclear,
+}
+
+/// The message under way, as far as its packets' numbers go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnderWay {
+    pub(super) kind: u8,
+    pub(super) last_packet_id: u8,
+    /// Bytes of its packets: all but the last have the same.
+    pub(super) packet_len: u16,
+}
+
+/// Where a packet of this type and PacketID belongs. PacketID counts the packets of a message modulo 256 and begins
+/// at 1, with some clients at 0 ([MS-TDS] 2.2.3.1.5).
+pub(super) fn place(
+    under_way: Option<UnderWay>,
+    kind: u8,
+    packet_id: u8,
+    missing: Missing,
+) -> Place {
+    let same = under_way.filter(|m| m.kind == kind);
+    let at_start = packet_id <= 1;
+    // Packets that must be missing if its message began in the hole: those before it, and the end of the one before.
+    let before = u64::from(packet_id.saturating_sub(1));
+    let goes_on = |packets: u64| {
+        same.is_some_and(|m| {
+            let later = u8::try_from(packets & 0xff).unwrap_or(0);
+            packet_id == m.last_packet_id.wrapping_add(1).wrapping_add(later)
+        })
+    };
+    let (continues, begins) = match missing {
+        Missing::Nothing => (same.is_some(), true),
+        Missing::Packets(packets) => {
+            let needed = before.saturating_add(u64::from(under_way.is_some()));
+            (
+                goes_on(u64::from(packets)),
+                needed <= u64::from(packets) || at_start,
+            )
+        }
+        Missing::Bytes(bytes) => {
+            let len = same.map_or(0, |m| u64::from(m.packet_len));
+            let fits = len > 0 && bytes.checked_rem(len) == Some(0);
+            let packets = bytes.checked_div(len).unwrap_or(0);
+            // The packets before it have the full length; the end of the message before has a header at least.
+            let needed = before.saturating_mul(len.max(8)).saturating_add(8);
+            (fits && goes_on(packets), needed <= bytes || at_start)
+        }
+        Missing::Unknown => (false, true),
+    };
+    match (continues, begins) {
+        (true, _) if missing == Missing::Nothing => Place::Continues,
+        (true, false) => Place::Continues,
+        (false, _) if at_start || missing == Missing::Nothing => Place::Begins,
+        _ => Place::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: UnderWay = UnderWay {
+        kind: 4,
+        last_packet_id: 3,
+        packet_len: 4096,
+    };
+
+    fn of(packet_id: u8, missing: Missing) -> Place {
+        place(Some(ANSWER), 4, packet_id, missing)
+    }
+
+    #[test]
+    fn without_a_hole_the_type_decides() {
+        assert_eq!(of(4, Missing::Nothing), Place::Continues);
+        assert_eq!(place(Some(ANSWER), 6, 1, Missing::Nothing), Place::Begins);
+        assert_eq!(place(None, 4, 1, Missing::Nothing), Place::Begins);
+    }
+
+    #[test]
+    fn the_number_of_missing_packets_tells_a_message_from_the_next() {
+        assert_eq!(of(6, Missing::Packets(2)), Place::Continues);
+        // Of two, one ends the message and one begins the next.
+        assert_eq!(of(2, Missing::Packets(2)), Place::Unclear);
+        assert_eq!(of(1, Missing::Packets(2)), Place::Begins);
+        // PacketID 1 is also the 257th packet.
+        assert_eq!(of(1, Missing::Packets(253)), Place::Unclear);
+    }
+
+    #[test]
+    fn outside_smp_the_bytes_missing_tell() {
+        assert_eq!(of(5, Missing::Bytes(4096)), Place::Continues);
+        assert_eq!(of(5, Missing::Bytes(4095)), Place::Unclear);
+        assert_eq!(of(1, Missing::Bytes(4096)), Place::Begins);
+        assert_eq!(of(1, Missing::Bytes(253 * 4096)), Place::Unclear);
+        assert_eq!(of(9, Missing::Unknown), Place::Unclear);
+    }
+}
