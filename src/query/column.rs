@@ -66,6 +66,7 @@ columns!(
     Epoch "frame.time_epoch",
     Relative "frame.time_relative",
     TimeDelta "frame.time_delta",
+    TimeDeltaShown "frame.time_delta_displayed",
     Delta "delta",
     DeltaConn "delta.conn",
     Len "frame.len",
@@ -158,13 +159,14 @@ columns!(
 );
 
 columns!(
-    /// Columns that few frames have.
+    /// Columns that few frames have, or that need a walk over all of them.
     SparseCol,
     Finding "finding",
     Verdict "verdict",
     Analysis "smp.analysis",
     CheckId "smp.analysis.id",
     Severity "smp.analysis.severity",
+    DeltaSid "delta.sid",
     Request "request",
     Duration "request.duration",
     FirstByte "request.first_byte",
@@ -349,7 +351,8 @@ pub(super) fn frame_each(column: FrameCol, at: &FrameAt<'_>, f: &mut impl FnMut(
         FrameCol::Number => num(at.no.0),
         FrameCol::Time | FrameCol::Epoch => f(row.time.0),
         FrameCol::Relative => f(row.time.0.saturating_sub(at.start)),
-        FrameCol::TimeDelta | FrameCol::Delta => {
+        // While frames are being asked, none is hidden yet: the frame shown before is the one captured before.
+        FrameCol::TimeDelta | FrameCol::TimeDeltaShown | FrameCol::Delta => {
             f(at.before.map_or(0, |b| row.time.0.saturating_sub(b)));
         }
         FrameCol::Len => num(row.wire),

@@ -215,11 +215,39 @@ impl<'a> Moment<'a> {
 
     fn sparse(&self, column: SparseCol, out: &mut Vec<Val>) {
         let wanted = self.event.frame;
+        if column == SparseCol::DeltaSid {
+            out.extend(self.deltas().map(|ns| Val::Num(i128::from(ns))));
+            return;
+        }
         sparse_each(column, self.eval.store, &mut |frame, value| {
             if frame == wanted {
                 out.push(value);
             }
         });
+    }
+
+    /// The time since the frame before of each session that the event belongs to; 0 for its first frame.
+    fn deltas(&self) -> impl Iterator<Item = i64> {
+        let store = self.eval.store;
+        let here = store.frame(self.event.frame);
+        let mut sessions: Vec<_> = self.pdus().filter_map(|(_, pdu)| pdu.session).collect();
+        sessions.dedup();
+        sessions.into_iter().filter_map(move |session| {
+            let here = here.as_ref()?;
+            let opened = store.session(session)?.open_frame;
+            let mut at = here.prev.filter(|no| *no >= opened);
+            while let Some(no) = at {
+                let row = store.frame(no)?;
+                if store
+                    .pdus_in(no)
+                    .any(|(_, pdu)| pdu.session == Some(session))
+                {
+                    return Some(here.time.since(row.time));
+                }
+                at = row.prev.filter(|no| *no >= opened);
+            }
+            Some(0)
+        })
     }
 
     fn pdus(&self) -> impl Iterator<Item = (PduId, PduRow)> {

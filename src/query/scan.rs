@@ -109,17 +109,23 @@ enum Prepared {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scan {
     prepared: Vec<Prepared>,
-    conns: usize,
+    /// How far the store had come when that was done: connections, packets, findings, requests.
+    seen: [usize; 4],
 }
 
 impl Scan {
     /// Works out what the leaves need of the store as it is now.
     pub(super) fn prepare(&mut self, root: &Node, leaves: usize, store: &Store) {
-        let grown = store.conns().len() > self.conns;
-        if !self.prepared.is_empty() && !grown {
+        let seen = [
+            store.conns().len(),
+            store.pdu_count(),
+            store.findings().len(),
+            store.requests().len(),
+        ];
+        if !self.prepared.is_empty() && seen == self.seen {
             return;
         }
-        self.conns = store.conns().len();
+        self.seen = seen;
         self.prepared = vec![Prepared::Nothing; leaves];
         root.leaves(&mut |leaf| {
             let prepared = prepare(leaf, store);

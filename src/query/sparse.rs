@@ -1,9 +1,10 @@
-//! Columns that few frames have: findings, broken SMP checks and requests. They are listed, not scanned.
+//! Columns that few frames have: findings, broken SMP checks and requests. They are listed, not scanned. So is what
+//! only a walk over all packets tells: the time since the frame before of a session.
 
 use super::column::{CHECKS, SparseCol};
 use super::value::Val;
 use crate::store::{CheckId, RequestEnd, RequestRow, Severity, Store, Verdict};
-use crate::units::FrameNo;
+use crate::units::{FrameNo, Nanos, PduId};
 
 /// Calls `f` with each frame and value of a column that few frames have.
 pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(FrameNo, Val)) {
@@ -32,6 +33,7 @@ pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(Fr
                 f(row.frame, num(code));
             }
         }
+        SparseCol::DeltaSid => deltas(store, f),
         _ => {
             for request in store.requests() {
                 let Some(value) = request_value(column, request) else {
@@ -41,6 +43,27 @@ pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(Fr
                     f(frame, num(value));
                 }
             }
+        }
+    }
+}
+
+/// The time since the frame before of the same session, for each session of each frame; 0 for its first frame.
+fn deltas(store: &Store, f: &mut dyn FnMut(FrameNo, Val)) {
+    // For each session its latest frame and the one before that.
+    let mut latest: Vec<Option<(FrameNo, Nanos)>> = vec![None; store.sessions().len()];
+    for (_, pdu) in store.pdus_from(PduId(0)) {
+        let (Some(session), Some(frame)) = (pdu.session, store.frame(pdu.frame)) else {
+            continue;
+        };
+        let Some(slot) = latest.get_mut(session.index()) else {
+            continue;
+        };
+        let before = slot.replace((pdu.frame, frame.time));
+        match before {
+            // A second packet in the same frame has nothing to add.
+            Some((no, _)) if no == pdu.frame => {}
+            Some((_, time)) => f(pdu.frame, num(frame.time.since(time))),
+            None => f(pdu.frame, num(0)),
         }
     }
 }

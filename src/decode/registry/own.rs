@@ -22,7 +22,7 @@ pub(super) const FIELDS: &[Def] = &[
         "delta",
         K::Span,
         S::Own,
-        "time since the frame before in the list",
+        "time since the frame captured before",
     ),
     own(
         "delta.sid",
