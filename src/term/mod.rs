@@ -34,6 +34,7 @@ use crate::query::user_rules::UserRule;
 use crate::settings::ThemeFile;
 use crate::store::Batch;
 use crate::track;
+use crate::units::FrameNo;
 use input::{Input, Signal};
 use look::look;
 use pace::Pace;
@@ -134,6 +135,7 @@ pub fn run(
         waiting_progress: false,
         pace: Pace::new(slow),
         panes_behind: false,
+        shown: None,
         held_back: None,
     };
     let ended = session.run(&mut screen);
@@ -245,6 +247,8 @@ struct Session {
     pace: Pace,
     /// The panes beside the list are older than the list.
     panes_behind: bool,
+    /// The frame that the panes beside the list show.
+    shown: Option<FrameNo>,
     /// Until when a draw waits for the answer of a search.
     held_back: Option<Instant>,
 }
@@ -465,7 +469,9 @@ impl Session {
     fn draw(&mut self, screen: &mut Screen) {
         let now = Instant::now();
         let keys_come = self.pace.due(now).is_some();
-        let behind = self.app.can_lag() && (self.waiting_progress || keys_come);
+        // A key that changes the panes alone is answered at once.
+        let moved = self.shown != Some(self.app.list.cursor);
+        let behind = self.app.can_lag() && (self.waiting_progress || keys_come && moved);
         let mut wanted = self.app.wanted();
         if behind {
             wanted.tree = None;
@@ -474,7 +480,11 @@ impl Session {
             let looked = look(&mut self.dissector, &self.app.store, &self.capture, &wanted);
             update(&mut self.app, Event::Looked(looked));
         }
-        self.panes_behind = screen.draw(&mut self.app, behind) && keys_come;
+        let kept = screen.draw(&mut self.app, behind);
+        if !kept {
+            self.shown = Some(self.app.list.cursor);
+        }
+        self.panes_behind = kept && keys_come && moved;
         self.stale = false;
         self.waiting_progress = false;
         self.held_back = None;
