@@ -509,6 +509,7 @@ impl App {
             && tree.frame == self.list.cursor
         {
             tree.add_findings(&self.store);
+            self.fit_tree();
             let height = self.decode_height();
             self.tree.arrive(&tree, height);
             self.decoded = Some(tree);
@@ -517,12 +518,19 @@ impl App {
 
     /// Brings the most telling part of the decoded frame into the decode pane, unless the user is at work in it.
     fn show_telling_part(&mut self) {
+        self.fit_tree();
         let height = self.decode_height();
         if self.focus != Pane::Decode
             && let Some(tree) = &self.decoded
         {
             self.tree.arrive(tree, height);
         }
+    }
+
+    /// Tells the tree how wide its pane is.
+    fn fit_tree(&mut self) {
+        let area = self.layout().decode;
+        self.tree.width = area.map_or(0, |area| usize::from(area.w));
     }
 
     /// Lines of the decode pane, its head not counted.

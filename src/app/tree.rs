@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::decode::field::{Field, Value};
+use crate::dissect::render;
 use crate::store::{Finding, Store};
 use crate::units::FrameNo;
 
@@ -45,8 +46,12 @@ impl Tree {
     }
 }
 
-/// The name of the node that shows a rule.
+/// The name of the node that shows a rule; its conditions' names begin with it.
 const RULE: &str = "finding";
+/// Lines are not broken into shorter ones than this.
+const LEAST_WIDTH: usize = 20;
+/// A field takes no more further lines than this.
+const MOST_PARTS: usize = 8;
 
 fn part(finding: &Finding, frame: FrameNo) -> String {
     let roles: Vec<_> = finding
@@ -61,6 +66,40 @@ fn part(finding: &Finding, frame: FrameNo) -> String {
         finding.confidence.name(),
         roles.join(", ")
     )
+}
+
+/// Columns in front of a line's words.
+pub fn indent(depth: usize) -> usize {
+    depth.min(12).saturating_mul(2).saturating_add(3)
+}
+
+/// A text in lines of at most so many columns, broken between words; the further ones are indented.
+fn broken(text: &str, columns: usize) -> Vec<String> {
+    // What stands in brackets is one word.
+    let text = text.replace("[frame ", "[frame\u{a0}");
+    let mut out = Vec::new();
+    let mut line = String::new();
+    let mut used = 0_usize;
+    for word in text.split(' ') {
+        let long = word.chars().count();
+        if used > 0
+            && used.saturating_add(long).saturating_add(1) > columns
+            && out.len() < MOST_PARTS
+        {
+            out.push(std::mem::replace(&mut line, "  ".to_owned()));
+            used = 2;
+        } else if used > 0 {
+            line.push(' ');
+            used = used.saturating_add(1);
+        }
+        line.push_str(word);
+        used = used.saturating_add(long);
+    }
+    out.push(line);
+    for line in &mut out {
+        *line = line.replace('\u{a0}', " ");
+    }
+    out
 }
 
 /// What tells a node from its neighbours.
@@ -83,6 +122,10 @@ pub struct TreeLine<'a> {
     pub path: String,
     /// Whether it is open; `None` for a leaf.
     pub open: Option<bool>,
+    /// What stands on this line, where the field takes several.
+    pub part: Option<String>,
+    /// It goes on with the field of the line before.
+    pub goes_on: bool,
 }
 
 /// What the user did with the tree; it holds from frame to frame.
@@ -93,6 +136,8 @@ pub struct TreeView {
     pub cursor: usize,
     /// The first line on screen.
     pub top: usize,
+    /// Columns of the pane; 0 while it has none.
+    pub width: usize,
 }
 
 impl TreeView {
@@ -138,16 +183,39 @@ impl TreeView {
             *nth = nth.saturating_add(1);
             let path = format!("{above}/{key}#{nth}");
             let open = (!field.children.is_empty()).then(|| self.is_open(&path, depth, field));
+            let mut parts = self.parts(depth, field).into_iter();
+            let first = parts.next();
             out.push(TreeLine {
                 depth,
                 field,
                 path: path.clone(),
                 open,
+                part: first,
+                goes_on: false,
             });
+            for part in parts {
+                out.push(TreeLine {
+                    depth,
+                    field,
+                    path: path.clone(),
+                    open: None,
+                    part: Some(part),
+                    goes_on: true,
+                });
+            }
             if open == Some(true) {
                 self.walk(&field.children, depth.saturating_add(1), &path, out);
             }
         }
+    }
+
+    /// What a rule says is read to its end: its lines are broken at the pane's width, all others are cut.
+    fn parts(&self, depth: usize, field: &Field) -> Vec<String> {
+        if !field.name.starts_with(RULE) || self.width == 0 {
+            return Vec::new();
+        }
+        let room = self.width.saturating_sub(indent(depth));
+        broken(&render::line(field), room.max(LEAST_WIDTH))
     }
 
     /// Opens or closes a node.
@@ -214,5 +282,45 @@ impl TreeView {
         } else if self.cursor >= self.top.saturating_add(height) {
             self.top = self.cursor.saturating_sub(height).saturating_add(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_rule_says_is_broken_between_words_and_loses_none() {
+        let text = "Rule  rst-with-request  (Fault, proven: Work was outstanding when the server reset the connection.)";
+        let lines = broken(text, 40);
+        assert!(lines.iter().all(|line| line.chars().count() <= 40));
+        assert_eq!(lines.len(), 3);
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&lines.join(" ")), words(text));
+        assert_eq!(broken("short", 40), ["short"]);
+    }
+
+    #[test]
+    fn only_rules_take_several_lines() {
+        let text = "word ".repeat(30);
+        let field = |name| Field::new(name, "label", Value::None).text(text.clone());
+        let tree = Tree {
+            frame: FrameNo(1),
+            fields: vec![field(RULE), field("tcp.options")],
+            bytes: Vec::new(),
+            complete: true,
+        };
+        let view = TreeView {
+            width: 60,
+            ..TreeView::default()
+        };
+        let lines = view.lines(&tree);
+        assert_eq!(lines.len(), 4);
+        assert!(lines[1].goes_on && lines[1].field.name == RULE);
+        assert!(lines[3].part.is_none());
     }
 }

@@ -25,6 +25,7 @@ const CONNS_AT_ONCE: usize = 20;
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let effects = take_in(app, event);
     app.settle_lanes();
+    app.fit_tree();
     effects
 }
 

@@ -9,6 +9,7 @@ use super::theme::Role;
 use crate::app::App;
 use crate::app::layout::{Area, Pane};
 use crate::app::tables::phase_name;
+use crate::app::tree;
 use crate::dissect::render;
 
 /// Draws the pane; returns the place of the field under the cursor.
@@ -18,8 +19,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     let right = verdict(app);
     pen.head(area.row(0), &title, &right, focused);
     let body = area.below(1);
-    let tree = app.decoded()?;
-    let lines = app.tree.lines(tree);
+    let lines = app.tree.lines(app.decoded()?);
     let mut at = None;
     let shown = lines.iter().enumerate().skip(app.tree.top);
     for (y, (i, line)) in shown.take(usize::from(body.h)).enumerate() {
@@ -29,9 +29,13 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
             Some(false) => ">",
             None => " ",
         };
-        let indent = "  ".repeat(line.depth.min(12));
-        let words = render::line(line.field);
-        let text = format!(" {indent}{sign} {}", words.trim_end());
+        let sign = if line.goes_on { " " } else { sign };
+        let before = tree::indent(line.depth).saturating_sub(2);
+        let words = line
+            .part
+            .clone()
+            .unwrap_or_else(|| render::line(line.field));
+        let text = format!("{:before$}{sign} {}", "", words.trim_end());
         let role = if line.depth == 0 {
             Role::Head
         } else {
