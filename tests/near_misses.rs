@@ -260,6 +260,24 @@ fn every_rule_has_a_capture_that_triggers_it_and_one_that_nearly_does() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn many_ports_that_a_client_uses_again_are_one_finding() {
+    let reused = |ports: u16| {
+        let store = judged(&cases::reused_ports(ports));
+        assert_eq!(store.conns().len(), usize::from(ports) * 2);
+        let found = store.findings().iter().filter(|f| f.rule == "port-reuse");
+        found.map(|f| f.text.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(reused(3).len(), 3);
+    let [one] = &reused(12)[..] else {
+        panic!("one finding for all");
+    };
+    assert!(
+        one.contains("12 ports") && one.contains("12 later connections"),
+        "{one}"
+    );
+}
+
 /// Copies some frames a few places further on, as a network or a mirrored port does.
 fn with_copies(whole: &file::Capture, seed: u64) -> file::Capture {
     let mut rng = Rng::new(seed);

@@ -75,6 +75,7 @@ fn the_schema_refuses_a_report_without_one_of_its_keys() {
 fn schema_keys(report: &Value, path: &str) -> Vec<String> {
     let optional = [
         "client_evidence",
+        "other_end",
         "incarnation",
         "stalls",
         "stalled_ms",

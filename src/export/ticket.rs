@@ -235,11 +235,7 @@ fn other_end(job: &Job<'_>, finding: &Finding, page: &mut Page<'_>) -> Result<()
     let Some(orders) = order::of_finding(job.store, finding).filter(|_| finding.close) else {
         return Ok(());
     };
-    if orders
-        .captured
-        .iter()
-        .eq(orders.inferred.iter().map(|s| &s.frame))
-    {
+    if !orders.differ() {
         return Ok(());
     }
     writeln!(

@@ -5,6 +5,7 @@ use super::facts;
 use super::words;
 use crate::decode::tds::version::Version;
 use crate::decode::tls::names;
+use crate::rules::order;
 use crate::store::{
     ConnRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionRow, SmpCounts, Store,
     TcpStats, TdsCounts, TlsInfo,
@@ -117,6 +118,21 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The order of a close's frames at the other end, where it is another than in this capture.
+    fn other_end(&self, finding: &Finding) -> Option<facts::OtherEnd> {
+        let orders =
+            order::of_finding(self.store, finding).filter(|o| finding.close && o.differ())?;
+        let steps = orders.inferred.into_iter().map(|step| facts::Step {
+            frame: step.frame.0,
+            known: step.known,
+            reason: step.reason,
+        });
+        Some(facts::OtherEnd {
+            side: orders.here.other().word(),
+            order: steps.collect(),
+        })
+    }
+
     /// A finding.
     pub fn finding(&self, finding: &Finding) -> facts::Finding {
         let conn = finding.conn.and_then(|id| self.store.conn(id));
@@ -161,6 +177,7 @@ impl<'a> Facts<'a> {
                 .map(|n| self.scrubbed(n, conn))
                 .collect(),
             text: self.scrubbed(&finding.text, conn),
+            other_end: self.other_end(finding),
         }
     }
 

@@ -393,6 +393,29 @@ pub struct Finding {
     pub notes: Vec<String>,
     /// What happened, in a sentence.
     pub text: String,
+    /// Of a close: the order in which the other end must have seen its frames, where it is another than here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_end: Option<OtherEnd>,
+}
+
+/// The order of a close's frames at the other end, by their numbers in this capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OtherEnd {
+    /// Which end that is.
+    pub side: &'static str,
+    /// The frames in the order in which it must have seen them.
+    pub order: Vec<Step>,
+}
+
+/// A frame's place in the order of the other end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The frame.
+    pub frame: u32,
+    /// Whether numbers prove its place.
+    pub known: bool,
+    /// Why it stands there.
+    pub reason: String,
 }
 
 /// A frame and the part it plays.

@@ -209,6 +209,18 @@ fn finding(finding: &facts::Finding, row: &Finding, out: &mut dyn Write) -> io::
     for note in &finding.notes {
         writeln!(out, "\nNote: {}", escape(note))?;
     }
+    if let Some(other) = &finding.other_end {
+        writeln!(out, "\nAs the {} must have seen it:\n", other.side)?;
+        for step in &other.order {
+            let sure = if step.known { "known" } else { "inferred" };
+            writeln!(
+                out,
+                "1. frame {}, {sure}: {}",
+                step.frame,
+                escape(&step.reason)
+            )?;
+        }
+    }
     Ok(())
 }
 

@@ -421,6 +421,13 @@ fn finding(finding: &facts::Finding, row: &Finding, out: &mut dyn Write) -> io::
     for note in &finding.notes {
         writeln!(out, "      note: {}", safe(note))?;
     }
+    if let Some(other) = &finding.other_end {
+        writeln!(out, "      as the {} must have seen it", other.side)?;
+        for step in &other.order {
+            let sure = if step.known { "known" } else { "inferred" };
+            writeln!(out, "      {:>8}  {sure}: {}", step.frame, step.reason)?;
+        }
+    }
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! Findings across connections, and on the capture itself.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use rustc_hash::FxHashMap;
 
 use super::catalogue::{
@@ -72,9 +75,7 @@ impl Across {
         }
         let mut pairs: Vec<_> = std::mem::take(&mut self.pairs).into_iter().collect();
         pairs.sort_by_key(|(_, conns)| conns.first().copied());
-        for (pair, conns) in pairs {
-            out.extend(port_reuse(store, pair, &conns, settings));
-        }
+        out.extend(port_reuses(store, &pairs, settings));
         out.extend(artefacts(store));
         out.retain(|finding| settings.is_on(&finding.rule));
         out
@@ -139,6 +140,67 @@ fn one_mass_close(server: Endpoint, ends: &[ServerEnd]) -> Option<Finding> {
         ),
         proof,
     ))
+}
+
+/// A pair of addresses and ports, and the connections that used it again.
+type Reuse = ((Endpoint, Endpoint), Vec<ConnId>);
+
+/// More ports of one client than this are told in one finding.
+const MANY_PORTS: usize = 8;
+
+/// Ports that were used again: each by itself, or those of one client together where they are many.
+fn port_reuses(store: &Store, pairs: &[Reuse], settings: &Settings) -> Vec<Finding> {
+    let mut by_client: BTreeMap<(IpAddr, Endpoint), Vec<&Reuse>> = BTreeMap::new();
+    for reuse in pairs {
+        let first = reuse.1.first().and_then(|id| store.conn(*id));
+        if let Some(conn) = first {
+            let client = conn.endpoint(Side::Client).ip;
+            let server = *conn.endpoint(Side::Server);
+            by_client.entry((client, server)).or_default().push(reuse);
+        }
+    }
+    let mut out = Vec::new();
+    for ((client, server), reuses) in by_client {
+        if reuses.len() > MANY_PORTS {
+            out.push(many_ports(store, client, server, &reuses));
+        } else {
+            let each = reuses.into_iter();
+            out.extend(each.filter_map(|(pair, conns)| port_reuse(store, *pair, conns, settings)));
+        }
+    }
+    out
+}
+
+/// Many ports of one client that were used again.
+fn many_ports(store: &Store, client: IpAddr, server: Endpoint, reuses: &[&Reuse]) -> Finding {
+    let firsts = reuses
+        .iter()
+        .filter_map(|(_, conns)| store.conn(*conns.first()?));
+    let proof = firsts
+        .take(MOST_FRAMES)
+        .map(|conn| {
+            evidence(
+                conn.first_frame,
+                format!("connection {}", conn.id),
+                format!("port {} begins anew", conn.endpoint(Side::Client).port),
+            )
+        })
+        .collect();
+    let later: usize = reuses.iter().map(|(_, conns)| conns.len()).sum();
+    let mut finding = stated(
+        &PORT_REUSE,
+        Verdict::Notice,
+        format!(
+            "The client {client} used {} to {server} again, for {}.",
+            count(reuses.len(), "port"),
+            count(later, "later connection")
+        ),
+        proof,
+    );
+    finding
+        .notes
+        .push("many ports of one client: it may be running out of them".to_owned());
+    finding
 }
 
 /// A pair of addresses and ports that was used again.

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::store::{Finding, Store, View};
+use crate::store::{Finding, FrameFlags, Store, View};
 use crate::units::{ConnId, FrameNo, Side, TcpSeq};
 
 /// One frame in the order of the other end.
@@ -80,14 +80,37 @@ pub fn at_other_end(
     })
 }
 
-/// The two orders of the frames that a finding names, from where the capture was taken.
+/// The two orders of the frames that a finding names, from where the capture was taken; `None` where the other end's
+/// frames are in the capture too, and nothing is to be inferred.
 pub fn of_finding(store: &Store, finding: &Finding) -> Option<TwoOrders> {
-    at_other_end(
-        store,
-        finding.conn?,
-        &finding.frames(),
-        captured_side(store),
-    )
+    let frames = finding.frames();
+    if at_several_points(store, &frames) {
+        return None;
+    }
+    at_other_end(store, finding.conn?, &frames, captured_side(store))
+}
+
+/// Whether frames come from several interfaces, some of them copies of others.
+fn at_several_points(store: &Store, frames: &[FrameNo]) -> bool {
+    let mut interfaces = Vec::new();
+    let mut copies = false;
+    for row in frames.iter().filter_map(|no| store.frame(*no)) {
+        if !interfaces.contains(&row.interface) {
+            interfaces.push(row.interface);
+        }
+        copies |= row.flags.has(FrameFlags::DUPLICATE);
+    }
+    copies && interfaces.len() > 1
+}
+
+impl TwoOrders {
+    /// Whether the other end saw the frames in another order than the capture shows.
+    pub fn differ(&self) -> bool {
+        !self
+            .captured
+            .iter()
+            .eq(self.inferred.iter().map(|step| &step.frame))
+    }
 }
 
 /// Merges what the other end sent, in its own order, with what arrived there, in the order it was sent here.

@@ -10,6 +10,7 @@ mod rules_login;
 mod scripts;
 
 pub use rules::RuleCase;
+pub use rules_beside::reused_ports;
 
 use marstui::store::Verdict;
 use marstui::units::Side;

@@ -180,6 +180,28 @@ fn one_way(lost: bool) -> Capture {
     c.capture(Client)
 }
 
+/// One client that uses so many ports twice, a second apart.
+pub fn reused_ports(count: u16) -> Capture {
+    let mut capture = Capture::default();
+    for i in 0..count {
+        let mut c = begin(W);
+        c.hosts[0].port = 50_000 + i;
+        for round in 0..2 {
+            c.now = START + i64::from(round) * 1_000 * MS + i64::from(i) * 20 * MS;
+            let isn = 7_000_000 * u32::from(i) + 90_000 * round + 1;
+            c.set_isns(isn, isn + 5_000_000);
+            plain_work(&mut c);
+            c.client_tcp_fin();
+            c.trip(30 * US);
+            c.send(Server, ACK | FIN, &[]);
+            c.trip(10 * US);
+            c.send(Client, ACK, &[]);
+        }
+        capture = add(capture, c.capture(Server));
+    }
+    capture
+}
+
 /// Connections that the server closes within a second.
 fn mass_close(count: u16) -> Capture {
     let mut capture = Capture::default();
