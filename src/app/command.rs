@@ -157,6 +157,7 @@ commands! {
     Connections "connections" ["c"] "conns" Lists Anywhere "" "all connections, with how each of them ended";
     Findings "findings" ["F"] "findings" Lists Anywhere "" "all findings, faults first";
     Requests "requests" ["Q"] "requests" Lists Anywhere "" "the requests of the connection, or of all";
+    Card "card" ["g c"] "" Lists Anywhere "" "the connection on one page: opening, login, Sids, requests, findings";
     Phases "phases" [] "" Lists Anywhere "" "the phases of the connection, with first frame and length in time";
     Sort "sort" ["S"] "sort" Lists Table "column" "sort by the next column, the other way round on the last";
     Find "find" ["/"] "find" Search Anywhere "text" "find text, re:pattern, hex:bytes or a filter";

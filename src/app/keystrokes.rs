@@ -76,6 +76,7 @@ const CASES: &[(&str, u32, &str, &str)] = &[
     ),
     ("sort", 1, ": :phases: Enter S S", "sort=0 descending"),
     ("sort", 1, "c : :sort client: Enter", "sort=2"),
+    ("card", 1, "g c", "layer=Connection 0"),
     // Find and filter.
     ("find", 1, "/", "prompt=Find"),
     (

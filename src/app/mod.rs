@@ -4,6 +4,7 @@
 //! loop carries out. Everything slow (files, decoding, searching) is done by the loop and comes back as an event.
 
 mod asking;
+mod card;
 pub mod clock;
 pub mod command;
 pub mod copy;
@@ -29,7 +30,7 @@ pub mod prompt;
 pub mod rows;
 mod searching;
 pub mod settings;
-mod summary;
+pub mod summary;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

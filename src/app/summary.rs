@@ -99,7 +99,7 @@ fn way_on(store: &Store, keymap: &Keymap, roomy: bool) -> String {
 }
 
 /// `1 frame`, `2 frames`.
-pub(super) fn counted(n: usize, what: &str) -> String {
+pub fn counted(n: usize, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {what}{s}")
 }

@@ -41,9 +41,21 @@ impl Tree {
             if let Some(frame) = finding.decisive_frame() {
                 field = field.link(frame);
             }
-            self.fields.push(field);
+            // Before the first layer above TCP, so that both are on screen.
+            let at = self.fields.iter().position(|f| !is_low(f));
+            self.fields.insert(at.unwrap_or(self.fields.len()), field);
         }
     }
+}
+
+/// Whether a top-level node is a layer that says nothing about sessions: frame, Ethernet, IP, TCP.
+fn is_low(field: &Field) -> bool {
+    let label = field.label.to_ascii_lowercase();
+    [
+        "frame", "eth", "linux", "null", "raw", "ip", "tcp", "vlan", "802.1q",
+    ]
+    .iter()
+    .any(|low| label.starts_with(low))
 }
 
 /// The name of the node that shows a rule; its conditions' names begin with it.
@@ -147,14 +159,7 @@ impl TreeView {
             return *open;
         }
         match depth {
-            0 => {
-                let label = field.label.to_ascii_lowercase();
-                ![
-                    "frame", "eth", "linux", "null", "raw", "ip", "tcp", "vlan", "802.1q",
-                ]
-                .iter()
-                .any(|low| label.starts_with(low))
-            }
+            0 => !is_low(field),
             _ => false,
         }
     }

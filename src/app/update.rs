@@ -313,6 +313,7 @@ impl App {
             C::Connections => self.open_table(Kind::Connections),
             C::Findings => self.open_table(Kind::Findings),
             C::Requests => self.open_requests(),
+            C::Card => self.show_card(),
             C::Phases => match self.conn() {
                 Some(conn) => self.open_table(Kind::Phases(conn)),
                 None => self.say(Tone::Error, "this frame belongs to no connection"),

@@ -12,6 +12,7 @@ pub mod words;
 use std::io::{self, Write};
 
 use crate::store::{Store, Verdict};
+use crate::units::ConnId;
 use alias::Aliases;
 pub use build::{Facts, tds_version};
 pub use json::write_line as write_json_line;
@@ -47,6 +48,16 @@ pub fn write(
         Format::Json => json::write_object(facts, stats, out),
         Format::Ndjson => json::write_lines(facts, stats, out),
     }
+}
+
+/// What the text report says of one connection.
+pub fn connection_text(store: &Store, conn: ConnId) -> String {
+    let mut out = Vec::new();
+    if let Some(row) = store.conn(conn) {
+        // Writing into memory does not fail.
+        let _ = text::connection(Facts::new(store, None), row, &mut out);
+    }
+    String::from_utf8_lossy(&out).trim_start().to_string()
 }
 
 /// Whether a finding at least as grave as `limit` (`Notice` or `Fault`) exists.

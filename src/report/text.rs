@@ -153,7 +153,7 @@ pub(super) fn summary(facts: Facts<'_>) -> String {
     )
 }
 
-fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -> io::Result<()> {
     let store = facts.store();
     let conn = facts.connection(row);
     writeln!(

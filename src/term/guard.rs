@@ -9,6 +9,15 @@ use crossbeam_channel::Sender;
 use super::screen::restore;
 use crate::app::Event;
 
+/// Panics at the key that a variable of the environment names, so that a test can see what becomes of the terminal.
+/// Release builds do not have it.
+#[cfg(debug_assertions)]
+pub fn panic_if_asked(key: crate::app::key::Key) {
+    let asked = std::env::var("MARSTUI_PANIC_AT_KEY").ok();
+    let asked = asked.and_then(|name| name.parse().ok());
+    assert!(asked != Some(key), "asked for by MARSTUI_PANIC_AT_KEY");
+}
+
 /// Installs the reports. Must run before the terminal is taken over.
 pub fn install(notices: Sender<Event>) {
     let (panics, errors) = color_eyre::config::HookBuilder::default()

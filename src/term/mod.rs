@@ -369,9 +369,11 @@ impl Session {
         let mut can_wait = false;
         let event = match came {
             Came::Input(Input::Event(event)) => {
-                if matches!(event, Event::Key(_)) {
+                if let Event::Key(key) = event {
                     screen.count_key();
                     self.pace.key(Instant::now());
+                    #[cfg(debug_assertions)]
+                    guard::panic_if_asked(key);
                 }
                 event
             }

@@ -54,6 +54,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
 
 fn title(app: &App) -> String {
     let no = app.list.cursor;
+    if app.store.frame(no).is_none() {
+        return "Frame".to_string();
+    }
     let mut out = format!("Frame {no}");
     let conn = app.conn().and_then(|id| app.store.conn(id));
     if let Some(conn) = conn {
@@ -62,7 +65,7 @@ fn title(app: &App) -> String {
             out.push_str("  ");
             out.push_str(phase_name(phase.phase));
             if let Some(sid) = phase.sid {
-                let _ = write!(out, " {sid}");
+                let _ = write!(out, " (Sid {sid})");
             }
         }
     }

@@ -23,6 +23,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     let focused = app.focus == Pane::Lanes;
     let Some(lanes) = app.lanes(area) else {
         pen.head(area.row(0), "Sids", "", focused);
+        if app.store.frame_count() == 0 {
+            return None;
+        }
         pen.text(
             1,
             area.y.saturating_add(1),

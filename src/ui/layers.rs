@@ -8,15 +8,16 @@ use crate::app::App;
 use crate::app::Help;
 use crate::app::help::HelpLine;
 use crate::app::layout::Area;
+use crate::app::summary::counted;
 use crate::app::tables::{Kind, Row, Table};
 use crate::store::Verdict;
 
 /// Draws a list; returns the place of its cursor.
 pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<Position> {
     let right = if table.filter.is_empty() {
-        format!("{} rows", table.rows.len())
+        counted(table.rows.len(), "row")
     } else {
-        format!("{} rows with {}", table.rows.len(), table.filter)
+        format!("{} with {}", counted(table.rows.len(), "row"), table.filter)
     };
     pen.head(area.row(0), &table.title(), &right, true);
     let mut body = area.below(1);
@@ -211,7 +212,7 @@ pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Position {
 
 /// Draws a page of text.
 pub fn text(pen: &mut Pen<'_>, title: &str, lines: &[String], top: usize, area: Area) -> Position {
-    pen.head(area.row(0), title, &format!("{} lines", lines.len()), true);
+    pen.head(area.row(0), title, &counted(lines.len(), "line"), true);
     let body = area.below(1);
     for (y, line) in lines.iter().skip(top).take(usize::from(body.h)).enumerate() {
         let row = body.row(u16::try_from(y).unwrap_or(0));

@@ -257,7 +257,10 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
         let Some(first) = (!keys.is_empty()).then(|| keys.remove(0)) else {
             continue;
         };
-        let short = command.entry().short;
+        let short = match command {
+            Command::Close if !app.layers.is_empty() => "close",
+            _ => command.entry().short,
+        };
         let needed =
             u16::try_from(first.len().saturating_add(short.len()).saturating_add(1)).unwrap_or(20);
         if x.saturating_add(needed) > end {

@@ -1,0 +1,75 @@
+//! The connection on one page: the report's text, and how long the steps of its opening took.
+
+use super::ordering::wrap;
+use super::tables::{Kind, phase_name};
+use super::{App, Layer, Tone, clock};
+use crate::report::connection_text;
+use crate::store::{ConnRow, Phase};
+use crate::units::ConnId;
+
+/// A sentence in lines of a width; rows of tables, which are indented deeper, stay as they are.
+fn folded(line: &str, width: usize) -> Vec<String> {
+    if line.chars().count() <= width || line.starts_with("    ") {
+        vec![line.to_string()]
+    } else {
+        wrap(line, width)
+    }
+}
+
+impl App {
+    /// Opens the page of the connection under the cursor, in the list of connections that of its row.
+    pub(super) fn show_card(&mut self) {
+        let of_row = match self.layers.last() {
+            Some(Layer::Table(table)) if table.kind == Kind::Connections => table
+                .target(self)
+                .and_then(|no| self.store.frame(no))
+                .and_then(|frame| frame.conn),
+            _ => None,
+        };
+        let Some(conn) = of_row.or_else(|| self.conn()) else {
+            self.say(Tone::Error, "this frame belongs to no connection");
+            return;
+        };
+        let width = usize::from(self.size.0.saturating_sub(3)).max(20);
+        let text = self.card(conn);
+        self.layers.push(Layer::Text {
+            title: format!("Connection {conn}"),
+            lines: text.lines().flat_map(|line| folded(line, width)).collect(),
+            top: 0,
+        });
+    }
+
+    fn card(&self, conn: ConnId) -> String {
+        let mut lines: Vec<String> = connection_text(&self.store, conn)
+            .lines()
+            .map(str::to_string)
+            .collect();
+        let opening = self.store.conn(conn).and_then(|row| self.opening(row));
+        if let Some(opening) = opening {
+            lines.insert(lines.len().min(2), format!("  {opening}"));
+        }
+        lines.join("\n")
+    }
+
+    /// How long the steps before the first session or command took.
+    fn opening(&self, conn: &ConnRow) -> Option<String> {
+        let time = |at: usize| Some(self.store.frame(conn.phases.get(at)?.frame)?.time);
+        let steps = [Phase::Connect, Phase::Prelogin, Phase::Tls, Phase::Login];
+        let mut parts = Vec::new();
+        let mut all = 0_i64;
+        for (at, phase) in conn.phases.iter().enumerate() {
+            if !steps.contains(&phase.phase) {
+                break;
+            }
+            // A step ends where the next one begins; one that nothing follows has no known end.
+            let length = time(at.saturating_add(1))?.since(time(at)?);
+            all = all.saturating_add(length);
+            parts.push(format!(
+                "{} {}",
+                phase_name(phase.phase),
+                clock::span(length)
+            ));
+        }
+        (!parts.is_empty()).then(|| format!("opened in {}: {}", clock::span(all), parts.join(", ")))
+    }
+}
