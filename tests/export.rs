@@ -460,6 +460,62 @@ fn a_picture_is_well_formed_and_holds_no_script() {
     }
 }
 
+#[test]
+fn a_long_ladder_keeps_the_beginning_and_the_end() {
+    let opened = Opened::new(&fixture("seed-client.pcapng.zst"));
+    let long = opened
+        .store
+        .conns()
+        .iter()
+        .max_by_key(|c| c.frames)
+        .unwrap();
+    let frames = opened.store.conn_frames(long.id);
+    let text = opened.text(What::Connection(long.id), Format::SvgLadder);
+    assert!(text.contains(&format!("... {} frames left out ...", frames.len() - 400)));
+    let shown =
+        |no: FrameNo| text.contains(&format!(">{no}<")) || text.contains(&format!(">{no} "));
+    assert!(shown(frames[0]) && shown(*frames.last().unwrap()));
+    assert!(!shown(frames[frames.len() / 2]));
+}
+
+#[cfg(unix)]
+#[test]
+fn where_nothing_can_be_written_it_is_said_and_nothing_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let opened = Opened::new(&fixture("closes/V1.pcapng.zst"));
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::of(Format::Pcapng);
+    let message = |target: &Path, options: &Options| {
+        let result = opened.export(What::All, options, target);
+        result.unwrap_err().to_string()
+    };
+    let forced = Options {
+        force: true,
+        ..options.clone()
+    };
+    let full = message(Path::new("/dev/full"), &forced);
+    assert!(full.contains("/dev/full: no space left"), "{full}");
+
+    let taken = folder.path().join("taken.pcapng");
+    std::fs::write(&taken, "before").unwrap();
+    assert!(message(&taken, &options).contains("exists"));
+    assert_eq!(std::fs::read(&taken).unwrap(), b"before");
+
+    let none = folder.path().join("none/out.pcapng");
+    assert!(message(&none, &options).contains("there is no such folder"));
+
+    // The administrator may write everywhere.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    let closed = folder.path().join("closed.pcapng");
+    if std::fs::write(folder.path().join("probe"), "").is_err() {
+        let text = message(&closed, &options);
+        assert!(text.contains("closed.pcapng"), "{text}");
+    }
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let _ = std::fs::remove_file(folder.path().join("probe"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 fn has(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }

@@ -19,6 +19,8 @@ pub enum Line {
     Frames,
     /// Handshake, PRELOGIN and login.
     Opening,
+    /// The last frames of each direction.
+    Last,
     /// Everything between.
     Between,
     /// Format.
@@ -33,10 +35,11 @@ pub enum Line {
 
 impl Line {
     /// All lines, from top to bottom.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::What,
         Self::Frames,
         Self::Opening,
+        Self::Last,
         Self::Between,
         Self::Format,
         Self::Notes,
@@ -44,6 +47,9 @@ impl Line {
         Self::File,
     ];
 }
+
+/// Numbers of last frames to choose from.
+const LAST: [usize; 4] = [0, 10, 50, 200];
 
 /// Something that can be taken, or the reason why it cannot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +87,7 @@ pub struct ExportForm {
     /// Findings and marks as comments.
     pub notes: bool,
     /// Replace addresses, names and data.
-    pub redact: bool,
+    pub redact: Option<Redaction>,
     /// The file.
     pub file: Input,
     /// The line with the cursor.
@@ -123,7 +129,7 @@ impl ExportForm {
             },
             format: app.settings.export_format,
             notes: app.settings.export_comments,
-            redact: app.settings.export_redact,
+            redact: app.settings.export_redact.then(Redaction::default),
             file: Input::new(file),
             line: Line::What,
             plan: Plan::default(),
@@ -172,6 +178,10 @@ impl ExportForm {
         if self.plan.cut_frames > 0 {
             text.push_str(", some cut by the snap length");
         }
+        if let Some(remark) = self.plan.remarks.first() {
+            let frames = self.plan.frames.len();
+            text = format!("{frames} frames so far: {remark}");
+        }
         if self.replace {
             return format!("the file exists; Enter again replaces it ({text})");
         }
@@ -203,7 +213,7 @@ impl ExportForm {
                 comments: self.notes && self.format == Format::Pcapng,
                 force: self.replace,
                 marks: self.marks.clone(),
-                redact: self.redact.then(Redaction::default),
+                redact: self.redact,
                 ..Options::of(self.format)
             },
             path: PathBuf::from(path),
@@ -273,6 +283,11 @@ impl ExportForm {
                 self.chosen = turned(self.chosen, all, back);
             }
             Line::Opening => self.context.opening = !self.context.opening,
+            Line::Last => {
+                let at = LAST.iter().position(|n| *n == self.context.last_frames);
+                let next = turned(at.unwrap_or(0), LAST.len(), back);
+                self.context.last_frames = LAST.get(next).copied().unwrap_or(0);
+            }
             Line::Between => self.context.between = !self.context.between,
             Line::Format => {
                 let at = Format::ALL.iter().position(|f| *f == self.format);
@@ -281,7 +296,13 @@ impl ExportForm {
                 self.fit_ending();
             }
             Line::Notes => self.notes = !self.notes,
-            Line::Redact => self.redact = !self.redact,
+            Line::Redact => {
+                let on = |ports| Some(Redaction { ports });
+                let steps = [None, on(false), on(true)];
+                let at = steps.iter().position(|step| *step == self.redact);
+                let next = turned(at.unwrap_or(0), steps.len(), back);
+                self.redact = steps.get(next).copied().flatten();
+            }
             Line::Frames | Line::File => {}
         }
     }
@@ -320,12 +341,25 @@ fn offers(app: &App) -> Vec<Offer> {
     let conn = app
         .conn()
         .ok_or("connection: this frame has none".to_string());
+    let life = facts
+        .as_ref()
+        .and_then(|f| app.store.session(f.session?))
+        .filter(|life| {
+            let lives = app.store.conn_sessions(life.conn);
+            lives.filter(|other| other.sid == life.sid).count() > 1
+        })
+        .map(|life| {
+            offer(
+                format!("Sid {} life {}", life.sid, life.life),
+                Ok(What::Session(life.id)),
+            )
+        });
     let finding = app
         .store
         .finding_on(app.list.cursor)
         .map(|f| f.id)
         .ok_or("finding: none on this frame".to_string());
-    vec![
+    let mut offers = vec![
         offer(
             format!("marked {}", app.marks.len()),
             if app.marks.is_empty() {
@@ -355,5 +389,10 @@ fn offers(app: &App) -> Vec<Offer> {
         ),
         offer("finding".to_string(), finding.map(What::Finding)),
         offer("all frames".to_string(), Ok(What::All)),
-    ]
+    ];
+    // Beside the Sid, where that has several lives.
+    if let Some(life) = life {
+        offers.insert(4, life);
+    }
+    offers
 }

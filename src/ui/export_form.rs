@@ -124,6 +124,13 @@ fn lines(form: &ExportForm, cells: u16) -> Vec<FormLine> {
         ),
         1,
     );
+    let last = form.context.last_frames;
+    let words = if last > 0 {
+        format!("the last {last} frames of each direction")
+    } else {
+        "last frames of each direction".to_string()
+    };
+    line(Line::Last, "", format!("{} {words}", tick(last > 0)), 1);
     line(
         Line::Between,
         "",
@@ -155,16 +162,24 @@ fn lines(form: &ExportForm, cells: u16) -> Vec<FormLine> {
         Line::Redact,
         "redact",
         format!(
-            "{} addresses, names, SQL text and data replaced",
-            tick(form.redact)
+            "{} addresses, names, SQL text and data replaced{}",
+            tick(form.redact.is_some()),
+            match form.redact {
+                Some(wish) if wish.ports => ", ports too",
+                _ => "",
+            }
         ),
         1,
     );
+    // A path longer than the line moves under the cursor.
+    let scroll = form
+        .file
+        .visual_scroll(usize::from(cells).saturating_sub(1));
     line(
         Line::File,
         "file",
-        form.file.value().to_string(),
-        form.file.visual_cursor(),
+        form.file.value().chars().skip(scroll).collect(),
+        form.file.visual_cursor().saturating_sub(scroll),
     );
     out
 }

@@ -13,8 +13,9 @@ const CLIENT: f64 = 210.0;
 const SERVER: f64 = 860.0;
 /// Height of an arrow's row.
 const ROW: f64 = 22.0;
-/// Frames drawn; more are counted.
-const MAX_FRAMES: u64 = 500;
+/// Frames drawn from the start, and from the end, where a connection is decided; those between are counted.
+const FIRST: usize = 100;
+const LAST: usize = 300;
 
 pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
     let store = job.store;
@@ -26,20 +27,34 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
     page.anchored(SERVER, y, "", "middle", "server");
     page.text(SERVER + 40.0, y, "quiet", "frame");
     let top = y + 6.0;
-    let mut before: Option<Nanos> = None;
-    let mut drawn = 0_u64;
+    let mut arrows = Vec::new();
     for no in job.plan.frames.iter() {
+        job.tick(u64::from(no.0))?;
+        if store
+            .frame(no)
+            .is_some_and(|frame| Arrow::of(store, no, &frame).is_some())
+        {
+            arrows.push(no);
+        }
+    }
+    let left_out = arrows.len().saturating_sub(FIRST.saturating_add(LAST));
+    let mut before: Option<Nanos> = None;
+    for (i, no) in arrows.into_iter().enumerate() {
+        if left_out > 0 && i == FIRST {
+            let y = page.down(ROW);
+            let words = words::counted(left_out as u64, "frame");
+            let words = format!("... {words} left out ...");
+            page.anchored(f64::midpoint(CLIENT, SERVER), y, "quiet", "middle", &words);
+        }
+        if (FIRST..FIRST.saturating_add(left_out)).contains(&i) {
+            continue;
+        }
         let Some(frame) = store.frame(no) else {
             continue;
         };
         let Some(arrow) = Arrow::of(store, no, &frame) else {
             continue;
         };
-        drawn = drawn.saturating_add(1);
-        job.tick(drawn)?;
-        if drawn > MAX_FRAMES {
-            continue;
-        }
         if let Some(gap) = before
             .map(|b| frame.time.since(b))
             .filter(|gap| *gap >= GAP_NS)
@@ -56,16 +71,6 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
     let bottom = page.y + 8.0;
     for x in [CLIENT, SERVER] {
         page.line("life", (x, top), (x, bottom));
-    }
-    if drawn > MAX_FRAMES {
-        let y = page.down(LINE * 1.4);
-        let more = drawn.saturating_sub(MAX_FRAMES);
-        page.text(
-            MARGIN,
-            y,
-            "quiet",
-            &format!("and {}", words::counted(more, "more frame")),
-        );
     }
     page.down(LINE);
     Ok(())
