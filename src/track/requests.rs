@@ -200,11 +200,13 @@ impl Requests {
             return;
         };
         let is_taken = |open: &Open| open.number.is_none_or(|n| n.at_or_before(taken));
-        // One request at a time: when the next is taken, the one before has been answered.
-        while self.open.get(1).is_some_and(is_taken) {
-            if let Some(old) = self.open.pop_front() {
-                self.retire_unknown(old, ctx);
-            }
+        // One request at a time: when one in a later DATA is taken, the one before has been answered.
+        while let (Some(first), Some(next)) = (self.open.front(), self.open.get(1))
+            && first.number != next.number
+            && is_taken(next)
+            && let Some(old) = self.open.pop_front()
+        {
+            self.retire_unknown(old, ctx);
         }
         self.stray = doubt && self.open.front().is_some_and(|open| !is_taken(open));
     }
