@@ -286,7 +286,12 @@ fn with_copies(whole: &file::Capture, seed: u64) -> file::Capture {
     while at < capture.frames.len() {
         if rng.below(100) < 15 {
             let copy = capture.frames[at].clone();
-            let to = (at + 1 + usize::try_from(rng.below(4)).unwrap()).min(capture.frames.len());
+            let mut to =
+                (at + 1 + usize::try_from(rng.below(4)).unwrap()).min(capture.frames.len());
+            // No copy comes seconds later, when another connection may have the ports.
+            while to > at + 1 && capture.frames[to - 1].time - copy.time > 1_000_000_000 {
+                to -= 1;
+            }
             capture.frames.insert(to, copy);
             at = to;
         }
