@@ -61,6 +61,7 @@ impl App {
             Ask::Command => return self.command_line(text),
             Ask::Find => return self.answer_find(text),
             Ask::Filter => return self.answer_filter(text),
+            Ask::ListFile => return self.write_list(text),
         }
         Vec::new()
     }

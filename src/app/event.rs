@@ -3,7 +3,7 @@
 use super::key::Key;
 use super::mouse::Mouse;
 use super::tree::Tree;
-use crate::export::{ExportError, Written};
+use crate::export::{ExportError, List, Written};
 use crate::query::find::Needle;
 use crate::query::user_rules::Applied;
 use crate::store::Batch;
@@ -45,6 +45,8 @@ pub enum Event {
     Exporting(u64),
     /// The user's own rules were applied, as the order with this number.
     RulesApplied(u64, Box<Applied>),
+    /// A list was written to the file, so many bytes, or why not.
+    ListWritten(String, Result<u64, ExportError>),
     /// Something to tell the user.
     Message(Result<String, String>),
     /// The program was suspended and is back.
@@ -68,6 +70,24 @@ pub enum Effect {
     Export(Box<super::export_form::Order>),
     /// Stop the export.
     StopExport,
+    /// Write a list of the screen to a file; one that exists only when it may be replaced.
+    WriteList {
+        /// The list.
+        list: Box<List>,
+        /// The file.
+        path: String,
+        /// It may be replaced.
+        replace: bool,
+    },
+    /// Put a value into the config file.
+    Keep {
+        /// Section.
+        section: &'static str,
+        /// Key.
+        key: String,
+        /// Value as TOML.
+        value: String,
+    },
     /// Search frames; hits come back as [`Event::Found`].
     Search(Box<Search>),
     /// Stop the search with this number, if it runs.

@@ -1,7 +1,9 @@
-//! Opening and sorting the full-width lists.
+//! Opening, sorting and writing the full-width lists.
 
+use super::prompt::{Ask, Prompt};
 use super::tables::{Kind, Table};
-use super::{App, Layer};
+use super::{App, Effect, Layer, Tone};
+use crate::export::{ExportError, List};
 
 impl App {
     pub(super) fn open_table(&mut self, kind: Kind) {
@@ -60,5 +62,63 @@ impl App {
             *slot = table;
         }
         self.tell(result.map(|()| text));
+    }
+
+    /// Asks where the list on top is to be written.
+    pub(super) fn ask_list_file(&mut self) -> Vec<Effect> {
+        let what = match self.layers.last() {
+            Some(Layer::Table(table)) => table.word(),
+            _ => return Vec::new(),
+        };
+        let stem = self.name.split('.').next().unwrap_or_default();
+        let folder = self.settings.export_folder.clone().unwrap_or_default();
+        let path = std::path::Path::new(&folder).join(format!("{stem}-{what}.csv"));
+        self.list_refused = None;
+        self.ask(Ask::ListFile, &path.to_string_lossy())
+    }
+
+    /// Writes the list on top, as it is sorted and filtered, with all its columns; folded findings one by one.
+    pub(super) fn write_list(&mut self, path: &str) -> Vec<Effect> {
+        let Some(Layer::Table(table)) = self.layers.last() else {
+            return Vec::new();
+        };
+        if path.is_empty() {
+            return Vec::new();
+        }
+        let mut table = table.clone();
+        table.unfolded = true;
+        table.refresh(self);
+        let heads = table.columns().iter().map(|head| match head.name {
+            "" => "Verdict letter".to_string(),
+            name => name.to_string(),
+        });
+        let cells = |row| {
+            let columns = 0..table.columns().len();
+            columns.map(|c| table.cell(self, row, c)).collect()
+        };
+        let list = List {
+            heads: heads.collect(),
+            rows: table.rows.iter().copied().map(cells).collect(),
+        };
+        let replace = self.list_refused.as_deref() == Some(path);
+        vec![Effect::WriteList {
+            list: Box::new(list),
+            path: path.to_string(),
+            replace,
+        }]
+    }
+
+    /// A list was written, or not. About a file that exists the user is asked.
+    pub(super) fn list_written(&mut self, path: String, result: Result<u64, ExportError>) {
+        match result {
+            Ok(bytes) => self.say(Tone::Info, format!("{path}: {bytes} bytes written")),
+            Err(ExportError::Exists(_)) => {
+                let mut prompt = Prompt::new(Ask::ListFile, path.clone());
+                prompt.remark = "it exists; Enter again replaces it".to_string();
+                self.prompt = Some(prompt);
+                self.list_refused = Some(path);
+            }
+            Err(error) => self.say(Tone::Error, error.to_string()),
+        }
     }
 }

@@ -233,6 +233,8 @@ pub struct App {
     /// Where a find started that still waits for its hit, and whether it goes forward.
     find_wait: Option<(FrameNo, bool)>,
     last_conn: Option<ConnId>,
+    /// The file that a list was not written to because it exists.
+    list_refused: Option<String>,
     /// What was kept of the capture, until its frames are there.
     pub to_restore: Option<Kept>,
     last_job: u64,
@@ -302,6 +304,7 @@ impl App {
             find_hits: Vec::new(),
             find_wait: None,
             last_conn: None,
+            list_refused: None,
             to_restore: None,
             last_job: 0,
             judge: None,

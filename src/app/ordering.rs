@@ -7,6 +7,7 @@ use super::settings::{ColorDepth, Column, GlyphSet, ThemeName, no_column};
 use super::{App, Effect, Layer, Tone};
 use crate::query::user_rules::UserRule;
 use crate::rules;
+use crate::settings::edit::quoted;
 use crate::settings::nearest;
 
 /// Names that `:set` takes, with what may follow.
@@ -39,7 +40,7 @@ impl App {
             Command::Filter => return self.answer_filter(argument),
             Command::Find => return self.answer_find(argument),
             Command::Sort => self.sort_table(argument),
-            Command::Columns => self.choose_columns(argument),
+            Command::Columns => return self.choose_columns(argument),
             Command::Theme => return self.set_value("theme", argument),
             Command::Glyphs => return self.set_value("glyphs", argument),
             Command::Set => {
@@ -78,10 +79,11 @@ impl App {
         self.say(Tone::Info, text);
     }
 
-    fn choose_columns(&mut self, names: &str) {
+    /// Chooses the columns, and keeps them in the config file.
+    fn choose_columns(&mut self, names: &str) -> Vec<Effect> {
         if names == "auto" {
             self.settings.columns = None;
-            return;
+            return vec![kept_columns(&[])];
         }
         let mut columns = Vec::new();
         for name in names.split([' ', ',']).filter(|n| !n.is_empty()) {
@@ -90,7 +92,7 @@ impl App {
                 Some(column) => columns.push(column),
                 None => {
                     self.say(Tone::Error, no_column(name));
-                    return;
+                    return Vec::new();
                 }
             }
         }
@@ -98,7 +100,9 @@ impl App {
         if columns.contains(&Column::Lanes) {
             self.settings.lane_gutter = Some(true);
         }
+        let keep = kept_columns(&columns);
         self.settings.columns = Some(columns);
+        vec![keep]
     }
 
     /// Changes a setting until the end of the program.
@@ -206,7 +210,7 @@ impl App {
         match prompt.ask {
             Ask::Command => command_completions(text),
             Ask::Filter | Ask::Find => self.filter_completions(text, prompt.input.cursor()),
-            Ask::Time | Ask::Frame => Vec::new(),
+            Ask::Time | Ask::Frame | Ask::ListFile => Vec::new(),
         }
     }
 
@@ -293,6 +297,15 @@ fn command_completions(text: &str) -> Vec<String> {
         .filter(|c| c.starts_with(typed))
         .map(|c| format!("{stem}{c}"))
         .collect()
+}
+
+fn kept_columns(columns: &[Column]) -> Effect {
+    let names: Vec<String> = columns.iter().map(|c| quoted(c.name())).collect();
+    Effect::Keep {
+        section: "view",
+        key: "columns".to_string(),
+        value: format!("[{}]", names.join(", ")),
+    }
 }
 
 /// A line in pieces of at most so many characters, broken at blanks; what follows is indented like the line.

@@ -22,6 +22,8 @@ pub enum Ask {
     Time,
     /// A frame number.
     Frame,
+    /// A file to write the list to.
+    ListFile,
 }
 
 impl Ask {
@@ -33,6 +35,7 @@ impl Ask {
             Self::Command => ":",
             Self::Time => "time ",
             Self::Frame => "frame ",
+            Self::ListFile => "write the list to ",
         }
     }
 }

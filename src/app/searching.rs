@@ -8,6 +8,7 @@ use super::{Layer, Tone};
 use crate::query::find::Needle;
 use crate::query::{self, Context, Filter, ParseError};
 use crate::settings::Named;
+use crate::settings::edit::quoted;
 use crate::units::FrameNo;
 
 /// A search that runs, or has run.
@@ -296,8 +297,7 @@ impl App {
             return Vec::new();
         }
         if let Some(name) = text.strip_prefix("save ") {
-            self.save_filter(name.trim());
-            return Vec::new();
+            return self.save_filter(name.trim());
         }
         match self.set_filter(text) {
             Ok(effects) => effects,
@@ -308,23 +308,24 @@ impl App {
         }
     }
 
-    fn save_filter(&mut self, name: &str) {
+    /// Gives the filter a name, and keeps it in the config file.
+    fn save_filter(&mut self, name: &str) -> Vec<Effect> {
         if self.filter.is_empty() || name.is_empty() || name.contains(char::is_whitespace) {
             self.say(
                 Tone::Error,
                 "a filter must be set to be saved, and its name is one word: save closes",
             );
-            return;
+            return Vec::new();
         }
         let filter = self.filter.clone();
         self.settings.filters.retain(|(old, _)| old != name);
+        let keep = Effect::Keep {
+            section: "filters",
+            key: quoted(name),
+            value: quoted(&filter),
+        };
         self.settings.filters.push((name.to_string(), filter));
-        self.say(
-            Tone::Info,
-            format!(
-                "@{name} stands for this filter until the end; [filters] in the settings keeps it"
-            ),
-        );
+        vec![keep]
     }
 
     /// Opens the input line with a text that cannot be read, and says why.

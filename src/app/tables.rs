@@ -150,6 +150,16 @@ impl Table {
         }
     }
 
+    /// What it lists, in a word that can be part of a file's name.
+    pub fn word(&self) -> &'static str {
+        match self.kind {
+            Kind::Connections => "connections",
+            Kind::Findings => "findings",
+            Kind::Requests(_) => "requests",
+            Kind::Phases(_) => "phases",
+        }
+    }
+
     /// All its columns.
     pub fn columns(&self) -> &'static [Head] {
         match self.kind {

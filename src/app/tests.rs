@@ -131,3 +131,106 @@ fn an_unknown_key_says_so_and_does_nothing() {
     press(&mut app, "9 9 G");
     assert_eq!(app.message.as_ref().unwrap().1, "no frame 99; there are 12");
 }
+
+/// Opens an input line, and answers it.
+fn answer(app: &mut App, keys: &str, text: &str) -> Vec<Effect> {
+    press(app, keys);
+    update(app, Event::Paste(text.to_string()));
+    press(app, "Enter")
+}
+
+#[test]
+fn a_list_is_written_as_it_stands_and_replaced_only_after_a_question() {
+    let mut app = app(80, 24);
+    press(&mut app, "c w");
+    assert!(
+        app.prompt
+            .as_ref()
+            .unwrap()
+            .text()
+            .ends_with("-connections.csv")
+    );
+    let effects = press(&mut app, "Ctrl-U x Enter");
+    let Some(Effect::WriteList {
+        list,
+        path,
+        replace,
+    }) = effects.first()
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((path.as_str(), *replace), ("x", false));
+    assert_eq!(list.rows.len(), app.store.conns().len());
+    assert!(
+        list.heads.iter().any(|head| head == "Retr"),
+        "hidden columns too"
+    );
+    let exists = crate::export::ExportError::Exists("x".into());
+    update(&mut app, Event::ListWritten("x".into(), Err(exists)));
+    assert_eq!(
+        app.prompt.as_ref().unwrap().remark,
+        "it exists; Enter again replaces it"
+    );
+    let effects = press(&mut app, "Enter");
+    assert!(matches!(
+        effects[..],
+        [Effect::WriteList { replace: true, .. }]
+    ));
+}
+
+#[test]
+fn chosen_columns_and_named_filters_are_kept_in_the_config_file() {
+    let mut app = app(80, 24);
+    let kept = |effects: Vec<Effect>| match effects.into_iter().next_back() {
+        Some(Effect::Keep {
+            section,
+            key,
+            value,
+        }) => format!("[{section}] {key} = {value}"),
+        other => panic!("{other:?}"),
+    };
+    let effects = answer(&mut app, ":", "columns no info");
+    assert_eq!(kept(effects), "[view] columns = [\"no\", \"info\"]");
+    let effects = answer(&mut app, ":", "columns auto");
+    assert_eq!(kept(effects), "[view] columns = []");
+    answer(&mut app, "&", "sid == 0");
+    let effects = answer(&mut app, "& Ctrl-U", "save zero");
+    assert_eq!(kept(effects), "[filters] \"zero\" = \"sid == 0\"");
+}
+
+#[test]
+fn esc_stops_a_search_when_there_is_nothing_else_to_leave() {
+    let mut app = app(80, 24);
+    answer(&mut app, "/", "nowhere");
+    assert!(app.jobs.find.running);
+    let job = app.jobs.find.job;
+    press(&mut app, "Tab");
+    assert!(
+        press(&mut app, "Esc").is_empty(),
+        "the first leaves the pane"
+    );
+    let effects = press(&mut app, "Esc");
+    assert!(matches!(effects[..], [Effect::StopSearch(n)] if n == job));
+    assert!(!app.jobs.find.running);
+}
+
+#[test]
+fn rows_stay_until_a_new_filter_has_answered() {
+    let mut app = app(80, 24);
+    let all = app.visible();
+    answer(&mut app, "&", "sid == 0");
+    assert_eq!(app.visible(), all, "nothing is known yet");
+    let job = app.jobs.filter.job;
+    let found = |frames: &[u32], done| Event::Found {
+        job,
+        frames: frames.iter().copied().map(FrameNo).collect(),
+        asked: 5,
+        done,
+    };
+    update(&mut app, found(&[], false));
+    assert_eq!(app.visible(), all);
+    update(&mut app, found(&[4, 5], false));
+    assert_eq!(app.visible(), [FrameNo(4), FrameNo(5)]);
+    update(&mut app, found(&[9], true));
+    assert_eq!(app.visible(), [4, 5, 9].map(FrameNo));
+}

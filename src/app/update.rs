@@ -80,6 +80,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Exported(result) => app.exported(result),
         Event::Exporting(frames) => app.jobs.exporting = Some(frames),
         Event::RulesApplied(job, applied) => app.rules_applied(job, *applied),
+        Event::ListWritten(path, result) => app.list_written(path, result),
         Event::Message(result) => app.tell(result),
         Event::Resumed => {}
         Event::Stats(stats) => app.stats = stats,
@@ -410,7 +411,10 @@ impl App {
             C::Cancel => return self.cancel(),
             C::Redraw => return vec![Effect::Clear],
             C::Suspend => return vec![Effect::Suspend],
-            C::Export => self.open_export(),
+            C::Export => match self.layers.last() {
+                Some(Layer::Table(_)) => return self.ask_list_file(),
+                _ => self.open_export(),
+            },
             C::OnlySid => return self.only_sid(),
             C::FindNext => self.find_step(true),
             C::FindPrev => self.find_step(false),

@@ -3,6 +3,7 @@
 //! Flags beat the environment, the environment beats the file, the file beats the defaults. A wrong or unknown
 //! setting is reported with its place and leaves its default; the others count.
 
+pub mod edit;
 mod file;
 mod nearest;
 mod schema;

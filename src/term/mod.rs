@@ -5,6 +5,7 @@
 
 mod band;
 mod caps;
+mod config;
 mod guard;
 mod input;
 mod keep;
@@ -35,6 +36,7 @@ use crate::settings::ThemeFile;
 use crate::store::Batch;
 use crate::track;
 use crate::units::FrameNo;
+use config::Config;
 use input::{Input, Signal};
 use look::look;
 use pace::Pace;
@@ -135,6 +137,7 @@ pub fn run(
         waiting_progress: false,
         pace: Pace::new(slow),
         panes_behind: false,
+        config: Config::of(settings),
         shown: None,
         held_back: None,
     };
@@ -247,6 +250,7 @@ struct Session {
     pace: Pace,
     /// The panes beside the list are older than the list.
     panes_behind: bool,
+    config: Config,
     /// The frame that the panes beside the list show.
     shown: Option<FrameNo>,
     /// Until when a draw waits for the answer of a search.
@@ -455,6 +459,22 @@ impl Session {
                     Arc::clone(&self.stop_export),
                     self.tell.clone(),
                 );
+            }
+            Effect::WriteList {
+                list,
+                path,
+                replace,
+            } => {
+                let result = list.save(Path::new(&path), &self.capture, replace);
+                update(&mut self.app, Event::ListWritten(path, result));
+            }
+            Effect::Keep {
+                section,
+                key,
+                value,
+            } => {
+                let result = self.config.keep(section, &key, &value);
+                update(&mut self.app, Event::Message(result));
             }
             Effect::StopExport => self.stop_export.store(true, Ordering::Relaxed),
             Effect::Search(search) => {
