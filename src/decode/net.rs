@@ -1,7 +1,7 @@
 //! From an IP packet to the TCP segment in it: addresses, numbers, and where the payload lies and how long it is.
 //!
-//! The frequent shapes (IPv4 and plain IPv6 with TCP) are read by hand, a few loads each; IPv6 extension headers,
-//! the Ethernet frames inside tunnels, TCP options and checksums are left to etherparse. Tunnels (IP in IP, 6in4,
+//! The IP and TCP headers are read by hand, a few loads each (etherparse 0.21 reads beyond the end of IPv6 extension
+//! headers that are cut); the Ethernet frames inside tunnels, TCP options and checksums are left to etherparse. Tunnels (IP in IP, 6in4,
 //! GRE, VXLAN, Geneve) are looked through.
 
 mod fragments;
@@ -13,8 +13,8 @@ pub use fragments::Fragments;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{
-    Ipv6ExtensionSlice, LaxIpv6Slice, LaxNetSlice, LaxSlicedPacket, TcpOptionElement,
-    TcpOptionReadError, TcpOptionsIterator, checksum::Sum16BitWords,
+    LaxNetSlice, LaxSlicedPacket, TcpOptionElement, TcpOptionReadError, TcpOptionsIterator,
+    checksum::Sum16BitWords,
 };
 
 use crate::units::TcpSeq;
@@ -226,30 +226,70 @@ fn ipv6(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
         ip.protocol,
         protocol::TCP | protocol::UDP | protocol::GRE | protocol::IPV4 | protocol::IPV6
     ) {
-        let Ok((slice, _)) = LaxIpv6Slice::from_slice(bytes) else {
-            return Packet::Other(ip);
-        };
-        let extensions = to_u32(slice.extensions().slice().len());
-        ip.protocol = slice.payload().ip_number.0;
-        ip.payload = ip.payload.saturating_add(extensions);
-        ip.payload_len = ip.payload_len.saturating_sub(extensions);
-        let part = slice
-            .extensions()
-            .clone()
-            .into_iter()
-            .find_map(|e| match e {
-                Ipv6ExtensionSlice::Fragment(part) if part.is_fragmenting_payload() => Some((
-                    part.identification(),
-                    u32::from(part.fragment_offset().byte_offset()),
-                    part.more_fragments(),
-                )),
-                _ => None,
-            });
-        if let Some((id, offset, more)) = part {
+        let behind = bytes.get(40..).unwrap_or_default();
+        let end = behind.len().min(to_usize(ip.payload_len));
+        let chain = extensions(ip.protocol, behind.get(..end).unwrap_or_default());
+        ip.protocol = chain.next;
+        ip.payload = ip.payload.saturating_add(chain.len);
+        ip.payload_len = ip.payload_len.saturating_sub(chain.len);
+        if let Some((id, offset, more)) = chain.part {
             return fragment(ip, frame, id, offset, more);
         }
     }
     carried(ip, frame, wire, depth)
+}
+
+/// Extension headers of one packet that are walked.
+const MAX_EXTENSIONS: usize = 16;
+
+/// The extension headers of an IPv6 packet.
+struct Extensions {
+    /// Protocol number of what stands behind them; of the first header that is not there in whole, if one is not.
+    next: u8,
+    /// Their bytes.
+    len: u32,
+    /// What the fragment header says of a packet that was sent in several parts: identification, place, more follow.
+    part: Option<(u32, u32, bool)>,
+}
+
+/// Walks the extension headers (RFC 8200 4, RFC 4302 2.2) from the first one's number on. What stands behind the
+/// header of a further part is not another header.
+fn extensions(first: u8, bytes: &[u8]) -> Extensions {
+    let mut found = Extensions {
+        next: first,
+        len: 0,
+        part: None,
+    };
+    let mut rest = bytes;
+    for _ in 0..MAX_EXTENSIONS {
+        let Some([next, length, high, low, id @ ..]) = rest.first_chunk::<8>() else {
+            break;
+        };
+        let len = match found.next {
+            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6.
+            0 | 43 | 60 | 135 | 139 | 140 => {
+                usize::from(*length).saturating_add(1).saturating_mul(8)
+            }
+            44 => 8,
+            51 => usize::from(*length).saturating_add(2).saturating_mul(4),
+            _ => break,
+        };
+        let Some(behind) = rest.get(len..) else {
+            break;
+        };
+        let place = u16::from_be_bytes([*high, *low]);
+        if found.next == 44 && place & !0x6 != 0 {
+            let offset = u32::from(place & !0x7);
+            found.part = Some((u32::from_be_bytes(*id), offset, place & 1 == 1));
+        }
+        found.next = *next;
+        found.len = found.len.saturating_add(to_u32(len));
+        rest = behind;
+        if found.part.is_some_and(|(_, offset, _)| offset > 0) {
+            break;
+        }
+    }
+    found
 }
 
 fn fragment(ip: Ip, frame: &[u8], id: u32, offset: u32, more: bool) -> Packet {

@@ -158,7 +158,8 @@ impl Index {
         }
         let context = Context {
             version: spoken.version,
-            column_encryption: spoken.column_encryption,
+            column_encryption: spoken.features.column_encryption,
+            ranks: spoken.features.ranks,
             from_server: conn.side_of(pdu.end) == Side::Server,
             ..Context::default()
         };

@@ -108,7 +108,8 @@ pub fn context(store: &Store, pdu: &PduRow, spoken: Option<Spoken>, max_rows: us
     let server = store.pdu_side(pdu) == Some(Side::Server);
     Context {
         version: spoken.map_or_else(Version::default, |spoken| spoken.version),
-        column_encryption: spoken.is_some_and(|spoken| spoken.column_encryption),
+        column_encryption: spoken.is_some_and(|spoken| spoken.features.column_encryption),
+        ranks: spoken.and_then(|spoken| spoken.features.ranks),
         from_server: server,
         max_rows,
         ..Context::default()

@@ -5,7 +5,7 @@ use crate::capture::link::{Network, network};
 use crate::decode::field::{Field, Value};
 use crate::decode::net::{self, Checksum, Segment};
 use crate::decode::walk::{Flag, Step, Stop, Walk};
-use crate::store::{ConnRow, FrameFlags, FrameRow, Store};
+use crate::store::{ConnRow, FrameFlags, FrameRow, Phase, Store};
 use crate::units::{End, FrameNo, TcpSeq};
 
 /// Frames looked at, backwards in the connection, for the segments that a frame acknowledges.
@@ -67,6 +67,7 @@ pub fn segment(
             )
             .text(format!("{} sent it", conn.side_of(row.end()).word())),
         );
+        field.children.push(completeness(conn));
     }
     times(&mut field, store, conn, row);
     let found = analysis(store, no, row);
@@ -422,7 +423,73 @@ pub fn analysis(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<Field> {
     if let Some(answer) = acknowledged_by(store, no, row) {
         fields.push(answer);
     }
+    if let Some(flight) = in_flight(store, row) {
+        fields.push(flight);
+    }
     fields
+}
+
+/// The bytes that this end has sent and the other has not acknowledged, as far as the frames before tell.
+fn in_flight(store: &Store, row: &FrameRow) -> Option<Field> {
+    let probe = row.flags.has(FrameFlags::KEEPALIVE) || row.flags.has(FrameFlags::WINDOW_PROBE);
+    if row.payload_len == 0 || probe || row.flags.has(FrameFlags::DUPLICATE) {
+        return None;
+    }
+    let mut highest = row.next_seq();
+    // Where nothing was acknowledged yet, all that was seen is in flight.
+    let mut from = row.seq;
+    let mut next = row.prev;
+    for _ in 0..LOOK_BACK.saturating_mul(8) {
+        let Some(other) = next.and_then(|no| store.frame(no)) else {
+            return flight(from, highest);
+        };
+        next = other.prev;
+        if other.end() != row.end() {
+            if other.tcp_flags.ack() {
+                return flight(other.ack, highest);
+            }
+        } else if other.payload_len > 0 {
+            if highest.at_or_before(other.next_seq()) {
+                highest = other.next_seq();
+            }
+            if other.seq.at_or_before(from) {
+                from = other.seq;
+            }
+        }
+    }
+    None
+}
+
+fn flight(from: TcpSeq, to: TcpSeq) -> Option<Field> {
+    let bytes = u64::try_from(to.diff(from)).ok().filter(|n| *n > 0)?;
+    Some(Field::new(
+        "tcp.analysis.bytes_in_flight",
+        "bytes in flight",
+        Value::UInt(bytes),
+    ))
+}
+
+/// Which parts of a connection are in the file, as the sum that Wireshark makes of them.
+fn completeness(conn: &ConnRow) -> Field {
+    let began = |phase| conn.phases.iter().any(|row| row.phase == phase);
+    let data = conn.tcp.0.iter().any(|end| end.bytes > 0);
+    let parts = [
+        (1, "SYN", conn.syn_frame.is_some()),
+        (2, "SYN,ACK", conn.syn_ack_frame.is_some()),
+        (4, "ACK", conn.handshake_frame.is_some()),
+        (8, "data", data),
+        (16, "FIN", began(Phase::Closing)),
+        (32, "RST", began(Phase::Reset)),
+    ];
+    let there = parts.iter().filter(|(.., there)| *there);
+    let sum = there.clone().map(|(bit, ..)| *bit).sum();
+    let words: Vec<_> = there.map(|(_, word, _)| *word).collect();
+    Field::new(
+        "tcp.completeness",
+        "of the connection there are",
+        Value::UInt(sum),
+    )
+    .text(words.join(", "))
 }
 
 /// The round trip of the handshake, from the SYN to the frame that completes it.

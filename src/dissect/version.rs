@@ -3,7 +3,7 @@
 use super::message::{Index, body};
 
 use super::stream::Frames;
-use crate::decode::field::Value;
+use crate::decode::field::{Field, Value};
 use crate::decode::tds::message::{self, Context};
 use crate::decode::tds::requests::all_headers_len;
 use crate::decode::tds::{Version, packet_type};
@@ -23,15 +23,26 @@ pub struct Spoken {
     pub version: Version,
     /// What the assumption rests on; `None` if the login named the version.
     pub assumed: Option<&'static str>,
-    /// The server acknowledged COLUMNENCRYPTION: column metadata begin with a table of keys.
+    /// What the server acknowledged.
+    pub features: Features,
+}
+
+/// Feature extensions that change how later tokens are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Features {
+    /// COLUMNENCRYPTION: column metadata begin with a table of keys.
     pub column_encryption: bool,
+    /// DATACLASSIFICATION: whether labels have ranks.
+    pub ranks: Option<bool>,
 }
 
 /// Feature extension COLUMNENCRYPTION.
 const COLUMN_ENCRYPTION: u64 = 0x04;
+/// Feature extension DATACLASSIFICATION.
+const DATA_CLASSIFICATION: u64 = 0x09;
 
-/// Whether the answer to the login acknowledges column encryption.
-fn column_encryption(frames: &mut Frames<'_>, conn: &ConnRow) -> bool {
+/// The features that the answer to the login acknowledges.
+fn features(frames: &mut Frames<'_>, conn: &ConnRow) -> Features {
     let store = frames.store;
     let answer = conn.login.as_deref().and_then(|login| login.answer_frame);
     let Some((id, _)) = answer.and_then(|frame| {
@@ -39,25 +50,38 @@ fn column_encryption(frames: &mut Frames<'_>, conn: &ConnRow) -> bool {
             .pdus_in(frame)
             .find(|(_, pdu)| pdu.conn == conn.id && pdu.tds_type == packet_type::TABULAR_RESULT)
     }) else {
-        return false;
+        return Features::default();
     };
     let plain = Spoken {
         version: Version::default(),
         assumed: None,
-        column_encryption: false,
+        features: Features::default(),
     };
     let Some(mut index) = Index::find(store, id, plain) else {
-        return false;
+        return Features::default();
     };
     let decoded = index.decode(frames, 0, 0, true);
-    let mut found = false;
+    let mut found = Features::default();
     for field in &decoded.message.fields {
-        field.walk(&mut |field| {
-            found |= field.name == "tds.featureextack.featureid"
-                && field.value == Value::UInt(COLUMN_ENCRYPTION);
-        });
+        field.walk(&mut |field| feature(field, &mut found));
     }
     found
+}
+
+fn feature(field: &Field, found: &mut Features) {
+    let child = |name: &str| field.children.iter().find(|c| c.name == name);
+    let id = child("tds.featureextack.featureid").map(|id| &id.value);
+    match id {
+        Some(Value::UInt(COLUMN_ENCRYPTION)) => found.column_encryption = true,
+        Some(Value::UInt(DATA_CLASSIFICATION)) => {
+            if let Some(Value::Bytes(data)) =
+                child("tds.featureextack.featureackdata").map(|data| &data.value)
+            {
+                found.ranks = data.first().map(|version| *version >= 2);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The version of a connection.
@@ -67,16 +91,16 @@ pub fn of(frames: &mut Frames<'_>, conn: &ConnRow) -> Spoken {
         .as_deref()
         .and_then(|login| login.tds_version)
         .and_then(Version::from_number);
-    let column_encryption = column_encryption(frames, conn);
+    let features = features(frames, conn);
     if let Some(version) = named {
         return Spoken {
             version,
             assumed: None,
-            column_encryption,
+            features,
         };
     }
     let assumed = |version, why| Spoken {
-        column_encryption,
+        features,
         ..assume(version, why)
     };
     if conn.smp_seen {
@@ -98,7 +122,7 @@ fn assume(version: Version, why: &'static str) -> Spoken {
     Spoken {
         version,
         assumed: Some(why),
-        column_encryption: false,
+        features: Features::default(),
     }
 }
 

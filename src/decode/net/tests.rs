@@ -244,6 +244,42 @@ fn parts(whole: &[u8], id: u16, cuts: &[usize]) -> Vec<Vec<u8>> {
     .collect()
 }
 
+/// An IPv6 packet with a chain of extension headers in front of TCP.
+fn extended(first: u8, chain: &[u8], tcp: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(chain.len() + tcp.len())
+        .unwrap()
+        .to_be_bytes();
+    let mut packet = vec![0x60, 0, 0, 0, len[0], len[1], first, 64];
+    packet.extend([1; 16]);
+    packet.extend([2; 16]);
+    packet.extend(chain);
+    packet.extend(tcp);
+    packet
+}
+
+#[test]
+fn extension_headers_are_walked_only_as_far_as_they_are_there() {
+    let tcp = tcp_v6(b"hello")[40..].to_vec();
+    // Hop-by-hop with 16 bytes, authentication with 24, a fragment header of a packet that came in one part.
+    let mut chain = vec![51, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    chain.extend([44, 4]);
+    chain.extend([9; 22]);
+    chain.extend([6, 0, 0, 0, 1, 2, 3, 4]);
+    let whole = extended(0, &chain, &tcp);
+    assert_eq!(read(&whole).payload(&whole), b"hello");
+    for len in 0..whole.len() {
+        let cut = &whole[..len];
+        match packet(cut, 0, to_u32(whole.len())) {
+            Packet::Tcp(found) => assert!(len >= 40 + chain.len() + 8, "{len}: {found:?}"),
+            Packet::Broken(_) => assert!(len < 40, "{len}"),
+            other => assert!(matches!(other, Packet::Other(_)), "{len}: {other:?}"),
+        }
+    }
+    // A header whose length reaches beyond the packet.
+    let beyond = extended(0, &[6, 200, 0, 0, 0, 0, 0, 0], &tcp);
+    assert!(matches!(packet(&beyond, 0, 999), Packet::Other(ip) if ip.protocol == 0));
+}
+
 fn fragment(frame: &[u8]) -> Fragment {
     match packet(frame, 0, to_u32(frame.len())) {
         Packet::Fragment(fragment) => fragment,

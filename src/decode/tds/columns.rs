@@ -75,11 +75,16 @@ pub fn colmetadata(w: &mut Walk<'_>, context: &Context) -> Step<Vec<Column>> {
 
 fn column(w: &mut Walk<'_>, context: &Context, has_keys: bool) -> Step<Column> {
     let wide = context.version.is_wide();
-    w.le(
+    let user_type = w.le(
         "tds.colmetadata.usertype",
         "user type",
         if wide { 4 } else { 2 },
     )?;
+    w.say(match user_type {
+        0x50 => "timestamp",
+        0x100.. => "alias type",
+        _ => "",
+    });
     let flags = w.hex("tds.colmetadata.results_token_flags", "flags", 2)?;
     w.flags(flags, COLUMN_FLAGS);
     let info = type_info(w, Place::Column, context.version)?;

@@ -201,6 +201,27 @@ pub fn is_secret_feature(id: u8) -> bool {
     matches!(id, feature::SESSION_RECOVERY | feature::FED_AUTH)
 }
 
+/// What the data of a feature say, in words; `answer` for the server's acknowledgement ([MS-TDS] 2.2.6.4, 2.2.7.11).
+/// Nothing for features whose data are secret.
+pub fn feature_words(id: u8, data: &[u8], answer: bool) -> String {
+    let on = |byte: u8| if byte & 1 == 1 { "on" } else { "off" };
+    match (id, data) {
+        (0x04, [version, enclave @ ..]) => {
+            let enclave = match enclave.split_first() {
+                Some((_, name)) if answer => format!(", enclave {}", super::type_info::utf16(name)),
+                _ => String::new(),
+            };
+            format!("version {version}{enclave}")
+        }
+        (0x05 | 0x0f, [enabled]) if answer => on(*enabled).to_owned(),
+        (0x08 | 0x0a | 0x0b, [bits]) => on(*bits).to_owned(),
+        (0x09, [version, enabled]) if answer => format!("version {version}, {}", on(*enabled)),
+        (0x09 | 0x0d | 0x0e, [version]) => format!("version {version}"),
+        (0x10, name) => super::type_info::utf16(name),
+        _ => String::new(),
+    }
+}
+
 /// The name of a feature extension.
 pub fn feature_name(id: u8) -> &'static str {
     match id {

@@ -19,6 +19,10 @@ pub struct Context {
     pub from_server: bool,
     /// COLUMNENCRYPTION was acknowledged.
     pub column_encryption: bool,
+    /// Whether sensitivity labels have ranks (version 2 of DATACLASSIFICATION), if the login told.
+    pub ranks: Option<bool>,
+    /// The bytes may go on behind those that are there.
+    pub open_end: bool,
     /// Columns that are in force at the first byte, for a stretch that begins behind its COLMETADATA.
     pub columns: Option<Arc<Vec<Column>>>,
     /// No token is read that begins at or behind this position.
@@ -33,6 +37,8 @@ impl Default for Context {
             version: Version::default(),
             from_server: false,
             column_encryption: false,
+            ranks: None,
+            open_end: false,
             columns: None,
             until: None,
             max_rows: 200,

@@ -5,7 +5,7 @@ use super::columns::{self, size};
 use super::message::{Context, Message};
 use super::tvp;
 use super::type_info::{Place, TypeInfo, ValueLength};
-use super::values::Cell;
+use super::values::{Cell, guid as guid_text};
 use crate::decode::field::{Field, Value};
 use crate::decode::reader::Reader;
 use crate::decode::registry;
@@ -81,12 +81,33 @@ fn header(w: &mut Walk<'_>) -> Step<()> {
                 4,
             )?;
         }
-        1..=3 => {
+        1 => w.bounded("tds.all_headers.header.data", "data", data, notification)?,
+        3 if data == 20 => {
+            let guid: [u8; 16] = w
+                .bytes("tds.all_headers.header.data", "activity", 16)?
+                .try_into()
+                .unwrap_or_default();
+            w.say(guid_text(guid));
+            w.le("tds.other", "sequence", 4)?;
+        }
+        2 | 3 => {
             w.bytes("tds.all_headers.header.data", "data", data)?;
         }
         _ => {
             w.bytes("tds.all_headers.header.type.invalid", "data", data)?;
         }
+    }
+    Ok(())
+}
+
+/// The header of a request for query notifications ([MS-TDS] 2.2.5.3.1); lengths count bytes.
+fn notification(w: &mut Walk<'_>) -> Step<()> {
+    for label in ["notification id", "service broker deployment"] {
+        let len = w.le("tds.other", "length", 2)?;
+        w.utf16("tds.other", label, size(len))?;
+    }
+    if !w.r.is_empty() {
+        w.le("tds.other", "timeout in ms", 4)?;
     }
     Ok(())
 }

@@ -54,7 +54,10 @@ impl Skim {
     pub fn new(context: Context) -> Self {
         Self {
             known: Known::new(&context),
-            context,
+            context: Context {
+                open_end: true,
+                ..context
+            },
             state: State::Token,
             nulls: Vec::new(),
             left: 0,

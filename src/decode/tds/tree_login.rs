@@ -397,6 +397,7 @@ fn features(w: &mut Walk<'_>, login: &Login7, body: &[u8], base: usize) {
             );
         } else if !bytes.is_empty() {
             let kept = bytes.get(..256).unwrap_or(bytes);
+            field.text = login7::feature_words(id, kept, false);
             field.children.push(
                 Field::new(
                     "tds.7login.feature.data",

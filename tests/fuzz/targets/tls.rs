@@ -1,13 +1,4 @@
-//! TLS records, hellos and certificates.
+//! See `tls` in `checks.rs`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use marstui::decode::tls::{hello::Hello, tree};
-use marstui::decode::walk::Walk;
-
-fuzz_target!(|data: &[u8]| {
-    let _ = Hello::read_records(data);
-    let mut w = Walk::new(data, 0);
-    let result = tree::records(&mut w);
-    let _ = w.finish(result);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| marstui_fuzz::tls(data));

@@ -67,8 +67,10 @@ pub(super) fn feature_ext_ack(w: &mut Walk<'_>) -> Step<String> {
             if login7::is_secret_feature(id) {
                 w.secret("tds.featureextack.featureackdata", label, size(len))
             } else {
-                w.bytes("tds.featureextack.featureackdata", label, size(len))
-                    .map(|_| ())
+                let data = w.bytes("tds.featureextack.featureackdata", label, size(len))?;
+                let said = login7::feature_words(id, data.get(..256).unwrap_or(data), true);
+                w.say(said);
+                Ok(())
             }
         })?;
     }

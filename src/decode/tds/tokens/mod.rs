@@ -239,7 +239,7 @@ fn inside(w: &mut Walk<'_>, out: &mut Message, state: &mut State<'_>, next: u8) 
         }
         token::ALTMETADATA => rare::altmetadata(w, state),
         token::ALTROW => rare::altrow(w, state),
-        token::DATACLASSIFICATION => rare::data_classification(w),
+        token::DATACLASSIFICATION => rare::data_classification(w, state.context),
         token::TABNAME => sized(w, "tds.other", 2, |w| rare::tabname(w, state.known.version)),
         token::COLINFO => sized(w, "tds.other", 2, rare::colinfo),
         token::ORDER => sized(w, "tds.order.length", 2, |w| {

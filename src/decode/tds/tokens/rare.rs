@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{State, Version, here, name};
+use super::{Context, State, Version, here, name};
 use crate::decode::tds::cell;
 use crate::decode::tds::columns::{self, Column};
 use crate::decode::tds::type_info::Place;
@@ -49,11 +49,25 @@ pub(super) fn tabname(w: &mut Walk<'_>, version: Version) -> Step<String> {
     Ok(words.join(", "))
 }
 
+/// Status bits of COLINFO ([MS-TDS] 2.2.7.3).
+const COLUMN_STATUS: [(u64, &str); 4] = [
+    (0x04, "expression"),
+    (0x08, "key"),
+    (0x10, "hidden"),
+    (0x20, "different name"),
+];
+
 pub(super) fn colinfo(w: &mut Walk<'_>) -> Step<String> {
     while !w.r.is_empty() {
         w.le("tds.colinfo.column", "column", 1)?;
         w.le("tds.other", "table", 1)?;
         let status = w.hex("tds.other", "status", 1)?;
+        let words: Vec<_> = COLUMN_STATUS
+            .iter()
+            .filter(|(bit, _)| status & bit != 0)
+            .map(|(_, word)| *word)
+            .collect();
+        w.say(words.join(", "));
         if status & 0x20 != 0 {
             w.counted("", 1, "tds.other", "name in the table")?;
         }
@@ -136,16 +150,26 @@ pub(super) fn altrow(w: &mut Walk<'_>, state: &State<'_>) -> Step<String> {
     Ok(String::new())
 }
 
-/// The token has no length, and whether it carries ranks depends on the version that was negotiated: version 2 is
-/// tried first, and taken if the stream goes on with a token behind it.
-pub(super) fn data_classification(w: &mut Walk<'_>) -> Step<String> {
+/// The token has no length, and whether it carries ranks depends on the version that was negotiated. Where that is not
+/// known, version 2 is tried first, and taken if the stream goes on with a token behind it.
+pub(super) fn data_classification(w: &mut Walk<'_>, context: &Context) -> Step<String> {
+    if let Some(ranks) = context.ranks {
+        return labels(w, ranks);
+    }
     let start = w.r;
     for ranks in [true, false] {
         w.r = start;
         let mut trial = Walk::new(w.r.rest(), w.at());
-        let fits = labels(&mut trial, ranks).is_ok()
-            && trial.r.peek().is_none_or(|next| name(next).is_some());
-        if fits {
+        let ended = labels(&mut trial, ranks);
+        // What fits must not depend on how much of the stream is there yet.
+        let undecided = match &ended {
+            Ok(_) => trial.r.is_empty(),
+            Err(stop) => stop.short,
+        };
+        if context.open_end && undecided {
+            return Err(Stop::short(w.at(), "DATACLASSIFICATION"));
+        }
+        if ended.is_ok() && trial.r.peek().is_none_or(|next| name(next).is_some()) {
             return labels(w, ranks);
         }
     }

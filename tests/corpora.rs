@@ -1,0 +1,23 @@
+//! The inputs that the fuzzer found interesting, through the same checks as there.
+
+use std::fs;
+use std::path::Path;
+
+#[path = "fuzz/checks.rs"]
+mod checks;
+
+#[test]
+fn what_the_fuzzer_found_interesting_breaks_nothing() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    for (name, check) in checks::ALL {
+        let files = fs::read_dir(folder.join(name)).unwrap();
+        let mut inputs = 0;
+        for file in files {
+            let path = file.unwrap().path();
+            eprintln!("{}", path.display());
+            check(&fs::read(&path).unwrap());
+            inputs += 1;
+        }
+        assert!(inputs > 5, "{name}: only {inputs} inputs");
+    }
+}

@@ -1,0 +1,4 @@
+//! See `answer` in `checks.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| marstui_fuzz::answer(data));
