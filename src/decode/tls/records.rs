@@ -129,10 +129,17 @@ impl Stream {
                         // Behind clear messages more of them may follow that are not part of the stretch.
                         _ => record.cut || !stream.messages.is_empty(),
                     };
-                    let left = open
-                        .and_then(|at| stream.messages.get(at))
-                        .map(Message::left);
-                    record.encrypted = encrypted || !is_plain(body, left, goes_on);
+                    let before = open.and_then(|at| stream.messages.get(at));
+                    let plain = match before {
+                        // A header that is split is read together with what stands before.
+                        Some(message) if message.kind.is_none() => {
+                            let mut whole = joined(bytes, &message.ranges);
+                            whole.extend_from_slice(body);
+                            is_plain(&whole, None, goes_on)
+                        }
+                        message => is_plain(body, message.map(Message::left), goes_on),
+                    };
+                    record.encrypted = encrypted || !plain;
                     if record.encrypted {
                         open = None;
                     } else {
