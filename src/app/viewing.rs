@@ -159,6 +159,7 @@ impl App {
     }
 
     pub(super) fn show_messages(&mut self) {
+        let width = usize::from(self.size.0.saturating_sub(3)).max(10);
         let lines: Vec<String> = self
             .messages
             .iter()
@@ -166,6 +167,7 @@ impl App {
                 Tone::Info => text.clone(),
                 Tone::Error => format!("error: {text}"),
             })
+            .flat_map(|text| super::ordering::wrap(&text, width))
             .collect();
         self.layers.push(Layer::Text {
             title: "Messages".to_string(),

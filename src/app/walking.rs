@@ -84,7 +84,8 @@ impl App {
 
     /// Rows of a layer's body.
     pub(super) fn layer_height(&self) -> usize {
-        usize::from(self.size.1.saturating_sub(4)).max(1)
+        let below = if self.layout().keys.is_some() { 2 } else { 1 };
+        usize::from(self.size.1.saturating_sub(2).saturating_sub(below)).max(1)
     }
 
     /// Goes to a frame by number, or says why it cannot.

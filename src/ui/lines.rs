@@ -15,6 +15,9 @@ use crate::app::{App, Layer, Searching, Tone};
 use crate::store::{Encryption, Protocol};
 use crate::units::Side;
 
+/// Where the state has less room than this, only the place in the capture is shown.
+const LEAST_STATE: u16 = 10;
+
 /// File and connection.
 pub fn title(pen: &mut Pen<'_>, app: &App, area: Area) {
     let frames = format!("{} fr", app.store.frame_count());
@@ -33,12 +36,10 @@ pub fn title(pen: &mut Pen<'_>, app: &App, area: Area) {
     let mut middle = String::new();
     if let Some(conn) = conn {
         let all = app.store.conns().len();
-        middle = format!(
-            "conn {}/{all}  {} > {}",
-            conn.id,
-            conn.endpoint(Side::Client),
-            conn.endpoint(Side::Server)
-        );
+        middle = format!("conn {}/{all}  {}", conn.id, conn.endpoint(Side::Client));
+        if area.w >= 80 {
+            let _ = write!(middle, " > {}", conn.endpoint(Side::Server));
+        }
         if wide {
             middle.push_str(&conn_words(conn));
         }
@@ -104,8 +105,12 @@ pub fn status(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     }
     let left = state(app, area.w);
     let room = area.w.saturating_sub(right_width).saturating_sub(2);
-    pen.text(area.x, area.y, room, &left, Role::Text);
-    if room > 0 {
+    if room < LEAST_STATE {
+        // The place alone, in few words.
+        let short = right.replace("indexed ", "").replace(" frames", " fr");
+        pen.text(area.x, area.y, area.w, short.trim_end(), Role::Text);
+    } else {
+        pen.text(area.x, area.y, room, &left, Role::Text);
         pen.right(
             end.saturating_sub(1),
             area.y,

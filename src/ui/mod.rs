@@ -127,4 +127,6 @@ fn draw_layer(pen: &mut Pen<'_>, app: &App, layer: &Layer, area: Area) -> Option
 }
 
 #[cfg(test)]
+mod scenes;
+#[cfg(test)]
 mod tests;
