@@ -43,7 +43,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
             app.size = (w, h);
             app.show_cursor(true);
             app.show_telling_part();
-            if !app.layout().panes().contains(&app.focus) {
+            if !app.panes().contains(&app.focus) {
                 app.focus = Pane::List;
             }
         }

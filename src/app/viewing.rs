@@ -17,11 +17,19 @@ impl App {
             .unwrap_or(w >= 160 || (w >= 100 && sids <= 8))
     }
 
+    /// The panes that can have the focus. Where lines are printed, the fields have no place of their own.
+    pub(super) fn panes(&self) -> Vec<Pane> {
+        if self.settings.plain {
+            return vec![Pane::List, Pane::Decode];
+        }
+        self.layout().panes()
+    }
+
     pub(super) fn next_pane(&mut self, forward: bool) {
         if !self.layers.is_empty() {
             return;
         }
-        let panes = self.layout().panes();
+        let panes = self.panes();
         if let Some(zoomed) = &mut self.zoomed {
             // A zoomed pane gives the whole screen to the next one.
             let all = [Pane::List, Pane::Lanes, Pane::Decode, Pane::Bytes];
@@ -124,7 +132,7 @@ impl App {
             }
             None => match self.focus {
                 Pane::List | Pane::Lanes => {
-                    if self.layout().decode.is_some() {
+                    if self.panes().contains(&Pane::Decode) {
                         self.focus = Pane::Decode;
                     }
                 }

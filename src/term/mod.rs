@@ -12,6 +12,7 @@ mod keep;
 mod line;
 mod look;
 mod pace;
+mod plain;
 mod screen;
 mod search;
 mod work;
@@ -91,7 +92,7 @@ pub fn run(
     }
     caps::settle(&mut view, settings, options.colors, options.glyphs);
     let keymap = keymap(&settings.keys, &mut problems);
-    let mut screen = match Screen::enter(view.mouse, settings.view.sync_output) {
+    let mut screen = match Screen::enter(view.mouse, settings.view.sync_output, view.plain) {
         Ok(screen) => screen,
         Err(error) => {
             return say_plainly(&format!("the terminal cannot be used: {error}"));

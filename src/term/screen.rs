@@ -17,12 +17,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::line::Line;
+use super::plain::Plain;
 use crate::app::layout::Layout;
 use crate::app::{App, Event, Stats, update};
 use crate::ui;
 
 /// Whether the terminal is taken over, so that whoever ends the program knows what to undo.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether the alternate screen is used; lines are printed where the shell printed its own.
+static ALTERNATE: AtomicBool = AtomicBool::new(true);
 /// Whether the mouse is captured.
 static MOUSE: AtomicBool = AtomicBool::new(false);
 
@@ -53,11 +56,15 @@ pub struct Screen {
     keys: u64,
     /// Where the panes stood in the last drawing.
     layout: Layout,
+    /// What was printed, where lines are printed.
+    plain: Option<Plain>,
 }
 
 impl Screen {
     /// Takes the terminal over; `synchronized` where it shall show each drawing at once (mode 2026).
-    pub fn enter(mouse: bool, synchronized: bool) -> io::Result<Self> {
+    /// With `plain` it prints lines instead of drawing.
+    pub fn enter(mouse: bool, synchronized: bool, plain: bool) -> io::Result<Self> {
+        ALTERNATE.store(!plain, Ordering::Relaxed);
         MOUSE.store(mouse, Ordering::Relaxed);
         take_over()?;
         let bytes = Arc::new(AtomicU64::new(0));
@@ -71,6 +78,7 @@ impl Screen {
             draws: 0,
             keys: 0,
             layout: Layout::default(),
+            plain: plain.then(Plain::default),
         })
     }
 
@@ -88,6 +96,12 @@ impl Screen {
             keys: self.keys,
         };
         update(app, Event::Stats(stats));
+        if let Some(plain) = &mut self.plain {
+            // See below about errors.
+            let drawn = plain.draw(&mut self.line, app).is_ok_and(|drawn| drawn);
+            self.draws = self.draws.saturating_add(u64::from(drawn));
+            return false;
+        }
         let layout = app.layout();
         let (w, h) = app.size;
         let mut next = Buffer::empty(Rect::new(0, 0, w, h));
@@ -126,6 +140,9 @@ impl Screen {
     /// Forgets what is on screen, so that the next draw writes everything.
     pub fn forget(&mut self) {
         self.line.forget();
+        if let Some(plain) = &mut self.plain {
+            plain.forget();
+        }
     }
 
     /// Puts text on the terminal's clipboard; inside tmux and screen wrapped so that it gets through.
@@ -161,7 +178,10 @@ fn take_over() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
     let mut out = io::stdout();
-    execute!(out, EnterAlternateScreen, EnableBracketedPaste)?;
+    if ALTERNATE.load(Ordering::Relaxed) {
+        queue!(out, EnterAlternateScreen)?;
+    }
+    execute!(out, EnableBracketedPaste)?;
     if MOUSE.load(Ordering::Relaxed) {
         execute!(out, EnableMouseCapture)?;
     }
@@ -178,6 +198,9 @@ pub fn restore() {
     if MOUSE.load(Ordering::Relaxed) {
         let _ = queue!(out, DisableMouseCapture);
     }
-    let _ = execute!(out, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    if ALTERNATE.load(Ordering::Relaxed) {
+        let _ = queue!(out, LeaveAlternateScreen);
+    }
+    let _ = execute!(out, DisableBracketedPaste, Show);
     let _ = disable_raw_mode();
 }
