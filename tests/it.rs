@@ -17,6 +17,7 @@ mod bounds;
 mod capture;
 mod cli;
 mod corpora;
+mod derived;
 mod differential;
 mod dissected;
 mod export;

@@ -153,11 +153,15 @@ impl Conn {
         }
     }
 
-    /// Whether a SYN opens a new incarnation: its initial sequence number is not the one of this connection.
+    /// Whether a segment belongs to a new incarnation: a SYN whose initial sequence number is not the one of this
+    /// connection, or, where the SYN is not in the file, numbers that this connection cannot have come to.
     pub(super) fn is_reopened_by(&self, segment: &Segment) -> bool {
         let flags = TcpFlags(segment.flags);
-        if !flags.syn() || flags.rst() {
+        if flags.rst() {
             return false;
+        }
+        if !flags.syn() {
+            return flags.ack() && self.closed_by.is_some() && self.is_far_from(segment);
         }
         let side = self.sides.get(self.end_of(segment));
         match side.isn {
@@ -171,6 +175,14 @@ impl Conn {
                     || (!flags.ack() && self.has_payload() && known.is_none())
             }
         }
+    }
+
+    /// Whether both numbers of a segment lie far outside the streams. One that does so may follow bytes that are
+    /// missing from the file; behind a close, and for both ends at once, there are none.
+    fn is_far_from(&self, segment: &Segment) -> bool {
+        let end = self.end_of(segment);
+        let far = |end, seq| self.sides.get(end).order.is_far(seq);
+        far(end, segment.seq) && far(end.other(), segment.ack)
     }
 
     fn has_payload(&self) -> bool {
@@ -255,6 +267,9 @@ impl Conn {
             self.ctx(out).phase(Phase::Connect, no, None);
         } else {
             side.order.joined(incoming.segment.seq);
+            if incoming.segment.payload_len == 0 && !flags.rst() {
+                side.order.claim(incoming.segment.seq);
+            }
             if self.row.syn_ack_frame.is_some()
                 && self.row.handshake_frame.is_none()
                 && flags.ack()
@@ -509,7 +524,8 @@ impl Conn {
         }
         let [a, b] = &self.sides.0;
         let next = PerEnd([a.order.next(), b.order.next()]);
-        let facts = self.facts();
+        let mut facts = self.facts();
+        facts.behind_ack = PerEnd([a.order.lacks_an_end(), b.order.lacks_an_end()]);
         let closed_by = self.closed_by;
         let mut ctx = Ctx {
             out,

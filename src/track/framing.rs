@@ -11,6 +11,8 @@ use super::recognise::{
     Class, Known, certain_plain, confirmed_smp, first_bytes, plausible, right_direction,
 };
 
+/// Bytes in front of a TDS packet that say whether it stands inside SMP.
+const BEFORE: usize = smp::HEADER_LEN;
 /// As many bytes decide what begins at a PDU border, at most.
 const HEAD: usize = 32;
 
@@ -89,8 +91,9 @@ struct Lost {
     /// Position behind the last bytes that are not in the file.
     hidden_to: u64,
     first_frame: FrameNo,
-    /// The last bytes seen, which may begin a header.
+    /// The last bytes seen: up to [`BEFORE`] that were looked at, and those that may begin a header.
     carry: Vec<u8>,
+    looked_at: usize,
     carry_starts_segment: bool,
 }
 
@@ -348,6 +351,7 @@ impl Framer {
             hidden_to: from,
             first_frame,
             carry: Vec::new(),
+            looked_at: 0,
             carry_starts_segment: false,
         });
     }
@@ -380,6 +384,7 @@ impl Framer {
             lost.hidden = true;
             lost.hidden_to = pos.saturating_add(len);
             lost.carry.clear();
+            lost.looked_at = 0;
             sink.hole(end);
         }
     }
@@ -390,6 +395,7 @@ impl Framer {
             return;
         };
         let kept = std::mem::take(&mut lost.carry);
+        let looked_at = std::mem::take(&mut lost.looked_at);
         let joined: Vec<u8>;
         let view: &[u8] = if kept.is_empty() {
             cursor.data
@@ -405,11 +411,11 @@ impl Framer {
         } else {
             None
         };
-        let kept_start = lost.carry_starts_segment && !kept.is_empty();
+        let kept_start = lost.carry_starts_segment && kept.len() > looked_at;
         let known = sink.known();
-        let mut at = 0_usize;
+        let mut at = looked_at;
         loop {
-            let segment_start = Some(at) == starts_at || (at == 0 && kept_start);
+            let segment_start = Some(at) == starts_at || (at == looked_at && kept_start);
             let candidate = view.get(at..).unwrap_or_default();
             let Some(first) = candidate.first() else {
                 break;
@@ -424,10 +430,14 @@ impl Framer {
             match class {
                 Class::Unknown | Class::Other => {}
                 Class::Need(_) => {
-                    if let Mode::Lost(lost) = &mut self.mode {
-                        lost.carry = candidate.to_vec();
-                        lost.carry_starts_segment = segment_start;
-                    }
+                    self.keep(view, at, segment_start);
+                    cursor.skip(cursor.data.len());
+                    return;
+                }
+                Class::Tds(header) if let Some((at, header)) = smp_before(view, at, header) => {
+                    let frame = cursor.at;
+                    let place = Found { base, at, view };
+                    self.found(end, Class::Smp(header), place, frame, sink);
                     cursor.skip(cursor.data.len());
                     return;
                 }
@@ -452,7 +462,18 @@ impl Framer {
             };
             at = next;
         }
+        self.keep(view, view.len(), false);
         cursor.skip(cursor.data.len());
+    }
+
+    /// Keeps of what was searched what stands from `at` on, and a little before it.
+    fn keep(&mut self, view: &[u8], at: usize, starts_segment: bool) {
+        if let Mode::Lost(lost) = &mut self.mode {
+            let from = at.saturating_sub(BEFORE);
+            lost.carry = view.get(from..).unwrap_or_default().to_vec();
+            lost.looked_at = at.saturating_sub(from);
+            lost.carry_starts_segment = starts_segment;
+        }
     }
 
     /// A header was found at `view[at..]`: what stands before it is booked as unread, then on from there.
@@ -605,6 +626,14 @@ impl Framer {
             }
         }
     }
+}
+
+/// The SMP header of the DATA that a TDS packet stands in, right in front of it.
+fn smp_before(view: &[u8], at: usize, tds: tds::Header) -> Option<(usize, smp::Header)> {
+    let start = at.checked_sub(BEFORE)?;
+    let header = smp::Header::read(view.get(start..at)?)?;
+    let fits = header.length.checked_sub(16) == Some(u32::from(tds.length));
+    (header.flags == smp::DATA && header.is_legal() && fits).then_some((start, header))
 }
 
 /// An SMP header that can be told from chance: behind a gap, or in a connection joined late.

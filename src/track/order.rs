@@ -17,6 +17,8 @@ pub(super) const MAX_WAITING_RANGES: usize = 4096;
 pub(super) const MAX_WAITING_TOTAL: usize = 64 << 20;
 /// What a waiting range costs beyond its bytes: with one byte each, ranges are what fills memory.
 const RANGE_COST: usize = 96;
+/// The largest window without scaling (RFC 9293 3.1).
+const FAR: u64 = 65_535;
 /// A segment further ahead than the largest scaled window (RFC 7323 2.3) is not of this stream.
 const MAX_AHEAD: u64 = 1 << 30;
 
@@ -85,6 +87,8 @@ pub(super) struct Order {
     next: u64,
     high: u64,
     acked: u64,
+    /// The highest position that the sender has gone on from, by segments without payload.
+    claimed: u64,
     fin: Option<u64>,
     waiting: BTreeMap<u64, Waiting>,
     kept: usize,
@@ -126,6 +130,33 @@ impl Order {
         } else {
             self.early_behind
         }
+    }
+
+    /// At the end: whether anything shows that the sender has sent bytes which are not handed on, nor declared hidden.
+    pub(super) fn lacks_an_end(&self) -> bool {
+        if !self.firm {
+            return self.early_behind;
+        }
+        // One number behind the last byte is the FIN, which the file may lack.
+        let with_fin = self.next.saturating_add(1);
+        self.acked.max(self.claimed) > with_fin || self.fin.is_some_and(|fin| fin > self.next)
+    }
+
+    /// The sender goes on from a sequence number, with a segment that has no payload.
+    pub(super) fn claim(&mut self, seq: TcpSeq) {
+        let next = self.next;
+        let claimed = self.position(seq).and_then(|p| u64::try_from(p).ok());
+        if let Some(claimed) = claimed.filter(|p| *p <= next.saturating_add(MAX_AHEAD)) {
+            self.claimed = self.claimed.max(claimed);
+        }
+    }
+
+    /// Whether a sequence number lies further from the stream than a window without scaling: before its start, or
+    /// behind all that was sent or acknowledged.
+    pub(super) fn is_far(&self, seq: TcpSeq) -> bool {
+        let end = self.high.max(self.acked).saturating_add(FAR);
+        self.position(seq)
+            .is_some_and(|p| u64::try_from(p).map_or_else(|_| p.unsigned_abs() > FAR, |p| p > end))
     }
 
     /// The SYN fixes position 0.

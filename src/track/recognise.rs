@@ -10,6 +10,10 @@ use crate::units::End;
 /// The port of SQL Server's default instance: it settles cases that the bytes leave open.
 pub(super) const SQL_PORT: u16 = 1433;
 
+/// Bytes of a packet or record that goes on in the next segment, from which its header can be told from chance in a
+/// stream that has shown nothing else: who sends more than fits into a segment fills it.
+const TELLING: usize = 64;
+
 /// What both directions of a connection have shown about what it carries.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Known {
@@ -215,7 +219,7 @@ pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
         let confirmed = match view.get(next..) {
             Some([]) => true,
             Some(more) => more.len() >= 5 && RecordHeader::read(more).is_some(),
-            None => next > segment,
+            None => known.proven || segment >= TELLING,
         };
         let allowed = (known.proven || known.sql_port) && is_bare(header, known);
         return if confirmed && allowed && header.length > 0 {
@@ -243,12 +247,13 @@ pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
         Some(more) => tds::Header::read(more).is_some_and(plausible),
         // The packet goes on in the next segment: only a full packet, or the last of its message, does.
         None => {
-            header.is_eom()
-                || known
-                    .packet_size
-                    .map_or(header.length % 512 == 0 || header.length == 8000, |size| {
-                        size == u32::from(header.length)
-                    })
+            (known.proven || segment >= TELLING)
+                && (header.is_eom()
+                    || known
+                        .packet_size
+                        .map_or(header.length % 512 == 0 || header.length == 8000, |size| {
+                            size == u32::from(header.length)
+                        }))
         }
     };
     let server = header.kind == pt::TABULAR_RESULT;

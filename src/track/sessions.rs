@@ -369,7 +369,7 @@ pub(super) fn may_lack_an_end(chain: &Chain, around: Around) -> bool {
         let side = chain.ends.get(end);
         // Behind its FIN a side sends nothing ([MC-SMP] 2.2.4).
         let over = side.smp.fin && side.smp.synced;
-        !over && side.seen.is_followed_by_hole(around.seen(end))
+        !over && around.may_miss(end, side.seen)
     })
 }
 
