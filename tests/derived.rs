@@ -140,12 +140,15 @@ fn pdu_place(store: &Store, pdu: &PduRow) -> Option<Place> {
     place(store.conn(pdu.conn)?, pdu.end, pdu.pos.0)
 }
 
+/// A life of a Sid, with its connection.
+type Life<'a> = (&'a ConnRow, &'a SessionRow);
+
 /// What is true of a capture.
 struct Truth<'a> {
     whole: &'a Store,
     pdus: BTreeMap<Place, PduRow>,
     requests: BTreeMap<Place, &'a RequestRow>,
-    lives: BTreeMap<(Endpoint, Endpoint, Sid), Vec<(&'a ConnRow, &'a SessionRow)>>,
+    lives: BTreeMap<(Endpoint, Endpoint, Sid), Vec<Life<'a>>>,
     broken: BTreeSet<String>,
 }
 
@@ -220,9 +223,10 @@ fn false_words(truth: &Truth<'_>, store: &Store, variant: Variant) -> Vec<String
                     && !counts_are_true((store, conn, session), (truth.whole, there, life))
                 {
                     let ends = |s: &SessionRow| format!("{:?}", s.ends.0.map(|e| e.counts));
-                    let (sid, holes) = (session.sid, session.holes);
-                    let (said, found) = (ends(session), ends(life));
-                    wrong.push(format!("Sid {sid} (holes: {holes}): {said} is {found}"));
+                    let holes = session.holes;
+                    let (ours, theirs) = (ends(session), ends(life));
+                    let name = session.sid;
+                    wrong.push(format!("Sid {name} (holes: {holes}): {ours} is {theirs}"));
                 }
             }
         }
