@@ -277,3 +277,57 @@ fn broken_checks_and_certificates_are_named_in_the_tree() {
         assert!(text.contains(words), "no {words:?} in\n{text}");
     }
 }
+
+/// First values of the rows in the grids of some frames, in order, each once.
+fn first_values(capture: &Capture, store: &Store, frames: std::ops::Range<u32>) -> Vec<u64> {
+    let mut dissector = Dissector::new();
+    let mut found: Vec<u64> = Vec::new();
+    for no in frames.map(FrameNo) {
+        let Some(tree) = dissector.frame(store, capture, no, &Options::default()) else {
+            continue;
+        };
+        for row in tree.grids.iter().flat_map(|grid| &grid.rows) {
+            let value = row[0].text.parse().unwrap();
+            // A row that goes on in the next packet stands in both frames.
+            if found.last() != Some(&value) {
+                found.push(value);
+            }
+        }
+        assert!(tree.grids.iter().all(|grid| grid.more == 0), "frame {no}");
+    }
+    found
+}
+
+#[test]
+fn every_row_of_a_long_result_can_be_reached() {
+    let Some(folder) = shared_or_skip("every_row_of_a_long_result_can_be_reached") else {
+        return;
+    };
+    let (capture, store) = open(&folder.join("captures/recorded/q1-big.client.pcapng"));
+    let long = store.requests().iter().max_by_key(|r| r.answer_bytes);
+    let long = long.unwrap();
+    assert!(long.answer_bytes > 20_000_000);
+    let (first, last) = (
+        long.answer_first_frame.unwrap().0,
+        long.answer_last_frame.unwrap().0,
+    );
+    let middle = first.midpoint(last);
+    let rows = long.rows.unwrap();
+    for (frames, ends) in [
+        (first..first + 300, Some((0, 1))),
+        (middle..middle + 300, None),
+        (last - 300..last + 1, Some((1, rows))),
+    ] {
+        let shown = format!("{frames:?}");
+        let ids = first_values(&capture, &store, frames);
+        assert!(ids.len() > 500, "{shown}: {} rows", ids.len());
+        for pair in ids.windows(2) {
+            assert_eq!(pair[1], pair[0] + 1, "{shown}");
+        }
+        match ends {
+            Some((0, id)) => assert_eq!(ids[0], id, "{shown}"),
+            Some((_, id)) => assert_eq!(ids[ids.len() - 1], id, "{shown}"),
+            None => {}
+        }
+    }
+}

@@ -186,6 +186,11 @@ impl Index {
         self.offsets.last().copied().unwrap_or(0)
     }
 
+    /// What it cost to come as far as it has been read: packets that were skimmed.
+    pub fn effort(&self) -> usize {
+        self.starts.len()
+    }
+
     /// The range of a part in the body.
     fn range(&self, part: usize) -> (u64, u64) {
         let at = |i| self.offsets.get(i).copied().unwrap_or(u64::MAX);

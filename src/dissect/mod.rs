@@ -173,18 +173,21 @@ impl Dissector {
             self.versions.clear();
         }
         let known = self.kept.iter().position(|index| index.place(id).is_some());
-        let at = if let Some(at) = known {
-            at
+        let index = if let Some(at) = known {
+            self.kept.remove(at)
         } else {
             let spoken = self.spoken(frames, store.pdu(id)?.conn)?;
             let index = Index::find(store, id, spoken)?;
             if self.kept.len() >= KEEP {
-                self.kept.remove(0);
+                // The one that is read again with the least effort goes; of several the one not used for longest.
+                let efforts = self.kept.iter().map(Index::effort).enumerate();
+                let least = efforts.min_by_key(|(_, effort)| *effort);
+                self.kept.remove(least.map_or(0, |(at, _)| at));
             }
-            self.kept.push(index);
-            self.kept.len().saturating_sub(1)
+            index
         };
-        self.kept.get_mut(at)
+        self.kept.push(index);
+        self.kept.last_mut()
     }
 }
 

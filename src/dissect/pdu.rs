@@ -99,6 +99,9 @@ impl Builder<'_, '_> {
         let part = index.place(id).unwrap_or(0);
         if let Some(header) = header {
             field.text = heading(header);
+            if index.wrapped_tls {
+                field.text.push_str("  with a TLS handshake");
+            }
         }
         field.children.push(message_field(store, index, part));
         if let Some(pairing) = pairing(store, pdu) {

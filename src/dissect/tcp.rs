@@ -475,7 +475,7 @@ fn completeness(conn: &ConnRow) -> Field {
     let data = conn.tcp.0.iter().any(|end| end.bytes > 0);
     let parts = [
         (1, "SYN", conn.syn_frame.is_some()),
-        (2, "SYN,ACK", conn.syn_ack_frame.is_some()),
+        (2, "SYN-ACK", conn.syn_ack_frame.is_some()),
         (4, "ACK", conn.handshake_frame.is_some()),
         (8, "data", data),
         (16, "FIN", began(Phase::Closing)),
@@ -484,12 +484,7 @@ fn completeness(conn: &ConnRow) -> Field {
     let there = parts.iter().filter(|(.., there)| *there);
     let sum = there.clone().map(|(bit, ..)| *bit).sum();
     let words: Vec<_> = there.map(|(_, word, _)| *word).collect();
-    Field::new(
-        "tcp.completeness",
-        "of the connection there are",
-        Value::UInt(sum),
-    )
-    .text(words.join(", "))
+    Field::new("tcp.completeness", "completeness", Value::UInt(sum)).text(words.join(", "))
 }
 
 /// The round trip of the handshake, from the SYN to the frame that completes it.

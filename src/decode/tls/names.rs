@@ -121,6 +121,9 @@ pub fn group(number: u16) -> Option<&'static str> {
         30 => "x448",
         256 => "ffdhe2048",
         257 => "ffdhe3072",
+        258 => "ffdhe4096",
+        259 => "ffdhe6144",
+        260 => "ffdhe8192",
         4588 => "X25519MLKEM768",
         _ => return None,
     })
@@ -180,4 +183,5 @@ const CIPHERS: &[(u16, &str)] = &[
     (0xc030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
     (0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
     (0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
+    (0xccaa, "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
 ];
