@@ -1,6 +1,7 @@
 //! What a rule says about a frame, condition by condition, as part of the frame's tree.
 
 use crate::decode::field::{Field, Value};
+use crate::rules;
 use crate::rules::order::{self, TwoOrders};
 use crate::store::{Condition, Finding, Outcome, Store};
 use crate::units::FrameNo;
@@ -44,11 +45,17 @@ fn field(finding: &Finding) -> Field {
         finding.confidence.name(),
         finding.text
     ));
-    // What failed comes first: it is what a ticket needs.
-    for outcome in [Outcome::Failed, Outcome::Unknown, Outcome::Held] {
-        field
-            .children
-            .extend(finding.conditions_with(outcome).map(condition));
+    // The rule's own conditions come first, then those of the benign close that say why it is none; of each what
+    // failed comes first.
+    let is_own = |c: &&Condition| {
+        rules::rule(&finding.rule).is_none_or(|r| r.conditions.iter().any(|own| own.id == c.id))
+    };
+    for own in [true, false] {
+        for outcome in [Outcome::Failed, Outcome::Unknown, Outcome::Held] {
+            let all = finding.conditions_with(outcome);
+            let chosen = all.filter(|c| is_own(c) == own).map(condition);
+            field.children.extend(chosen);
+        }
     }
     for evidence in &finding.evidence {
         field.children.push(

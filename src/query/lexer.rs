@@ -84,10 +84,15 @@ impl Lexer<'_> {
                         .all(|(i, want)| self.peek(i) == Some(want))
                 });
                 let Some(sign) = sign else {
+                    let hint = match c {
+                        '=' => "; `==` compares",
+                        '|' => "; `or` joins two conditions",
+                        _ => "",
+                    };
                     return Err(ParseError::new(
                         start,
                         1,
-                        format!("`{c}` means nothing here"),
+                        format!("`{c}` means nothing here{hint}"),
                     ));
                 };
                 self.at = self.at.saturating_add(sign.chars().count());

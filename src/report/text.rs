@@ -389,7 +389,7 @@ fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
 fn finding(finding: &facts::Finding, row: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let sid = finding
         .sid
-        .map_or_else(String::new, |sid| format!(", Sid {sid}"));
+        .map_or_else(String::new, |sid| format!(" (Sid {sid})"));
     writeln!(
         out,
         "  [{}] {} {}, {}: {}{sid}",

@@ -54,6 +54,7 @@ pub(super) fn read(text: &str) -> Result<Vec<UserRule>, Vec<RuleError>> {
     };
     let mut reader = Reader {
         text,
+        step_names: Vec::new(),
         errors: Vec::new(),
     };
     let mut rules: Vec<UserRule> = Vec::new();
@@ -89,6 +90,8 @@ pub(super) fn read(text: &str) -> Result<Vec<UserRule>, Vec<RuleError>> {
 
 struct Reader<'a> {
     text: &'a str,
+    /// The names of all steps of the rule that is read, those with mistakes and those still to come too.
+    step_names: Vec<String>,
     errors: Vec<RuleError>,
 }
 
@@ -266,6 +269,11 @@ impl Reader<'_> {
         let mut names: Vec<String> = Vec::new();
         let mut steps = Vec::new();
         let tables = self.tables(value, "[[rule.step]]");
+        let named = tables.iter().filter_map(|item| {
+            let name = item.get_ref().as_table()?.get("name")?;
+            name.get_ref().as_str().map(str::to_owned)
+        });
+        self.step_names = named.collect();
         if tables.len() > MOST_STEPS {
             self.error(
                 value.span(),
@@ -392,8 +400,17 @@ impl Reader<'_> {
             .skip(1)
             .collect();
         let step = word.split(['.', '`']).next().unwrap_or_default();
+        let named = |names: &[String]| names.iter().any(|name| name == step);
+        let is_later = word.contains('.') && named(&self.step_names) && !named(names);
         // A name that is no field may be that of a step which does not exist.
         let hint = match &error.nearest {
+            _ if is_later => {
+                let message = format!(
+                    "`{step}` is no earlier step than this one, and only those can be referred to"
+                );
+                self.error(at..at, message);
+                return;
+            }
             None if word.contains('.') && !names.is_empty() => {
                 nearest(step, names.iter().map(String::as_str)).map_or_else(
                     || format!("; steps so far: {}", names.join(", ")),
@@ -424,7 +441,9 @@ impl Reader<'_> {
     fn check_places(&mut self, value: &Value<'_>, rule: &UserRule) {
         for place in places(&rule.text) {
             let known = place.split_once('.').is_some_and(|(step, name)| {
-                rule.steps.iter().any(|s| s.name == step)
+                // A step with a mistake of its own is reported already.
+                (rule.steps.iter().any(|s| s.name == step)
+                    || self.step_names.iter().any(|known| known == step))
                     && (name == "frame" || field::find(name).is_some())
             });
             if known {

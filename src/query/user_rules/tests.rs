@@ -328,6 +328,33 @@ fn several_mistakes_are_reported_together() {
     assert_eq!(errors.len(), 3, "{errors:?}");
 }
 
+/// A mistake in a step is told once, not again for the text that speaks of the step.
+#[test]
+fn a_mistake_is_told_once_and_in_the_words_of_rules() {
+    let rule = |first: &str, second: &str| {
+        let text = format!(
+            "[[rule]]\nid = \"r\"\ntitle = \"t\"\nverdict = \"Notice\"\ntext = \"{{a.frame}} {{b.frame}}\"\n\
+             [[rule.step]]\nname = \"a\"\nevent = \"tcp\"\nwhere = \"{first}\"\n\
+             [[rule.step]]\nname = \"b\"\nevent = \"tcp\"\nwhere = \"{second}\"\n"
+        );
+        let errors = read(&text).unwrap_err();
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        errors.join("; ")
+    };
+    assert_eq!(
+        rule("tcp.flag.reset == 1", "tcp.len == 0"),
+        "9:10: no such field: `tcp.flag.reset`; nearest: tcp.flags.reset"
+    );
+    assert_eq!(
+        rule("tcp.seq == b.tcp.seq", "tcp.len == 0"),
+        "9:21: `b` is no earlier step than this one, and only those can be referred to"
+    );
+    assert_eq!(
+        rule("tcp.len = 0", "tcp.len == 0"),
+        "9:18: `=` means nothing here; `==` compares"
+    );
+}
+
 #[test]
 fn a_rule_explains_itself() {
     let text = rules(LATE)[0].explain();

@@ -28,7 +28,7 @@ pub(in crate::rules) fn foreign_sign(facts: &Facts<'_>, seg: &Seg) -> String {
     match facts.frames.usual_ttl(seg) {
         Some(mode) if mode.abs_diff(seg.ttl) > 1 => {
             let ttl = seg.ttl;
-            format!("time to live {ttl} of the reset, {mode} of the {side}'s segments")
+            format!("its time to live is {ttl}, that of the {side}'s segments {mode}")
         }
         _ => format!("the file of the {side}'s end does not show it being sent"),
     }
@@ -103,8 +103,12 @@ fn conclude_middlebox(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
                 "The reset in frame {no} says it comes from the {side}, but the files of both ends show that neither end sent a reset: a device on the path made it."
             )
         } else {
+            let sign = match facts.close.ended_by_foreign() {
+                true => foreign_sign(facts, &seg),
+                false => "its number is none that this end would send".to_owned(),
+            };
             format!(
-                "The reset in frame {no} says it comes from the {side}, but does not look like it: suspected to be made by a device on the path."
+                "The reset in frame {no} says it comes from the {side}, but {sign}: suspected to be made by a device on the path."
             )
         }
     });
