@@ -1,0 +1,75 @@
+//! Findings on a connection beside its close: sessions, requests, single resets, quality of the capture.
+
+mod network;
+mod requests;
+mod resets;
+mod sessions;
+
+use super::catalogue::SMP_VIOLATION;
+use super::engine;
+use super::facts::Facts;
+use super::rule::{Check, Conclusion, Probe, Rule};
+use crate::store::{Confidence, Evidence, Finding, Outcome, Protocol, Verdict};
+use crate::units::FrameNo;
+
+/// Adds what there is to say about a connection beside its close.
+pub(super) fn gather(facts: &Facts<'_>, out: &mut Vec<Finding>) {
+    let mut add = |finding: Option<Finding>| {
+        out.extend(finding.filter(|f| facts.settings.is_on(&f.rule)));
+    };
+    for ignored in &facts.close.ignored {
+        add(Some(resets::rst_ignored(
+            facts,
+            ignored.reset.no,
+            ignored.later,
+        )));
+    }
+    add(resets::foreign_resets(facts));
+    add(resets::earlier_connection(facts));
+    if facts.conn.protocol != Protocol::Tds && !facts.conn.smp_seen {
+        return;
+    }
+    add(requests::login_slow(facts));
+    add(requests::attentions(facts));
+    add(requests::slow_responses(facts));
+    add(requests::pool_resets(facts));
+    add(sessions::stalls(facts));
+    add(sessions::sids_closed(facts));
+    add(sessions::orphans(facts));
+    add(network::zero_windows(facts));
+    add(network::one_direction(facts));
+    add(network::file_gap(facts));
+    add(network::slow_acks(facts));
+    add(network::one_way_loss(facts));
+    add(requests::reset_bits(facts));
+    add(network::joined_late(facts));
+    add(network::other_port(facts));
+    let told = out.iter().any(|f| f.rule == SMP_VIOLATION.id);
+    if !told && facts.settings.is_on(SMP_VIOLATION.id) {
+        out.extend(sessions::violations(facts));
+    }
+}
+
+/// A finding beside the close; its condition is stated with the fact that it rests on. Of a rule that can also
+/// decide the close, only what holds here is said.
+fn stated(
+    facts: &Facts<'_>,
+    rule: &Rule,
+    verdict: Verdict,
+    text: String,
+    proof: Vec<Evidence>,
+) -> Finding {
+    let frames: Vec<FrameNo> = proof.iter().map(|e| e.frame).collect();
+    let conclusion = Conclusion::new(verdict, Confidence::Proven, text).with_evidence(proof);
+    let mut finding = engine::finding(rule, Some(facts.conn.id), conclusion);
+    finding.conditions = rule
+        .conditions
+        .iter()
+        .map(|c| match c.check {
+            Probe::Gathered => c.with(Check::held("").on(frames.iter().copied())),
+            Probe::Facts(check) => c.with(check(facts)),
+        })
+        .filter(|c| c.outcome == Outcome::Held || c.id == "both-ends")
+        .collect();
+    finding
+}

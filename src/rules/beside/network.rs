@@ -1,0 +1,209 @@
+//! What TCP and the file show beside the close: closed windows, late acknowledgements, loss, missing bytes.
+
+use super::stated;
+use crate::rules::catalogue::{
+    FILE_GAP, MID_STREAM, NONSTANDARD_PORT, ONE_DIRECTION, ONE_WAY_LOSS, SLOW_ACK, ZERO_WINDOW,
+    count, duration,
+};
+use crate::rules::facts::Facts;
+use crate::rules::rule::{MOST_FRAMES, evidence};
+use crate::rules::settings::Threshold;
+use crate::store::{Finding, Verdict};
+use crate::units::Side;
+
+pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
+    let limit = facts.settings.get(Threshold::ZeroWindow);
+    let mut n = 0_usize;
+    let mut longest: (i64, Side) = (0, Side::Client);
+    let mut proof = Vec::new();
+    for period in &facts.frames.zero_windows {
+        let Some(opened) = period.opened else {
+            continue;
+        };
+        let length = opened.time.since(period.start.time);
+        if length < limit {
+            continue;
+        }
+        n = n.saturating_add(1);
+        if length > longest.0 {
+            longest = (length, period.start.side);
+        }
+        if proof.len() < MOST_FRAMES {
+            proof.push(evidence(
+                period.start.no,
+                format!("{} window 0", period.start.side.word()),
+                format!("until frame {}, {}", opened.no, duration(length)),
+            ));
+        }
+    }
+    (n > 0).then(|| {
+        stated(
+            facts,
+            &ZERO_WINDOW,
+            Verdict::Notice,
+            format!(
+                "TCP window 0 in {}, longest {} at the {}: it did not read what had arrived.",
+                count(n, "period"),
+                duration(longest.0),
+                longest.1.word()
+            ),
+            proof,
+        )
+    })
+}
+
+pub(super) fn slow_acks(facts: &Facts<'_>) -> Option<Finding> {
+    let all = &facts.frames.late_acks;
+    let longest = all.iter().max_by_key(|late| late.after)?;
+    let proof = all
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|late| {
+            let fact = format!(
+                "acknowledged in frame {} after {}",
+                late.acked_in,
+                duration(late.after)
+            );
+            evidence(
+                late.data.no,
+                format!("data of the {}", late.data.side.word()),
+                fact,
+            )
+        })
+        .collect();
+    Some(stated(
+        facts,
+        &SLOW_ACK,
+        Verdict::Notice,
+        format!(
+            "{} acknowledged late; the longest took {} for data of the {}.",
+            count(all.len(), "segment"),
+            duration(longest.after),
+            longest.data.side.word()
+        ),
+        proof,
+    ))
+}
+
+/// Data that one side sends again and again in vain while it goes on receiving new data from the other.
+pub(super) fn one_way_loss(facts: &Facts<'_>) -> Option<Finding> {
+    lost_between(facts).or_else(|| sent_in_vain(facts))
+}
+
+/// Frames in a row that one end's file shows and the other's does not.
+fn lost_between(facts: &Facts<'_>) -> Option<Finding> {
+    let row = facts.ends.lost.first()?;
+    let most = MOST_FRAMES / 2;
+    let lost = row.frames.iter().take(most);
+    let lost = lost.map(|no| evidence(*no, "sent, not in the other end's file", ""));
+    let arrived = row.arrived.iter().take(most);
+    let arrived = arrived.map(|no| evidence(*no, "arrived meanwhile", ""));
+    Some(stated(
+        facts,
+        &ONE_WAY_LOSS,
+        Verdict::Fault,
+        format!(
+            "The {}'s file shows {} of it in a row, over {}, that never arrived at the {}, while {} of the {} came through: packets of one direction are lost.",
+            row.side.word(),
+            count(row.frames.len(), "frame"),
+            duration(row.lasted),
+            row.side.other().word(),
+            row.arrived.len(),
+            row.side.other().word()
+        ),
+        lost.chain(arrived).collect(),
+    ))
+}
+
+/// The same as far as one end's file shows it.
+fn sent_in_vain(facts: &Facts<'_>) -> Option<Finding> {
+    let runs = facts.frames.resend_runs();
+    let run = runs.iter().rev().find(|run| {
+        let first = run.segs.first().map(|seg| seg.no);
+        let at = facts
+            .frames
+            .resent
+            .iter()
+            .position(|seg| Some(seg.no) == first);
+        let fresh = at
+            .and_then(|at| facts.frames.fresh_behind.get(at))
+            .copied()
+            .unwrap_or(0);
+        let acked = *facts.frames.acked.get(run.side.other());
+        run.resent() >= 2 && fresh >= 2 && acked.is_none_or(|acked| acked <= run.pos)
+    })?;
+    let proof = run
+        .segs
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|seg| {
+            evidence(
+                seg.no,
+                "sent again, never acknowledged",
+                format!("Seq {}", seg.seq),
+            )
+        })
+        .collect();
+    Some(stated(
+        facts,
+        &ONE_WAY_LOSS,
+        Verdict::Fault,
+        format!(
+            "The {} sent the same data again {} times in vain, while new data of the {} kept coming: packets of one direction are lost.",
+            run.side.word(),
+            run.resent(),
+            run.side.other().word()
+        ),
+        proof,
+    ))
+}
+
+pub(super) fn one_direction(facts: &Facts<'_>) -> Option<Finding> {
+    facts.one_direction().then(|| {
+        stated(
+            facts,
+            &ONE_DIRECTION,
+            Verdict::Notice,
+            "Only one direction of this connection is in the file.".to_owned(),
+            vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}
+
+pub(super) fn file_gap(facts: &Facts<'_>) -> Option<Finding> {
+    let missing = facts.missing_bytes();
+    (missing > 0 && !facts.one_direction()).then(|| {
+        stated(
+            facts,
+            &FILE_GAP,
+            Verdict::Notice,
+            format!("{missing} bytes of this connection are not in the file."),
+            vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}
+
+pub(super) fn joined_late(facts: &Facts<'_>) -> Option<Finding> {
+    (!facts.conn.from_start()).then(|| {
+        stated(
+            facts,
+            &MID_STREAM,
+            Verdict::Normal,
+            "The file begins after this connection was opened.".to_owned(),
+            vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}
+
+pub(super) fn other_port(facts: &Facts<'_>) -> Option<Finding> {
+    let port = facts.conn.endpoint(Side::Server).port;
+    (port != 1433).then(|| {
+        stated(
+            facts,
+            &NONSTANDARD_PORT,
+            Verdict::Normal,
+            format!("SQL Server answers on port {port}."),
+            vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}

@@ -1,0 +1,216 @@
+//! Sessions beside the close: stalls, sessions closed or left open, packets against the specification.
+
+use super::stated;
+use crate::rules::catalogue::{
+    MARS_SID_CLOSE, ORPHAN_SID, SMP_VIOLATION, WINDOW_STALL, count, duration,
+};
+use crate::rules::facts::{Facts, start_of};
+use crate::rules::rule::{MOST_FRAMES, evidence};
+use crate::rules::settings::Threshold;
+use crate::store::{Confidence, Finding, PduRow, Severity, Verdict};
+use crate::units::{Sid, Side};
+
+pub(super) fn stalls(facts: &Facts<'_>) -> Option<Finding> {
+    let limit = facts.settings.get(Threshold::WindowStall);
+    let mut proof = Vec::new();
+    let mut n = 0_u64;
+    let mut total = 0_i64;
+    let mut longest: (i64, Option<(Sid, Side)>) = (0, None);
+    for session in facts.store.conn_sessions(facts.conn.id) {
+        for side in Side::BOTH {
+            let stall = session.stalls.get(facts.conn.end_of(side));
+            if stall.longest_ns < limit {
+                continue;
+            }
+            n = n.saturating_add(u64::from(stall.count));
+            total = total.saturating_add(stall.total_ns);
+            if stall.longest_ns > longest.0 {
+                longest = (stall.longest_ns, Some((session.sid, side)));
+            }
+            if let Some(frame) = stall.longest_frame.filter(|_| proof.len() < MOST_FRAMES) {
+                proof.push(evidence(
+                    frame,
+                    format!("Sid {}: the {} may send again", session.sid, side.word()),
+                    format!("after {}", duration(stall.longest_ns)),
+                ));
+            }
+        }
+    }
+    let (sid, side) = longest.1?;
+    let grave = longest.0 >= facts.settings.get(Threshold::WindowStallWarn);
+    let much = if grave { "long " } else { "" };
+    let mut finding = stated(
+        facts,
+        &WINDOW_STALL,
+        Verdict::Notice,
+        format!(
+            "The {} stood still {n} times for {much}want of SMP window, {} in all, longest {} on Sid {sid}: the {} did not take what had arrived.",
+            side.word(),
+            duration(total),
+            duration(longest.0),
+            side.other().word()
+        ),
+        proof,
+    );
+    let trip = facts.conn.tcp.get(facts.conn.end_of(side)).round_trip_ns;
+    if let Some(trip) = trip {
+        finding.notes.push(format!(
+            "a window costs about one round trip, here {}",
+            duration(trip)
+        ));
+    }
+    Some(finding)
+}
+
+pub(super) fn sids_closed(facts: &Facts<'_>) -> Option<Finding> {
+    let c0 = facts.streams.c0?;
+    let mut proof = Vec::new();
+    let mut n = 0_usize;
+    for lane in &facts.lanes {
+        let (Some(client), Some(server)) = (lane.client_fin, lane.server_fin) else {
+            continue;
+        };
+        let ends_with_connection = start_of(&client) >= c0 && facts.close.ender.is_some();
+        if ends_with_connection {
+            continue;
+        }
+        n = n.saturating_add(1);
+        if proof.len() < MOST_FRAMES / 2 {
+            proof.push(evidence(
+                client.frame,
+                format!("client SMP:FIN Sid {}", client.sid),
+                "",
+            ));
+            proof.push(evidence(
+                server.frame,
+                format!("server SMP:FIN Sid {}", server.sid),
+                "",
+            ));
+        }
+    }
+    (n > 0).then(|| {
+        stated(
+            facts,
+            &MARS_SID_CLOSE,
+            Verdict::Normal,
+            format!(
+                "{} closed while the connection went on.",
+                count(n, "session")
+            ),
+            proof,
+        )
+    })
+}
+
+/// Client SMP:FINs before the close that the server left unanswered although it went on sending for a while.
+fn unanswered_fins(facts: &Facts<'_>) -> Vec<PduRow> {
+    let limit = facts.settings.get(Threshold::FinAnswer);
+    let heard = facts
+        .frames
+        .last_sent(Side::Server)
+        .and_then(|no| facts.store.frame(no));
+    let closing = facts.streams.c0.filter(|_| facts.close.ender.is_some());
+    facts
+        .lanes
+        .iter()
+        .filter(|lane| lane.last_life && lane.server_fin.is_none())
+        .filter_map(|lane| lane.client_fin)
+        .filter(|fin| closing.is_none_or(|c0| start_of(fin) < c0))
+        .filter(|fin| {
+            let sent = facts.store.frame(fin.frame);
+            heard
+                .zip(sent)
+                .is_some_and(|(heard, sent)| heard.time.since(sent.time) >= limit)
+        })
+        .collect()
+}
+
+pub(super) fn orphans(facts: &Facts<'_>) -> Option<Finding> {
+    let unanswered = unanswered_fins(facts);
+    if let Some(first) = unanswered.first() {
+        let proof = unanswered
+            .iter()
+            .take(MOST_FRAMES)
+            .map(|fin| {
+                evidence(
+                    fin.frame,
+                    format!("client SMP:FIN Sid {}", fin.sid),
+                    "no answer",
+                )
+            })
+            .collect();
+        return Some(stated(
+            facts,
+            &ORPHAN_SID,
+            Verdict::Notice,
+            format!(
+                "{} of the client without an answer of the server, first on Sid {}.",
+                count(unanswered.len(), "SMP:FIN"),
+                first.sid
+            ),
+            proof,
+        ));
+    }
+    facts.close.ender?;
+    let last = facts.lanes.iter().filter(|lane| lane.last_life);
+    let open: Vec<_> = last
+        .filter(|lane| lane.session.is_some())
+        .filter(|lane| lane.client_fin.is_none())
+        .collect();
+    if open.len() < 2 && open.iter().all(|lane| lane.server_fin.is_none()) {
+        return None;
+    }
+    let proof = open
+        .iter()
+        .take(MOST_FRAMES)
+        .filter_map(|lane| lane.session)
+        .map(|s| evidence(s.last_frame, format!("last packet of Sid {}", s.sid), ""))
+        .collect();
+    Some(stated(
+        facts,
+        &ORPHAN_SID,
+        Verdict::Notice,
+        format!(
+            "{} left open by the client when the connection ended.",
+            count(open.len(), "session")
+        ),
+        proof,
+    ))
+}
+
+/// The summary of grave violations; where bytes are missing they may be the capture's fault.
+pub(super) fn violations(facts: &Facts<'_>) -> Option<Finding> {
+    let found: Vec<_> = facts
+        .violations()
+        .filter(|v| v.severity == Severity::Error)
+        .take(1000)
+        .collect();
+    let first = found.first()?;
+    let complete = facts.missing_bytes() == 0 && facts.conn.from_start() && !facts.frames.cut;
+    let proof = found
+        .iter()
+        .take(MOST_FRAMES)
+        .map(|v| evidence(v.frame, format!("check {:?}", v.check), v.fact.to_string()))
+        .collect();
+    let mut finding = stated(
+        facts,
+        &SMP_VIOLATION,
+        if complete {
+            Verdict::Fault
+        } else {
+            Verdict::Undecided
+        },
+        format!(
+            "{} against the SMP specification; first {:?} in frame {}: {}.",
+            count(found.len(), "packet"),
+            first.check,
+            first.frame,
+            first.fact
+        ),
+        proof,
+    );
+    if !complete {
+        finding.confidence = Confidence::Possible;
+    }
+    Some(finding)
+}
