@@ -269,11 +269,11 @@ impl Reader<'_> {
         let mut names: Vec<String> = Vec::new();
         let mut steps = Vec::new();
         let tables = self.tables(value, "[[rule.step]]");
-        let named = tables.iter().filter_map(|item| {
+        let all = tables.iter().filter_map(|item| {
             let name = item.get_ref().as_table()?.get("name")?;
             name.get_ref().as_str().map(str::to_owned)
         });
-        self.step_names = named.collect();
+        self.step_names = all.collect();
         if tables.len() > MOST_STEPS {
             self.error(
                 value.span(),
@@ -400,8 +400,8 @@ impl Reader<'_> {
             .skip(1)
             .collect();
         let step = word.split(['.', '`']).next().unwrap_or_default();
-        let named = |names: &[String]| names.iter().any(|name| name == step);
-        let is_later = word.contains('.') && named(&self.step_names) && !named(names);
+        let has = |list: &[String]| list.iter().any(|name| name == step);
+        let is_later = word.contains('.') && has(&self.step_names) && !has(names);
         // A name that is no field may be that of a step which does not exist.
         let hint = match &error.nearest {
             _ if is_later => {

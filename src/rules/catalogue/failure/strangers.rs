@@ -103,9 +103,10 @@ fn conclude_middlebox(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
                 "The reset in frame {no} says it comes from the {side}, but the files of both ends show that neither end sent a reset: a device on the path made it."
             )
         } else {
-            let sign = match facts.close.ended_by_foreign() {
-                true => foreign_sign(facts, &seg),
-                false => "its number is none that this end would send".to_owned(),
+            let sign = if facts.close.ended_by_foreign() {
+                foreign_sign(facts, &seg)
+            } else {
+                "its number is none that this end would send".to_owned()
             };
             format!(
                 "The reset in frame {no} says it comes from the {side}, but {sign}: suspected to be made by a device on the path."

@@ -10,7 +10,6 @@ mod rules_login;
 mod scripts;
 
 pub use rules::RuleCase;
-pub use rules_beside::reused_ports;
 
 use marstui::store::Verdict;
 use marstui::units::Side;
@@ -144,6 +143,11 @@ pub fn benign() -> Vec<Case> {
 /// For each rule a capture that triggers it, and one that nearly does.
 pub fn rules() -> Vec<RuleCase> {
     rules::cases()
+}
+
+/// One client that uses so many ports twice, a second apart.
+pub fn reused_ports(count: u16) -> Capture {
+    rules_beside::reused_ports(count)
 }
 
 /// A connection that has not begun.
