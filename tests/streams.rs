@@ -525,6 +525,7 @@ fn what_was_read_wrong_once_is_right() {
         (2_067_710_464_875_783_078, 0, 171, 5, true),
         (4_623_474_058_998_514_831, 0, 84, 4, false),
         (10_713_150_664_167_739_604, 1, 252, 7, false),
+        (7_992_871_505_118_272_338, 1, 281, 11, false),
     ] {
         nothing_false_appears(seed, FILES[file], largest, lose, with_syn, 0).unwrap();
     }

@@ -262,10 +262,14 @@ pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
         (true, None) => true,
         (false, _) => header.spid == 0,
     };
-    if !confirmed || !spid_fits {
+    // A server asks for no reset of the connection ([MS-TDS] 2.2.3.1.2).
+    let status_fits = !server || header.status & 0xf8 == 0;
+    if !confirmed || !spid_fits || !status_fits {
         return Class::Unknown;
     }
-    if known.proven || looks_like_tds(header, view, known.sql_port) {
+    // With MARS only the login's answer stands outside SMP.
+    let expected = known.proven && !(server && known.mars == Some(true));
+    if expected || looks_like_tds(header, view, known.sql_port) {
         Class::Tds(header)
     } else {
         Class::Unknown
