@@ -187,10 +187,10 @@ impl<'a> Truth<'a> {
     }
 }
 
+/// Which end is the client may not be known.
 fn session_key(conn: &ConnRow, session: &SessionRow) -> (Endpoint, Endpoint, Sid) {
-    let client = conn.ends.get(conn.client);
-    let server = conn.ends.get(conn.client.other());
-    (*client, *server, session.sid)
+    let [a, b] = conn.ends.0;
+    (a.min(b), a.max(b), session.sid)
 }
 
 /// What is said of a derived capture that is not so.
@@ -291,11 +291,9 @@ fn counts_are_true(
         let (_, _, seq) = pdu_place(whole, &last).unwrap();
         is_told_of(store, conn, end, TcpSeq(seq))
     };
-    let ends = [
-        (conn.client, there.client),
-        (conn.client.other(), there.client.other()),
-    ];
-    ends.into_iter().all(|(end, true_end)| {
+    let same_ends = conn.ends.get(End::A) == there.ends.get(End::A);
+    End::BOTH.into_iter().all(|end| {
+        let true_end = if same_ends { end } else { end.other() };
         let all = |c: SmpCounts| [c.syn, c.ack, c.fin, c.data];
         let counts = all(said.ends.get(end).counts);
         let mut truth = all(life.ends.get(true_end).counts);

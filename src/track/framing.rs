@@ -57,6 +57,8 @@ pub(super) trait Sink {
     /// So many bytes of the body are not in the file.
     fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32);
     fn finish(&mut self, end: End, pdu: OpenPdu, at: At);
+    /// Nothing more comes, and the PDU is not complete.
+    fn unfinished(&mut self, pdu: &OpenPdu);
     /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
     /// `view` are the bytes there; empty if they are missing.
     fn lost(&mut self, end: End, at: At, view: &[u8]);
@@ -535,12 +537,15 @@ impl Framer {
                 hidden: false,
                 first_frame: self.head_frame.unwrap_or(at.frame),
             }),
-            Mode::Body(pdu) => Some(Unread {
-                pos: pdu.pos,
-                len: u64::from(pdu.len.saturating_sub(pdu.left)),
-                hidden: pdu.flags.has(PduFlags::BODY_HIDDEN),
-                first_frame: pdu.first_frame,
-            }),
+            Mode::Body(pdu) => {
+                sink.unfinished(&pdu);
+                Some(Unread {
+                    pos: pdu.pos,
+                    len: u64::from(pdu.len.saturating_sub(pdu.left)),
+                    hidden: pdu.flags.has(PduFlags::BODY_HIDDEN),
+                    first_frame: pdu.first_frame,
+                })
+            }
             Mode::Lost(lost) => Some(Unread {
                 pos: lost.from,
                 len: next.saturating_sub(lost.from),

@@ -479,6 +479,16 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
+    fn unfinished(&mut self, pdu: &OpenPdu) {
+        if pdu.kind.is_smp()
+            && let Some(chain) = self.upper.sids.get_mut(&pdu.sid)
+            && let Some(session) = &mut chain.session
+        {
+            session.holes = true;
+            chain.changed = true;
+        }
+    }
+
     fn hole(&mut self, end: End) {
         let holes = self.upper.holes.get_mut(end);
         *holes = holes.saturating_add(1);
