@@ -1,5 +1,6 @@
 //! Reading as a whole: damage, cuts, streams, growth and several files, on captures made here.
 
+mod damage;
 mod netmon;
 
 use std::io::Write;
