@@ -461,6 +461,27 @@ fn a_picture_is_well_formed_and_holds_no_script() {
 }
 
 #[test]
+fn where_frames_stand_can_be_known_without_looking_into_them() {
+    let opened = Opened::new(&fixture("closes/V1.pcapng.zst"));
+    let options = track::Options {
+        frames_only: true,
+        ..track::Options::default()
+    };
+    let indexing = track::start(opened.capture.clone(), options);
+    let mut store = Store::new();
+    for batch in &indexing.batches {
+        store.append(batch);
+    }
+    assert!(store.conns().is_empty() && store.progress().complete);
+    let places = |store: &Store| -> Vec<_> {
+        let rows = store.frames_from(FrameNo(1));
+        rows.map(|(_, row)| (row.time, row.offset, row.captured, row.wire))
+            .collect()
+    };
+    assert_eq!(places(&store), places(&opened.store));
+}
+
+#[test]
 fn a_long_ladder_keeps_the_beginning_and_the_end() {
     let opened = Opened::new(&fixture("seed-client.pcapng.zst"));
     let long = opened

@@ -120,6 +120,7 @@ pub fn start(capture: Capture, options: Options) -> Indexing {
 
 fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sender<Batch>) {
     let mut tracker = Tracker::new(capture);
+    tracker.frames_only = options.frames_only;
     let mut chunks = capture.chunks();
     let mut due = Instant::now() + options.first_batch;
     let mut sent_frames = 0;
