@@ -21,3 +21,19 @@ fn what_the_fuzzer_found_interesting_breaks_nothing() {
         assert!(inputs > 5, "{name}: only {inputs} inputs");
     }
 }
+
+#[test]
+fn answers_are_followed_alike_wherever_they_are_cut() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    for name in ["skim", "answer"] {
+        for file in fs::read_dir(folder.join(name)).unwrap() {
+            let path = file.unwrap().path();
+            eprintln!("{}", path.display());
+            let mut input = fs::read(&path).unwrap();
+            for at in 0..=u8::try_from(input.len().min(255)).unwrap() {
+                input[0] = at;
+                checks::skim(&input);
+            }
+        }
+    }
+}

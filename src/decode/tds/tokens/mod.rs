@@ -184,7 +184,7 @@ fn one(w: &mut Walk<'_>, out: &mut Message, state: &mut State<'_>, next: u8) -> 
     }
     note_skipped(w, state);
     let Some(label) = name(next) else {
-        return unknown(w, next);
+        return unknown(w, state.context, next);
     };
     let field = match next {
         token::OFFSET => "tds.offset",
@@ -319,7 +319,7 @@ fn sized<T>(
     }
 }
 
-fn unknown(w: &mut Walk<'_>, next: u8) -> Step<()> {
+fn unknown(w: &mut Walk<'_>, context: &Context, next: u8) -> Step<()> {
     let start = w.at();
     let result = w.group(
         "tds.unknown_tds_token",
@@ -341,6 +341,12 @@ fn unknown(w: &mut Walk<'_>, next: u8) -> Step<()> {
             }
         },
     );
+    if result.is_ok() && context.open_end && w.r.is_empty() {
+        return Err(Stop::short(
+            w.at(),
+            "what follows a token that is not known",
+        ));
+    }
     // A token that nothing knows is skipped by its class, but what follows is trusted only if it is a token.
     if result.is_ok() && w.r.peek().is_some_and(|byte| name(byte).is_none()) {
         return Err(Stop::wrong(w.at(), format!("0x{next:02x} is no token")));
