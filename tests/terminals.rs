@@ -237,3 +237,31 @@ fn a_theme_file_colours_roles_and_its_mistakes_are_told() {
     term.press("q");
     term.end();
 }
+
+#[test]
+fn the_clock_of_one_file_can_be_moved_and_marks_go_with_their_frames() {
+    let (first, second) = (fixture("near-misses/N04c"), fixture("near-misses/N01"));
+    let args = [first.as_str(), second.as_str(), "--no-state"];
+    let mut term = Terminal::start((120, 30), &args, &[]);
+    term.wait_for("1 connection, 1 MARS; ");
+    // Both begin at the same time: the second frame is the first of the second file.
+    term.press(":2\r");
+    term.press("m");
+    term.wait_for(">*");
+    term.press(":shift N01 +10s\r");
+    term.wait_for("N01.pcapng.zst moves by +10 s");
+    term.wait_for(">*     31 10.0000000");
+    term.press("G");
+    term.wait_for("frame 49/49");
+    // Back again: the frames stand as before.
+    term.press(":shift b -10s\r");
+    term.wait_for("N01.pcapng.zst moves by -10 s");
+    // The cursor went with its frame, the reset of the second file.
+    term.wait_for("> !    37 0.0080350");
+    term.press("gg'");
+    term.wait_for(">*      2 0.0000000");
+    term.press(":shift c +1ms\r");
+    term.wait_for("files: a N04c.pcapng.zst, b N01.pcapng.zst");
+    term.press("q");
+    assert_eq!(term.end().exit_code(), 0);
+}

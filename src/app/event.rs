@@ -96,6 +96,8 @@ pub enum Effect {
     Mouse(bool),
     /// Stop the indexing pass.
     StopIndexing,
+    /// Move the times of a file, by its position, by so many nanoseconds, and index the capture anew.
+    Shift(usize, i64),
     /// Apply the user's own rules; what comes of it is [`Event::RulesApplied`] with this number. An earlier order
     /// that is not done yet is stopped.
     ApplyRules(u64),

@@ -182,6 +182,12 @@ const CASES: &[(&str, u32, &str, &str)] = &[
         ": :explain rst-with-request: Enter",
         "layer=Rule rst-with-request",
     ),
+    (
+        "shift",
+        1,
+        ": :shift b +1ms: Enter",
+        "message=there is one file",
+    ),
     ("map", 1, ": :map x mark: Enter x", "marks=1"),
     ("messages", 1, "d g l", "layer=Messages"),
     ("stats", 1, ": :stats: Enter", "layer=Numbers"),

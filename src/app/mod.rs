@@ -30,6 +30,7 @@ pub mod prompt;
 pub mod rows;
 mod searching;
 pub mod settings;
+mod shifting;
 pub mod summary;
 pub mod tables;
 #[cfg(test)]
@@ -221,6 +222,11 @@ pub struct App {
     pub stats: Stats,
     /// Settings of the rules.
     pub rules: rules::Settings,
+    /// The paths of the open files, in the order of the capture.
+    pub files_open: Vec<String>,
+    /// A file's times were moved: frame numbers are not those of the next run.
+    pub shifted: bool,
+    carried: Option<shifting::Carried>,
     lanes_made: timeline::Memo,
     lines: HashMap<FrameNo, String>,
     packets: HashMap<PduId, String>,
@@ -295,6 +301,9 @@ impl App {
             moved: false,
             stats: Stats::default(),
             rules: rules::Settings::default(),
+            files_open: Vec::new(),
+            shifted: false,
+            carried: None,
             lanes_made: timeline::Memo::default(),
             lines: HashMap::new(),
             packets: HashMap::new(),

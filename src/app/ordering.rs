@@ -47,6 +47,7 @@ impl App {
                 let (name, value) = argument.split_once([' ', '=']).unwrap_or((argument, ""));
                 return self.set_value(name, value.trim());
             }
+            Command::Shift => return self.shift(argument),
             Command::Explain => self.explain(argument),
             Command::Map => self.map_key(argument),
             _ => match argument.parse() {

@@ -67,7 +67,9 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
                 );
             }
             app.judge_anew();
-            return app.restore_kept();
+            let mut effects = app.restore_kept();
+            effects.extend(app.restore_carried());
+            return effects;
         }
         Event::Work => return app.work(),
         Event::Found {
@@ -420,6 +422,7 @@ impl App {
             C::FindPrev => self.find_step(false),
             C::Explain => self.explain(""),
             C::CopyFilter => return self.copy(command),
+            C::Shift => return self.shift(""),
             C::Columns | C::Theme | C::Glyphs | C::Set | C::Map => self.say_usage(command),
         }
         if self.list.cursor != before || command != C::Summary {

@@ -35,7 +35,9 @@ pub struct Capture {
 
 #[derive(Debug)]
 struct Inner {
-    files: Vec<CaptureFile>,
+    files: Arc<Vec<CaptureFile>>,
+    /// By how many nanoseconds the times of each file are moved.
+    shifts: Vec<i64>,
     options: OpenOptions,
     interfaces: RwLock<Vec<Known>>,
     /// Held while a stretch is copied by a file's cursor.
@@ -134,7 +136,8 @@ impl Capture {
     fn with(files: Vec<CaptureFile>, options: OpenOptions) -> Self {
         Self {
             inner: Arc::new(Inner {
-                files,
+                shifts: vec![0; files.len()],
+                files: Arc::new(files),
                 options,
                 interfaces: RwLock::default(),
                 copying: Mutex::default(),
@@ -142,7 +145,36 @@ impl Capture {
         }
     }
 
-    /// The files, in the order in which their frames are read.
+    /// The same files with the times of one of them moved, as they are merged and shown; what is in the file stays.
+    #[must_use]
+    pub fn shifted(&self, file: usize, ns: i64) -> Self {
+        let mut shifts = self.inner.shifts.clone();
+        if let Some(shift) = shifts.get_mut(file) {
+            *shift = shift.saturating_add(ns);
+        }
+        Self {
+            inner: Arc::new(Inner {
+                files: Arc::clone(&self.inner.files),
+                shifts,
+                options: self.inner.options,
+                interfaces: RwLock::default(),
+                copying: Mutex::default(),
+            }),
+        }
+    }
+
+    /// By how many nanoseconds the times of a file are moved.
+    pub(super) fn shift(&self, file: usize) -> i64 {
+        self.inner.shifts.get(file).copied().unwrap_or(0)
+    }
+
+    /// Time of a file's first frame, where there are several files.
+    pub(super) fn first_time(&self, file: usize) -> Option<Nanos> {
+        let time = self.files().get(file)?.first_time()?;
+        Some(Nanos(time.0.saturating_add(self.shift(file))))
+    }
+
+    /// The files, in the order in which they were put when they were opened.
     pub fn files(&self) -> &[CaptureFile] {
         &self.inner.files
     }

@@ -56,7 +56,7 @@ impl Active {
 impl ChunkReader {
     pub(super) fn new(capture: Capture) -> Self {
         Self {
-            pending: (0..capture.files().len()).collect(),
+            pending: order(&capture),
             capture,
             pool: Pool::default(),
             next_interface: 0,
@@ -106,8 +106,7 @@ impl ChunkReader {
         let first_of_next = self
             .pending
             .front()
-            .and_then(|file| self.capture.files().get(*file))
-            .and_then(super::CaptureFile::first_time);
+            .and_then(|file| self.capture.first_time(*file));
         active.at == 0
             && first_of_next.is_none_or(|next| {
                 let mut times = active.chunk.records.iter().map(|record| record.time);
@@ -195,6 +194,12 @@ impl ChunkReader {
                 {
                     Step::Chunk(chunk) => {
                         active.chunk = chunk;
+                        let shift = self.capture.shift(active.file);
+                        if shift != 0 {
+                            for record in &mut active.chunk.records {
+                                record.time = Nanos(record.time.0.saturating_add(shift));
+                            }
+                        }
                         let interfaces = std::mem::take(&mut active.chunk.interfaces);
                         self.declare(interfaces, out);
                         continue;
@@ -221,11 +226,7 @@ impl ChunkReader {
         let Some(file) = self.pending.front().copied() else {
             return false;
         };
-        let first = self
-            .capture
-            .files()
-            .get(file)
-            .and_then(super::CaptureFile::first_time);
+        let first = self.capture.first_time(file);
         let earliest = self.earliest();
         let due = match (first, earliest) {
             (_, None) => self.active.is_empty(),
@@ -260,6 +261,16 @@ impl ChunkReader {
             out.interfaces.push(interface);
         }
     }
+}
+
+/// The files in the order of their first frames; those without frames go last.
+fn order(capture: &Capture) -> VecDeque<usize> {
+    let mut files: Vec<usize> = (0..capture.files().len()).collect();
+    files.sort_by_key(|file| {
+        let time = capture.first_time(*file);
+        (time.is_none(), time)
+    });
+    files.into()
 }
 
 /// Problems behind all records so far.

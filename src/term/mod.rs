@@ -99,6 +99,11 @@ pub fn run(
         }
     };
     let mut app = App::new(name(capture), Screen::size(), view);
+    app.files_open = capture
+        .files()
+        .iter()
+        .map(|file| file.path().display().to_string())
+        .collect();
     app.keymap = keymap;
     app.rules = rules;
     app.own_rules.clone_from(&options.own_rules);
@@ -144,11 +149,12 @@ pub fn run(
     };
     let ended = session.run(&mut screen);
     screen.leave();
-    if let Some(place) = place {
+    // Numbers of frames in a moved order mean other frames the next time.
+    if let Some(place) = place.filter(|_| !session.app.shifted) {
         keep_state(&session.app, &place);
     }
     if options.print_marks && !session.app.marks.is_empty() {
-        print_marks(&session.app, capture);
+        print_marks(&session.app, &session.capture);
     }
     ended
 }
@@ -423,6 +429,23 @@ impl Session {
             .find_map(|effect| self.carry_out(effect, screen))
     }
 
+    /// Reads the capture anew, with the times of a file moved. What is still under way of the old order is stopped.
+    fn shift(&mut self, file: usize, ns: i64) {
+        self.indexing.stop();
+        self.stop_rules.store(true, Ordering::Relaxed);
+        self.capture = self.capture.shifted(file, ns);
+        self.dissector = Dissector::new();
+        match Searches::new(self.capture.clone(), self.tell.clone()) {
+            Ok(searches) => self.searches = searches,
+            Err(error) => {
+                let text = format!("a thread cannot be started: {error}");
+                update(&mut self.app, Event::Message(Err(text)));
+            }
+        }
+        self.indexing = track::start(self.capture.clone(), track::Options::default());
+        self.batches = Some(self.indexing.batches.clone());
+    }
+
     fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> Option<Exit> {
         match effect {
             Effect::Quit => return Some(Exit::Fine),
@@ -438,6 +461,7 @@ impl Session {
                 }
             }
             Effect::StopIndexing => self.indexing.stop(),
+            Effect::Shift(file, ns) => self.shift(file, ns),
             Effect::ApplyRules(job) => {
                 self.stop_rules.store(true, Ordering::Relaxed);
                 self.stop_rules = Arc::new(AtomicBool::new(false));
