@@ -5,7 +5,7 @@
 )]
 
 use marstui::decode::smp::{ACK, DATA, FIN, Header, SYN};
-use marstui::store::{CheckId, Severity};
+use marstui::store::{CheckId, Severity, StallInfo};
 use marstui::units::{End, Sid, SmpSeq};
 
 use crate::streams::{Wire, load};
@@ -185,4 +185,52 @@ fn each_check_is_made() {
     for (name, steps, expected) in cases {
         assert_eq!(broken(&steps), expected, "{name}");
     }
+}
+
+/// A DATA with a packet of an answer that goes on.
+fn part(seqnum: u32) -> Step {
+    let mut packet = vec![4, 0, 0, 21, 0, 55, seqnum as u8, 0];
+    packet.extend([0; 13]);
+    self::packet(B, DATA, seqnum, 5, &packet)
+}
+
+/// Four packets of an answer, then nothing for want of window until the client takes two of them; what each end stood
+/// still. `lost` leaves out a step, whose bytes are acknowledged all the same.
+fn stalls(millis: u32, lost: Option<usize>) -> [StallInfo; 2] {
+    let mut steps = vec![syn(), data(A, 1, 4)];
+    steps.extend((1..=4).map(part));
+    steps.extend([
+        control(A, ACK, 1, 6),
+        control(A, ACK, 1, 7),
+        part(5),
+        part(6),
+    ]);
+    let mut wire = Wire::new();
+    let mut next = [1_u32, 1];
+    for (number, (end, bytes)) in steps.iter().enumerate() {
+        let (own, other) = if *end == A { (0, 1) } else { (1, 0) };
+        if number == 6 {
+            wire.wait(millis);
+        }
+        if lost != Some(number) {
+            wire.send(*end, next[own], next[other], 0x18, bytes);
+        }
+        next[own] += bytes.len() as u32;
+    }
+    let (_, store) = load(&wire);
+    let session = &store.sessions()[0];
+    [*session.stalls.get(A), *session.stalls.get(B)]
+}
+
+#[test]
+fn a_sender_without_window_has_stalled_until_the_other_end_takes_something() {
+    let [client, server] = stalls(500, None);
+    assert_eq!(client, StallInfo::default());
+    assert_eq!((server.count, server.total_ns), (1, 500_010_000));
+    assert_eq!(server.longest_ns, 500_010_000);
+    assert_eq!(server.longest_frame.map(|no| no.0), Some(7));
+    // A pause is no stall.
+    assert_eq!(stalls(100, None)[1], StallInfo::default());
+    // The frame that ended it may be the one that is missing.
+    assert_eq!(stalls(500, Some(6))[1], StallInfo::default());
 }

@@ -89,6 +89,8 @@ pub struct Wire {
     pub client: ([u8; 4], u16),
     ip_id: u16,
     frames: u32,
+    /// Microseconds between frames that went by beyond the usual.
+    waited: u32,
     /// Stream ranges that were left out, by end.
     lost: Vec<(End, u64, u64)>,
 }
@@ -106,14 +108,20 @@ impl Wire {
             client: ([10, 0, 0, 1], 50_000),
             ip_id: 1,
             frames: 0,
+            waited: 0,
             lost: Vec::new(),
         }
+    }
+
+    /// Lets time go by.
+    pub fn wait(&mut self, millis: u32) {
+        self.waited += millis * 1000;
     }
 
     pub fn send(&mut self, end: End, seq: u32, ack: u32, flags: u8, payload: &[u8]) {
         let len = (40 + payload.len()) as u32;
         self.frames += 1;
-        let micros = self.frames * 10;
+        let micros = self.frames * 10 + self.waited;
         self.file
             .extend((1_700_000_000 + micros / 1_000_000).to_le_bytes());
         self.file.extend((micros % 1_000_000).to_le_bytes());
