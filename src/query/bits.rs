@@ -63,14 +63,6 @@ impl Bits {
         self.zip(other, |a, b| a & !b)
     }
 
-    /// The words to be written, each with that of a mask.
-    pub(super) fn words_with<'a>(
-        &'a mut self,
-        mask: &'a Self,
-    ) -> impl Iterator<Item = (&'a mut u64, &'a u64)> {
-        self.0.iter_mut().zip(&mask.0)
-    }
-
     /// The positions that are set, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().flat_map(|(at, word)| {

@@ -3,8 +3,6 @@
 //! Each condition yields two sets of frames: those for which it holds, and those for which the columns do not say.
 //! `and`, `or` and `not` join them as three-valued logic does, so that a frame is decoded only if its answer is open.
 
-use std::cell::OnceCell;
-
 use super::ast::{Leaf, Node, Quant, What};
 use super::bits::{BLOCK, Bits};
 use super::column::{
@@ -16,7 +14,7 @@ use super::field::{FieldRef, is_tds};
 use super::sparse::sparse_each;
 use super::value::{Ranges, Test, Val};
 use crate::store::{FrameFlags, FrameRow, PduRow, Store};
-use crate::units::{End, FrameNo};
+use crate::units::{End, FrameNo, PduId};
 
 /// What is known of a condition: the frames for which it holds, and those for which the columns do not say.
 pub(super) struct Known {
@@ -33,44 +31,43 @@ impl Known {
     }
 }
 
-/// A stretch of frames with the PDUs that are completed in them, read from the store when they are first asked for.
+/// A stretch of frames with the PDUs that are completed in them.
 pub(super) struct Block<'a> {
     store: &'a Store,
     pub(super) first: FrameNo,
     pub(super) len: usize,
-    rows: OnceCell<Vec<FrameRow>>,
-    pdus: OnceCell<Vec<PduRow>>,
+    pdus: (PduId, PduId),
 }
 
 impl<'a> Block<'a> {
     /// The frames from `from` on, as many as a block holds; `None` behind the last one.
     pub(super) fn at(store: &'a Store, from: FrameNo) -> Option<Self> {
-        let behind = store.frame_count().checked_sub(from.index())?;
-        (behind > 0).then(|| Self {
+        let len = store.frame_count().checked_sub(from.index())?.min(BLOCK);
+        let behind = FrameNo::from_index(from.index().saturating_add(len));
+        (len > 0).then(|| Self {
             store,
             first: from,
-            len: behind.min(BLOCK),
-            rows: OnceCell::new(),
-            pdus: OnceCell::new(),
+            len,
+            pdus: (store.first_pdu_from(from), store.first_pdu_from(behind)),
         })
     }
 
-    pub(super) fn rows(&self) -> &[FrameRow] {
-        self.rows.get_or_init(|| {
-            let rows = self.store.frames_from(self.first).map(|(_, row)| row);
-            rows.take(self.len).collect()
-        })
+    /// Calls `f` with each frame and its place in the block.
+    #[inline]
+    fn each_frame(&self, mut f: impl FnMut(usize, FrameNo, &FrameRow)) {
+        let first = self.first.index();
+        self.store.each_frame(self.first, self.len, |no, row| {
+            f(no.index().wrapping_sub(first), no, row);
+        });
     }
 
-    fn pdus(&self) -> &[PduRow] {
-        self.pdus.get_or_init(|| {
-            let from = self.store.first_pdu_from(self.first);
-            let behind = self.frame(self.len);
-            let until = self.store.first_pdu_from(behind);
-            let pdus = self.store.pdus_from(from).map(|(_, row)| row);
-            pdus.take(until.index().saturating_sub(from.index()))
-                .collect()
-        })
+    /// Calls `f` with each PDU and the place of its frame in the block.
+    #[inline]
+    fn each_pdu(&self, mut f: impl FnMut(usize, &PduRow)) {
+        let first = self.first.index();
+        self.store.each_pdu(self.pdus.0, self.pdus.1, |pdu| {
+            f(pdu.frame.index().wrapping_sub(first), pdu);
+        });
     }
 
     pub(super) fn frame(&self, at: usize) -> FrameNo {
@@ -85,11 +82,11 @@ impl<'a> Block<'a> {
     /// The frames whose completed PDUs fit.
     fn pdu_bits(&self, mut fits: impl FnMut(&PduRow) -> bool) -> Bits {
         let mut bits = Bits::none();
-        for pdu in self.pdus() {
+        self.each_pdu(|at, pdu| {
             if fits(pdu) {
-                bits.set(pdu.frame.index().wrapping_sub(self.first.index()));
+                bits.set(at);
             }
-        }
+        });
         bits
     }
 }
@@ -353,25 +350,21 @@ fn addresses(
 fn addr_bits(conns: &[u8], block: &Block<'_>, mask: &Bits) -> Known {
     let mut yes = Bits::none();
     let mut open = Bits::none();
-    for at in mask.iter() {
-        let Some(row) = block.rows().get(at) else {
-            break;
-        };
-        match row.conn {
-            Some(conn) => {
-                let bits = conns.get(conn.index()).copied().unwrap_or(0);
-                let bit = match row.end() {
-                    End::A => bits & 1,
-                    End::B => bits & 2,
-                };
-                if bit != 0 {
-                    yes.set(at);
-                }
+    block.each_frame(|at, _, row| match row.conn {
+        Some(conn) => {
+            let bits = conns.get(conn.index()).copied().unwrap_or(0);
+            let bit = match row.end() {
+                End::A => bits & 1,
+                End::B => bits & 2,
+            };
+            if bit != 0 {
+                yes.set(at);
             }
-            None if !row.flags.has(FrameFlags::NOT_IP) => open.set(at),
-            None => {}
         }
-    }
+        None if !row.flags.has(FrameFlags::NOT_IP) => open.set(at),
+        None => {}
+    });
+    let (yes, open) = (yes.and(mask), open.and(mask));
     Known { yes, open }
 }
 
@@ -419,32 +412,27 @@ impl FrameScan<'_, '_> {
         let start = self.store.start_time().map_or(0, |t| t.0);
         let before = self.block.first.0.checked_sub(1).map(FrameNo);
         let mut before = before.and_then(|no| self.store.frame(no)).map(|f| f.time.0);
-        let mut no = self.block.first.0;
-        let words = bits.words_with(self.mask);
-        for ((out, mask), rows) in words.zip(self.block.rows().chunks(64)) {
-            let mut word = 0_u64;
-            for (bit, row) in rows.iter().enumerate() {
-                let at = FrameAt {
-                    store: self.store,
-                    no: FrameNo(no),
-                    row: *row,
-                    before,
-                    start,
-                };
-                let (mut any, mut every) = (false, true);
-                if *mask != 0 {
-                    frame_each(column(), &at, &mut |n| {
-                        let fit = fits(n);
-                        any |= fit;
-                        every &= fit;
-                    });
-                }
-                word |= u64::from(any && (every || !self.every)) << bit;
-                before = Some(row.time.0);
-                no = no.wrapping_add(1);
+        self.block.each_frame(|at, no, row| {
+            let here = FrameAt {
+                store: self.store,
+                no,
+                row: *row,
+                before,
+                start,
+            };
+            let (mut any, mut every) = (false, true);
+            if self.mask.has(at) {
+                frame_each(column(), &here, &mut |n| {
+                    let fit = fits(n);
+                    any |= fit;
+                    every &= fit;
+                });
             }
-            *out = word;
-        }
+            if any && (every || !self.every) {
+                bits.set(at);
+            }
+            before = Some(row.time.0);
+        });
         bits
     }
 }
@@ -489,17 +477,15 @@ impl PduScan<'_, '_> {
     #[inline]
     fn scan(&self, column: impl Fn() -> PduCol, fits: impl Fn(i64) -> bool) -> (Bits, Bits) {
         let (mut yes, mut no) = (Bits::none(), Bits::none());
-        let first = self.block.first.index();
-        for pdu in self.block.pdus() {
+        self.block.each_pdu(|at, pdu| {
             if let Some(n) = pdu_value(column(), self.store, pdu) {
-                let at = pdu.frame.index().wrapping_sub(first);
                 if fits(n) {
                     yes.set(at);
                 } else {
                     no.set(at);
                 }
             }
-        }
+        });
         (yes, no)
     }
 }
@@ -509,7 +495,7 @@ fn kind_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
     let mut yes = block.pdu_bits(|pdu| fits(pdu_kind(pdu)));
     let mut no = block.pdu_bits(|pdu| !fits(pdu_kind(pdu)));
     let with_pdus = yes.or(&no);
-    for (at, row) in block.rows().iter().enumerate() {
+    block.each_frame(|at, _, row| {
         frame_kinds(row, !with_pdus.has(at), &mut |n| {
             if fits(n) {
                 yes.set(at);
@@ -517,7 +503,7 @@ fn kind_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
                 no.set(at);
             }
         });
-    }
+    });
     match quant {
         Quant::Any => yes,
         Quant::Every => yes.without(&no),
@@ -531,11 +517,11 @@ fn size_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
     };
     let mut yes = block.pdu_bits(|pdu| fits(pdu.len));
     let no = block.pdu_bits(|pdu| !fits(pdu.len));
-    for (at, row) in block.rows().iter().enumerate() {
+    block.each_frame(|at, _, row| {
         if row.is_tcp() && !yes.has(at) && !no.has(at) && fits(row.payload_len) {
             yes.set(at);
         }
-    }
+    });
     match quant {
         Quant::Any => yes,
         Quant::Every => yes.without(&no),

@@ -57,6 +57,14 @@ impl<T> Chunks<T> {
             .skip(skip)
     }
 
+    /// The rows from an index to the end of its chunk.
+    pub(super) fn stretch(&self, start: usize) -> &[T] {
+        self.chunks
+            .get(start / ROWS)
+            .and_then(|rows| rows.get(start % ROWS..))
+            .unwrap_or_default()
+    }
+
     /// The first index whose row does not satisfy the predicate; the rows that do must come first.
     pub(super) fn partition_point(&self, holds: impl Fn(&T) -> bool) -> usize {
         let chunk = self

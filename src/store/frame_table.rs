@@ -113,6 +113,11 @@ impl Packed {
         }
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "in a scan's loop only what the scan looks at is unpacked"
+    )]
+    #[inline(always)]
     fn unpack(&self, base: Nanos, shapes: &[Shape]) -> Option<FrameRow> {
         let (conn, shape) = parted(self.owner, CONN_BITS);
         let shape = shapes.get(usize::try_from(shape).ok()?)?;
@@ -232,6 +237,34 @@ impl FrameTable {
         rows.filter_map(move |(i, row)| self.unpack(start.saturating_add(i), row))
     }
 
+    /// Calls `f` with so many rows and their indices; a loop over slices, which scans need to be fast.
+    #[expect(
+        clippy::inline_always,
+        reason = "in a scan's loop only what the scan looks at is unpacked"
+    )]
+    #[inline(always)]
+    pub(super) fn each(&self, start: usize, len: usize, mut f: impl FnMut(usize, &FrameRow)) {
+        let end = start.saturating_add(len).min(self.rows.len());
+        let mut index = start;
+        while index < end {
+            let rows = self.rows.stretch(index);
+            let Some(base) = self.bases.get(index / ROWS).filter(|_| !rows.is_empty()) else {
+                return;
+            };
+            for row in rows.iter().take(end.saturating_sub(index)) {
+                let unpacked = if row.owner == WHOLE {
+                    self.whole.get(&index).copied()
+                } else {
+                    row.unpack(*base, &self.shapes.list)
+                };
+                if let Some(row) = &unpacked {
+                    f(index, row);
+                }
+                index = index.saturating_add(1);
+            }
+        }
+    }
+
     #[inline]
     fn unpack(&self, index: usize, row: &Packed) -> Option<FrameRow> {
         if row.owner == WHOLE {
@@ -255,6 +288,7 @@ pub(super) fn joined(low: u32, bits: u32, high: u32) -> Option<u32> {
 }
 
 /// The lower `bits` and those above.
+#[inline]
 pub(super) fn parted(number: u32, bits: u32) -> (u32, u32) {
     let high = number >> bits;
     (number ^ (high << bits), high)

@@ -167,6 +167,19 @@ impl Store {
             .map(move |(i, row)| (FrameNo::from_index(start.saturating_add(i)), row))
     }
 
+    /// Calls `f` with so many frames from a number on. Much faster than [`Store::frames_from`] where only a few
+    /// fields of each row are looked at.
+    #[expect(
+        clippy::inline_always,
+        reason = "in a scan's loop only what the scan looks at is unpacked"
+    )]
+    #[inline(always)]
+    pub fn each_frame(&self, from: FrameNo, len: usize, mut f: impl FnMut(FrameNo, &FrameRow)) {
+        self.frames.each(from.index(), len, |index, row| {
+            f(FrameNo::from_index(index), row);
+        });
+    }
+
     /// The last frame's number, if there is one.
     pub fn last_frame(&self) -> Option<FrameNo> {
         self.frames.len().checked_sub(1).map(FrameNo::from_index)
@@ -223,6 +236,16 @@ impl Store {
     /// The PDUs that are completed in a frame, in stream order.
     pub fn pdus_in(&self, frame: FrameNo) -> impl Iterator<Item = (PduId, PduRow)> {
         self.pdus.of_frame(frame)
+    }
+
+    /// Calls `f` with the PDUs from one number to another (not included), as [`Store::each_frame`] does with frames.
+    #[expect(
+        clippy::inline_always,
+        reason = "in a scan's loop only what the scan looks at is unpacked"
+    )]
+    #[inline(always)]
+    pub fn each_pdu(&self, from: PduId, until: PduId, f: impl FnMut(&PduRow)) {
+        self.pdus.each(from.index(), until.index(), f);
     }
 
     /// The PDUs that are completed behind a frame, in order of completion.

@@ -78,6 +78,11 @@ impl Packed {
         }
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "in a scan's loop only what the scan looks at is unpacked"
+    )]
+    #[inline(always)]
     fn unpack(&self, shape: Shape, owners: &Owners) -> PduRow {
         let (len, pos_high) = parted(self.len, LEN_BITS);
         let (conn, session, sid) = owners.of(self.owner);
@@ -213,6 +218,32 @@ impl PduTable {
     pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = PduRow> {
         let rows = self.rows.iter_from(start).enumerate();
         rows.filter_map(move |(i, row)| self.unpack(start.saturating_add(i), row))
+    }
+
+    /// Calls `f` with the rows from one index to another; a loop over slices, which scans need to be fast.
+    #[expect(
+        clippy::inline_always,
+        reason = "in a scan's loop only what the scan looks at is unpacked"
+    )]
+    #[inline(always)]
+    pub(super) fn each(&self, start: usize, end: usize, mut f: impl FnMut(&PduRow)) {
+        let mut index = start;
+        while index < end {
+            let rows = self.rows.stretch(index);
+            if rows.is_empty() {
+                return;
+            }
+            for row in rows.iter().take(end.saturating_sub(index)) {
+                let unpacked = match self.shapes.get(usize::from(row.shape)) {
+                    Some(shape) if row.shape != WHOLE => Some(row.unpack(*shape, &self.owners)),
+                    _ => self.whole.get(&index).copied(),
+                };
+                if let Some(row) = &unpacked {
+                    f(row);
+                }
+                index = index.saturating_add(1);
+            }
+        }
     }
 
     /// The first place in the order at or behind a frame.

@@ -28,7 +28,7 @@ struct Arguments {
 }
 
 /// Filters that columns of the index can answer.
-const FILTERS: [&str; 10] = [
+const FILTERS: [&str; 15] = [
     "sid == 2",
     "smp.sid == 1 && smp.flags.fin == 1",
     "tcp.flags.reset == 1",
@@ -39,6 +39,11 @@ const FILTERS: [&str; 10] = [
     "tds.type == rpc and side == client",
     "finding == mars-close-rst or marked",
     "smp.sid != 1",
+    "tcp.port == 1433",
+    "tds.type == 1",
+    "frame.number in 200000..900000",
+    "tcp.flags == 0x18",
+    "verdict == Benign",
 ];
 
 /// So many frames are decoded.
