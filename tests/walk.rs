@@ -86,7 +86,8 @@ fn walk(term: &mut Terminal, listing: &Path) {
     term.wait_for("(*) marked 16");
     term.press("\t");
     term.press(" ");
-    term.press("\t\t");
+    // Past the last frames and everything between, to the formats.
+    term.press("\t\t\t");
     term.press("\x1b[C\x1b[C");
     term.wait_for("(*) text");
     term.press("\t\t");
