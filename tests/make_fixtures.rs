@@ -64,7 +64,8 @@ fn write_cases(folder: &Path) -> Result<()> {
         write(&name(""), &(case.triggers)().to_pcapng())?;
         write(&name(".nearly"), &(case.nearly)().to_pcapng())?;
     }
-    Ok(())
+    let ports = synth::cases::reused_ports(12);
+    write(&folder.join("port-reuse.many.pcapng"), &ports.to_pcapng())
 }
 
 fn write_big(size: &str, path: &Path) -> Result<()> {

@@ -45,13 +45,14 @@ fn field(finding: &Finding) -> Field {
         finding.confidence.name(),
         finding.text
     ));
-    // The rule's own conditions come first, then those of the benign close that say why it is none; of each what
-    // failed comes first.
+    // What failed comes first: it says why the close is no benign one. Then come the rule's own conditions.
     let is_own = |c: &&Condition| {
         rules::rule(&finding.rule).is_none_or(|r| r.conditions.iter().any(|own| own.id == c.id))
     };
+    let failed = finding.conditions_with(Outcome::Failed);
+    field.children.extend(failed.map(condition));
     for own in [true, false] {
-        for outcome in [Outcome::Failed, Outcome::Unknown, Outcome::Held] {
+        for outcome in [Outcome::Unknown, Outcome::Held] {
             let all = finding.conditions_with(outcome);
             let chosen = all.filter(|c| is_own(c) == own).map(condition);
             field.children.extend(chosen);
