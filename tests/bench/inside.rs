@@ -91,13 +91,13 @@ fn single_frames(capture: &Capture, store: &Store) {
                 FrameNo::from_index(index),
                 &Options::default(),
             );
-            start.elapsed()
+            (start.elapsed(), index.saturating_add(1))
         })
         .collect();
     times.sort();
-    if let (Some(median), Some(worst)) = (times.get(times.len() / 2), times.last()) {
+    if let (Some((median, _)), Some((worst, frame))) = (times.get(times.len() / 2), times.last()) {
         println!(
-            "\n{} frames decoded: median {median:.1?}, worst {worst:.1?}",
+            "\n{} frames decoded: median {median:.1?}, worst {worst:.1?} (frame {frame})",
             times.len()
         );
     }
