@@ -29,7 +29,12 @@ pub(super) fn return_value(w: &mut Walk<'_>, state: &State<'_>) -> Step<String> 
         columns::crypto_metadata(w, &here(state), false)?;
     }
     let cell = cell::value(w, &info, "value".to_owned(), true)?;
-    Ok(format!("{name} = {}", cell.literal()))
+    let value = cell.literal();
+    Ok(if name.is_empty() {
+        value
+    } else {
+        format!("{name} = {value}")
+    })
 }
 
 pub(super) fn tabname(w: &mut Walk<'_>, version: Version) -> Step<String> {
