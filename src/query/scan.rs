@@ -492,8 +492,14 @@ impl PduScan<'_, '_> {
 
 fn kind_bits(ranges: &[(i64, i64)], quant: Quant, block: &Block<'_>) -> Bits {
     let fits = |n: i64| ranges.iter().any(|(l, h)| *l <= n && n <= *h);
-    let mut yes = block.pdu_bits(|pdu| fits(pdu_kind(pdu)));
-    let mut no = block.pdu_bits(|pdu| !fits(pdu_kind(pdu)));
+    let (mut yes, mut no) = (Bits::none(), Bits::none());
+    block.each_pdu(|at, pdu| {
+        if fits(pdu_kind(pdu)) {
+            yes.set(at);
+        } else {
+            no.set(at);
+        }
+    });
     let with_pdus = yes.or(&no);
     block.each_frame(|at, _, row| {
         frame_kinds(row, !with_pdus.has(at), &mut |n| {

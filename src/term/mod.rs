@@ -380,10 +380,12 @@ impl Session {
         let mut can_wait = false;
         let event = match came {
             Came::Input(Input::Event(event)) => {
-                if let Event::Key(key) = event {
+                if matches!(event, Event::Key(_)) {
                     screen.count_key();
                     self.pace.key(Instant::now());
-                    #[cfg(debug_assertions)]
+                }
+                #[cfg(debug_assertions)]
+                if let Event::Key(key) = event {
                     guard::panic_if_asked(key);
                 }
                 event
