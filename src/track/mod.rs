@@ -11,6 +11,7 @@ mod out;
 mod recognise;
 mod request_text;
 mod requests;
+mod sender;
 mod sessions;
 mod tokens;
 mod tracker;

@@ -13,10 +13,10 @@ use crate::decode::tds::packet_type as pt;
 use crate::store::{RequestEnd, RequestKind, RequestRow};
 use crate::units::{FrameNo, Nanos, PduId, SessionId, SmpSeq};
 
-use super::chain::Message;
 use super::framing::OpenPdu;
 use super::order::At;
 use super::out::Ctx;
+use super::sender::Message;
 use super::tokens::Outcome;
 
 /// Requests of one chain whose answers have not ended.

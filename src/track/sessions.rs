@@ -9,11 +9,12 @@ use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, PduKind, SessionRow, Severity, SmpCounts, StallInfo};
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
-use super::chain::{Chain, ChainEnd, SmpEnd, error, note, warn};
+use super::chain::{Chain, error, note, warn};
 use super::framing::OpenPdu;
 use super::missing::{Around, Missing, WINDOW};
 use super::order::At;
 use super::out::{Broken, Ctx};
+use super::sender::{ChainEnd, SmpEnd};
 
 /// A sender that stood still for at least this long for want of window has stalled.
 const STALL: i64 = 200_000_000;

@@ -1,0 +1,133 @@
+//! What is known of one sender in a chain: the message that it is sending, and its side of the SMP session.
+
+use crate::store::RequestKind;
+use crate::units::{FrameNo, Nanos, PduId, PerEnd, SmpSeq};
+
+use super::missing::{self, Missing, Seen, UnderWay};
+use super::request_text;
+
+/// A TDS message being sent.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) kind: u8,
+    pub(super) first_frame: FrameNo,
+    pub(super) first_time: Nanos,
+    pub(super) head: Vec<u8>,
+    /// Bytes are missing in `head`: nothing more is added.
+    pub(super) head_cut: bool,
+    pub(super) last_packet_id: u8,
+    pub(super) packet_len: u16,
+    /// Body bytes that go to the token walk.
+    pub(super) walked: bool,
+    /// Body bytes of a PRELOGIN, login or wrapped TLS flight.
+    pub(super) login_step: bool,
+    /// Its first packet is there and not complete yet.
+    pub(super) starts: bool,
+    /// Its first byte says whether it is TLS or an answer.
+    pub(super) open: bool,
+}
+
+impl Message {
+    /// What it says in a few words, if it is a request.
+    pub(super) fn text(&self, kind: RequestKind) -> String {
+        request_text::text(kind, &self.head, self.head_cut)
+    }
+
+    /// When its first packet was sent.
+    pub(super) fn first_time(&self) -> Nanos {
+        self.first_time
+    }
+
+    pub(super) fn under_way(&self) -> UnderWay {
+        UnderWay {
+            kind: self.kind,
+            last_packet_id: self.last_packet_id,
+            packet_len: self.packet_len,
+        }
+    }
+}
+
+/// One sender's part of a chain.
+#[derive(Debug, Default)]
+pub(super) struct ChainEnd {
+    pub(super) last_pdu: Option<PduId>,
+    pub(super) message: Option<Message>,
+    /// Packets missing in front of the next TDS packet.
+    pub(super) missing: Missing,
+    /// What its direction lacked when its last packet was read.
+    pub(super) seen: Seen,
+    /// Inside SMP: bytes left of the TDS packet at hand, and the header as far as it came.
+    pub(super) packet_left: u32,
+    pub(super) header: Vec<u8>,
+    /// Status bits of the packet at hand, which need not be those of the first one in its DATA.
+    pub(super) status: u8,
+    pub(super) in_packet: bool,
+    pub(super) smp: SmpEnd,
+}
+
+impl ChainEnd {
+    /// A sender at the start of a session.
+    pub(super) fn starting(smp: SmpEnd, seen: Seen) -> Self {
+        Self {
+            seen,
+            smp,
+            ..Self::default()
+        }
+    }
+
+    /// Packets are missing in front of the next one: what was under way inside a DATA does not go on.
+    pub(super) fn miss(&mut self, missing: Missing) {
+        self.missing = self.missing.and(missing);
+        if missing.is_something() {
+            self.packet_left = 0;
+            self.in_packet = false;
+            self.header.clear();
+        }
+    }
+}
+
+/// One side of an SMP session, for the checks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SmpEnd {
+    /// SEQNUM of the last DATA.
+    pub(super) seq: SmpSeq,
+    /// SEQNUM of the last DATA that the other end had taken when it began its last request.
+    pub(super) settled: SmpSeq,
+    /// The last WNDW.
+    pub(super) wnd: SmpSeq,
+    /// The numbers are certain, up to the holes since then.
+    pub(super) synced: bool,
+    pub(super) fin: bool,
+    /// Stands still for want of window since then, and what each direction lacked at that time.
+    pub(super) blocked: Option<(Nanos, PerEnd<Seen>)>,
+    /// Has used the last slot of its window once: not a sender that stops one earlier.
+    pub(super) used_last_slot: bool,
+    /// DATA sent.
+    pub(super) sent: u64,
+}
+
+impl Default for SmpEnd {
+    fn default() -> Self {
+        Self {
+            seq: SmpSeq(0),
+            settled: SmpSeq(0),
+            wnd: SmpSeq(missing::WINDOW),
+            synced: false,
+            fin: false,
+            blocked: None,
+            used_last_slot: false,
+            sent: 0,
+        }
+    }
+}
+
+impl SmpEnd {
+    /// SEQNUM of the last DATA that is read or known to be over.
+    pub(super) fn last(&self) -> SmpSeq {
+        if self.seq.before(self.settled) {
+            self.settled
+        } else {
+            self.seq
+        }
+    }
+}
