@@ -9,7 +9,7 @@ use super::safe_text::{safe_text, width};
 use super::theme::Role;
 use crate::app::command::{Command, Context};
 use crate::app::layout::Area;
-use crate::app::prompt::{Mistake, Prompt};
+use crate::app::prompt::{Ask, Mistake, Prompt};
 use crate::app::tables::human;
 use crate::app::{App, Layer, Searching, Tone};
 use crate::store::{Encryption, Protocol};
@@ -239,7 +239,7 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
                 under_word(pen, prompt, mistake, area);
                 return;
             }
-            None if !prompt.offers.is_empty() => (prompt.offers.join("  "), Role::Text),
+            None if !prompt.offers.is_empty() => (offers(app, prompt), Role::Text),
             None => (
                 "Enter takes it   Tab completes   Up earlier inputs   Esc leaves".to_string(),
                 Role::Dim,
@@ -281,6 +281,17 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
         );
         x = x.saturating_add(2);
     }
+}
+
+/// What may stand in the input line; commands with their keys.
+fn offers(app: &App, prompt: &Prompt) -> String {
+    let shown = |text: &String| {
+        let command = Command::by_name(text).filter(|_| prompt.ask == Ask::Command);
+        let key = command.and_then(|command| app.keymap.keys_of(command).into_iter().next());
+        key.map_or_else(|| text.clone(), |key| format!("{text} ({key})"))
+    };
+    let all: Vec<String> = prompt.offers.iter().map(shown).collect();
+    all.join("  ")
 }
 
 /// The mistake under its word, as far to the left as its text needs.

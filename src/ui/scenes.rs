@@ -118,6 +118,12 @@ fn no_theme_tells_anything_by_the_colour_of_the_ground() {
     }
 }
 
+#[test]
+fn commands_are_completed_with_their_keys() {
+    let shown = text(&buffer(&scene((80, 24), ": z o o Tab")));
+    assert!(shown.contains("zoom-in (+)  zoom-out (-)"), "{shown}");
+}
+
 /// What tells a state that has a colour of its own, where there is none: a letter, a word or an attribute.
 #[test]
 fn every_state_has_a_letter_or_an_attribute() {
