@@ -79,7 +79,7 @@ fn draw_line(
         row.y,
         6,
         &format!("{start:04x}"),
-        Role::Dim,
+        Role::Text,
     );
     for (i, byte) in bytes.iter().take(PER_LINE).enumerate() {
         let x = row.x.saturating_add(hex_column(i));

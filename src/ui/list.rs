@@ -548,13 +548,14 @@ fn session_letter(app: &App, session: SessionId, no: FrameNo) -> (&'static str, 
             (_, Some(Side::Server)) => "<",
             _ => ">",
         };
-        return (letter, side_role(side, Role::Text));
+        // The row's own columns have the colour of the side; here it would cost the line as much again.
+        return (letter, Role::Text);
     }
     let open = app
         .store
         .session(session)
         .is_some_and(|s| s.open_frame <= no && no <= closed_at(s));
-    (if open { "|" } else { " " }, Role::Dim)
+    (if open { "|" } else { " " }, Role::Text)
 }
 
 fn closed_at(session: &SessionRow) -> FrameNo {
