@@ -12,12 +12,12 @@ use marstui::units::{FrameNo, Side};
 use serde_json::Value;
 
 use crate::near_misses::describe;
-use crate::support::shared_or_skip;
 use crate::support::synth::cases;
 use crate::support::synth::close::Form;
 use crate::support::synth::conn::{Conn, MS, US};
 use crate::support::synth::file;
 use crate::support::synth::wire::ACK;
+use crate::support::{shared_or_skip, truth_files};
 use crate::verdicts::accepted;
 
 /// By how much the server's clock is ahead of the client's.
@@ -305,12 +305,7 @@ fn both_files_say_of_a_close_what_each_says() {
 /// The files of both ends of every recorded scenario, with the truth of the client's view.
 fn pairs(shared: &Path) -> Vec<(String, [PathBuf; 2], Value)> {
     let folder = shared.join("captures/recorded");
-    let mut truths: Vec<_> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(".truth.json"))
-        .collect();
-    truths.sort();
+    let truths = truth_files(shared);
     let pair = |path: PathBuf| {
         let truth: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         let file = |view: &str| Some(folder.join(truth["views"][view]["file"].as_str()?));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 #[path = "fuzz/checks.rs"]
-mod checks;
+pub mod checks;
 
 #[test]
 fn what_the_fuzzer_found_interesting_breaks_nothing() {

@@ -1,7 +1,5 @@
 //! Bytes that mean harm, or nothing: every decoder ends, stays in its bounds and never panics.
 
-use marstui::decode::field::{Field, UNPLACED};
-use marstui::decode::registry;
 use marstui::decode::tds::login7::Login7;
 use marstui::decode::tds::message::{self, Context};
 use marstui::decode::tds::prelogin::Prelogin;
@@ -11,34 +9,12 @@ use marstui::decode::tds::{Version, values};
 use marstui::decode::tls::hello::Hello;
 use marstui::decode::walk::Walk;
 use marstui::decode::{reader::Reader, sspi, tls};
-use marstui::dissect::render;
 use proptest::prelude::*;
+
+use crate::corpora::checks::fields;
 
 const KINDS: [u8; 12] = [1, 2, 3, 4, 6, 7, 8, 14, 16, 17, 18, 0x53];
 const VERSIONS: [Version; 4] = [Version::V70, Version::V71R1, Version::V72, Version::V74];
-
-/// Fields lie inside the bytes, have names that are known, and print.
-fn check(fields: &[Field], base: usize, len: usize) {
-    for field in fields {
-        field.walk(&mut |field| {
-            assert!(
-                field.name.is_empty() || registry::find(field.name).is_some(),
-                "{}",
-                field.name
-            );
-            for span in &field.spans {
-                assert_eq!(span.frame, UNPLACED);
-                assert!(
-                    span.bytes.start >= base && span.bytes.end <= base + len,
-                    "{} {:?} of {base}+{len}",
-                    field.name,
-                    span.bytes
-                );
-            }
-            assert!(!render::line(field).chars().any(char::is_control));
-        });
-    }
-}
 
 /// Every decoder over the same bytes.
 pub fn decode_all(bytes: &[u8]) {
@@ -53,16 +29,16 @@ pub fn decode_all(bytes: &[u8]) {
                     ..Context::default()
                 };
                 let message = message::decode(kind, bytes, 7, &context);
-                check(&message.fields, 7, bytes.len());
+                fields(&message.fields, 7, bytes.len());
             }
         }
     }
     let mut w = Walk::new(bytes, 0);
     let result = tls::tree::records(&mut w);
-    check(&w.finish(result).fields, 0, bytes.len());
+    fields(&w.finish(result).fields, 0, bytes.len());
     let mut w = Walk::new(bytes, 0);
     let result = sspi::fields(&mut w);
-    check(&w.finish(result).fields, 0, bytes.len());
+    fields(&w.finish(result).fields, 0, bytes.len());
     for range in sspi::secret_ranges(bytes) {
         assert!(range.end <= bytes.len());
     }

@@ -12,10 +12,10 @@ use marstui::store::{Finding, Store, Verdict};
 use serde_json::Value;
 
 use crate::generated::index;
-use crate::support::shared_or_skip;
 use crate::support::synth::cases::{self, Case};
 use crate::support::synth::file::{self, Frame, Interface};
 use crate::support::synth::rng::Rng;
+use crate::support::{shared_or_skip, truth_files};
 use marstui::units::Side;
 
 /// What is done to a file.
@@ -268,12 +268,7 @@ fn recorded_faults_never_become_harmless() {
         return;
     };
     let folder = shared.join("captures/recorded");
-    let mut truths: Vec<_> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(".truth.json"))
-        .collect();
-    truths.sort();
+    let truths = truth_files(&shared);
     let mut checked = 0;
     let mut wrong = Vec::new();
     for path in truths {

@@ -10,7 +10,7 @@ use marstui::track;
 use marstui::units::{Sid, Side};
 use serde_json::Value;
 
-use crate::support::shared_or_skip;
+use crate::support::{shared_or_skip, truth_files};
 
 #[test]
 fn the_store_agrees_with_the_truth_files_in_every_view() {
@@ -18,12 +18,7 @@ fn the_store_agrees_with_the_truth_files_in_every_view() {
         return;
     };
     let folder = shared.join("captures/recorded");
-    let mut truths: Vec<_> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(".truth.json"))
-        .collect();
-    truths.sort();
+    let truths = truth_files(&shared);
     let only = std::env::var("TRUTH").ok();
     let mut checked = 0;
     let mut wrong = Vec::new();

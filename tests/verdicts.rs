@@ -11,7 +11,7 @@ use marstui::track;
 use marstui::units::{FrameNo, Side};
 use serde_json::Value;
 
-use crate::support::shared_or_skip;
+use crate::support::{shared_or_skip, truth_files};
 
 /// Verdicts that call a close harmless.
 const HARMLESS: [Verdict; 3] = [Verdict::Benign, Verdict::LikelyBenign, Verdict::Normal];
@@ -25,12 +25,7 @@ struct View {
 
 fn views(shared: &Path) -> Vec<View> {
     let folder = shared.join("captures/recorded");
-    let mut truths: Vec<_> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.to_string_lossy().ends_with(".truth.json"))
-        .collect();
-    truths.sort();
+    let truths = truth_files(shared);
     let mut out = Vec::new();
     for path in truths {
         let truth: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();

@@ -41,7 +41,7 @@ pub const ALL: &[Check] = &[
 ];
 
 /// Fields have names that the registry knows, lie inside the bytes, and print as one safe line.
-fn fields(fields: &[Field], base: usize, len: usize) {
+pub fn fields(fields: &[Field], base: usize, len: usize) {
     for field in fields {
         field.walk(&mut |field| {
             assert!(

@@ -3,12 +3,24 @@
 pub mod pty;
 pub mod synth;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The folder with the recorded captures and the specifications, if this machine has it.
 pub fn shared() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
     folder.is_dir().then_some(folder)
+}
+
+/// The truth files of the recorded captures, in the order of their names.
+pub fn truth_files(shared: &Path) -> Vec<PathBuf> {
+    let folder = shared.join("captures/recorded");
+    let mut truths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(".truth.json"))
+        .collect();
+    truths.sort();
+    truths
 }
 
 /// The folder with the recorded captures. Without it the test is skipped, and says so; in CI that is a failure.
