@@ -6,9 +6,9 @@ use std::path::Path;
 use marstui::capture::write::{Frame, InterfaceSpec, PcapShape, PcapWriter};
 use marstui::capture::{Capture, OpenOptions};
 use marstui::rules::{self, Settings};
-use marstui::store::Store;
+use marstui::store::{FrameFlags, Store, Verdict};
 use marstui::track;
-use marstui::units::Nanos;
+use marstui::units::{FrameNo, Nanos};
 
 const ETHERNET: InterfaceSpec<'_> = InterfaceSpec {
     link_type: 1,
@@ -164,31 +164,36 @@ fn tunnels_tags_and_offload_change_nothing() {
 
 /// Packets with more than a few bytes in three fragments each.
 pub fn fragments(frames: &[(Nanos, Vec<u8>)]) -> Vec<(Nanos, Vec<u8>)> {
-    let mut pieces = Vec::new();
+    fragmented(frames, 0).concat()
+}
+
+/// As [`fragments`], packet by packet; each part but the last also holds the first `more` bytes of the next.
+fn fragmented(frames: &[(Nanos, Vec<u8>)], more: usize) -> Vec<Vec<(Nanos, Vec<u8>)>> {
+    let mut packets = Vec::new();
     for (n, (time, frame)) in frames.iter().enumerate() {
         let (addresses, ip) = parts(frame);
         let (header, carried) = ip.split_at(usize::from(ip[0] & 15) * 4);
         if carried.len() <= 64 {
-            pieces.push((*time, frame.clone()));
+            packets.push(vec![(*time, frame.clone())]);
             continue;
         }
         let step = (carried.len() / 3).next_multiple_of(8);
-        for (i, piece) in carried.chunks(step).enumerate() {
+        let mut pieces = Vec::new();
+        for start in (0..carried.len()).step_by(step) {
+            let end = carried.len().min(start + step + more);
+            let piece = &carried[start..end];
             let mut header = header.to_vec();
             let len = u16::try_from(header.len() + piece.len()).unwrap();
             header[2..4].copy_from_slice(&len.to_be_bytes());
             header[4..6].copy_from_slice(&u16::try_from(n % 60_000).unwrap().to_be_bytes());
-            let more = if (i + 1) * step < carried.len() {
-                0x2000
-            } else {
-                0
-            };
-            let place = u16::try_from(i * step / 8).unwrap() | more;
+            let follows = if end < carried.len() { 0x2000 } else { 0 };
+            let place = u16::try_from(start / 8).unwrap() | follows;
             header[6..8].copy_from_slice(&place.to_be_bytes());
             pieces.push((*time, [addresses, &[8, 0], &header, piece].concat()));
         }
+        packets.push(pieces);
     }
-    pieces
+    packets
 }
 
 #[test]
@@ -197,6 +202,76 @@ fn packets_in_fragments_change_nothing() {
     let pieces = fragments(&frames);
     assert!(pieces.len() > frames.len() + 100);
     assert_eq!(facts_of(&pieces), facts_of(&frames));
+}
+
+/// A frame that has nothing to do with anything.
+fn noise() -> Vec<u8> {
+    let udp = [0x30, 0x39, 0x30, 0x39, 0, 0, 0, 0];
+    let packet = around(17, &[&udp[..], &[7; 1200]].concat());
+    [&[2; 12], &[8, 0][..], &packet].concat()
+}
+
+#[test]
+fn fragments_come_in_any_order_and_may_overlap() {
+    let frames = original();
+    let expected = facts_of(&frames);
+    let mut random = 7_u32;
+    for (overlap, order) in [
+        (0, "last first"),
+        (0, "mixed"),
+        (16, "as sent"),
+        (16, "last first"),
+    ] {
+        let mut packets = fragmented(&frames, overlap);
+        for pieces in &mut packets {
+            match order {
+                "last first" => pieces.reverse(),
+                "mixed" => pieces.sort_by_key(|_| {
+                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    random >> 16
+                }),
+                _ => {}
+            }
+        }
+        assert_eq!(facts_of(&packets.concat()), expected, "{order}, {overlap}");
+    }
+}
+
+#[test]
+fn a_first_fragment_is_found_across_stretches_of_the_file_but_not_beyond_all_bounds() {
+    let frames = original();
+    let expected = facts_of(&frames);
+    let apart = |noise_between: usize| -> Vec<(Nanos, Vec<u8>)> {
+        let mut all = Vec::new();
+        for mut pieces in fragmented(&frames, 0) {
+            let first = pieces.remove(0);
+            all.extend(pieces);
+            all.extend(vec![(first.0, noise()); noise_between]);
+            all.push(first);
+        }
+        all
+    };
+    assert_eq!(facts_of(&apart(40)), expected);
+    // A first part that comes too late, or not at all, leaves the others without a place; nothing is made up.
+    for lost in [
+        apart(200),
+        fragmented(&frames, 0)
+            .into_iter()
+            .flat_map(|pieces| pieces.into_iter().skip(1))
+            .collect(),
+    ] {
+        let mut store = track::load(&Capture::from_bytes("lost", pcap(&lost)).unwrap());
+        rules::judge(&mut store, &Settings::default());
+        let without_place = store.frames_from(FrameNo(1));
+        let without_place = without_place.filter(|(_, row)| row.flags.has(FrameFlags::FRAGMENT));
+        assert!(without_place.count() > 100);
+        assert_eq!(store.frame_count(), lost.len());
+        let benign = |store: &Store| {
+            let findings = store.findings().iter();
+            findings.filter(|f| f.verdict == Verdict::Benign).count()
+        };
+        assert_eq!(benign(&store), 0);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The one pass over a capture: connections, stream order, SMP sessions, TDS messages and requests.
 
+mod ahead;
 mod chain;
 mod conn;
 mod copies;

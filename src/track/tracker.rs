@@ -14,6 +14,7 @@ use crate::store::{
 };
 use crate::units::{ConnId, FileOffset, FrameNo, TcpSeq};
 
+use super::ahead::{Ahead, First, Held};
 use super::conn::{Conn, Incoming};
 use super::out::Out;
 use super::view;
@@ -37,6 +38,8 @@ pub(super) struct Tracker {
     snap_lens: Vec<u32>,
     interface_files: Vec<usize>,
     fragments: Fragments,
+    /// Frames from the end of the chunk before, the first of them a part whose first part may still come.
+    held: Vec<Held>,
     conns: Vec<Conn>,
     /// The latest incarnation of each 4-tuple, by its ends in order.
     by_tuple: HashMap<Tuple, usize>,
@@ -102,6 +105,7 @@ impl Tracker {
             snap_lens: Vec::new(),
             interface_files: Vec::new(),
             fragments: Fragments::default(),
+            held: Vec::new(),
             conns: Vec::new(),
             by_tuple: HashMap::new(),
             changed: Vec::new(),
@@ -138,12 +142,11 @@ impl Tracker {
             });
         }
         self.several_points |= self.link_types.len() > 1;
-        let before = self.out.frame_count();
-        for record in &chunk.records {
-            self.frame(record, chunk.bytes(record));
-        }
+        let held = to_u32(self.held.len());
+        let before = self.out.frame_count().saturating_add(held);
+        self.frames_of(chunk, chunk.caught_up);
         for damage in &chunk.problems {
-            let before = before.saturating_add(u32::try_from(damage.records_before).unwrap_or(0));
+            let before = before.saturating_add(to_u32(damage.records_before));
             self.out.batch.problems.push(Problem {
                 file: damage.file,
                 offset: damage.offset,
@@ -156,9 +159,47 @@ impl Tracker {
         self.progress.caught_up = chunk.caught_up;
     }
 
-    fn frame(&mut self, record: &RecordMeta, bytes: &[u8]) {
-        let no = self.out.next_frame();
+    /// Takes in the frames that were held back, and those of a chunk.
+    fn frames_of(&mut self, chunk: &Chunk, last: bool) {
+        let held = std::mem::take(&mut self.held);
+        let mut ahead = Ahead {
+            held: &held,
+            chunk,
+            records: &chunk.records,
+            last,
+        };
+        while let [Held { record, bytes }, rest @ ..] = ahead.held {
+            ahead.held = rest;
+            if !self.frame(record, bytes, ahead) {
+                self.held = ahead.hold(record, bytes);
+                return;
+            }
+        }
+        while let [record, rest @ ..] = ahead.records {
+            ahead.records = rest;
+            let bytes = chunk.bytes(record);
+            if !self.frame(record, bytes, ahead) {
+                self.held = ahead.hold(record, bytes);
+                return;
+            }
+        }
+    }
+
+    /// Takes in a frame; says whether it could without knowing what follows.
+    fn frame(&mut self, record: &RecordMeta, bytes: &[u8], ahead: Ahead<'_>) -> bool {
         let interface = record.interface.index();
+        let link = self.link_types.get(interface).copied().unwrap_or(u32::MAX);
+        let packet = match link::network(link, bytes) {
+            Network::Ip(at) if !self.frames_only => Some(net::packet(bytes, at, record.wire)),
+            _ => None,
+        };
+        if let Some(Packet::Fragment(part)) = &packet
+            && self.fragments.wants_first(part)
+            && ahead.first_part(part, &self.link_types, &mut self.fragments) == First::Later
+        {
+            return false;
+        }
+        let no = self.out.next_frame();
         if let Some(file) = self
             .interface_files
             .get(interface)
@@ -188,33 +229,22 @@ impl Tracker {
         if record.captured < record.wire {
             row.flags.set(FrameFlags::CUT);
         }
-        if self.frames_only {
-            self.out.push_frame(row);
-            return;
-        }
-        let link = self.link_types.get(interface).copied().unwrap_or(u32::MAX);
-        let packet = match link::network(link, bytes) {
-            Network::Ip(at) => net::packet(bytes, at, record.wire),
-            Network::Other(_) | Network::Cut | Network::UnknownLink => {
-                row.flags.set(FrameFlags::NOT_IP);
-                self.out.push_frame(row);
-                return;
-            }
-        };
         match packet {
-            Packet::Tcp(segment) => self.tcp(&mut row, no, &segment, bytes, false),
-            Packet::Fragment(fragment) => {
+            None if self.frames_only => {}
+            Some(Packet::Tcp(segment)) => self.tcp(&mut row, no, &segment, bytes, false),
+            Some(Packet::Fragment(fragment)) => {
                 if let Some(segment) = self.fragments.place(&fragment, bytes) {
                     self.tcp(&mut row, no, &segment, bytes, true);
                 } else {
                     row.flags.set(FrameFlags::FRAGMENT);
                 }
             }
-            Packet::Udp(..) => row.flags.set(FrameFlags::UDP),
-            Packet::Other(_) => {}
-            Packet::Broken(_) => row.flags.set(FrameFlags::NOT_IP),
+            Some(Packet::Udp(..)) => row.flags.set(FrameFlags::UDP),
+            Some(Packet::Other(_)) => {}
+            None | Some(Packet::Broken(_)) => row.flags.set(FrameFlags::NOT_IP),
         }
         self.out.push_frame(row);
+        true
     }
 
     fn tcp(
@@ -339,6 +369,7 @@ impl Tracker {
 
     /// Nothing more comes: all connections end. Says why if the capture was not read to its end.
     pub(super) fn finish(&mut self, stopped: Option<String>) -> Batch {
+        self.frames_of(&Chunk::default(), true);
         let last = FrameNo(self.out.frame_count());
         for (index, conn) in self.conns.iter_mut().enumerate() {
             conn.end(last, &mut self.out);
@@ -351,6 +382,10 @@ impl Tracker {
         self.progress.stopped = stopped;
         self.take()
     }
+}
+
+fn to_u32(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// Both ends in a fixed order, whoever sends.

@@ -1,7 +1,9 @@
 //! The parts of TCP segments that IP sent in several packets: each gets its own place in the stream.
 //!
 //! Nothing is put together in memory: the first part tells ports, sequence number and header length, and with them
-//! every further part is a segment of its own, whose bytes can be read from its own frame.
+//! every further part is a segment of its own, whose bytes can be read from its own frame. Parts may come in any order
+//! and overlap, as segments may; whoever meets one before its first part looks for that further on
+//! ([`Fragments::wants_first`], [`Fragments::foresee`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -32,6 +34,16 @@ struct Key {
     id: u32,
 }
 
+impl Key {
+    fn of(part: &Fragment) -> Self {
+        Self {
+            src: part.ip.src,
+            dst: part.ip.dst,
+            id: part.id,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct First {
     segment: Segment,
@@ -47,23 +59,15 @@ impl Fragments {
             return None;
         }
         self.parts = self.parts.saturating_add(1);
-        let key = Key {
-            src: part.ip.src,
-            dst: part.ip.dst,
-            id: part.id,
-        };
         if part.offset == 0 {
             let segment = part.segment.filter(Segment::has_flags)?;
-            self.remember(key, segment);
+            self.remember(Key::of(part), segment);
             return Some(Segment {
                 flags: segment.flags & !FIN_AND_PUSH,
                 ..segment
             });
         }
-        let first = self.first.get(&key)?;
-        if self.parts.saturating_sub(first.born) > MAX_AGE {
-            return None;
-        }
+        let first = self.first_of(part)?;
         let skipped = part
             .offset
             .checked_sub(u32::from(first.segment.header_len))?;
@@ -85,6 +89,26 @@ impl Fragments {
             captured_payload: there.min(part.ip.payload_len),
             ..first.segment
         })
+    }
+
+    /// Whether a part is of use only with a first part that has not come before it.
+    pub fn wants_first(&self, part: &Fragment) -> bool {
+        part.ip.protocol == protocol::TCP && part.offset > 0 && self.first_of(part).is_none()
+    }
+
+    /// Remembers a first part that stands behind another part of its packet; says whether `found` is that.
+    pub fn foresee(&mut self, part: &Fragment, found: &Fragment) -> bool {
+        let segment = found.segment.filter(Segment::has_flags);
+        let Some(segment) = segment.filter(|_| Key::of(part) == Key::of(found)) else {
+            return false;
+        };
+        self.remember(Key::of(part), segment);
+        true
+    }
+
+    fn first_of(&self, part: &Fragment) -> Option<&First> {
+        let first = self.first.get(&Key::of(part));
+        first.filter(|first| self.parts.saturating_sub(first.born) <= MAX_AGE)
     }
 
     /// Packets whose first part is remembered.
