@@ -99,8 +99,21 @@ fn around(protocol: u8, bytes: &[u8]) -> Vec<u8> {
     let len = u16::try_from(20 + bytes.len()).unwrap().to_be_bytes();
     let mut packet = vec![0x45, 0, len[0], len[1], 0, 1, 0, 0, 64, protocol, 0, 0];
     packet.extend([192, 168, 0, 1, 192, 168, 0, 2]);
+    let sum = checksum(&packet);
+    packet[10..12].copy_from_slice(&sum);
     packet.extend(bytes);
     packet
+}
+
+/// RFC 1071.
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let mut sum = bytes.chunks(2).fold(0_u32, |sum, pair| {
+        sum + u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]))
+    });
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    (!u16::try_from(sum).unwrap()).to_be_bytes()
 }
 
 /// Ethernet, header and packet of an untagged IPv4 frame.
@@ -109,6 +122,51 @@ fn parts(frame: &[u8]) -> (&[u8], &[u8]) {
     let len = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
     (&frame[..12], &frame[14..14 + len])
 }
+
+/// A UDP datagram without checksum.
+fn udp(port: u16, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    let mut datagram = vec![4, 210];
+    datagram.extend(port.to_be_bytes());
+    datagram.extend(u16::try_from(8 + body.len()).unwrap().to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(body);
+    datagram
+}
+
+/// The same TCP segment between addresses of IPv6, with the checksum that it has there.
+fn as_ipv6(ip: &[u8]) -> Vec<u8> {
+    let (header, segment) = ip.split_at(usize::from(ip[0] & 15) * 4);
+    let len = u16::try_from(segment.len()).unwrap().to_be_bytes();
+    let mut packet = vec![0x60, 0, 0, 0, len[0], len[1], 6, header[8]];
+    for address in [&header[12..16], &header[16..20]] {
+        packet.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        packet.extend(address);
+    }
+    let mut pseudo = [&packet[8..40], &[0, 0, len[0], len[1], 0, 0, 0, 6], segment].concat();
+    pseudo[40 + 16..40 + 18].fill(0);
+    let sum = checksum(&pseudo);
+    let mut segment = segment.to_vec();
+    segment[16..18].copy_from_slice(&sum);
+    packet.extend(segment);
+    packet
+}
+
+/// Every wrapping around the connection's own addresses.
+pub const WRAPPINGS: &[&str] = &[
+    "IP in IP",
+    "IP in IPv6",
+    "GRE",
+    "GRE with Ethernet",
+    "VXLAN",
+    "VXLAN on the old port",
+    "VXLAN in GRE",
+    "Geneve",
+    "ERSPAN",
+    "ERSPAN II",
+    "QinQ",
+    "no length",
+];
 
 pub fn wrap(frame: &[u8], how: &str) -> Vec<u8> {
     let (addresses, ip) = parts(frame);
@@ -128,11 +186,50 @@ pub fn wrap(frame: &[u8], how: &str) -> Vec<u8> {
             (&[8, 0][..], around(47, &[&gre, frame].concat()))
         }
         "VXLAN" => {
-            let udp = [4, 210, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 42, 0];
-            (&[8, 0][..], around(17, &[&udp, frame].concat()))
+            let vxlan = [8, 0, 0, 0, 0, 0, 42, 0];
+            (&[8, 0][..], around(17, &udp(4789, &[&vxlan, frame])))
         }
+        "VXLAN on the old port" => {
+            let vxlan = [8, 0, 0, 0, 0, 0, 42, 0];
+            (&[8, 0][..], around(17, &udp(8472, &[&vxlan, frame])))
+        }
+        // With eight bytes of options.
+        "Geneve" => {
+            let geneve = [2, 0, 0x65, 0x58, 0, 0, 42, 0];
+            let options = [1, 1, 7, 1, 0xde, 0xad, 0xbe, 0xef];
+            (
+                &[8, 0][..],
+                around(17, &udp(6081, &[&geneve, &options, frame])),
+            )
+        }
+        "ERSPAN" => {
+            let gre = [0, 0, 0x88, 0xbe];
+            (&[8, 0][..], around(47, &[&gre, frame].concat()))
+        }
+        "ERSPAN II" => {
+            let gre = [0x10, 0, 0x88, 0xbe, 0, 0, 0, 9];
+            let erspan = [0x10, 7, 0, 1, 0, 0, 0, 3];
+            (
+                &[8, 0][..],
+                around(47, &[&gre, &erspan[..], frame].concat()),
+            )
+        }
+        "VXLAN in GRE" => {
+            let inner = wrap(frame, "VXLAN");
+            (
+                &[8, 0][..],
+                around(47, &[&[0, 0, 8, 0], parts(&inner).1].concat()),
+            )
+        }
+        "IPv6" => (&[0x86, 0xdd][..], as_ipv6(ip)),
+        "6in4" => (&[8, 0][..], around(41, &as_ipv6(ip))),
         "QinQ" => (&[0x88, 0xa8, 0, 7, 0x81, 0, 0, 8, 8, 0][..], ip.to_vec()),
-        "no length" => (&[8, 0][..], [&ip[..2], &[0, 0], &ip[4..]].concat()),
+        "no length" => {
+            let mut packet = [&ip[..2], &[0, 0], &ip[4..10], &[0, 0], &ip[12..]].concat();
+            let sum = checksum(&packet[..usize::from(ip[0] & 15) * 4]);
+            packet[10..12].copy_from_slice(&sum);
+            (&[8, 0][..], packet)
+        }
         other => panic!("{other}"),
     };
     [addresses, ether_type, &packet].concat()
@@ -147,19 +244,14 @@ fn tunnels_tags_and_offload_change_nothing() {
             .iter()
             .any(|fact| fact.contains("mars-close-rst Benign"))
     );
-    for how in [
-        "IP in IP",
-        "IP in IPv6",
-        "GRE",
-        "GRE with Ethernet",
-        "VXLAN",
-        "QinQ",
-        "no length",
-    ] {
+    let wrapped = |how: &str| -> Vec<_> {
         let wrapped = frames.iter().map(|(time, frame)| (*time, wrap(frame, how)));
-        let wrapped: Vec<_> = wrapped.collect();
-        assert_eq!(facts_of(&wrapped), expected, "{how}");
+        wrapped.collect()
+    };
+    for how in WRAPPINGS {
+        assert_eq!(facts_of(&wrapped(how)), expected, "{how}");
     }
+    assert_eq!(facts_of(&wrapped("6in4")), facts_of(&wrapped("IPv6")));
 }
 
 /// Packets with more than a few bytes in three fragments each.
@@ -189,6 +281,9 @@ fn fragmented(frames: &[(Nanos, Vec<u8>)], more: usize) -> Vec<Vec<(Nanos, Vec<u
             let follows = if end < carried.len() { 0x2000 } else { 0 };
             let place = u16::try_from(start / 8).unwrap() | follows;
             header[6..8].copy_from_slice(&place.to_be_bytes());
+            header[10..12].fill(0);
+            let sum = checksum(&header);
+            header[10..12].copy_from_slice(&sum);
             pieces.push((*time, [addresses, &[8, 0], &header, piece].concat()));
         }
         packets.push(pieces);

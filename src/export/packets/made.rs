@@ -26,6 +26,7 @@ impl<'a> Reading<'a> {
     pub(super) fn frame(
         &mut self,
         place: Place,
+        no: FrameNo,
         row: &FrameRow,
     ) -> Result<std::borrow::Cow<'_, [u8]>, ExportError> {
         let from = row.offset.0;
@@ -33,7 +34,7 @@ impl<'a> Reading<'a> {
             .stretch
             .get(place, from, from.saturating_add(u64::from(row.captured)))?;
         Ok(match &mut self.redactor {
-            Some(redactor) => redactor.frame(row, bytes).into(),
+            Some(redactor) => redactor.frame(no, row, bytes).into(),
             None => bytes.into(),
         })
     }

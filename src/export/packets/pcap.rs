@@ -67,7 +67,7 @@ pub(in crate::export) fn write_pcap(job: &Job<'_>, out: &mut Sink<'_>) -> Result
                 done = run.write(job, &mut reading.stretch, writer.output(), done)?;
             }
             job.tick(done)?;
-            let bytes = reading.frame(place, &row)?;
+            let bytes = reading.frame(place, no, &row)?;
             writer.frame(&Frame {
                 time: row.time,
                 wire: row.wire,

@@ -198,7 +198,7 @@ impl Blocks<'_, '_, '_> {
             return Ok(());
         }
         let block = self.original(row, place, to)?;
-        let bytes = self.reading.frame(place, row)?;
+        let bytes = self.reading.frame(place, no, row)?;
         let order = to.and_then(|to| to.order);
         let block = block
             .as_deref()

@@ -2,18 +2,32 @@
 
 use std::net::IpAddr;
 
+/// Where a protocol above IP has its checksum: TCP, UDP, and ICMP for IPv4 and IPv6.
+pub(super) fn checksum_at(protocol: u8) -> Option<usize> {
+    match protocol {
+        6 => Some(16),
+        17 => Some(6),
+        1 | 58 => Some(2),
+        _ => None,
+    }
+}
+
 /// What of the IP header counts in a checksum above it.
 pub(super) struct Pseudo {
     pub(super) from: IpAddr,
     pub(super) to: IpAddr,
-    pub(super) counts: bool,
     pub(super) protocol: u8,
     pub(super) len: usize,
 }
 
 impl Pseudo {
+    /// ICMP for IPv4 has no pseudo header.
+    fn counts(&self) -> bool {
+        self.protocol != 1
+    }
+
     fn sum(&self) -> u64 {
-        if !self.counts {
+        if !self.counts() {
             return 0;
         }
         let len = u64::try_from(self.len).unwrap_or(0);
@@ -63,6 +77,10 @@ pub(super) fn set_upper(
         return;
     };
     let old = u16::from_be_bytes([*high, *low]);
+    if before.protocol == 17 && old == 0 {
+        // UDP without checksum.
+        return;
+    }
     if let Some(field) = to.get_mut(at..end) {
         field.fill(0);
     }
@@ -72,7 +90,7 @@ pub(super) fn set_upper(
     let right = fold(u64::from(old_sum).saturating_add(u64::from(old))) == 0xffff;
     let new = if complete && right {
         !new_sum
-    } else if before.counts && old == fold(before.sum()) {
+    } else if before.counts() && old == fold(before.sum()) {
         fold(after.sum())
     } else {
         let rest = u64::from(!old).saturating_add(u64::from(!old_sum));
@@ -113,7 +131,6 @@ mod tests {
         Pseudo {
             from: IpAddr::from([10, 0, 0, 1]),
             to: IpAddr::from([10, 0, 0, last]),
-            counts: true,
             protocol: 6,
             len,
         }

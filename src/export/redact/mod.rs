@@ -4,6 +4,7 @@
 
 mod checksum;
 mod copy;
+mod fragments;
 mod login;
 mod mask;
 mod names;
@@ -19,11 +20,13 @@ mod values;
 use std::collections::{BTreeSet, HashMap};
 
 use super::job::{Job, Redaction};
+use crate::decode::net::Fragment;
 use crate::decode::tds::version::Version;
 use crate::dissect::stream::Frames;
 use crate::store::FrameRow;
-use crate::units::{ConnId, End, Side};
+use crate::units::{ConnId, End, FrameNo, Side};
 pub(super) use copy::Copy;
+use fragments::Whole;
 use names::Names;
 use packet::Segment;
 use stream::Stream;
@@ -61,11 +64,59 @@ impl<'a> Redactor<'a> {
     }
 
     /// A redacted copy of a frame.
-    pub(super) fn frame(&mut self, row: &FrameRow, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn frame(&mut self, no: FrameNo, row: &FrameRow, bytes: &[u8]) -> Vec<u8> {
+        let copy = self.copy_of(row, bytes, None);
+        let part = fragments::part_of(self.link(row), bytes, row.wire);
+        let Some(first) = part.filter(|part| part.offset == 0) else {
+            return copy;
+        };
+        let checksum = self.checksum_of_parts(no, row, first, bytes, &copy);
+        self.copy_of(row, bytes, checksum)
+    }
+
+    /// The checksum over all parts of a packet, found from its first part; the others stand near it.
+    fn checksum_of_parts(
+        &mut self,
+        no: FrameNo,
+        row: &FrameRow,
+        first: Fragment,
+        bytes: &[u8],
+        copy: &[u8],
+    ) -> Option<[u8; 2]> {
+        let after = fragments::part_of(self.link(row), copy, row.wire)?;
+        let mut whole = Whole::new(first, bytes, after, copy);
+        let behind = (no.0..).skip(1).take(fragments::NEAR);
+        let before = (1..no.0).rev().take(fragments::NEAR);
+        for near in behind.chain(before).map(FrameNo) {
+            if whole.is_complete() {
+                break;
+            }
+            let Some(row) = self.frames.store.frame(near) else {
+                continue;
+            };
+            let bytes = self.frames.read(near, &row);
+            let part = fragments::part_of(self.link(&row), &bytes, row.wire);
+            if let Some(part) = part.filter(|part| whole.has(part)) {
+                let copy = self.copy_of(&row, &bytes, None);
+                whole.add(&part, &bytes, &copy);
+            }
+        }
+        whole.checksum()
+    }
+
+    fn link(&self, row: &FrameRow) -> u32 {
+        let interface = self.frames.store.interface(row.interface);
+        interface.map_or(u32::MAX, |i| i.link_type)
+    }
+
+    fn copy_of(
+        &mut self,
+        row: &FrameRow,
+        bytes: &[u8],
+        whole_checksum: Option<[u8; 2]>,
+    ) -> Vec<u8> {
         let store = self.frames.store;
-        let link = store
-            .interface(row.interface)
-            .map_or(u32::MAX, |i| i.link_type);
+        let link = self.link(row);
         let mut stream = row
             .conn
             .and_then(|conn| self.streams.get_mut(&(conn, row.end())));
@@ -85,6 +136,7 @@ impl<'a> Redactor<'a> {
         let mut segment = Segment {
             payload: &mut fill,
             replace_ports: (known && client_sends, known && !client_sends),
+            whole_checksum,
         };
         packet::frame(link, bytes, &mut self.names, &mut segment)
     }

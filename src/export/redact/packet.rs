@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::checksum::{Pseudo, set_ipv4, set_upper, set_whole};
+use super::checksum::{Pseudo, checksum_at, set_ipv4, set_upper, set_whole};
 use super::mask::Mask;
 use super::names::Names;
 use crate::capture::link::{Network, link_type, network};
@@ -20,6 +20,8 @@ pub(super) struct Segment<'f> {
     pub(super) payload: &'f mut Fill<'f>,
     /// The source port gets a stand-in, and the destination port.
     pub(super) replace_ports: (bool, bool),
+    /// The checksum of a packet of which the frame holds the first part.
+    pub(super) whole_checksum: Option<[u8; 2]>,
 }
 
 /// A redacted copy of a frame.
@@ -103,11 +105,28 @@ fn ip_packet(
     };
     match header.fragment {
         None => upper(&header, from, to, complete, names, segment, depth),
-        // Of a segment in fragments the first has the header. Its checksum is over what all of them hold, and is
-        // left as it is.
-        Some(0) if header.protocol == 6 => tcp(&header, from, to, names, segment),
+        Some(0) => first_part(&header, from, to, names, segment),
         Some(_) if header.protocol == 6 => (segment.payload)(from, to, names),
         Some(_) => {}
+    }
+}
+
+/// The first of several parts has the header; its checksum is over all parts.
+fn first_part(
+    header: &Header,
+    original: &[u8],
+    copy: &mut [u8],
+    names: &mut Names,
+    segment: &mut Segment<'_>,
+) {
+    match header.protocol {
+        6 => tcp(header, original, copy, names, segment),
+        17 => drop(Mask::new(original, copy).keep(8)),
+        1 | 58 => drop(Mask::new(original, copy).keep(4)),
+        _ => {}
+    }
+    if let (Some(at), Some(checksum)) = (checksum_at(header.protocol), segment.whole_checksum) {
+        Mask::new(original, copy).overwrite(at, &checksum);
     }
 }
 
@@ -233,48 +252,29 @@ fn upper(
     depth: usize,
 ) {
     let nested = depth.saturating_add(1);
-    let checksum_at = match header.protocol {
-        6 => {
-            tcp(header, original, copy, names, segment);
-            16
-        }
-        17 => {
-            udp(original, copy, names, segment, nested);
-            6
-        }
+    match header.protocol {
+        6 => tcp(header, original, copy, names, segment),
+        17 => udp(original, copy, names, segment, nested),
         // ICMP, for IPv4 and IPv6: type, code and checksum.
-        1 | 58 => {
-            Mask::new(original, copy).keep(4);
-            2
-        }
-        4 | 41 if nested < MAX_NESTING => {
-            ip_packet(original, copy, names, segment, nested);
-            return;
-        }
-        47 if nested < MAX_NESTING => {
-            gre(original, copy, names, segment, nested);
-            return;
-        }
-        _ => return,
-    };
-    if header.protocol == 17 && matches!(original.get(6..8), Some([0, 0])) {
-        // UDP without checksum.
-        return;
+        1 | 58 => drop(Mask::new(original, copy).keep(4)),
+        4 | 41 if nested < MAX_NESTING => ip_packet(original, copy, names, segment, nested),
+        47 if nested < MAX_NESTING => gre(original, copy, names, segment, nested),
+        _ => {}
     }
     let pseudo = |(from, to)| Pseudo {
         from,
         to,
-        // ICMP for IPv4 has no pseudo header.
-        counts: header.protocol != 1,
         protocol: header.protocol,
         len: original.len(),
     };
-    set_upper(
-        (pseudo(header.before), original),
-        (pseudo(header.after), copy),
-        checksum_at,
-        complete,
-    );
+    if let Some(at) = checksum_at(header.protocol) {
+        set_upper(
+            (pseudo(header.before), original),
+            (pseudo(header.after), copy),
+            at,
+            complete,
+        );
+    }
 }
 
 fn tcp(
@@ -350,13 +350,13 @@ fn udp(
         return;
     };
     let port = u16::from_be_bytes([*high, *low]);
-    let Some(first) = mask.peek().filter(|_| depth < MAX_NESTING) else {
-        return;
-    };
-    let options = match port {
+    let tunnel = mask.rest().first_chunk::<8>();
+    let options = match (port, tunnel.filter(|_| depth < MAX_NESTING)) {
         // 8472 is the port of older Linux.
-        4789 | 8472 => 0,
-        6081 => usize::from(first & 0x3f).saturating_mul(4),
+        (4789 | 8472, Some([0x08, _, _, _, _, _, _, 0])) => 0,
+        (6081, Some([first, _, 0x65, 0x58, _, _, _, 0])) if first >> 6 == 0 => {
+            usize::from(first & 0x3f).saturating_mul(4)
+        }
         _ => return,
     };
     // What Geneve's options say is not known.

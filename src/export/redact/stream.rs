@@ -164,18 +164,22 @@ impl Stream {
         let Some(rest) = original.get(begin..).filter(|rest| !rest.is_empty()) else {
             return;
         };
-        let is_smp = self.smp && smp::Header::read(rest).is_some_and(|h| h.is_legal());
-        let is_tds = !self.smp && tds::Header::read(rest).is_some_and(|h| h.is_plausible());
-        let keep = match (is_smp, is_tds) {
+        let end = begin.saturating_add(self.headers_of_unfinished(rest));
+        if let (Some(from), Some(to)) = (original.get(begin..end), copy.get_mut(begin..end)) {
+            to.copy_from_slice(from);
+        }
+    }
+
+    /// Bytes of the headers that an unfinished PDU begins with: that one was begun is a fact.
+    fn headers_of_unfinished(&self, bytes: &[u8]) -> usize {
+        let is_smp = self.smp && smp::Header::read(bytes).is_some_and(|h| h.is_legal());
+        let is_tds = !self.smp && tds::Header::read(bytes).is_some_and(|h| h.is_plausible());
+        let headers = match (is_smp, is_tds) {
             (true, _) => smp::HEADER_LEN.saturating_add(tds::HEADER_LEN),
             (false, true) => tds::HEADER_LEN,
             _ => 0,
         };
-        let keep = keep.min(rest.len());
-        let end = begin.saturating_add(keep);
-        if let (Some(from), Some(to)) = (original.get(begin..end), copy.get_mut(begin..end)) {
-            to.copy_from_slice(from);
-        }
+        headers.min(bytes.len())
     }
 
     fn forget(&mut self, from: u64) {
@@ -208,7 +212,7 @@ impl Stream {
             match pdu.kind {
                 PduKind::Tls => tls::records(&mut mask, names, &mut self.encrypted),
                 kind if kind.is_smp() => drop(mask.keep(smp::HEADER_LEN.min(have))),
-                _ => {}
+                _ => drop(mask.keep(self.headers_of_unfinished(from))),
             }
         }
         self.done.insert(pdu.pos.0, copy);

@@ -143,7 +143,7 @@ proptest! {
             }
         }
         let mut fill = |_: &[u8], _: &mut [u8], _: &mut Names| {};
-        let mut segment = Segment { payload: &mut fill, replace_ports: (true, true) };
+        let mut segment = Segment { payload: &mut fill, replace_ports: (true, true), whole_checksum: None };
         let copy = packet::frame(link, &bytes, &mut Names::default(), &mut segment);
         prop_assert_eq!(copy.len(), bytes.len());
     }
