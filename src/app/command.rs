@@ -199,7 +199,7 @@ commands! {
     Pane "pane" ["Tab"] "pane" View Anywhere "" "focus to the next pane";
     PaneBack "pane-back" ["Shift-Tab"] "" View Anywhere "" "focus to the previous pane";
     ZoomPane "zoom-pane" ["z"] "zoom pane" View Anywhere "" "the focused pane on the whole screen, and back";
-    Bytes "bytes" ["b"] "bytes" View Anywhere "" "show or hide the bytes pane";
+    Bytes "bytes" ["b"] "bytes" View Anywhere "" "bytes pane: shown with all lines, hidden, on a wide screen with its first lines";
     Fold "fold" ["Left"] "" View Anywhere "" "close the tree node, or the row's packets";
     Open "open" ["Right"] "" View Anywhere "" "open the tree node, or the row's packets";
     Follow "follow" ["Enter"] "follow" View Anywhere "" "follow a frame reference, or enter the decode pane";

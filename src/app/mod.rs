@@ -166,7 +166,7 @@ pub struct App {
     pub focus: Pane,
     /// The pane that fills the screen.
     pub zoomed: Option<Pane>,
-    /// The bytes pane, where the user decided.
+    /// The bytes pane, where the user decided: shown with all its lines, or hidden.
     pub bytes: Option<bool>,
     /// First line of the bytes pane.
     pub bytes_top: usize,
@@ -340,7 +340,7 @@ impl App {
             h,
             Wishes {
                 lanes,
-                bytes: self.bytes.unwrap_or(w >= 160),
+                bytes: self.bytes.unwrap_or(self.bytes_unasked()),
                 zoomed: self.zoomed,
                 extra: self.extra,
                 plain: self.settings.plain,

@@ -18,6 +18,7 @@ const SETTINGS: &[(&str, &[&str])] = &[
     ("time", &["start", "ref", "utc", "local", "delta"]),
     ("delta", &["shown", "sid", "connection"]),
     ("gap-ms", &["100"]),
+    ("bytes-lines", &["5", "0"]),
     ("lane-gutter", &["on", "off", "auto"]),
     ("low-bandwidth", &["on", "off"]),
     ("osc52", &["on", "off"]),
@@ -125,6 +126,7 @@ impl App {
             "time" => take(&mut settings.time, TimeFormat::by_name(value)),
             "delta" => take(&mut settings.delta, DeltaFrom::by_name(value)),
             "gap-ms" => take(&mut settings.gap_ms, value.parse().ok().filter(|n| *n > 0)),
+            "bytes-lines" => take(&mut settings.bytes_lines, value.parse().ok()),
             "lane-gutter" => {
                 settings.lane_gutter = (value != "auto").then_some(on);
                 true

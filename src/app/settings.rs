@@ -218,6 +218,8 @@ pub struct Settings {
     pub glyphs: GlyphSet,
     /// A wait that the gap commands stop at, in milliseconds.
     pub gap_ms: u32,
+    /// Lines of a frame that the bytes pane shows unasked; 0 for all that fit.
+    pub bytes_lines: u32,
     /// Fewer bytes on the line.
     pub low_bandwidth: bool,
     /// One pane, no frames.
@@ -252,6 +254,7 @@ impl Default for Settings {
             colors: ColorDepth::default(),
             glyphs: GlyphSet::default(),
             gap_ms: 100,
+            bytes_lines: 5,
             low_bandwidth: false,
             plain: false,
             osc52: true,
@@ -285,6 +288,7 @@ impl Settings {
             delta: DeltaFrom::by_name(&view.delta).unwrap_or_default(),
             theme: ThemeName::by_name(&view.theme).unwrap_or_default(),
             gap_ms: view.gap_ms,
+            bytes_lines: view.bytes_lines,
             low_bandwidth: view.low_bandwidth,
             osc52: view.osc52,
             mouse: view.mouse,

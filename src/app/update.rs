@@ -376,7 +376,7 @@ impl App {
                 };
                 self.show_cursor(true);
             }
-            C::Bytes => self.toggle_bytes(),
+            C::Bytes => self.cycle_bytes(),
             C::Fold => self.fold(false),
             C::Open => self.fold(true),
             C::Follow => self.follow(),

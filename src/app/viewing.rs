@@ -41,13 +41,36 @@ impl App {
         self.show_cursor(true);
     }
 
-    pub(super) fn toggle_bytes(&mut self) {
-        let now = self.layout().bytes.is_some();
-        self.bytes = Some(!now);
+    /// The bytes pane: its first lines (where it is shown unasked), the whole frame, hidden, and from the start.
+    pub(super) fn cycle_bytes(&mut self) {
+        let shown = self.layout().bytes.is_some();
+        self.bytes = match (shown, self.bytes_limit()) {
+            (true, Some(_)) => Some(true),
+            (true, None) => Some(false),
+            (false, _) if self.bytes_unasked() => None,
+            (false, _) => Some(true),
+        };
         let panes = self.layout().panes();
         if !panes.contains(&self.focus) {
-            self.focus = if now { Pane::Decode } else { Pane::Bytes };
+            self.focus = if shown { Pane::Decode } else { Pane::Bytes };
         }
+    }
+
+    /// Whether the bytes pane is there without being asked for.
+    pub(super) fn bytes_unasked(&self) -> bool {
+        let (w, _) = self.size;
+        w >= 160
+    }
+
+    /// Lines that the bytes pane shows while nobody asked for it: stepping through frames would write it anew for
+    /// each of them. `None` for as many as fit.
+    pub fn bytes_limit(&self) -> Option<u16> {
+        let asked = self.bytes == Some(true)
+            || self.focus == Pane::Bytes
+            || self.zoomed == Some(Pane::Bytes)
+            || !self.bytes_unasked();
+        let lines = u16::try_from(self.settings.bytes_lines).unwrap_or(u16::MAX);
+        (!asked && lines > 0).then_some(lines)
     }
 
     pub(super) fn resize_pane(&mut self, by: i16) {

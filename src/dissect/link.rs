@@ -18,9 +18,9 @@ pub fn frame(
     comments: Vec<String>,
 ) -> Field {
     let mut field = Field::new("frame.number", "Frame", Value::Frame(no)).text(format!(
-        "{} B  {}",
-        row.wire,
-        render::time(row.time.0)
+        "{}  {} B",
+        render::time(row.time.0),
+        row.wire
     ));
     let mut add = |name, label: &'static str, value| {
         field.children.push(Field::new(name, label, value));

@@ -65,6 +65,8 @@ pub struct View {
     pub lane_gutter: bool,
     /// Milliseconds from which a wait is a gap.
     pub gap_ms: u32,
+    /// Lines of a frame that the bytes pane shows unasked; 0 for all that fit.
+    pub bytes_lines: u32,
     /// Whether marks and position are kept per capture.
     pub state: bool,
 }

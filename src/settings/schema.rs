@@ -173,6 +173,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         section: "view",
+        key: "bytes-lines",
+        kind: Kind::Number(0, 1000, |s, v| s.view.bytes_lines = v),
+        default: "5",
+        env: None,
+        what: "Lines of a frame that the bytes pane shows unasked, `b` shows all; 0 for all that fit",
+    },
+    Entry {
+        section: "view",
         key: "state",
         kind: Kind::Bool(|s, v| s.view.state = v),
         default: "true",

@@ -1,5 +1,5 @@
 //! Writes changes of the screen sparingly: short colour codes, only when they change; moves relative where that is
-//! shorter; the blank end of a row erased instead of written; rows that only move are moved by the terminal.
+//! shorter; blanks erased instead of written; rows that only move are moved by the terminal.
 
 use std::io::{self, Write};
 
@@ -19,6 +19,8 @@ const ATTRIBUTES: [(Modifier, &str); 4] = [
 
 /// Unchanged cells that are written again rather than moved over.
 const SHORT_GAP: u16 = 4;
+/// Blanks that are erased by their number rather than written; the sequence is as long.
+const MANY_BLANKS: u16 = 6;
 
 /// How cells look: what the terminal is told before they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +160,8 @@ impl<W: Write> Line<W> {
         let width = next.area().width;
         let mut erased = None;
         let mut tail = (u16::MAX, 0);
+        // Behind the blanks that were erased last, in their row.
+        let mut blank = (u16::MAX, 0);
         for (x, y, cell) in last.diff(next) {
             if erased == Some(y) {
                 continue;
@@ -174,7 +178,18 @@ impl<W: Write> Line<W> {
                 self.out.write_all(b"\x1b[K")?;
                 continue;
             }
-            if last.cell((x, y)).is_some_and(|old| shows_alike(old, cell)) {
+            let stays = last.cell((x, y)).is_some_and(|old| shows_alike(old, cell));
+            if stays || (blank.0 == y && x < blank.1) {
+                continue;
+            }
+            let blanks = blanks_from(last, next, x, y);
+            if blanks >= MANY_BLANKS {
+                blank = (y, x.saturating_add(blanks));
+                self.go(Position::new(x, y), next)?;
+                if !self.look.same_on_blank(Look::PLAIN) {
+                    self.wear(Look::PLAIN)?;
+                }
+                write!(self.out, "\x1b[{blanks}X")?;
                 continue;
             }
             self.go(Position::new(x, y), next)?;
@@ -310,6 +325,15 @@ fn tail_of(screen: &Buffer, y: u16) -> u16 {
         .saturating_sub(u16::try_from(blanks).unwrap_or(0))
 }
 
+/// How many plain blanks stand from a cell on, up to the last of them that is new.
+fn blanks_from(last: &Buffer, next: &Buffer, x: u16, y: u16) -> u16 {
+    let run = (x..next.area().right())
+        .take_while(|x| next.cell((*x, y)).is_some_and(is_plain_blank))
+        .filter(|x| last.cell((*x, y)) != next.cell((*x, y)))
+        .last();
+    run.map_or(0, |end| end.saturating_sub(x).saturating_add(1))
+}
+
 fn is_plain_blank(cell: &Cell) -> bool {
     cell.symbol() == " " && Look::of(cell) == Look::PLAIN
 }
@@ -400,6 +424,24 @@ mod tests {
         let (parser, cost) = shown(&[long, short]);
         assert_eq!(text(&parser)[0], "ab");
         assert!(cost <= 10, "{cost} bytes");
+    }
+
+    #[test]
+    fn many_blanks_within_a_line_are_erased_by_their_number() {
+        let red = Style::new().fg(Color::Red);
+        let long = screen(&[("aaaaaaaaaaab", red)]);
+        let short = screen(&[("a          b", red)]);
+        let mut plain = short.clone();
+        for x in 1..11 {
+            plain[(x, 0)].set_style(Style::reset());
+        }
+        let (parser, cost) = shown(&[long, plain]);
+        assert_eq!(text(&parser)[0], "a          b");
+        assert!(cost <= 16, "{cost} bytes");
+        assert_eq!(
+            parser.screen().cell(0, 11).unwrap().fgcolor(),
+            vt100::Color::Idx(1)
+        );
     }
 
     #[test]

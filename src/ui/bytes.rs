@@ -8,6 +8,7 @@ use ratatui::layout::Position;
 use super::paint::Pen;
 use super::theme::Role;
 use crate::app::App;
+use crate::app::command::Command;
 use crate::app::hexing::{PER_LINE, hex_column, text_column};
 use crate::app::layout::{Area, Pane};
 
@@ -22,7 +23,11 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     }
     let body = area.below(1);
     let tree = tree?;
+    let lines = app.bytes_limit().unwrap_or(body.h).min(body.h);
+    let body = Area { h: lines, ..body };
+    // While the list has the focus, no field of the decode pane stands out, and none here.
     let marked = app.field_bytes();
+    let shown = marked.as_ref().filter(|_| app.focus != Pane::List);
     let top = app.bytes_top.min(len.div_ceil(PER_LINE).saturating_sub(1));
     // The field under the decode cursor is brought into view unless the pane was scrolled by hand.
     let top = match &marked {
@@ -42,13 +47,28 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
             break;
         }
         let row = body.row(y);
-        draw_line(pen, start, bytes, row, marked.as_ref());
+        draw_line(pen, start, bytes, row, shown);
+    }
+    if lines < area.h.saturating_sub(1) {
+        draw_rest(pen, app, len, top, area.row(lines.saturating_add(1)));
     }
     let byte = app.byte();
     let line = (byte / PER_LINE).checked_sub(top)?;
     let y = u16::try_from(line).ok().filter(|y| *y < body.h)?;
     let x = body.x.saturating_add(hex_column(byte % PER_LINE));
     Some(Position::new(x, body.y.saturating_add(y)))
+}
+
+/// That more bytes follow, and how they are asked for.
+fn draw_rest(pen: &mut Pen<'_>, app: &App, len: usize, top: usize, row: Area) {
+    let lines = app.bytes_limit().map_or(0, usize::from);
+    let shown = top.saturating_add(lines).saturating_mul(PER_LINE);
+    if len > shown {
+        let key = app.key_of(Command::Bytes);
+        let text = format!("...   {key} shows all bytes");
+        let room = row.w.saturating_sub(2);
+        pen.text(row.x.saturating_add(2), row.y, room, &text, Role::Dim);
+    }
 }
 
 /// The line between this pane and the one beside it.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use ratatui::layout::Position;
 
 use super::paint::Pen;
+use super::safe_text::{safe_text, width};
 use super::theme::Role;
 use crate::app::App;
 use crate::app::layout::{Area, Pane};
@@ -36,12 +37,19 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
             .clone()
             .unwrap_or_else(|| render::line(line.field));
         let text = format!("{:before$}{sign} {}", "", words.trim_end());
-        let role = if line.depth == 0 {
-            Role::Head
-        } else {
-            Role::Text
-        };
-        pen.text(row.x, row.y, row.w, &text, role);
+        pen.text(row.x, row.y, row.w, &text, Role::Text);
+        if line.depth == 0 && !line.goes_on {
+            // The name alone: a line of many frames changes behind it, and costs no change of colour there.
+            let name = width(&safe_text(&line.field.label, pen.ascii()));
+            let w = u16::try_from(before.saturating_add(name).saturating_add(2)).unwrap_or(row.w);
+            pen.over(
+                Area {
+                    w: w.min(row.w),
+                    ..row
+                },
+                Role::Head,
+            );
+        }
         if i == app.tree.cursor {
             at = Some(Position::new(row.x, row.y));
             if focused {

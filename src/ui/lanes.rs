@@ -10,7 +10,7 @@ use crate::app::clock;
 use crate::app::command::Command;
 use crate::app::layout::{Area, Pane};
 use crate::app::settings::GlyphSet;
-use crate::app::timeline::{LANE_NAME as NAME, Lane, Lanes, Mark, Scale, Shape, Slot};
+use crate::app::timeline::{LANE_NAME as NAME, Lane, Lanes, Mark, Scale, Shape, Slot, TICK};
 use crate::units::Nanos;
 
 /// From this width on, the head names the keys.
@@ -111,7 +111,7 @@ fn draw_head(pen: &mut Pen<'_>, app: &App, area: Area, lanes: &Lanes) {
     let mut right = match app.timeline.scale {
         Scale::Linear => {
             let base = app.time_base();
-            let decimals = app.decimals().min(6);
+            let decimals = app.timeline.decimals();
             let time = |at: Nanos| clock::seconds(at.since(base), decimals);
             let from = time(app.timeline.from);
             let to = time(app.timeline.end(app.lane_columns()));
@@ -132,21 +132,23 @@ fn draw_head(pen: &mut Pen<'_>, app: &App, area: Area, lanes: &Lanes) {
     pen.head(area.row(0), &title, &right, app.focus == Pane::Lanes);
 }
 
+/// The times of some columns; they stand at round times, so that they move with the lanes.
 fn draw_axis(pen: &mut Pen<'_>, app: &App, line: Area, columns: u16) {
     let base = app.time_base();
-    let decimals = app.decimals().min(6);
-    let mut column = 0_u16;
+    let timeline = &app.timeline;
+    let decimals = timeline.decimals();
+    let behind = timeline
+        .from
+        .since(base)
+        .div_euclid(timeline.per_col.max(1));
+    let first = behind.saturating_neg().rem_euclid(i64::from(TICK));
+    let mut column = u16::try_from(first).unwrap_or(0);
     while column.saturating_add(14) <= columns {
-        let time = Nanos(
-            app.timeline
-                .from
-                .0
-                .saturating_add(app.timeline.per_col.saturating_mul(i64::from(column))),
-        );
+        let time = timeline.start_of(column);
         let text = format!("|{}", clock::seconds(time.since(base), decimals));
         let x = line.x.saturating_add(NAME).saturating_add(column);
         pen.text(x, line.y, 18, &text, Role::Dim);
-        column = column.saturating_add(20);
+        column = column.saturating_add(TICK);
     }
 }
 

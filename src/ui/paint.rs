@@ -57,6 +57,8 @@ impl<'a> Pen<'a> {
         let cells = cells.min(area.right().saturating_sub(x));
         let safe = safe_text(text, self.ascii());
         let fits = cut(&safe, usize::from(cells));
+        // What stood there before leaves nothing of its look behind.
+        let style = Style::reset().patch(style);
         self.buf
             .set_stringn(x, y, fits.as_ref(), usize::from(cells), style)
             .0

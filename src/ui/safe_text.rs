@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The text with control characters written out (`\x1b`), and characters that reorder or hide text as dots. Where
-/// only ASCII can be shown, everything else becomes a question mark.
+/// only ASCII can be shown, arrows become `<` and `>`, and everything else a question mark.
 pub fn safe_text(text: &str, ascii: bool) -> Cow<'_, str> {
     if text.chars().all(|c| is_plain(c, ascii)) {
         return Cow::Borrowed(text);
@@ -21,7 +21,11 @@ pub fn safe_text(text: &str, ascii: bool) -> Cow<'_, str> {
         } else if is_hidden(c) {
             out.push('.');
         } else {
-            out.push('?');
+            out.push(match c {
+                '\u{2190}' => '<',
+                '\u{2192}' => '>',
+                _ => '?',
+            });
         }
     }
     Cow::Owned(out)
@@ -96,6 +100,7 @@ mod tests {
         assert_eq!(safe_text("drop\u{202e}txt", false), "drop.txt");
         assert_eq!(safe_text("größe", false), "größe");
         assert_eq!(safe_text("größe 表", true), "gr??e ?");
+        assert_eq!(safe_text("C→S", true), "C>S");
         assert!(matches!(safe_text("plain", true), Cow::Borrowed(_)));
     }
 

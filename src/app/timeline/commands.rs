@@ -270,6 +270,7 @@ impl App {
     /// Forgets the chosen lane when the timeline has lost the focus or shows another connection, and scrolls so that
     /// it is on screen.
     pub(in crate::app) fn settle_lanes(&mut self) {
+        self.timeline.round(self.time_base());
         let conn = self.lane_conn();
         let of_conn = |of: LaneOf| match of {
             LaneOf::Session(id) => self.store.session(id).map(|s| s.conn) == conn,

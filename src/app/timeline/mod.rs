@@ -21,6 +21,8 @@ use crate::units::{Nanos, SessionId};
 
 /// Cells of a lane's name, which stands before its columns.
 pub const LANE_NAME: u16 = 10;
+/// Columns between two times on the axis.
+pub const TICK: u16 = 20;
 
 /// The strongest event of a cell, by rank: the first one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -254,7 +256,16 @@ impl Timeline {
         } else {
             third.saturating_mul(2)
         };
-        self.from = Nanos(time.0.saturating_sub(back));
+        let wanted = time.0.saturating_sub(back);
+        // Times on the axis stay in their columns, so that only their digits change.
+        let ticks = self.per_col.saturating_mul(i64::from(TICK)).max(1);
+        let off = wanted.saturating_sub(self.from.0).rem_euclid(ticks);
+        let near = Nanos(wanted.saturating_sub(off));
+        self.from = if time.since(near) < self.per_col.saturating_mul(i64::from(columns)) {
+            near
+        } else {
+            Nanos(wanted)
+        };
     }
 
     /// Changes the time per column and keeps a time in its column.
@@ -269,6 +280,18 @@ impl Timeline {
             round_step(self.per_col.saturating_add(1))
         };
         self.from = Nanos(around.0.saturating_sub(self.per_col.saturating_mul(column)));
+    }
+
+    /// Lets columns begin at round times, as counted from `base`; the window moves by less than a column.
+    pub fn round(&mut self, base: Nanos) {
+        let off = self.from.since(base).rem_euclid(self.per_col.max(1));
+        self.from = Nanos(self.from.0.saturating_sub(off));
+    }
+
+    /// Decimals of a second that tell two columns apart.
+    pub fn decimals(&self) -> usize {
+        let digits = self.per_col.max(1).ilog10();
+        usize::try_from(9_u32.saturating_sub(digits)).unwrap_or(9)
     }
 
     /// Moves the window by a share of its width: quarters.
