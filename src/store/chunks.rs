@@ -34,6 +34,7 @@ impl<T> Chunks<T> {
         self.chunks.get(index / ROWS)?.get(index % ROWS)
     }
 
+    #[inline]
     pub(super) fn push(&mut self, row: T) {
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < ROWS => chunk.push(row),

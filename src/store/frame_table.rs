@@ -8,12 +8,15 @@ use rustc_hash::FxHashMap;
 
 use super::chunks::{Chunks, ROWS};
 use super::frame::{FrameFlags, FrameRow, TcpFlags};
+use super::shapes::{Key, Shapes};
 use crate::units::{ConnId, FileOffset, FrameNo, InterfaceId, Nanos, TcpSeq};
 
 /// In `owner`: the row does not fit and is kept whole.
 const WHOLE: u32 = u32::MAX;
 const CONN_BITS: u32 = 20;
 const TCP_FLAG_BITS: u32 = 9;
+/// As many shapes have a number.
+const SHAPES: u32 = 1 << (32 - CONN_BITS);
 
 /// What many frames have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +26,22 @@ struct Shape {
     ttl: u8,
     payload_offset: u16,
     size: Size,
+}
+
+impl super::shapes::Shape for Shape {
+    #[inline]
+    fn key(self) -> Key {
+        let (kind, bytes) = match self.size {
+            Size::Padded(bytes) => (1, bytes),
+            Size::Cut(bytes) => (2, bytes),
+            Size::Alone => (3, 0),
+        };
+        let small = (kind << 24) | (u64::from(self.ttl) << 16) | u64::from(self.payload_offset);
+        [
+            (small << 32) | u64::from(self.interface.0),
+            (u64::from(bytes) << 32) | u64::from(self.offset_high),
+        ]
+    }
 }
 
 /// How a frame's size follows from its payload's.
@@ -57,6 +76,7 @@ struct Packed {
 
 impl Packed {
     /// Packs all but the shape, which `owner` still lacks.
+    #[inline]
     fn pack(row: &FrameRow, base: Nanos) -> Option<(Self, Shape)> {
         let [offset_low, offset_high] = halves(row.offset.0);
         let time = row.time.0.checked_sub(base.0)?;
@@ -118,9 +138,9 @@ impl Packed {
         reason = "in a scan's loop only what the scan looks at is unpacked"
     )]
     #[inline(always)]
-    fn unpack(&self, base: Nanos, shapes: &[Shape]) -> Option<FrameRow> {
+    fn unpack(&self, base: Nanos, shapes: &Shapes<Shape>) -> Option<FrameRow> {
         let (conn, shape) = parted(self.owner, CONN_BITS);
-        let shape = shapes.get(usize::try_from(shape).ok()?)?;
+        let shape = shapes.get(shape)?;
         let (tcp_flags, flags) = parted(self.flags, TCP_FLAG_BITS);
         let time = (i64::from(self.time_high) << 32) | i64::from(self.time_low);
         let len = u32::from(self.len);
@@ -154,47 +174,13 @@ impl Packed {
     }
 }
 
-/// The shapes so far, each at the number that stands for it.
-#[derive(Debug, Default)]
-struct Shapes {
-    list: Vec<Shape>,
-    numbers: FxHashMap<Shape, u32>,
-    /// The two that came last: those of both directions, mostly.
-    recent: [Option<(Shape, u32)>; 2],
-}
-
-impl Shapes {
-    fn number(&mut self, shape: Shape) -> u32 {
-        let [first, second] = self.recent;
-        match (first, second) {
-            (Some((known, number)), _) if known == shape => return number,
-            (_, Some((known, number))) if known == shape => {
-                self.recent = [second, first];
-                return number;
-            }
-            _ => {}
-        }
-        let next = u32::try_from(self.list.len()).unwrap_or(WHOLE);
-        let number = if joined(0, CONN_BITS, next).is_some() {
-            *self.numbers.entry(shape).or_insert_with(|| {
-                self.list.push(shape);
-                next
-            })
-        } else {
-            self.numbers.get(&shape).copied().unwrap_or(WHOLE)
-        };
-        self.recent = [Some((shape, number)), first];
-        number
-    }
-}
-
 /// The frames in file order.
 #[derive(Debug, Default)]
 pub(super) struct FrameTable {
     rows: Chunks<Packed>,
     /// For each chunk the time of its first frame.
     bases: Vec<Nanos>,
-    shapes: Shapes,
+    shapes: Shapes<Shape>,
     whole: FxHashMap<usize, FrameRow>,
 }
 
@@ -224,7 +210,8 @@ impl FrameTable {
 
     fn pack(&mut self, row: &FrameRow, base: Nanos) -> Option<Packed> {
         let (mut packed, shape) = Packed::pack(row, base)?;
-        packed.owner = joined(packed.owner, CONN_BITS, self.shapes.number(shape))?;
+        let shape = self.shapes.number(shape, SHAPES)?;
+        packed.owner = joined(packed.owner, CONN_BITS, shape)?;
         (packed.owner != WHOLE).then_some(packed)
     }
 
@@ -248,16 +235,11 @@ impl FrameTable {
         let mut index = start;
         while index < end {
             let rows = self.rows.stretch(index);
-            let Some(base) = self.bases.get(index / ROWS).filter(|_| !rows.is_empty()) else {
+            if rows.is_empty() {
                 return;
-            };
+            }
             for row in rows.iter().take(end.saturating_sub(index)) {
-                let unpacked = if row.owner == WHOLE {
-                    self.whole.get(&index).copied()
-                } else {
-                    row.unpack(*base, &self.shapes.list)
-                };
-                if let Some(row) = &unpacked {
+                if let Some(row) = &self.unpack(index, row) {
                     f(index, row);
                 }
                 index = index.saturating_add(1);
@@ -265,13 +247,28 @@ impl FrameTable {
         }
     }
 
-    #[inline]
+    /// Calls `f` with a row, if there is one; what it says is the answer.
+    #[expect(clippy::inline_always, reason = "only what `f` looks at is unpacked")]
+    #[inline(always)]
+    pub(super) fn visit<R>(
+        &self,
+        index: usize,
+        f: impl FnOnce(&FrameRow) -> Option<R>,
+    ) -> Option<R> {
+        f(&self.unpack(index, self.rows.get(index)?)?)
+    }
+
+    #[expect(
+        clippy::inline_always,
+        reason = "in a loop only what the loop looks at is unpacked"
+    )]
+    #[inline(always)]
     fn unpack(&self, index: usize, row: &Packed) -> Option<FrameRow> {
         if row.owner == WHOLE {
             return self.whole.get(&index).copied();
         }
         let base = self.bases.get(index / ROWS)?;
-        row.unpack(*base, &self.shapes.list)
+        row.unpack(*base, &self.shapes)
     }
 }
 

@@ -14,6 +14,7 @@ mod pdu_table;
 mod places;
 mod request;
 mod session;
+mod shapes;
 
 pub use batch::{Batch, Progress};
 pub use check::{CheckId, Severity, ViolationRow};
@@ -214,6 +215,19 @@ impl Store {
             next = row.prev.filter(|prev| *prev < no);
             Some((no, row))
         })
+    }
+
+    /// Calls `f` with the frames of a connection from its last to its first.
+    #[expect(clippy::inline_always, reason = "only what `f` looks at is unpacked")]
+    #[inline(always)]
+    pub fn each_conn_frame_back(&self, conn: ConnId, mut f: impl FnMut(FrameNo, &FrameRow)) {
+        let mut next = self.conn(conn).map(|c| c.last_frame);
+        while let Some(no) = next {
+            next = self.frames.visit(no.index(), |row| {
+                f(no, row);
+                row.prev.filter(|prev| *prev < no)
+            });
+        }
     }
 
     /// The frames of a connection in file order.

@@ -12,10 +12,13 @@ use rustc_hash::FxHashMap;
 use super::chunks::Chunks;
 use super::frame_table::{halves, joined, parted};
 use super::pdu::{PduFlags, PduKind, PduRow};
+use super::shapes::{Key, Shapes};
 use crate::units::{ConnId, End, FrameNo, PduId, SessionId, Sid, SmpSeq, StreamPos};
 
 /// The shape of a row that does not fit and is kept whole.
 const WHOLE: u16 = u16::MAX;
+/// As many shapes have a number.
+const SHAPES: u32 = 0xffff;
 const LEN_BITS: u32 = 24;
 /// In `owner`: the rest is the number of a session, else of a connection.
 const OF_SESSION: u32 = 1 << 31;
@@ -28,6 +31,16 @@ struct Shape {
     flags: PduFlags,
     tds_type: u8,
     tds_status: u8,
+}
+
+impl super::shapes::Shape for Shape {
+    #[inline]
+    fn key(self) -> Key {
+        let kind = u64::from(self.kind as u8);
+        let kind = (kind << 1) | u64::from(self.end == End::B);
+        let small = (kind << 16) | (u64::from(self.tds_type) << 8) | u64::from(self.tds_status);
+        [small, u64::from(self.flags.0)]
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -148,8 +161,7 @@ impl Owners {
 #[derive(Debug, Default)]
 pub(super) struct PduTable {
     rows: Chunks<Packed>,
-    shapes: Vec<Shape>,
-    shape_numbers: FxHashMap<Shape, u16>,
+    shapes: Shapes<Shape>,
     owners: Owners,
     whole: FxHashMap<usize, PduRow>,
     /// Those behind a gap that a later frame revealed, by the frame that they belong to.
@@ -198,16 +210,7 @@ impl PduTable {
             tds_type: row.tds_type,
             tds_status: row.tds_status,
         };
-        let shape = if let Some(known) = self.shape_numbers.get(&shape) {
-            *known
-        } else {
-            let next = u16::try_from(self.shapes.len())
-                .ok()
-                .filter(|n| *n < WHOLE)?;
-            self.shapes.push(shape);
-            self.shape_numbers.insert(shape, next);
-            next
-        };
+        let shape = u16::try_from(self.shapes.number(shape, SHAPES)?).ok()?;
         Some(Packed { shape, ..packed })
     }
 
@@ -234,11 +237,7 @@ impl PduTable {
                 return;
             }
             for row in rows.iter().take(end.saturating_sub(index)) {
-                let unpacked = match self.shapes.get(usize::from(row.shape)) {
-                    Some(shape) if row.shape != WHOLE => Some(row.unpack(*shape, &self.owners)),
-                    _ => self.whole.get(&index).copied(),
-                };
-                if let Some(row) = &unpacked {
+                if let Some(row) = &self.unpack(index, row) {
                     f(row);
                 }
                 index = index.saturating_add(1);
@@ -269,7 +268,7 @@ impl PduTable {
 
     #[inline]
     fn unpack(&self, index: usize, row: &Packed) -> Option<PduRow> {
-        match self.shapes.get(usize::from(row.shape)) {
+        match self.shapes.get(u32::from(row.shape)) {
             Some(shape) if row.shape != WHOLE => Some(row.unpack(*shape, &self.owners)),
             _ => self.whole.get(&index).copied(),
         }
