@@ -16,6 +16,7 @@ use crate::decode::tds::version::Version;
 
 use metadata::{Bytes, Shape};
 pub(super) use outcome::{Note, Outcome, done};
+use rows::Columns;
 
 /// The longest element that is kept until it is complete. Longer ones make the walk give up.
 const MAX_ELEMENT: usize = 128 << 10;
@@ -93,7 +94,7 @@ pub(super) struct Walker {
     column_encryption: bool,
     classification: Option<u8>,
     has_keys: bool,
-    columns: Vec<ValueLength>,
+    columns: Columns,
     /// COMPUTE clauses by their ids.
     clauses: Vec<(u16, Vec<ValueLength>)>,
     nulls: Vec<u8>,
@@ -112,7 +113,7 @@ impl Walker {
             column_encryption: false,
             classification: None,
             has_keys: false,
-            columns: Vec::new(),
+            columns: Columns::default(),
             clauses: Vec::new(),
             nulls: Vec::new(),
             state: State::Token,
@@ -203,9 +204,10 @@ impl Walker {
                 continue;
             }
             if self.carry.is_empty() {
-                if let Some(n) = self.whole_row(data) {
-                    data = data.get(n..).unwrap_or_default();
-                    continue;
+                let rows = self.whole_rows(data);
+                data = data.get(rows..).unwrap_or_default();
+                if data.is_empty() {
+                    return;
                 }
                 match self.step(data) {
                     Ok(n) => data = data.get(n..).unwrap_or_default(),

@@ -6,36 +6,112 @@ use crate::decode::tds::type_info::ValueLength;
 use super::metadata::Bytes;
 use super::{ROW, Row, State, Step, Stop, Walker};
 
-impl Walker {
-    /// Skips a row that begins with `view` and lies whole in it: what most bytes of an answer are. Returns its length.
-    pub(super) fn whole_row(&mut self, view: &[u8]) -> Option<usize> {
-        if self.state != State::Token || view.first() != Some(&ROW) || self.columns.is_empty() {
-            return None;
-        }
-        let mut at = 1_usize;
-        for rule in &self.columns {
-            at = match rule {
-                ValueLength::Fixed(n) => at.checked_add(usize::from(*n))?,
-                ValueLength::Byte => at
-                    .checked_add(1)?
-                    .checked_add(usize::from(*view.get(at)?))?,
-                ValueLength::Short => {
-                    let len = view
-                        .get(at..)?
-                        .first_chunk()
-                        .map(|len| u16::from_le_bytes(*len))?;
-                    let len = if len == u16::MAX { 0 } else { len };
-                    at.checked_add(2)?.checked_add(usize::from(len))?
+/// How a result's rows are delimited.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    rules: Vec<ValueLength>,
+    /// The columns with a length in front, and the bytes that lie between them.
+    hops: Vec<Hop>,
+    /// Bytes behind the last of them.
+    rest: usize,
+    /// Some column is delimited in another way than by a short length.
+    others: bool,
+}
+
+/// Bytes of columns without a length, then a length and its bytes.
+#[derive(Debug, Clone, Copy)]
+struct Hop {
+    over: usize,
+    length: Length,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// In one byte; 0 is NULL.
+    Byte,
+    /// In two bytes; 0xFFFF is NULL.
+    Short,
+}
+
+impl Columns {
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            rules: std::mem::take(&mut self.rules),
+            hops: std::mem::take(&mut self.hops),
+            ..Self::default()
+        };
+        self.rules.clear();
+        self.hops.clear();
+    }
+
+    pub(super) fn push(&mut self, rule: ValueLength) {
+        self.rules.push(rule);
+        let length = match rule {
+            ValueLength::Fixed(n) => {
+                self.rest = self.rest.saturating_add(usize::from(n));
+                return;
+            }
+            ValueLength::Byte => Length::Byte,
+            ValueLength::Short => Length::Short,
+            _ => {
+                self.others = true;
+                return;
+            }
+        };
+        let over = std::mem::take(&mut self.rest);
+        self.hops.push(Hop { over, length });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// The place behind a row whose values begin at `at`, if it lies whole in `view`.
+    #[inline]
+    fn behind_row(&self, view: &[u8], mut at: usize) -> Option<usize> {
+        for hop in &self.hops {
+            let from = at.saturating_add(hop.over);
+            at = match hop.length {
+                Length::Byte => {
+                    let len = usize::from(*view.get(from)?);
+                    from.saturating_add(1).saturating_add(len)
                 }
-                _ => return None,
+                Length::Short => {
+                    let len = u16::from_le_bytes(*view.get(from..)?.first_chunk()?);
+                    let len = if len == u16::MAX { 0 } else { len };
+                    from.saturating_add(2).saturating_add(usize::from(len))
+                }
             };
         }
-        if at > view.len() {
-            return None;
+        let end = at.saturating_add(self.rest);
+        (end <= view.len()).then_some(end)
+    }
+}
+
+impl Walker {
+    /// Skips the rows at the start of `view` that lie whole in it: they are what most bytes of an answer are.
+    /// Returns their length.
+    #[inline]
+    pub(super) fn whole_rows(&mut self, view: &[u8]) -> usize {
+        if self.state != State::Token || self.columns.is_empty() || self.columns.others {
+            return 0;
         }
-        self.outcome.ends_with_done = false;
-        self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(1);
-        Some(at)
+        let (mut end, mut rows) = (0, 0_u64);
+        while view.get(end) == Some(&ROW)
+            && let Some(behind) = self.columns.behind_row(view, end.saturating_add(1))
+        {
+            end = behind;
+            rows = rows.saturating_add(1);
+        }
+        if rows > 0 {
+            self.outcome.ends_with_done = false;
+            self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(rows);
+        }
+        end
     }
 
     pub(super) fn begin_row(&mut self, row: Row, used: usize) -> Step {
@@ -61,7 +137,7 @@ impl Walker {
     /// How the values of a row's column are delimited; `None` behind the last.
     fn rule(&self, row: Row, column: usize) -> Option<ValueLength> {
         match row {
-            Row::Plain | Row::Compressed => self.columns.get(column).copied(),
+            Row::Plain | Row::Compressed => self.columns.rules.get(column).copied(),
             Row::Compute(clause) => self.clauses.get(clause)?.1.get(column).copied(),
         }
     }
