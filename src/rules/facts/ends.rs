@@ -91,6 +91,12 @@ pub(in crate::rules) struct Ends {
 }
 
 impl Ends {
+    /// There is one point of the connection, so that every frame counts as it is.
+    #[inline]
+    pub(super) fn one_point(&self) -> bool {
+        self.interfaces.is_empty() && self.marks.is_empty()
+    }
+
     /// The point at which a frame was captured.
     pub(super) fn point(&self, row: &FrameRow) -> Point {
         let found = self.interfaces.iter().find(|(id, _)| *id == row.interface);

@@ -1,16 +1,11 @@
-//! One walk over a connection's frames, from the last to the first, that keeps the few which closes are judged by.
-
-use std::collections::VecDeque;
+//! The few frames of a connection which closes are judged by, and what all of them show together.
 
 use super::ends::{Ends, PerPoint, Point};
-use crate::store::{ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
+use crate::store::{ConnRow, FrameFlags, FrameRow, TcpFlags};
 use crate::units::{FrameNo, Nanos, PerSide, Side, TcpSeq};
 
 /// A position in one side's byte stream; signed, so that distances need no care.
 pub(in crate::rules) type Pos = i64;
-
-/// More frames of one kind than this are not kept: the latest ones decide.
-const KEEP: usize = 20_000;
 
 /// Turns a side's sequence numbers into stream positions, around the end of its stream.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +28,7 @@ impl Axis {
         })
     }
 
+    #[inline]
     pub(in crate::rules) fn pos(self, seq: TcpSeq) -> Pos {
         self.near.saturating_add(Pos::from(seq.diff(self.near_seq)))
     }
@@ -134,7 +130,8 @@ pub(in crate::rules) struct ZeroWindow {
 pub(in crate::rules) struct TtlCounts([(u8, u32); 4]);
 
 impl TtlCounts {
-    fn add(&mut self, ttl: u8) {
+    #[inline]
+    pub(super) fn add(&mut self, ttl: u8) {
         for slot in &mut self.0 {
             if slot.1 == 0 || slot.0 == ttl {
                 *slot = (ttl, slot.1.saturating_add(1));
@@ -161,32 +158,6 @@ pub(in crate::rules) struct LateAck {
     pub after: i64,
 }
 
-/// How many acknowledgements are remembered for finding the one that covers a segment.
-const ACKS: usize = 4096;
-
-/// The acknowledgements of one side that stand behind the current frame, the nearest first; each further one covers
-/// more than those before it.
-#[derive(Debug, Default)]
-struct AcksBehind(VecDeque<(Pos, FrameNo, Nanos)>);
-
-impl AcksBehind {
-    fn add(&mut self, ack: Pos, no: FrameNo, time: Nanos) {
-        while self.0.front().is_some_and(|(later, ..)| *later <= ack) {
-            self.0.pop_front();
-        }
-        self.0.push_front((ack, no, time));
-        self.0.truncate(ACKS);
-    }
-
-    /// The first frame behind the current one that acknowledges a position.
-    fn covering(&self, end: Pos) -> Option<(FrameNo, Nanos)> {
-        // Mostly one of the nearest does.
-        let near = self.0.iter().take(8).position(|(ack, ..)| *ack >= end);
-        let at = near.unwrap_or_else(|| self.0.partition_point(|(ack, ..)| *ack < end));
-        self.0.get(at).map(|(_, no, time)| (*no, *time))
-    }
-}
-
 /// What the walk kept; every list is in file order.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Frames {
@@ -208,170 +179,15 @@ pub(in crate::rules) struct Frames {
     /// The highest position of the peer's stream that a side acknowledged.
     pub acked: PerSide<Option<Pos>>,
     /// The same as far as each point saw it.
-    acked_at: PerSide<PerPoint<Option<Pos>>>,
+    pub(super) acked_at: PerSide<PerPoint<Option<Pos>>>,
     pub last_payload: PerSide<Option<Seg>>,
     /// The last segment of each side that is no reset, at each point.
-    last_sent: PerSide<PerPoint<Option<FrameNo>>>,
+    pub(super) last_sent: PerSide<PerPoint<Option<FrameNo>>>,
     pub copies: u32,
     pub cut: bool,
 }
 
-/// A run of zero windows, followed backwards: it ends, in file order, where the window was opened.
-#[derive(Debug, Clone, Copy)]
-struct ZeroRun {
-    start: Seg,
-    opened: Option<Seg>,
-}
-
-/// Walks all frames of a connection. `from` tells from which position of each side's stream on segments are kept.
-pub(super) fn walk(
-    store: &Store,
-    conn: &ConnRow,
-    scale: Scale<'_>,
-    from: &PerSide<Pos>,
-    slow_ack: i64,
-) -> Frames {
-    let mut out = Frames::default();
-    let mut heard: PerSide<PerPoint<Option<FrameNo>>> = PerSide::default();
-    let mut open: PerSide<Option<FrameNo>> = PerSide::default();
-    let mut runs: PerSide<Option<ZeroRun>> = PerSide([None, None]);
-    let mut acks: PerSide<AcksBehind> = PerSide::default();
-    let mut fresh: PerSide<u32> = PerSide::default();
-    for (no, row) in store.conn_frames_back(conn.id) {
-        if !row.is_tcp() {
-            continue;
-        }
-        let side = conn.side_of(row.end());
-        let seg = Seg::new(no, &row, side, scale);
-        out.cut |= row.flags.has(FrameFlags::CUT) && row.payload_len > 0;
-        if seg.flags.rst() {
-            out.rsts.push(seg);
-            continue;
-        }
-        let last = out.last_sent.get_mut(side).get_mut(seg.point);
-        last.get_or_insert(no);
-        if seg.is_copy() {
-            out.copies = out.copies.saturating_add(1);
-        }
-        out.ttl.get_mut(side).get_mut(seg.point).add(row.ttl);
-        raise(out.acked.get_mut(side), seg.ack);
-        raise(out.acked_at.get_mut(side).get_mut(seg.point), seg.ack);
-        if seg.flags.syn() {
-            out.syns.push(seg);
-            *heard.get_mut(side).get_mut(seg.point) = Some(no);
-            continue;
-        }
-        if seg.flags.fin() {
-            out.fins.push(seg);
-        }
-        let in_stream = !seg.marks.has(FrameFlags::NOT_IN_STREAM);
-        if seg.len > 0 && in_stream {
-            raise(out.sent_end.get_mut(side), Some(seg.end));
-            if out.last_payload.get(side).is_none() {
-                *out.last_payload.get_mut(side) = Some(seg);
-            }
-        }
-        let start = *from.get(side);
-        if (seg.next > start || seg.pos >= start) && out.late.get(side).len() < KEEP * 10 {
-            out.late.get_mut(side).push(seg);
-        }
-        if seg.marks.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
-            if out.probes.len() < KEEP {
-                let peer = *heard.get(side.other()).get(seg.point);
-                let own = *heard.get(side).get(seg.point);
-                out.probes.push(Probe {
-                    seg,
-                    heard: peer,
-                    answered: peer.is_some_and(|peer| own.is_none_or(|own| peer < own)),
-                });
-            }
-        } else if seg.marks.has(FrameFlags::RETRANSMISSION)
-            && seg.len > 0
-            && !seg.is_copy()
-            && out.resent.len() < KEEP
-        {
-            out.resent.push(seg);
-            out.fresh_behind.push(*fresh.get(side.other()));
-        } else if seg.len > 0 && in_stream && !seg.is_copy() {
-            let count = fresh.get_mut(side);
-            *count = count.saturating_add(1);
-            let covered = acks.get(side.other()).covering(seg.end);
-            if let Some((acked_in, time)) = covered.filter(|(_, t)| t.since(seg.time) >= slow_ack) {
-                let again = out
-                    .resent
-                    .iter()
-                    .rev()
-                    .take(64)
-                    .any(|r| r.side == side && r.pos == seg.pos);
-                if !again && out.late_acks.len() < KEEP {
-                    out.late_acks.push(LateAck {
-                        data: seg,
-                        acked_in,
-                        after: time.since(seg.time),
-                    });
-                }
-            }
-        }
-        if let Some(ack) = seg.ack {
-            acks.get_mut(side).add(ack, no, seg.time);
-        }
-        if seg.marks.has(FrameFlags::ZERO_WINDOW) {
-            let run = runs.get_mut(side);
-            if let Some(run) = run {
-                run.start = seg;
-            } else {
-                let opened = open.get(side).and_then(|no| Some((no, store.frame(no)?)));
-                let opened = opened.map(|(no, row)| Seg::new(no, &row, side, scale));
-                *run = Some(ZeroRun { start: seg, opened });
-            }
-        } else if seg.window > 0 {
-            if let Some(run) = runs.get_mut(side).take() {
-                close_run(run, &mut out.zero_windows);
-            }
-            *open.get_mut(side) = Some(no);
-        }
-        *heard.get_mut(side).get_mut(seg.point) = Some(no);
-    }
-    for side in Side::BOTH {
-        if let Some(run) = runs.get_mut(side).take() {
-            close_run(run, &mut out.zero_windows);
-        }
-    }
-    out.into_file_order()
-}
-
-fn close_run(run: ZeroRun, found: &mut Vec<ZeroWindow>) {
-    if found.len() < KEEP {
-        found.push(ZeroWindow {
-            start: run.start,
-            opened: run.opened,
-        });
-    }
-}
-
-/// Raises a maximum.
-fn raise(slot: &mut Option<Pos>, value: Option<Pos>) {
-    if let Some(value) = value {
-        *slot = Some(slot.map_or(value, |old| old.max(value)));
-    }
-}
-
 impl Frames {
-    fn into_file_order(mut self) -> Self {
-        self.syns.reverse();
-        self.fins.reverse();
-        self.rsts.reverse();
-        self.probes.reverse();
-        self.resent.reverse();
-        self.fresh_behind.reverse();
-        self.late_acks.reverse();
-        self.zero_windows.sort_by_key(|z| z.start.no);
-        for side in Side::BOTH {
-            self.late.get_mut(side).reverse();
-        }
-        self
-    }
-
     /// The time to live that a segment's sender has at the same point, resets left aside.
     pub(in crate::rules) fn usual_ttl(&self, seg: &Seg) -> Option<u8> {
         self.ttl.get(seg.side).get(seg.point).mode()

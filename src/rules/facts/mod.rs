@@ -6,6 +6,7 @@ mod frames;
 mod lanes;
 mod shared;
 mod streams;
+mod walk;
 
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
@@ -85,7 +86,7 @@ impl<'a> Facts<'a> {
         let streams = streams::read(store, conn, &sessions, &last_lives);
         let from = PerSide([streams.c0.unwrap_or(Pos::MAX), streams.b]);
         let ends = ends::read(store, conn, &streams.axes, settings);
-        let frames = frames::walk(
+        let frames = walk::walk(
             store,
             conn,
             frames::Scale {
