@@ -115,10 +115,7 @@ pub(super) fn summary(facts: Facts<'_>) -> String {
         .iter()
         .filter(|c| c.mars == Some(true))
         .count();
-    let resets = store
-        .frames_from(FrameNo(1))
-        .filter(|(_, f)| f.tcp_flags.rst())
-        .count();
+    let resets = store.oddities().resets.frames;
     let counts: Vec<_> = [
         (Verdict::Fault, "fault"),
         (Verdict::Undecided, "undecided"),
@@ -149,7 +146,7 @@ pub(super) fn summary(facts: Facts<'_>) -> String {
     format!(
         "{}, {mars} MARS, {}; {findings}",
         counted(store.conns().len() as u64, "connection"),
-        counted(resets as u64, "reset")
+        counted(u64::from(resets), "reset")
     )
 }
 

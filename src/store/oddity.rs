@@ -32,6 +32,8 @@ pub struct Oddities {
     pub earlier: Oddity,
     /// With a wrong TCP checksum.
     pub bad_checksums: Oddity,
+    /// Resets.
+    pub resets: Oddity,
     last: Option<Nanos>,
 }
 
@@ -46,5 +48,6 @@ impl Oddities {
             .note(no, before.is_some_and(|before| row.time < before));
         let bad = flags.has(FrameFlags::BAD_CHECKSUM);
         self.bad_checksums.note(no, bad);
+        self.resets.note(no, row.tcp_flags.rst());
     }
 }
