@@ -42,7 +42,7 @@ pub(super) struct Copies {
 /// The last transmissions, the digests apart from the rest: of them all are looked through for every frame.
 #[derive(Debug)]
 struct Near {
-    digests: [u64; NEAR],
+    digests: [u32; NEAR],
     seen: [Option<Seen>; NEAR],
     next: usize,
 }
@@ -61,8 +61,9 @@ impl Near {
     fn any(&self, digest: u64, fits: impl Fn(&Seen) -> bool) -> bool {
         // Without a way out of the loop it is a handful of instructions.
         let mut found = false;
+        let short = shortened(digest);
         for known in &self.digests {
-            found |= *known == digest;
+            found |= *known == short;
         }
         found
             && self
@@ -77,11 +78,18 @@ impl Near {
             self.digests.get_mut(self.next),
             self.seen.get_mut(self.next),
         ) {
-            *digest = seen.digest;
+            *digest = shortened(seen.digest);
             *place = Some(seen);
         }
-        self.next = self.next.saturating_add(1) % NEAR;
+        let next = self.next.saturating_add(1);
+        self.next = if next < NEAR { next } else { 0 };
     }
+}
+
+/// Half of a digest, which four at once are compared of.
+fn shortened(digest: u64) -> u32 {
+    let [.., a, b, c, d] = digest.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 #[derive(Debug, Default)]
@@ -153,12 +161,14 @@ fn digest(incoming: &Incoming<'_>) -> u64 {
     let segment = incoming.segment;
     let payload = segment.payload(incoming.frame);
     let mut hash = FxHasher::default();
-    hash.write_u32(segment.seq.0);
-    hash.write_u32(segment.ack.0);
-    hash.write_u32(segment.payload_len);
+    let pair = |high: u32, low: u32| (u64::from(high) << 32) | u64::from(low);
+    let small = |high: u16, low: u16| (u32::from(high) << 16) | u32::from(low);
+    hash.write_u64(pair(segment.seq.0, segment.ack.0));
+    hash.write_u64(pair(
+        segment.payload_len,
+        small(segment.window, segment.ip.id),
+    ));
     hash.write_u16(segment.flags);
-    hash.write_u16(segment.window);
-    hash.write_u16(segment.ip.id);
     // The checksum before the options differs where a network card fills it in.
     hash.write(segment.header(incoming.frame).get(20..).unwrap_or_default());
     match (

@@ -204,8 +204,7 @@ impl Walker {
                 continue;
             }
             if self.carry.is_empty() {
-                let rows = self.whole_rows(data);
-                data = data.get(rows..).unwrap_or_default();
+                data = self.behind_rows(data);
                 if data.is_empty() {
                     return;
                 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::capture::link::{self, Network};
 use crate::capture::{Capture, Chunk, RecordMeta};
-use crate::decode::net::{self, Fragments, Packet, Segment};
+use crate::decode::net::{self, Fragments, Ip, Packet, Segment};
 use crate::store::{
     Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, PduKind, Problem, Progress,
     TcpFlags, View,
@@ -59,27 +59,50 @@ pub(super) struct Tracker {
 
 /// Which connections came last, so that the segments of those that take turns need not be looked up.
 #[derive(Debug, Default)]
-struct Recent(Vec<Option<(Tuple, usize)>>);
+struct Recent(Vec<Option<(Flow, usize)>>);
+
+/// The addresses and ports of a segment, as they stand in it.
+type Flow = (IpAddr, IpAddr, u16, u16);
+
+fn flow(segment: &Segment) -> Flow {
+    let Ip { src, dst, .. } = segment.ip;
+    (src, dst, segment.src_port, segment.dst_port)
+}
 
 impl Recent {
-    const PLACES: usize = 1024;
+    const PLACES: usize = 2048;
 
-    fn place((low, high): &Tuple) -> usize {
-        let ports = usize::from(low.port)
+    fn place((_, _, src, dst): &Flow) -> usize {
+        let ports = usize::from(*src)
             .wrapping_mul(31)
-            .wrapping_add(usize::from(high.port));
+            .wrapping_add(usize::from(*dst));
         ports % Self::PLACES
     }
 
-    fn get(&self, tuple: &Tuple) -> Option<usize> {
-        let (known, index) = (*self.0.get(Self::place(tuple))?)?;
-        (known == *tuple).then_some(index)
+    #[inline]
+    fn get(&self, flow: &Flow) -> Option<usize> {
+        let (known, index) = self.0.get(Self::place(flow))?.as_ref()?;
+        (known == flow).then_some(*index)
     }
 
-    fn put(&mut self, tuple: Tuple, index: usize) {
+    fn put(&mut self, flow: Flow, index: usize) {
         self.0.resize(Self::PLACES, None);
-        if let Some(place) = self.0.get_mut(Self::place(&tuple)) {
-            *place = Some((tuple, index));
+        if let Some(place) = self.0.get_mut(Self::place(&flow)) {
+            *place = Some((flow, index));
+        }
+    }
+
+    /// Forgets a connection that is over: both directions.
+    fn forget(&mut self, (src, dst, src_port, dst_port): Flow) {
+        for flow in [
+            (src, dst, src_port, dst_port),
+            (dst, src, dst_port, src_port),
+        ] {
+            if self.get(&flow).is_some()
+                && let Some(place) = self.0.get_mut(Self::place(&flow))
+            {
+                *place = None;
+            }
         }
     }
 }
@@ -303,15 +326,15 @@ impl Tracker {
     /// The connection of a segment; a new one where there is none, or where a SYN opens it again.
     fn find(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
         let segment = incoming.segment;
-        let tuple = tuple(segment);
-        let recent = self.recent.get(&tuple);
-        let known = recent.or_else(|| self.by_tuple.get(&tuple).copied());
+        let flow = flow(segment);
+        let recent = self.recent.get(&flow);
+        let known = recent.or_else(|| self.by_tuple.get(&tuple(segment)).copied());
         let mut incarnation = 0;
         if let Some(index) = known {
             let conn = self.conns.get_mut(index)?;
             if !conn.is_reopened_by(segment) {
                 if recent.is_none() {
-                    self.recent.put(tuple, index);
+                    self.recent.put(flow, index);
                 }
                 return Some(index);
             }
@@ -337,8 +360,9 @@ impl Tracker {
         let index = self.conns.len();
         let id = ConnId::from_index(index);
         self.conns.push(Conn::new(id, incarnation, incoming));
-        self.by_tuple.insert(tuple, index);
-        self.recent.put(tuple, index);
+        self.by_tuple.insert(tuple(segment), index);
+        self.recent.forget(flow);
+        self.recent.put(flow, index);
         Some(index)
     }
 

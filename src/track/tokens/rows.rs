@@ -70,48 +70,49 @@ impl Columns {
         self.rules.len()
     }
 
-    /// The place behind a row whose values begin at `at`, if it lies whole in `view`.
+    /// What stands behind a row whose values begin with `rest`, if it lies whole in it.
     #[inline]
-    fn behind_row(&self, view: &[u8], mut at: usize) -> Option<usize> {
+    fn behind_row<'a>(&self, mut rest: &'a [u8]) -> Option<&'a [u8]> {
         for hop in &self.hops {
-            let from = at.saturating_add(hop.over);
-            at = match hop.length {
+            let value = rest.get(hop.over..)?;
+            rest = match hop.length {
                 Length::Byte => {
-                    let len = usize::from(*view.get(from)?);
-                    from.saturating_add(1).saturating_add(len)
+                    let (len, value) = value.split_first()?;
+                    value.get(usize::from(*len)..)?
                 }
                 Length::Short => {
-                    let len = u16::from_le_bytes(*view.get(from..)?.first_chunk()?);
-                    let len = if len == u16::MAX { 0 } else { len };
-                    from.saturating_add(2).saturating_add(usize::from(len))
+                    let (len, value) = value.split_first_chunk()?;
+                    match u16::from_le_bytes(*len) {
+                        u16::MAX => value,
+                        len => value.get(usize::from(len)..)?,
+                    }
                 }
             };
         }
-        let end = at.saturating_add(self.rest);
-        (end <= view.len()).then_some(end)
+        rest.get(self.rest..)
     }
 }
 
 impl Walker {
     /// Skips the rows at the start of `view` that lie whole in it: they are what most bytes of an answer are.
-    /// Returns their length.
+    /// Returns what stands behind them.
     #[inline]
-    pub(super) fn whole_rows(&mut self, view: &[u8]) -> usize {
+    pub(super) fn behind_rows<'a>(&mut self, view: &'a [u8]) -> &'a [u8] {
         if self.state != State::Token || self.columns.is_empty() || self.columns.others {
-            return 0;
+            return view;
         }
-        let (mut end, mut rows) = (0, 0_u64);
-        while view.get(end) == Some(&ROW)
-            && let Some(behind) = self.columns.behind_row(view, end.saturating_add(1))
+        let (mut rest, mut rows) = (view, 0_u64);
+        while let Some((&ROW, values)) = rest.split_first()
+            && let Some(behind) = self.columns.behind_row(values)
         {
-            end = behind;
+            rest = behind;
             rows = rows.saturating_add(1);
         }
         if rows > 0 {
             self.outcome.ends_with_done = false;
             self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(rows);
         }
-        end
+        rest
     }
 
     pub(super) fn begin_row(&mut self, row: Row, used: usize) -> Step {
