@@ -157,7 +157,11 @@ fn ip_packet(frame: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     }
 }
 
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "what is found is large, and every call would copy it"
+)]
+#[inline(always)]
 fn ipv4(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     let Some(header) = bytes.first_chunk::<20>() else {
         return Packet::Broken("the frame ends within the IPv4 header");
@@ -306,7 +310,11 @@ fn fragment(ip: Ip, frame: &[u8], id: u32, offset: u32, more: bool) -> Packet {
     })
 }
 
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "what is found is large, and every call would copy it"
+)]
+#[inline(always)]
 fn carried(ip: Ip, frame: &[u8], wire: u32, depth: u8) -> Packet {
     match ip.protocol {
         protocol::TCP => tcp(ip, frame).map_or(Packet::Other(ip), Packet::Tcp),
@@ -399,7 +407,11 @@ fn ethernet(frame: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Reads a TCP header, as much as there is of it; without ports and sequence number there is no segment.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "what is found is large, and every call would copy it"
+)]
+#[inline(always)]
 fn tcp(ip: Ip, frame: &[u8]) -> Option<Segment> {
     let at = to_usize(ip.payload);
     let captured = frame.get(at..).unwrap_or_default();
