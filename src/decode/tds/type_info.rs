@@ -483,9 +483,15 @@ pub fn us_varchar(r: &mut Reader<'_>) -> Option<String> {
 /// UTF-16LE bytes as text; lone surrogates become U+FFFD, an odd last byte is left out.
 pub fn utf16(bytes: &[u8]) -> String {
     let (pairs, _) = bytes.as_chunks::<2>();
-    char::decode_utf16(pairs.iter().map(|pair| u16::from_le_bytes(*pair)))
-        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect()
+    // Most text is ASCII, at least at its beginning, and that needs no decoding.
+    let is_ascii = |pair: &[u8; 2]| matches!(pair, [0..=0x7f, 0]);
+    let ascii = pairs.iter().take_while(|pair| is_ascii(pair)).count();
+    let (plain, rest) = pairs.split_at_checked(ascii).unwrap_or((&[], pairs));
+    let plain = plain.iter().map(|[low, _]| *low).collect();
+    let mut text = String::from_utf8(plain).unwrap_or_default();
+    let units = rest.iter().map(|pair| u16::from_le_bytes(*pair));
+    text.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    text
 }
 
 #[cfg(test)]
