@@ -48,6 +48,8 @@ pub(super) struct FileReader {
     searching: Option<u64>,
     done: bool,
     problems_left: u32,
+    /// Records of the last stretch: about as many are in the next.
+    records: usize,
 }
 
 impl FileReader {
@@ -64,6 +66,7 @@ impl FileReader {
             searching: None,
             done: false,
             problems_left: MAX_PROBLEMS,
+            records: 0,
         }
     }
 
@@ -91,6 +94,7 @@ impl FileReader {
                 front.copy_from_slice(&self.carry);
             }
             let mut chunk = Chunk::default();
+            chunk.records.reserve(self.records);
             let mut problems_left = self.problems_left;
             let mut out = Out {
                 file: self.file,
@@ -142,6 +146,7 @@ impl FileReader {
                     return Step::Busy;
                 }
             } else {
+                self.records = chunk.records.len();
                 chunk.data = pool.data(buf, filled);
                 return Step::Chunk(chunk);
             }
