@@ -6,14 +6,20 @@ use std::sync::atomic::AtomicBool;
 
 use marstui::capture::original::{PacketBlock, packet_block};
 use marstui::capture::{Capture, OpenOptions, Order};
-use marstui::export::{Choice, Format, FrameSet, Job, Options, Plan, Target, What};
+use marstui::export::{Choice, Format, FrameSet, Job, Options, Plan, Redaction, Target, What};
 use marstui::store::Store;
 use marstui::units::FrameNo;
 use marstui::{rules, track};
 
+use crate::support::skip;
+use crate::wrapped;
+
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
 const SIMPLE: u32 = 3;
+const NAMES: u32 = 4;
+const STATISTICS: u32 = 5;
+const KEYS: u32 = 10;
 const PACKET: u32 = 6;
 
 /// Builds blocks in one byte order.
@@ -94,6 +100,32 @@ impl Blocks {
         body.resize(body.len().next_multiple_of(4), 0);
         body.extend(self.options(options));
         self.block(PACKET, &body)
+    }
+
+    /// Keys, names of three addresses, and what interface 1 lost.
+    fn beside(self) -> [Vec<u8>; 3] {
+        let text = b"CLIENT_RANDOM 00 11\n";
+        let mut keys = self.n32(0x544c_534b).to_vec();
+        keys.extend(self.n32(u32::try_from(text.len()).unwrap()));
+        keys.extend(text);
+        keys.resize(keys.len().next_multiple_of(4), 0);
+        let names = self.options(&[
+            (1, b"\x0a\x0a\x0a\x0aclient.corp\0"),
+            (1, b"\x0a\x0a\x0a\x16sql1.corp\0"),
+            (1, b"\x0a\x63\x63\x63other.corp\0"),
+        ]);
+        let mut lost = self.n32(1).to_vec();
+        lost.extend(self.n32(5));
+        lost.extend(self.n32(6));
+        let received = self.n64(1000);
+        let dropped = self.n64(3);
+        let began = [self.n32(1), self.n32(2)].concat();
+        lost.extend(self.options(&[(2, &began), (4, &received), (5, &dropped)]));
+        [
+            self.block(KEYS, &keys),
+            self.block(NAMES, &names),
+            self.block(STATISTICS, &lost),
+        ]
     }
 
     fn simple(self, bytes: &[u8]) -> Vec<u8> {
@@ -465,4 +497,107 @@ fn damage_is_not_taken_over() {
             .collect()
     };
     assert_eq!(rows(&back.store), rows(&opened.store));
+}
+
+/// The page's connection in a section of this order, among blocks beside it; its second interface has the frames.
+fn with_blocks_beside(order: Order) -> Vec<u8> {
+    let b = Blocks(order);
+    let [keys, names, lost] = b.beside();
+    let mut out = [b.section(&[]), b.interface(&[]), b.interface(&[(9, &[9])])].concat();
+    out.extend(names);
+    for (i, (time, frame)) in wrapped::frames_of("closes/V1.pcapng.zst")
+        .iter()
+        .enumerate()
+    {
+        if i == 3 {
+            out.extend(&keys);
+        }
+        out.extend(b.packet(1, u64::try_from(time.0).unwrap(), frame, &[]));
+    }
+    out.extend(lost);
+    out
+}
+
+#[test]
+fn names_and_statistics_go_along_and_keys_only_when_wished() {
+    let folder = tempfile::tempdir().unwrap();
+    for order in [Order::Little, Order::Big] {
+        let from = folder.path().join("from.pcapng");
+        std::fs::write(&from, with_blocks_beside(order)).unwrap();
+        let opened = open(&from);
+        let to = folder.path().join("to.pcapng");
+        let written = |what: What, options: Options| {
+            let options = Options {
+                force: true,
+                ..options
+            };
+            export(&opened, what, &options, &to);
+            let blocks = blocks_of(&to, order);
+            let of = |kind: u32| {
+                let kind = Blocks(order).n32(kind);
+                let found = blocks.iter().filter(move |block| block.starts_with(&kind));
+                found.cloned().collect::<Vec<_>>()
+            };
+            (of(KEYS), of(NAMES), of(STATISTICS))
+        };
+        let [keys, names, lost] = Blocks(order).beside();
+        let all = options(Format::Pcapng);
+        let with_keys = Options {
+            keys: true,
+            ..all.clone()
+        };
+        assert_eq!(
+            written(What::All, all.clone()),
+            (vec![], vec![names.clone()], vec![lost.clone()])
+        );
+        let (found, ..) = written(What::All, with_keys.clone());
+        assert_eq!(found, [keys]);
+        // Of a part, only the names of its addresses.
+        let (none, part, _) = written(What::Typed("5-9".into()), all.clone());
+        assert!(none.is_empty());
+        let [part] = part.as_slice() else {
+            panic!("{part:?}")
+        };
+        let has = |name: &[u8]| memchr::memmem::find(part, name).is_some();
+        assert!(has(b"client.corp") && has(b"sql1.corp") && !has(b"other.corp"));
+        // A redacted copy has none of them, whatever is wished.
+        let redacted = Options {
+            redact: Some(Redaction::default()),
+            ..with_keys
+        };
+        assert_eq!(written(What::All, redacted), (vec![], vec![], vec![]));
+    }
+}
+
+#[test]
+fn other_programs_read_the_blocks_beside_the_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("from.pcapng");
+    std::fs::write(&from, with_blocks_beside(Order::Big)).unwrap();
+    let to = folder.path().join("to.pcapng");
+    let wished = Options {
+        keys: true,
+        ..options(Format::Pcapng)
+    };
+    export(&open(&from), What::All, &wished, &to);
+    let run = |program: &str, args: &[&str]| {
+        let output = std::process::Command::new(program)
+            .args(args)
+            .arg(&to)
+            .output();
+        output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+    };
+    let Ok(hosts) = run("tshark", &["-q", "-z", "hosts", "-r"]) else {
+        return skip("blocks beside the frames", "tshark is not installed");
+    };
+    assert!(
+        hosts.contains("client.corp") && hosts.contains("sql1.corp"),
+        "{hosts}"
+    );
+    let about = run("capinfos", &[]).unwrap();
+    assert!(
+        about.contains("Number of decryption secrets in file: 1"),
+        "{about}"
+    );
+    assert!(about.contains("Number of stat entries = 1"), "{about}");
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::cut::Order;
 use crate::units::{FileOffset, InterfaceId, Nanos};
 
 /// One captured frame within a chunk.
@@ -33,6 +34,8 @@ pub struct Chunk {
     pub records: Vec<RecordMeta>,
     /// Interfaces declared in it; their numbers continue those of the chunks before.
     pub interfaces: Vec<Interface>,
+    /// Blocks in it that say something beside the frames.
+    pub side_blocks: Vec<SideBlock>,
     /// What is wrong with it.
     pub problems: Vec<Damage>,
     /// Bytes of all files read so far, this chunk included.
@@ -156,6 +159,34 @@ pub struct Blocks {
     pub section: FileOffset,
     /// Position of its own block.
     pub interface: FileOffset,
+}
+
+/// Where a block stands that says something beside the frames (pcapng): names of addresses, statistics, TLS keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SideBlock {
+    /// The file, by its position in the list of files.
+    pub file: usize,
+    /// The section within the file.
+    pub section: u32,
+    /// Byte order of its section.
+    pub order: Order,
+    /// What it says.
+    pub kind: SideKind,
+    /// Position in the file.
+    pub offset: FileOffset,
+    /// Its bytes.
+    pub len: u32,
+}
+
+/// What a block says beside the frames (pcapng 4.5, 4.6, 4.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SideKind {
+    /// Names of addresses.
+    Names,
+    /// What an interface received and lost.
+    Statistics,
+    /// Secrets for decrypting the frames.
+    Keys,
 }
 
 /// Damage found in a file; what stands before it is usable.

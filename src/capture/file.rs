@@ -100,6 +100,7 @@ impl FileReader {
                 file: self.file,
                 records: &mut chunk.records,
                 interfaces: &mut chunk.interfaces,
+                side_blocks: &mut chunk.side_blocks,
                 problems: &mut chunk.problems,
                 next_interface,
                 problems_left: &mut problems_left,
@@ -138,7 +139,10 @@ impl FileReader {
             let bytes = buf.get(..filled).unwrap_or_default();
             self.look_at(bytes, base, last, &mut out);
             self.problems_left = problems_left;
-            if chunk.records.is_empty() && chunk.interfaces.is_empty() && chunk.problems.is_empty()
+            if chunk.records.is_empty()
+                && chunk.interfaces.is_empty()
+                && chunk.side_blocks.is_empty()
+                && chunk.problems.is_empty()
             {
                 pool.put(buf);
                 // Looking for records behind damage can take long.

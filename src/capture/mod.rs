@@ -15,7 +15,9 @@ mod spool;
 mod tests;
 pub mod write;
 
-pub use chunk::{Blocks, Chunk, ChunkData, Damage, FrameSource, Interface, RecordMeta};
+pub use chunk::{
+    Blocks, Chunk, ChunkData, Damage, FrameSource, Interface, RecordMeta, SideBlock, SideKind,
+};
 pub use cut::Order;
 pub use error::OpenError;
 pub use open::{Capture, CaptureFile, OpenOptions};

@@ -1,5 +1,6 @@
 //! Opening captures: which format a file has, and the handle that reads its frames again by position.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::chunk::{Blocks, FrameSource, Interface, Pool};
+use super::chunk::{Blocks, FrameSource, Interface, Pool, SideBlock};
 use super::compress::{self, Compression};
 use super::cut::{self, Cutter, Detected};
 use super::error::OpenError;
@@ -40,9 +41,14 @@ struct Inner {
     shifts: Vec<i64>,
     options: OpenOptions,
     interfaces: RwLock<Vec<Known>>,
+    /// By file and position.
+    side_blocks: RwLock<BTreeMap<(usize, u64), SideBlock>>,
     /// Held while a stretch is copied by a file's cursor.
     copying: Mutex<()>,
 }
+
+/// So many blocks beside the frames are taken note of.
+const MAX_SIDE_BLOCKS: usize = 4096;
 
 /// What is kept of an interface for reading frames by position.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +146,7 @@ impl Capture {
                 files: Arc::new(files),
                 options,
                 interfaces: RwLock::default(),
+                side_blocks: RwLock::default(),
                 copying: Mutex::default(),
             }),
         }
@@ -158,6 +165,7 @@ impl Capture {
                 shifts,
                 options: self.inner.options,
                 interfaces: RwLock::default(),
+                side_blocks: RwLock::default(),
                 copying: Mutex::default(),
             }),
         }
@@ -220,6 +228,33 @@ impl Capture {
                 blocks: interface.blocks,
             });
         }
+    }
+
+    /// Takes note of blocks beside the frames; a second reader of the same capture finds the same ones.
+    pub(super) fn note(&self, blocks: &[SideBlock]) {
+        if blocks.is_empty() {
+            return;
+        }
+        let mut known = self
+            .inner
+            .side_blocks
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for block in blocks {
+            if known.len() < MAX_SIDE_BLOCKS {
+                known.insert((block.file, block.offset.0), *block);
+            }
+        }
+    }
+
+    /// The blocks beside the frames that were met so far, in the order of the files.
+    pub fn side_blocks(&self) -> Vec<SideBlock> {
+        let known = self
+            .inner
+            .side_blocks
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.values().copied().collect()
     }
 
     /// Keeps the files' cursors for one copy at a time.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::chunk::FrameSource;
+use super::chunk::{FrameSource, SideBlock};
 use super::cut::{Options, Order, word};
 use super::open::Capture;
 use crate::units::{FileOffset, InterfaceId};
@@ -45,6 +45,8 @@ pub enum BlockKind {
     Interface,
     /// Enhanced packet block.
     Packet,
+    /// Interface statistics block.
+    Statistics,
 }
 
 /// The block that opens a section, or declares an interface.
@@ -149,6 +151,26 @@ impl Capture {
         Ok(Some(Declaration { order, options }))
     }
 
+    /// What stands between the two lengths of a block beside the frames; `None` where it is longer than any program
+    /// writes it, or not there any more.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn side_block(&self, block: &SideBlock) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.files().get(block.file) else {
+            return Ok(None);
+        };
+        if block.len > MAX_BLOCK {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; usize::try_from(block.len).unwrap_or(0)];
+        let got = file.source().read_at(&mut bytes, block.offset.0)?;
+        bytes.truncate(got);
+        let whole = ends_as_it_begins(&bytes, block.order);
+        let end = bytes.len().saturating_sub(4);
+        Ok(bytes.get(8..end).filter(|_| whole).map(<[u8]>::to_vec))
+    }
+
     /// Copies bytes of an interface's file to the end of another file, inside the system where it can do that;
     /// returns whether it could be done, with nothing written if not.
     ///
@@ -187,6 +209,21 @@ pub fn block_len(start: &[u8], order: Order) -> Option<u64> {
     let header = start.first_chunk::<8>()?;
     let total = word(header, 4, order);
     (total >= 12 && total.is_multiple_of(4)).then_some(u64::from(total))
+}
+
+/// Options of a block, or records of a block of names, which are made alike: code and value.
+pub fn block_options(bytes: &[u8], order: Order) -> impl Iterator<Item = (u16, &[u8])> {
+    Options::new(bytes, order)
+}
+
+/// Reads the numbers that a block begins with.
+pub fn block_numbers<const N: usize>(body: &[u8], order: Order) -> Option<[u32; N]> {
+    let mut numbers = [0; N];
+    let (words, _) = body.as_chunks::<4>();
+    for (i, number) in numbers.iter_mut().enumerate() {
+        *number = order.u32(*words.get(i)?);
+    }
+    Some(numbers)
 }
 
 /// Whether a block's two lengths agree.
@@ -269,16 +306,20 @@ pub fn in_order(kind: BlockKind, code: u16, value: &[u8], from: Order, to: Order
     if from == to {
         return value;
     }
-    let numbers = match (kind, code) {
+    // How long a number is, and how many there are.
+    let (width, numbers) = match (kind, code) {
         // if_tzone; epb_flags, epb_queue; of a custom option the enterprise number (what follows is its maker's).
         (BlockKind::Interface, 10)
         | (BlockKind::Packet, 2 | 6)
-        | (_, 2988 | 2989 | 19372 | 19373) => 4,
+        | (_, 2988 | 2989 | 19372 | 19373) => (4, 1),
         // if_speed, if_tsoffset, if_txspeed, if_rxspeed; epb_dropcount, epb_packetid.
-        (BlockKind::Interface, 8 | 14 | 16 | 17) | (BlockKind::Packet, 4 | 5) => 8,
-        _ => 0,
+        (BlockKind::Interface, 8 | 14 | 16 | 17) | (BlockKind::Packet, 4 | 5) => (8, 1),
+        // isb_starttime and isb_endtime, the upper half first; then counts.
+        (BlockKind::Statistics, 2 | 3) => (4, 2),
+        (BlockKind::Statistics, 4..=8) => (8, 1),
+        _ => (1, 0),
     };
-    if let Some(number) = value.get_mut(..numbers) {
+    for number in value.chunks_exact_mut(width).take(numbers) {
         number.reverse();
     }
     value

@@ -201,6 +201,7 @@ impl ChunkReader {
                             }
                         }
                         let interfaces = std::mem::take(&mut active.chunk.interfaces);
+                        self.capture.note(&active.chunk.side_blocks);
                         self.declare(interfaces, out);
                         continue;
                     }

@@ -223,6 +223,9 @@ pub struct ExportArgs {
     /// No findings and conditions as packet comments.
     #[arg(long)]
     pub no_comments: bool,
+    /// Take TLS keys along that the capture holds (pcapng only): whoever gets them can read what is encrypted.
+    #[arg(long, conflicts_with = "redact")]
+    pub with_keys: bool,
     /// Replace an existing file.
     #[arg(long)]
     pub force: bool,

@@ -45,6 +45,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         force: args.force,
         fields: args.fields.clone(),
         marks: FrameSet::new(),
+        keys: args.with_keys,
         redact: args.redact.then_some(Redaction {
             ports: args.redact_ports,
         }),
@@ -69,7 +70,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         Err(error) if error.is_closed_pipe() => Ok(Exit::Fine),
         Err(error) => Err(error.into()),
         Ok(written) => {
-            for remark in &plan.remarks {
+            for remark in job.remarks() {
                 output::say(&format!("marstui export: {remark}"));
             }
             if target != Target::Stdout {
@@ -102,7 +103,7 @@ fn say_plan(job: &Job<'_>) -> Result<Exit, Failure> {
         if !job.plan.frames.is_empty() {
             writeln!(out, "frames {}", job.plan.frames)?;
         }
-        for remark in &job.plan.remarks {
+        for remark in job.remarks() {
             writeln!(out, "note: {remark}")?;
         }
         for problem in &problems {

@@ -29,6 +29,9 @@ pub struct Options {
     pub fields: Vec<String>,
     /// The frames that the user marked, to be named in comments.
     pub marks: FrameSet,
+    /// Take TLS keys along that the capture holds (pcapng only): whoever gets them can read what the connections
+    /// encrypt.
+    pub keys: bool,
     /// Replace addresses, names, texts and data.
     pub redact: Option<Redaction>,
 }
@@ -49,6 +52,7 @@ impl Options {
             force: false,
             fields: Vec::new(),
             marks: FrameSet::new(),
+            keys: false,
             redact: None,
         }
     }
@@ -107,6 +111,24 @@ impl Job<'_> {
             }
         }
         problems
+    }
+
+    /// What is worth knowing and does not stand in the way, from the plan and from the format.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = self.plan.remarks.clone();
+        if self.options.format.is_capture() && packets::has_keys(self) {
+            let said = match (self.options.keys, self.options.redact, self.options.format) {
+                (true, None, Format::Pcapng) => {
+                    "TLS keys of the capture go along: whoever gets the file can read what is encrypted"
+                }
+                (_, None, Format::Pcapng) => {
+                    "TLS keys of the capture are left out; --with-keys takes them along"
+                }
+                _ => "TLS keys of the capture are left out",
+            };
+            remarks.push(said.to_owned());
+        }
+        remarks
     }
 
     /// Writes the export to its target, or nothing at all.

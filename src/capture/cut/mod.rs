@@ -6,7 +6,7 @@ mod pcapng;
 
 pub(super) use pcapng::{Options, comments};
 
-use super::chunk::{Damage, Interface, RecordMeta};
+use super::chunk::{Damage, Interface, RecordMeta, SideBlock};
 use crate::units::{FileOffset, InterfaceId};
 
 /// A record longer than this is taken for damage; the longest that capture programs write is 256 KiB.
@@ -19,6 +19,7 @@ pub(super) struct Out<'a> {
     pub(super) file: usize,
     pub(super) records: &'a mut Vec<RecordMeta>,
     pub(super) interfaces: &'a mut Vec<Interface>,
+    pub(super) side_blocks: &'a mut Vec<SideBlock>,
     pub(super) problems: &'a mut Vec<Damage>,
     /// The number of the next interface declared, over all files.
     pub(super) next_interface: &'a mut u32,

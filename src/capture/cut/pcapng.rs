@@ -6,7 +6,7 @@
 use super::{
     Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, to_u32, to_u64, to_usize, word,
 };
-use crate::capture::chunk::{Blocks, Interface, RecordMeta};
+use crate::capture::chunk::{Blocks, Interface, RecordMeta, SideBlock, SideKind};
 use crate::capture::link::link_type;
 use crate::units::{FileOffset, InterfaceId, Nanos};
 
@@ -14,8 +14,11 @@ const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE: u32 = 3;
+const NAMES: u32 = 4;
+const STATISTICS: u32 = 5;
 const ENHANCED: u32 = 6;
 const JOURNAL: u32 = 9;
+const KEYS: u32 = 10;
 const CUSTOM: u32 = 0x0bad;
 const CUSTOM_NOT_COPIED: u32 = 0x4000_0bad;
 
@@ -161,9 +164,24 @@ impl PcapNg {
             // Other programs count these among the frames.
             JOURNAL => self.other(body, 0, start, position, out),
             CUSTOM | CUSTOM_NOT_COPIED => self.other(body, 4, start, position, out),
+            NAMES => self.side(SideKind::Names, total, position, out),
+            STATISTICS => self.side(SideKind::Statistics, total, position, out),
+            KEYS => self.side(SideKind::Keys, total, position, out),
             _ => {}
         }
         Ok(len)
+    }
+
+    /// What says something beside the frames: where it stands.
+    fn side(&self, kind: SideKind, len: u32, position: u64, out: &mut Out<'_>) {
+        out.side_blocks.push(SideBlock {
+            file: out.file,
+            section: self.section.unwrap_or(0),
+            order: self.order,
+            kind,
+            offset: FileOffset(position),
+            len,
+        });
     }
 
     /// What is listed as a frame and is none; its first `skipped` bytes say what it is.

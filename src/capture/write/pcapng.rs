@@ -9,7 +9,10 @@ use crate::units::Nanos;
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
+const NAMES: u32 = 4;
+const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
+const KEYS: u32 = 10;
 const MAGIC: u32 = 0x1a2b_3c4d;
 
 /// Options (pcapng 3.5, 4.1, 4.2).
@@ -258,6 +261,53 @@ impl<W: Write> PcapngWriter<W> {
         let written = self.output.write_all(&behind);
         self.piece = behind;
         written
+    }
+
+    /// Writes names of addresses: records of another file's block.
+    ///
+    /// # Errors
+    /// The output cannot be written to.
+    pub fn names(&mut self, records: &[(u16, Vec<u8>)]) -> io::Result<()> {
+        let mut body = Vec::new();
+        for (kind, value) in records {
+            option(&mut body, self.order, *kind, value);
+        }
+        // Where the records end.
+        body.extend([0; 4]);
+        self.block(NAMES, &body)
+    }
+
+    /// Writes secrets for decrypting, of a kind (pcapng 4.7).
+    ///
+    /// # Errors
+    /// The output cannot be written to.
+    pub fn keys(&mut self, kind: u32, secrets: &[u8]) -> io::Result<()> {
+        let len = u32::try_from(secrets.len()).map_err(|_| invalid("block too long"))?;
+        let mut body = self.order.of32(kind).to_vec();
+        body.extend(self.order.of32(len));
+        body.extend_from_slice(secrets);
+        body.resize(body.len().next_multiple_of(4), 0);
+        self.block(KEYS, &body)
+    }
+
+    /// Writes what an interface of this file received and lost; `ticks` is the time, the upper half first.
+    ///
+    /// # Errors
+    /// The output cannot be written to.
+    pub fn statistics(
+        &mut self,
+        interface: u32,
+        ticks: [u32; 2],
+        said: &[BlockOption],
+    ) -> io::Result<()> {
+        let mut body = self.order.of32(interface).to_vec();
+        for half in ticks {
+            body.extend(self.order.of32(half));
+        }
+        let fixed = body.len();
+        options(&mut body, self.order, said);
+        end_options(&mut body, fixed);
+        self.block(STATISTICS, &body)
     }
 
     /// The byte order in which it writes.

@@ -1,6 +1,7 @@
 //! Capture files: the frames byte for byte, with their times, lengths, interfaces and options; findings, conditions
 //! and marks as comments. Records that stay as they are are taken over in long stretches.
 
+mod beside;
 mod comments;
 mod made;
 mod pcap;
@@ -8,5 +9,6 @@ mod pcapng;
 mod run;
 mod section;
 
+pub(super) use beside::has_keys;
 pub(super) use pcap::{pcap_problem, write_pcap};
 pub(super) use pcapng::write_pcapng;

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::beside;
 use super::comments::Comments;
 use super::made::{Reading, place};
 use super::run::{Damage, Run};
@@ -72,7 +73,8 @@ impl Blocks<'_, '_, '_> {
                 self.done = self.done.saturating_add(1);
             }
         }
-        self.end_run()
+        self.end_run()?;
+        beside::write_back(job, &self.destinations, &mut self.writer)
     }
 
     /// Takes a frame into the run of blocks that are copied as they stand, if it is one of them.

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::beside;
 use crate::capture::Order;
 use crate::capture::original::{BlockOption, Declaration};
 use crate::capture::write::{InterfaceSpec, PcapngWriter};
@@ -72,6 +73,7 @@ pub(super) fn begin<'s, 'o>(
             });
         }
     }
+    beside::write_front(job, &mut writer)?;
     Ok((writer, places))
 }
 
