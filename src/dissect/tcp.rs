@@ -169,9 +169,7 @@ fn scale_of(frames: &mut Frames<'_>, syns: [FrameNo; 2], row: &FrameRow) -> Opti
 }
 
 fn relative(conn: Option<&ConnRow>, end: End, seq: TcpSeq) -> Option<i64> {
-    let base = (*conn?.base_seq.get(end))?;
-    // The SYN stands one before the start of the stream.
-    Some(i64::from(seq.diff(base)).saturating_add(1))
+    conn?.relative_seq(end, seq).map(i64::from)
 }
 
 fn header(

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::store::{
     ConnRow, FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Phase, Store, TcpFlags,
 };
-use crate::units::{End, FrameNo, Side};
+use crate::units::{End, FrameNo, Side, TcpSeq};
 
 /// Codes with their words; a code may have several words.
 pub(super) type Words = &'static [(i64, &'static str)];
@@ -450,8 +450,7 @@ fn of_conn(column: FrameCol, at: &FrameAt<'_>, conn: &ConnRow, f: &mut impl FnMu
 
 /// A sequence number as Wireshark counts: 0 at the SYN, 1 at the first byte.
 fn relative(raw: u32, conn: &ConnRow, end: End) -> i64 {
-    let base = (*conn.base_seq.get(end)).map_or(raw, |b| b.0);
-    i64::from(raw.wrapping_sub(base).wrapping_add(1))
+    conn.relative_seq(end, TcpSeq(raw)).map_or(1, i64::from)
 }
 
 fn side_code(side: Side) -> i64 {

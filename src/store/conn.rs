@@ -338,6 +338,14 @@ impl ConnRow {
         }
     }
 
+    /// A sequence number of an end as it is counted from 0 at its SYN, modulo 2^32; from its first byte in the file
+    /// where that has no SYN.
+    pub fn relative_seq(&self, end: End, seq: TcpSeq) -> Option<u32> {
+        let base = (*self.base_seq.get(end))?;
+        // The SYN stands one before the start of the stream.
+        Some(seq.0.wrapping_sub(base.0).wrapping_add(1))
+    }
+
     /// The address of a side.
     pub fn endpoint(&self, side: Side) -> &Endpoint {
         self.ends.get(self.end_of(side))
