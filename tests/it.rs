@@ -29,6 +29,7 @@ mod keys;
 mod layers;
 mod line_cost;
 mod live;
+mod long_streams;
 mod messages;
 mod near_misses;
 mod omissions;

@@ -1,7 +1,7 @@
 //! Who ended the connection, with which FINs and resets, and which resets had no part in it.
 
 use super::ends::{Ends, PerPoint};
-use super::frames::{Frames, Pos, Scale, Seg};
+use super::frames::{Frames, Pos, Ruler, Scale, Seg};
 use super::streams::Streams;
 use crate::rules::settings::{Settings, Threshold};
 use crate::store::{ConnRow, FrameFlags, PduKind, Store, TcpFlags};
@@ -214,6 +214,7 @@ impl LaterData {
         let Some(first) = frames.rsts.first() else {
             return out;
         };
+        let mut ruler = Ruler::new(scale);
         for (no, row) in store.conn_frames_back(conn.id) {
             if no <= first.no {
                 break;
@@ -221,7 +222,7 @@ impl LaterData {
             if !row.is_tcp() || row.tcp_flags.rst() || row.tcp_flags.syn() {
                 continue;
             }
-            let seg = Seg::new(no, &row, conn.side_of(row.end()), scale);
+            let seg = ruler.seg(no, &row, conn.side_of(row.end()));
             let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
             if seg.len > 0 && in_stream && !only_control(store, &seg, streams) {
                 push_highest(out.data.get_mut(seg.side).get_mut(seg.point), no, seg.pos);

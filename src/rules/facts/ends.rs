@@ -220,6 +220,7 @@ fn pieces(
     if interfaces.len() < 2 {
         return (interfaces, out);
     }
+    let mut axes = *axes;
     for (no, row) in store.conn_frames_back(conn.id).take(MOST_FRAMES) {
         let Some(at) = interfaces.iter().position(|id| *id == row.interface) else {
             continue;
@@ -230,6 +231,11 @@ fn pieces(
         let side = conn.side_of(row.end());
         let in_stream = row.payload_len > 0 && !row.flags.has(FrameFlags::NOT_IN_STREAM);
         let start = axes.get(side).map(|axis| axis.pos(row.seq));
+        if let (Some(start), Some(axis)) = (start, axes.get_mut(side))
+            && !row.tcp_flags.rst()
+        {
+            axis.move_to(start, row.seq);
+        }
         out.push(Piece {
             no,
             side,

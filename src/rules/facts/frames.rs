@@ -33,6 +33,12 @@ impl Axis {
         self.near.saturating_add(Pos::from(seq.diff(self.near_seq)))
     }
 
+    /// Goes on from a number whose position is known.
+    #[inline]
+    pub(super) fn move_to(&mut self, pos: Pos, seq: TcpSeq) {
+        (self.near, self.near_seq) = (pos, seq);
+    }
+
     /// The number on the wire of a position.
     pub(in crate::rules) fn seq(self, pos: Pos) -> TcpSeq {
         let delta = pos.saturating_sub(self.near);
@@ -104,6 +110,64 @@ impl Seg {
     /// Whether it is a copy of a transmission that stands in the file before.
     pub fn is_copy(&self) -> bool {
         self.marks.has(FrameFlags::DUPLICATE)
+    }
+}
+
+/// Measures the segments of a walk, from either end of a connection: a number is taken to be within 2 GiB of those
+/// around it, not of the end of the stream, which may be longer than sequence numbers tell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ruler<'a> {
+    axes: PerSide<Option<Axis>>,
+    pub ends: &'a Ends,
+}
+
+impl<'a> Ruler<'a> {
+    /// Begins at the end of both streams.
+    pub(super) fn new(scale: Scale<'a>) -> Self {
+        Self {
+            axes: *scale.axes,
+            ends: scale.ends,
+        }
+    }
+
+    /// The next segment of the walk.
+    pub(super) fn seg(&mut self, no: FrameNo, row: &FrameRow, side: Side) -> Seg {
+        let seg = self.measure(no, row, side);
+        if !seg.flags.rst() {
+            self.go_on(
+                side,
+                (seg.pos, seg.seq),
+                seg.ack.map(|ack| (ack, seg.raw_ack)),
+            );
+        }
+        seg
+    }
+
+    /// A segment near the last one of the walk.
+    pub(super) fn measure(&self, no: FrameNo, row: &FrameRow, side: Side) -> Seg {
+        let scale = Scale {
+            axes: &self.axes,
+            ends: self.ends,
+        };
+        Seg::new(no, row, side, scale)
+    }
+
+    /// The positions of a segment's number and of its acknowledgement, where both can be told.
+    #[inline]
+    pub(super) fn numbers(&self, row: &FrameRow, side: Side) -> Option<(Pos, Pos)> {
+        let own = self.axes.get(side).as_ref()?;
+        let peer = self.axes.get(side.other()).as_ref()?;
+        Some((own.pos(row.seq), peer.pos(row.ack)))
+    }
+
+    #[inline]
+    pub(super) fn go_on(&mut self, side: Side, own: (Pos, TcpSeq), ack: Option<(Pos, TcpSeq)>) {
+        if let Some(axis) = self.axes.get_mut(side) {
+            axis.move_to(own.0, own.1);
+        }
+        if let (Some(axis), Some((pos, seq))) = (self.axes.get_mut(side.other()), ack) {
+            axis.move_to(pos, seq);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::ends::{PerPoint, Point};
-use super::frames::{Frames, LateAck, Pos, Probe, Scale, Seg, ZeroWindow};
+use super::frames::{Frames, LateAck, Pos, Probe, Ruler, Scale, Seg, ZeroWindow};
 use crate::store::{ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
 use crate::units::{FrameNo, Nanos, PerSide, Side};
 
@@ -53,7 +53,7 @@ struct ZeroRun {
 /// The walk, somewhere between the last frame and the first.
 struct Walk<'a> {
     store: &'a Store,
-    scale: Scale<'a>,
+    ruler: Ruler<'a>,
     /// From which position of each side's stream on segments are kept.
     from: &'a PerSide<Pos>,
     slow_ack: i64,
@@ -77,7 +77,7 @@ pub(super) fn walk(
 ) -> Frames {
     let mut walk = Walk {
         store,
-        scale,
+        ruler: Ruler::new(scale),
         from,
         slow_ack,
         out: Frames::default(),
@@ -104,14 +104,11 @@ impl Walk<'_> {
         let plain = row.flags.0 & !USUAL == 0
             && row.tcp_flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
             && row.window > 0
-            && self.scale.ends.one_point()
+            && self.ruler.ends.one_point()
             && self.runs.get(side).is_none();
-        let (Some(own), Some(peer)) =
-            (self.scale.axes.get(side), self.scale.axes.get(side.other()))
-        else {
+        let Some((pos, ack)) = self.ruler.numbers(row, side) else {
             return false;
         };
-        let pos = own.pos(row.seq);
         let end = pos.saturating_add(Pos::from(row.payload_len));
         let with_data = row.payload_len > 0;
         let start = *self.from.get(side);
@@ -119,7 +116,7 @@ impl Walk<'_> {
         if !plain || late || (with_data && self.out.last_payload.get(side).is_none()) {
             return false;
         }
-        let ack = peer.pos(row.ack);
+        self.ruler.go_on(side, (pos, row.seq), Some((ack, row.ack)));
         self.out
             .last_sent
             .get_mut(side)
@@ -133,8 +130,8 @@ impl Walk<'_> {
         );
         if with_data {
             raise(self.out.sent_end.get_mut(side), Some(end));
-            let scale = self.scale;
-            self.fresh_data(side, end, row.time, || Seg::new(no, row, side, scale));
+            let ruler = self.ruler;
+            self.fresh_data(side, end, row.time, || ruler.measure(no, row, side));
         }
         self.acks.get_mut(side).add(ack, no, row.time);
         *self.open.get_mut(side) = Some(no);
@@ -143,7 +140,7 @@ impl Walk<'_> {
     }
 
     fn frame(&mut self, no: FrameNo, row: &FrameRow, side: Side) {
-        let seg = Seg::new(no, row, side, self.scale);
+        let seg = self.ruler.seg(no, row, side);
         let out = &mut self.out;
         out.cut |= row.flags.has(FrameFlags::CUT) && row.payload_len > 0;
         if seg.flags.rst() {
@@ -249,7 +246,7 @@ impl Walk<'_> {
             }
             let opened = self.open.get(side);
             let opened = opened.and_then(|no| Some((no, self.store.frame(no)?)));
-            let opened = opened.map(|(no, row)| Seg::new(no, &row, side, self.scale));
+            let opened = opened.map(|(no, row)| self.ruler.measure(no, &row, side));
             *self.runs.get_mut(side) = Some(ZeroRun { start: seg, opened });
         } else if seg.window > 0 {
             self.close_run(side);
