@@ -13,6 +13,7 @@ mod wishes;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -108,18 +109,23 @@ fn print(text: &[u8]) -> Result<Exit, Failure> {
 fn screen(args: &Args) -> Result<Exit, Failure> {
     let mut wishes = Wishes::read(&args.rules)?;
     args.screen.apply(&mut wishes.settings)?;
-    let capture = opened::open(&args.files, args.demo, args.follow)?;
+    let (files, demo, follow) = (args.files.clone(), args.demo, args.follow);
     let options = term::Options {
         plain: args.screen.plain,
         print_marks: args.screen.print_marks,
         own_rules: wishes.own,
         problems: wishes.problems,
+        waiting_for: waiting_for(&files),
         ..term::Options::default()
     };
-    Ok(term::run(
-        &capture,
-        &wishes.settings,
-        wishes.rules,
-        &options,
-    ))
+    let open = move || opened::open(&files, demo, follow);
+    term::run(open, &wishes.settings, wishes.rules, &options)
+}
+
+/// What the screen waits for until the capture is open.
+fn waiting_for(files: &[PathBuf]) -> String {
+    match files.iter().find(|file| file.as_os_str() == "-") {
+        Some(_) => "a capture on standard input".to_owned(),
+        None => "the capture to be opened".to_owned(),
+    }
 }

@@ -4,10 +4,13 @@
 //! differ in row, tree and bytes. Counted is all that an action makes the program write until the screen rests.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::pty::Terminal;
+use crate::support::pty::{Change, Terminal};
 use crate::support::shared_or_skip;
 
 /// Budgets in bytes for a size.
@@ -44,6 +47,9 @@ const UP: &str = "k";
 const DOWN: &str = "j";
 const PAGE_UP: &str = "\x1b[5~";
 const PAGE_DOWN: &str = "\x1b[6~";
+
+/// What progress may cost while a capture is read, in bytes a second.
+const PROGRESS: usize = 40;
 
 /// The only MARS connection of the demo.
 const ONLY_MARS: &str = "&conn == 7\r";
@@ -231,6 +237,93 @@ fn a_rest_writes_nothing() {
     let before = term.written();
     sleep(Duration::from_millis(2500));
     assert_eq!(term.written(), before);
+    term.press("q");
+    term.end();
+}
+
+/// A capture that takes a while to be read: the demo's, again and again.
+fn long_capture(folder: &Path) -> PathBuf {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo.pcapng.zst");
+    let bytes = zstd::decode_all(File::open(demo).unwrap()).unwrap();
+    let path = folder.join("long.pcapng");
+    let mut file = File::create(&path).unwrap();
+    for _ in 0..10 {
+        file.write_all(&bytes).unwrap();
+    }
+    path
+}
+
+#[test]
+fn progress_while_indexing_costs_next_to_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = long_capture(folder.path());
+    let path = path.to_str().unwrap();
+    for extra in [&[][..], &["--low-bandwidth"]] {
+        let mut args = vec![path, "--no-state"];
+        args.extend(extra);
+        let mut term = Terminal::start((80, 24), &args, &[]);
+        // In the first second the columns find their widths.
+        term.wait_until("indexed");
+        sleep(Duration::from_millis(1300));
+        let (start, written) = (Instant::now(), term.written());
+        let mut seen = String::new();
+        let mut cost = 0;
+        // The last second, in which the capture is summed up, does not count.
+        while term.screen().contains("indexed ") {
+            seen = term.line(22);
+            cost = term.written() - written;
+            sleep(Duration::from_millis(100));
+        }
+        let seconds = usize::try_from(start.elapsed().as_millis() / 1000).unwrap() + 1;
+        assert!(seen.contains("% ") && seen.contains("frames"), "{seen}");
+        assert_eq!(seen.contains("MB/s"), extra.is_empty(), "{seen}");
+        assert!(cost <= PROGRESS * seconds, "{cost} B in {seconds} s");
+        term.wait_for("MARS; ");
+        term.press("q");
+        term.end();
+    }
+}
+
+/// How long after a key the last bytes of its answer came.
+fn last_answer(term: &mut Terminal, key: &str) -> (Duration, Vec<Change>) {
+    let (start, from) = (Instant::now(), term.written());
+    term.press(key);
+    sleep(Duration::from_millis(200));
+    let changes = term.changes(from);
+    let last = changes.last().map_or(start, |change| change.at);
+    (last.duration_since(start), changes)
+}
+
+#[test]
+fn on_a_slow_line_the_panes_follow_the_list_after_a_rest() {
+    let args = ["--demo", "--no-state", "--low-bandwidth"];
+    let mut term = Terminal::start((80, 24), &args, &[]);
+    term.wait_for("1 benign");
+    term.press(ONLY_MARS);
+    let (rest, changes) = last_answer(&mut term, DOWN);
+    assert!(rest >= Duration::from_millis(140), "{rest:?}");
+    // The list came first, in a piece of its own.
+    assert!(changes.len() >= 2, "{} pieces", changes.len());
+    // Keys that follow each other sooner are answered by the list alone; the panes are drawn once, at the end.
+    term.press("39853");
+    term.press("G");
+    let written = term.written();
+    for _ in 0..4 {
+        term.send(UP);
+        sleep(Duration::from_millis(70));
+    }
+    term.rest();
+    sleep(Duration::from_millis(200));
+    let held = term.written() - written;
+    term.press(":set low-bandwidth off\r");
+    let written = term.written();
+    for _ in 0..4 {
+        term.send(UP);
+        sleep(Duration::from_millis(70));
+    }
+    term.rest();
+    let all = term.written() - written;
+    assert!(held < all, "{held} B, and {all} B without");
     term.press("q");
     term.end();
 }

@@ -80,3 +80,45 @@ fn standard_input_is_shown_while_it_arrives() {
     terminal.press("q");
     assert!(terminal.end().success());
 }
+
+#[test]
+fn the_screen_says_that_it_waits_for_standard_input_and_can_be_left() {
+    let waiting = |then: &str| {
+        let mut command = CommandBuilder::new("sh");
+        let script = format!("{{ sleep 30 & echo $!; }} | {{ read pid; {then} }}");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_marstui")]);
+        let terminal = Terminal::command(SIZE, command, &[]);
+        terminal.wait_for("waiting for a capture on standard input; q or Ctrl-C ends this");
+        assert!(terminal.is_alternate());
+        terminal
+    };
+    // What feeds the pipe is stopped with the program, so that the shell ends too.
+    for key in ["q", "\x03"] {
+        let mut terminal = waiting("\"$1\" --no-state -; kill $pid;");
+        terminal.press("j");
+        terminal.press(key);
+        terminal.end();
+        assert!(!terminal.is_alternate());
+    }
+    // What arrives is no capture: the terminal is given back before that is said.
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let mut command = CommandBuilder::new("sh");
+    command.args([
+        "-c",
+        "{ while [ ! -e \"$1\" ]; do sleep 0.05; done; echo this is no capture; } | \"$2\" --no-state -",
+        "sh",
+        go.to_str().unwrap(),
+        env!("CARGO_BIN_EXE_marstui"),
+    ]);
+    let mut terminal = Terminal::command((100, 24), command, &[]);
+    terminal.wait_for("waiting for a capture on standard input");
+    File::create(&go).unwrap();
+    assert_eq!(terminal.end().exit_code(), 3);
+    assert!(!terminal.is_alternate());
+    assert!(
+        terminal.screen().contains("marstui: "),
+        "{}",
+        terminal.screen()
+    );
+}

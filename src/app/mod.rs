@@ -124,6 +124,8 @@ pub struct List {
 /// What is running beside the screen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Jobs {
+    /// The capture is not open yet: nothing of it has arrived.
+    pub opening: bool,
     /// The capture is being indexed.
     pub indexing: bool,
     /// The rules have been run over the complete index.
@@ -147,6 +149,8 @@ pub struct Stats {
     pub draws: u64,
     /// Keys taken.
     pub keys: u64,
+    /// Bytes of the capture read in a second, while it is indexed; 0 where that is not known.
+    pub rate: u64,
 }
 
 /// All state of the screen.

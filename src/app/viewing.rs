@@ -44,12 +44,9 @@ impl App {
     /// The bytes pane: its first lines (where it is shown unasked), the whole frame, hidden, and from the start.
     pub(super) fn cycle_bytes(&mut self) {
         let shown = self.layout().bytes.is_some();
-        self.bytes = match (shown, self.bytes_limit()) {
-            (true, Some(_)) => Some(true),
-            (true, None) => Some(false),
-            (false, _) if self.bytes_unasked() => None,
-            (false, _) => Some(true),
-        };
+        let first_lines = !shown && self.bytes_unasked();
+        let whole = !shown || self.bytes_limit().is_some();
+        self.bytes = (!first_lines).then_some(whole);
         let panes = self.layout().panes();
         if !panes.contains(&self.focus) {
             self.focus = if shown { Pane::Decode } else { Pane::Bytes };

@@ -52,8 +52,6 @@ pub fn open(files: &[PathBuf], demo: bool, follow: bool) -> Result<Capture, Fail
             .map_err(|error| Failure::new(Exit::CannotRead, format!("marstui: --demo: {error}")))?;
         return Ok(Capture::from_bytes("demo.pcapng", bytes)?);
     }
-    let arrives = files.iter().any(|file| file.as_os_str() == "-");
-    let _waiting = arrives.then(Waiting::new);
     Ok(Capture::open(files, &OpenOptions { follow })?)
 }
 
@@ -124,7 +122,10 @@ impl Opened {
         let wishes = Wishes::new(args)?;
         let stop = stop_on_interrupt()?;
         let start = Instant::now();
+        let arrives = files.iter().any(|file| file.as_os_str() == "-");
+        let waiting = arrives.then(Waiting::new);
         let capture = open(files, demo, false)?;
+        drop(waiting);
         let bar = Bar::bytes(capture.files().iter().map(CaptureFile::size).sum());
         let mut store = Store::new();
         let indexing = track::start(capture.clone(), options);

@@ -11,6 +11,7 @@ mod input;
 mod keep;
 mod line;
 mod look;
+mod opening;
 mod pace;
 mod plain;
 mod screen;
@@ -40,6 +41,7 @@ use crate::units::FrameNo;
 use config::Config;
 use input::{Input, Signal};
 use look::look;
+use opening::Opening;
 use pace::Pace;
 use screen::Screen;
 use search::Searches;
@@ -67,20 +69,25 @@ pub struct Options {
     pub print_marks: bool,
     /// Rules of the user's own.
     pub own_rules: Vec<UserRule>,
+    /// What the title says until the capture is open.
+    pub waiting_for: String,
 }
 
-/// Shows a capture until the user leaves.
-pub fn run(
-    capture: &Capture,
+/// Shows a capture until the user leaves. Opening it may take its time, as on standard input; the screen says so,
+/// and can be left meanwhile. What was wrong with opening it is returned.
+pub fn run<E: Send + 'static>(
+    open: impl FnOnce() -> Result<Capture, E> + Send + 'static,
     settings: &crate::settings::Settings,
     rules: crate::rules::Settings,
     options: &Options,
-) -> Exit {
+) -> Result<Exit, E> {
     if !io::stdout().is_terminal() {
-        return say_plainly(
+        return Ok(say_plainly(
             "the screen needs a terminal; `marstui report FILE` prints the facts of a capture",
-        );
+        ));
     }
+    let opening = Opening::start(open);
+    let soon = opening.soon().transpose()?;
     let (tell, noticed) = crossbeam_channel::unbounded();
     guard::install(tell.clone());
     let (mut view, mut problems) = Settings::from_file(settings);
@@ -95,16 +102,36 @@ pub fn run(
     let mut screen = match Screen::enter(view.mouse, settings.view.sync_output, view.plain) {
         Ok(screen) => screen,
         Err(error) => {
-            return say_plainly(&format!("the terminal cannot be used: {error}"));
+            return Ok(say_plainly(&format!(
+                "the terminal cannot be used: {error}"
+            )));
         }
     };
-    let mut app = App::new(name(capture), Screen::size(), view);
+    let (inputs, signals) = (input::listen(), input::signals());
+    let mut app = App::new(options.waiting_for.as_str(), Screen::size(), view);
+    app.keymap = keymap;
+    let opened = match soon {
+        Some(capture) => Ok(Ok(capture)),
+        None => opening.wait(&mut app, &mut screen, &inputs, &signals),
+    };
+    let capture = match opened {
+        Ok(Ok(capture)) => capture,
+        Ok(Err(error)) => {
+            screen.leave();
+            return Err(error);
+        }
+        Err(exit) => {
+            screen.leave();
+            return Ok(exit);
+        }
+    };
+    let capture = &capture;
+    app.name = name(capture);
     app.files_open = capture
         .files()
         .iter()
         .map(|file| file.path().display().to_string())
         .collect();
-    app.keymap = keymap;
     app.rules = rules;
     app.own_rules.clone_from(&options.own_rules);
     let place = if settings.view.state {
@@ -121,15 +148,15 @@ pub fn run(
         Ok(searches) => searches,
         Err(error) => {
             screen.leave();
-            return say_plainly(&format!("a thread cannot be started: {error}"));
+            return Ok(say_plainly(&format!("a thread cannot be started: {error}")));
         }
     };
     let indexing = track::start(capture.clone(), track::Options::default());
     let mut session = Session {
         app,
         capture: capture.clone(),
-        inputs: input::listen(),
-        signals: input::signals(),
+        inputs,
+        signals,
         batches: Some(indexing.batches.clone()),
         indexing,
         noticed,
@@ -138,6 +165,7 @@ pub fn run(
         dissector: Dissector::new(),
         stop_rules: Arc::new(AtomicBool::new(false)),
         searches,
+        started: Instant::now(),
         drawn: Instant::now(),
         stale: true,
         waiting_progress: false,
@@ -156,7 +184,7 @@ pub fn run(
     if options.print_marks && !session.app.marks.is_empty() {
         print_marks(&session.app, &session.capture);
     }
-    ended
+    Ok(ended)
 }
 
 /// Keeps marks and place for the next time; where there is nothing to keep, nothing stays behind.
@@ -249,6 +277,8 @@ struct Session {
     dissector: Dissector,
     stop_rules: Arc<AtomicBool>,
     searches: Searches,
+    /// When the indexing began.
+    started: Instant,
     drawn: Instant,
     /// Something changed since the last draw.
     stale: bool,
@@ -382,6 +412,7 @@ impl Session {
             Came::Input(Input::Event(event)) => {
                 if matches!(event, Event::Key(_)) {
                     screen.count_key();
+                    self.pace.set_slow(self.app.settings.low_bandwidth);
                     self.pace.key(Instant::now());
                 }
                 #[cfg(debug_assertions)]
@@ -444,6 +475,7 @@ impl Session {
                 update(&mut self.app, Event::Message(Err(text)));
             }
         }
+        self.started = Instant::now();
         self.indexing = track::start(self.capture.clone(), track::Options::default());
         self.batches = Some(self.indexing.batches.clone());
     }
@@ -513,6 +545,18 @@ impl Session {
         None
     }
 
+    /// Bytes read in a second since the indexing began; 0 until that says something.
+    fn rate(&self, now: Instant) -> u64 {
+        let spent = now.duration_since(self.started);
+        let done = self.app.store.progress().bytes_done;
+        if spent < PROGRESS {
+            return 0;
+        }
+        let millis = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
+        let rate = done.saturating_mul(1000).checked_div(millis);
+        rate.unwrap_or(0)
+    }
+
     /// Decodes what the screen lacks, and draws. While keys keep coming, or only the index has grown, the panes
     /// beside the list wait.
     fn draw(&mut self, screen: &mut Screen) {
@@ -529,6 +573,7 @@ impl Session {
             let looked = look(&mut self.dissector, &self.app.store, &self.capture, &wanted);
             update(&mut self.app, Event::Looked(looked));
         }
+        screen.set_rate(self.rate(now));
         let kept = screen.draw(&mut self.app, behind);
         if !kept {
             self.shown = Some(self.app.list.cursor);

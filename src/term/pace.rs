@@ -26,6 +26,11 @@ impl Pace {
         }
     }
 
+    /// Whether the line is a slow one; that can be set while the program runs.
+    pub fn set_slow(&mut self, slow: bool) {
+        self.slow = slow;
+    }
+
     fn rest(&self) -> Duration {
         if self.slow { SLOW } else { FRAME }
     }

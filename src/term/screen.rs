@@ -54,6 +54,8 @@ pub struct Screen {
     bytes: Arc<AtomicU64>,
     draws: u64,
     keys: u64,
+    /// Bytes of the capture read in a second.
+    rate: u64,
     /// Where the panes stood in the last drawing.
     layout: Layout,
     /// What was printed, where lines are printed.
@@ -77,6 +79,7 @@ impl Screen {
             bytes,
             draws: 0,
             keys: 0,
+            rate: 0,
             layout: Layout::default(),
             plain: plain.then(Plain::default),
         })
@@ -91,6 +94,7 @@ impl Screen {
     /// they may be `behind` and stand where they stood; returns whether they did.
     pub fn draw(&mut self, app: &mut App, behind: bool) -> bool {
         let stats = Stats {
+            rate: self.rate,
             bytes: self.bytes.load(Ordering::Relaxed),
             draws: self.draws,
             keys: self.keys,
@@ -130,6 +134,11 @@ impl Screen {
         } else {
             execute!(out, DisableMouseCapture)
         };
+    }
+
+    /// Notes how fast the capture is read, for the status line.
+    pub fn set_rate(&mut self, rate: u64) {
+        self.rate = rate;
     }
 
     /// Counts a key, for the statistics.

@@ -20,7 +20,12 @@ const LEAST_STATE: u16 = 10;
 
 /// File and connection.
 pub fn title(pen: &mut Pen<'_>, app: &App, area: Area) {
-    let frames = format!("{} fr", app.store.frame_count());
+    // While they are counted, the status line alone says how many there are: each change costs the line.
+    let frames = if app.jobs.indexing && !app.store.progress().caught_up {
+        "indexing".to_owned()
+    } else {
+        format!("{} fr", app.store.frame_count())
+    };
     let wide = area.w >= 120;
     let mut left = format!(" marstui {}", app.name);
     if wide {
@@ -108,7 +113,7 @@ pub fn status(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     if room < LEAST_STATE {
         // The place alone, in few words.
         let short = right.replace("indexed ", "").replace(" frames", " fr");
-        pen.text(area.x, area.y, area.w, short.trim_end(), Role::Text);
+        pen.text(area.x, area.y, area.w, short.trim(), Role::Text);
     } else {
         pen.text(area.x, area.y, room, &left, Role::Text);
         pen.right(
@@ -216,12 +221,19 @@ fn place(app: &App) -> String {
         if progress.caught_up {
             return format!("live  {last} frames");
         }
+        // Of fixed width, so that a second of progress changes a few cells.
+        let rate = app.stats.rate / 1_000_000;
+        let rate = if rate == 0 || app.settings.low_bandwidth {
+            String::new()
+        } else {
+            format!("  {rate:>4} MB/s")
+        };
         let percent = progress
             .bytes_done
             .saturating_mul(100)
             .checked_div(progress.bytes_total)
             .unwrap_or(0);
-        return format!("indexed {percent}%  {last} frames");
+        return format!("indexed {percent:>3}%  {:>6} frames{rate}", many(last));
     }
     let no = app.list.cursor.0;
     let percent = u64::from(no)
@@ -229,6 +241,19 @@ fn place(app: &App) -> String {
         .checked_div(u64::try_from(last).unwrap_or(1))
         .unwrap_or(0);
     format!("frame {no}/{last}  {percent:>3}%")
+}
+
+/// A number of frames in few digits.
+fn many(n: usize) -> String {
+    let tenths = |unit: usize| {
+        let tenths = n / (unit / 10);
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    match n {
+        0..100_000 => n.to_string(),
+        100_000..1_000_000 => format!("{}k", n / 1000),
+        _ => format!("{}M", tenths(1_000_000)),
+    }
 }
 
 /// The most useful keys of what has the focus.

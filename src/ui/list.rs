@@ -113,7 +113,10 @@ fn empty_text(app: &App) -> String {
             }
         );
     }
-    if app.jobs.indexing {
+    if app.jobs.opening {
+        let (close, cancel) = (app.key_of(Command::Close), app.key_of(Command::Cancel));
+        format!("waiting for {}; {close} or {cancel} ends this", app.name)
+    } else if app.jobs.indexing {
         "reading the capture ...".to_string()
     } else {
         "this capture holds no frames".to_string()

@@ -11,9 +11,17 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A piece of what was written: when it came, and where it ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    pub at: Instant,
+    pub end: usize,
+}
+
 struct Seen {
     parser: vt100::Parser,
     raw: Vec<u8>,
+    changes: Vec<Change>,
     at: Instant,
     ended: bool,
 }
@@ -54,6 +62,7 @@ impl Terminal {
         let seen = Arc::new(Mutex::new(Seen {
             parser: vt100::Parser::new(at_least_one(size.1), at_least_one(size.0), 0),
             raw: Vec::new(),
+            changes: Vec::new(),
             at: Instant::now(),
             ended: false,
         }));
@@ -70,6 +79,11 @@ impl Terminal {
                 seen.parser.process(&buf[..n]);
                 seen.raw.extend_from_slice(&buf[..n]);
                 seen.at = Instant::now();
+                let change = Change {
+                    at: seen.at,
+                    end: seen.raw.len(),
+                };
+                seen.changes.push(change);
             }
             shared.lock().unwrap().ended = true;
         });
@@ -116,12 +130,17 @@ impl Terminal {
         }
     }
 
-    /// Waits until the screen holds a text.
+    /// Waits until the screen holds a text, and then for rest.
     pub fn wait_for(&self, text: &str) {
+        self.wait_until(text);
+        self.rest();
+    }
+
+    /// Waits until the screen holds a text.
+    pub fn wait_until(&self, text: &str) {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             if self.screen().contains(text) {
-                self.rest();
                 return;
             }
             thread::sleep(Duration::from_millis(10));
@@ -129,20 +148,16 @@ impl Terminal {
         panic!("no {text:?} on screen:\n{}", self.screen());
     }
 
+    /// The pieces that were written behind a number of bytes.
+    pub fn changes(&self, from: usize) -> Vec<Change> {
+        let seen = self.seen.lock().unwrap();
+        let behind = |change: &&Change| change.end > from;
+        seen.changes.iter().filter(behind).copied().collect()
+    }
+
     /// The screen as text.
     pub fn screen(&self) -> String {
         self.seen.lock().unwrap().parser.screen().contents()
-    }
-
-    /// The screen cell by cell: what stands there and how it looks.
-    pub fn cells(&self) -> Vec<vt100::Cell> {
-        let seen = self.seen.lock().unwrap();
-        let screen = seen.parser.screen();
-        let (rows, columns) = screen.size();
-        (0..rows.get())
-            .flat_map(|y| (0..columns.get()).map(move |x| (y, x)))
-            .filter_map(|(y, x)| screen.cell(y, x).cloned())
-            .collect()
     }
 
     /// One line of the screen.
