@@ -570,6 +570,90 @@ fn names_and_statistics_go_along_and_keys_only_when_wished() {
 }
 
 #[test]
+fn a_redacted_copy_says_nothing_of_what_the_blocks_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("secret-customer.pcapng");
+    for order in [Order::Little, Order::Big] {
+        let b = Blocks(order);
+        let [keys, names, lost] = b.beside();
+        let custom = [&b.n32(0x1234)[..], b"CUSTOM-TEXT"].concat();
+        let mut out = [
+            b.section(&[
+                (1, b"SECTION-COMMENT"),
+                (2, b"HARDWARE-XEON"),
+                (3, b"SYSTEM-NAME"),
+                (4, b"PROGRAM-NAME"),
+                (2988, &custom),
+            ]),
+            b.interface(&[
+                (1, b"INTERFACE-COMMENT"),
+                (2, b"DEVICE-NAME"),
+                (3, b"DEVICE-TEXT"),
+                (4, b"\x0a\x0a\x0a\x0a\xff\xff\xff\0"),
+                (6, b"\0\x15\x5d\x11\x22\x33"),
+                (9, &[9]),
+                (11, b"\0host client.corp"),
+                (12, b"DEVICE-SYSTEM"),
+                (15, b"DEVICE-HARDWARE"),
+            ]),
+            names,
+            keys,
+            // A systemd journal entry, and a block of some maker.
+            b.block(9, b"MESSAGE=JOURNAL-TEXT\n\0\0\0"),
+            b.block(0x0bad, &[&b.n32(0x1234)[..], b"MAKERS-TEXT\0"].concat()),
+        ]
+        .concat();
+        for (time, frame) in wrapped::frames_of("closes/V1.pcapng.zst") {
+            let ticks = u64::try_from(time.0).unwrap();
+            let hash = b"\x02HASHHASH";
+            out.extend(b.packet(
+                0,
+                ticks,
+                &frame,
+                &[(1, b"PACKET-COMMENT"), (3, hash), (2989, &custom)],
+            ));
+        }
+        out.extend(lost);
+        std::fs::write(&from, &out).unwrap();
+        let opened = open(&from);
+        let to = folder.path().join("to.pcapng");
+        let redacted = Options {
+            redact: Some(Redaction::default()),
+            force: true,
+            keys: true,
+            ..Options::of(Format::Pcapng)
+        };
+        export(&opened, What::All, &redacted, &to);
+        let copy = std::fs::read(&to).unwrap();
+        let secrets: &[&[u8]] = &[
+            b"SECTION-",
+            b"HARDWARE",
+            b"SYSTEM",
+            b"PROGRAM-",
+            b"CUSTOM-",
+            b"INTERFACE-",
+            b"DEVICE-",
+            b"corp",
+            b"CLIENT_RANDOM",
+            b"JOURNAL-",
+            b"MAKERS-",
+            b"PACKET-",
+            b"HASHHASH",
+            b"secret-customer",
+            b"\x0a\x0a\x0a\x0a",
+            b"\0\x15\x5d\x11\x22\x33",
+        ];
+        for secret in secrets {
+            let is_in = |bytes: &[u8]| memchr::memmem::find(bytes, secret).is_some();
+            let name = String::from_utf8_lossy(secret);
+            assert!(is_in(&out) || *secret == b"secret-customer", "{name}");
+            assert!(!is_in(&copy), "{name}");
+        }
+        assert_eq!(open(&to).store.frame_count(), opened.store.frame_count());
+    }
+}
+
+#[test]
 fn other_programs_read_the_blocks_beside_the_frames() {
     let folder = tempfile::tempdir().unwrap();
     let from = folder.path().join("from.pcapng");

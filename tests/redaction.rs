@@ -332,10 +332,53 @@ fn secrets(opened: &Opened) -> BTreeSet<Vec<u8>> {
     // One or two characters are found in any bytes.
     texts.retain(|t| t.chars().count() > 3);
     for text in texts {
-        secrets.insert(text.encode_utf16().flat_map(u16::to_le_bytes).collect());
-        secrets.insert(text.into_bytes());
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        secrets.insert(text.encode_utf16().flat_map(u16::to_be_bytes).collect());
+        for bytes in [wide, text.into_bytes()] {
+            secrets.extend(spelled(&bytes));
+            secrets.insert(bytes);
+        }
     }
     secrets
+}
+
+/// Bytes as others may have written them down: in hex, and in base64 wherever they stand in what it encodes.
+fn spelled(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let base64 = (0..3).map(|before| {
+        let padded = [&vec![0; before], bytes].concat();
+        let groups = padded
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .skip(usize::from(before > 0));
+        let text = groups.flat_map(|[a, b, c]| {
+            let bits = u32::from_be_bytes([0, *a, *b, *c]);
+            [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 63) as usize])
+        });
+        text.collect::<Vec<u8>>()
+    });
+    let lower = bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    let hex = [lower.to_uppercase(), lower].map(String::into_bytes);
+    let all: Vec<_> = base64.chain(hex).filter(|text| text.len() >= 8).collect();
+    all.into_iter()
+}
+
+#[test]
+fn the_search_for_secrets_finds_them_in_every_spelling() {
+    let spellings: BTreeSet<_> = spelled(b"joe133@corp").collect();
+    for text in [
+        "6a6f6531333340636f7270",
+        "key=am9lMTMzQGNvcnA=",
+        "xam9lMTMzQGNvcnA",
+        "user: eGpvZTEzM0Bjb3Jw",
+    ] {
+        assert_eq!(found(text.as_bytes(), &spellings).len(), 1, "{text}");
+    }
+    assert!(found(b"am9lMTM0QGNvcnA", &spellings).is_empty());
 }
 
 /// What messages hold: values of parameters and rows as they stand in the file, names in certificates.
