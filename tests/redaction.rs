@@ -12,10 +12,14 @@ use marstui::export::{Choice, Format, Job, Options, Plan, Redaction, What};
 use marstui::report::{self, Format as ReportFormat};
 use marstui::store::Store;
 use marstui::store::{PduFlags, PduKind};
-use marstui::units::{FrameNo, PduId};
+use marstui::units::{FrameNo, PduId, Side};
 use marstui::{rules, track};
 use serde_json::Value;
 
+use crate::support::synth::cases;
+use crate::support::synth::close::Form;
+use crate::support::synth::conn::Conn;
+use crate::support::synth::tds;
 use crate::support::{shared_or_skip, skip};
 use crate::wrapped;
 
@@ -235,6 +239,138 @@ fn tunnels_and_tags_are_looked_through() {
             assert_eq!(bad, bad_checksums(&bytes).unwrap(), "{how}");
         }
     }
+}
+
+/// A connection with sessions, indexed; `script` goes on behind the login.
+fn scripted(script: impl FnOnce(&mut Conn)) -> Opened {
+    let mut conn = cases::opened(Form::WindowsW, &[0, 1]);
+    script(&mut conn);
+    let bytes = conn.capture(Side::Client).to_pcapng();
+    open(Capture::from_bytes("scripted", bytes).unwrap())
+}
+
+/// Redacts, looks for texts, and compares the reports.
+fn hides(original: &Opened, texts: &[&str]) -> Opened {
+    let bytes = redacted(original, Format::Pcapng, false);
+    for text in texts {
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for secret in [wide.as_slice(), text.as_bytes()] {
+            let at = memchr::memmem::find(&bytes, secret);
+            assert_eq!(at, None, "{text}");
+        }
+    }
+    let copy = open(Capture::from_bytes("copy", bytes).unwrap());
+    let differences = differences(&original.store, &copy.store, false);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    copy
+}
+
+#[test]
+fn answers_longer_than_what_is_taken_apart_at_once_keep_their_shape() {
+    let original = scripted(|conn| {
+        let many = tds::result_of(3_000_000, 700, "A secret of many rows. ");
+        conn.request(0, "select id, text from dbo.Big", &many);
+        // One value of 2.5 MB in one row, in chunks; another row behind it.
+        let mut one = vec![
+            0x81, 1, 0, 0, 0, 0, 0, 9, 0, 0xa7, 0xff, 0xff, 9, 4, 0xd0, 0, 0x34, 1, b'c', 0,
+        ];
+        for pieces in [300, 1] {
+            one.push(0xd1);
+            one.extend((-2_i64).to_le_bytes());
+            for _ in 0..pieces {
+                let piece = "One secret value. ".repeat(480);
+                one.extend(u32::try_from(piece.len()).unwrap().to_le_bytes());
+                one.extend(piece.as_bytes());
+            }
+            one.extend(0_u32.to_le_bytes());
+        }
+        one.extend(tds::done(0xfd, 0x10, 0xc1, 2));
+        conn.request(1, "select text from dbo.Blob", &one);
+    });
+    let copy = hides(&original, &["secret", "dbo.Big", "dbo.Blob"]);
+    let rows = |opened: &Opened| -> Vec<_> {
+        let requests = opened.store.requests();
+        requests
+            .iter()
+            .map(|r| (r.end, r.rows, r.answer_bytes))
+            .collect()
+    };
+    assert_eq!(rows(&original), rows(&copy));
+    assert!(rows(&original).iter().any(|(.., bytes)| *bytes > 2_500_000));
+}
+
+#[test]
+fn encrypted_columns_and_names_in_rare_tokens_are_hidden() {
+    let b = |text: &str| {
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        [&[u8::try_from(text.len()).unwrap()][..], &wide].concat()
+    };
+    let us = |text: &str| {
+        let long = b(text);
+        [&u16::from(long[0]).to_le_bytes()[..], &long[1..]].concat()
+    };
+    let original = scripted(|conn| {
+        // COLUMNENCRYPTION acknowledged, then a result with one key and one encrypted column.
+        let acked = [0xae, 4, 1, 0, 0, 0, 1, 0xff];
+        conn.request(
+            0,
+            "select 1",
+            &[&acked[..], &tds::done(0xfd, 0, 0xc1, 0)].concat(),
+        );
+        let mut body = vec![0x81, 1, 0, 1, 0];
+        body.extend([
+            7, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 1,
+        ]);
+        let key = b"ENCRYPTED-KEY-BYTES";
+        body.extend(u16::try_from(key.len()).unwrap().to_le_bytes());
+        body.extend(key);
+        body.extend(
+            [
+                b("KEY_STORE_NAME"),
+                us("https://vault.corp/keys/CMK"),
+                b("RSA_OAEP"),
+            ]
+            .concat(),
+        );
+        // The column: encrypted, varbinary; beneath it an nvarchar.
+        body.extend([0, 0, 0, 0, 0, 0x08, 0xa5, 0x64, 0]);
+        body.extend([0, 0, 0, 0, 0, 0, 0xe7, 100, 0, 9, 4, 0xd0, 0, 0x34, 2, 1, 1]);
+        body.extend(b("SocialSecurity"));
+        // TABNAME, and COLINFO with the name that the column has in its table.
+        let table = [&[1][..], &us("PatientsTable")].concat();
+        let info = [&[1, 1, 0x20][..], &b("BaseColumn")].concat();
+        for (token, inside) in [(0xa4, table), (0xa5, info)] {
+            body.push(token);
+            body.extend(u16::try_from(inside.len()).unwrap().to_le_bytes());
+            body.extend(inside);
+        }
+        body.extend([0xd1, 18, 0]);
+        body.extend(b"CIPHERTEXT-OF-SSN.");
+        body.extend(tds::done(0xfd, 0x10, 0xc1, 1));
+        conn.request(0, "select SocialSecurity from dbo.Patients", &body);
+        // Without keys, which is said too.
+        let rows = tds::rows(2);
+        let plain = [&rows[..3], &[0, 0], &rows[3..]].concat();
+        conn.request(0, "select 2", &plain);
+    });
+    assert!(original.store.problems().is_empty());
+    let copy = hides(
+        &original,
+        &[
+            "ENCRYPTED-KEY",
+            "KEY_STORE",
+            "vault.corp",
+            "RSA_OAEP",
+            "SocialSecurity",
+            "Patients",
+            "BaseColumn",
+            "CIPHERTEXT",
+        ],
+    );
+    // All is understood: what follows is still told apart.
+    let last = copy.store.requests().last().unwrap();
+    let same = original.store.requests().last().unwrap();
+    assert_eq!((last.end, last.rows), (same.end, Some(2)));
 }
 
 /// The numbers of the frames in which tshark finds a wrong checksum, packets put together; `None` without tshark.

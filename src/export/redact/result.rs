@@ -67,10 +67,11 @@ fn token(
             login::sspi(mask);
             Some(())
         }),
-        0xa9 | 0xa5 => {
+        0xa9 => {
             let len = usize::from(mask.u16_le()?);
             mask.keep(len).map(drop)
         }
+        0xa5 => counted(mask, |mask| column_infos(mask, names)),
         0xa4 => {
             let len = usize::from(mask.u16_le()?);
             mask.hide(len).map(drop)
@@ -172,6 +173,17 @@ fn counted(mask: &mut Mask<'_>, inside: impl FnOnce(&mut Mask<'_>) -> Option<()>
     // A part that is not understood stays zero; the token's length is known all the same.
     let _ = inside(&mut Mask::new(original, &mut copy));
     mask.put(&copy);
+    Some(())
+}
+
+/// COLINFO ([MS-TDS] 2.2.7.5): numbers, and the name of a column in its table where it has another in the result.
+fn column_infos(mask: &mut Mask<'_>, names: &mut Names) -> Option<()> {
+    while !mask.is_empty() {
+        mask.keep(2)?;
+        if mask.u8()? & 0x20 != 0 {
+            b_varchar(mask, names, Kind::Object)?;
+        }
+    }
     Some(())
 }
 

@@ -71,6 +71,12 @@ struct Window {
 }
 
 impl Window {
+    /// Bytes of the body that are the first PDU's.
+    fn of_first(&self) -> usize {
+        let first = self.parts.first();
+        first.map_or(0, |part| part.len.saturating_sub(part.head.len()))
+    }
+
     fn known(&self) -> usize {
         self.known.unwrap_or(self.body.len())
     }
@@ -264,12 +270,14 @@ impl Stream {
             } else {
                 body_of(first, side, &mut mask, names, version);
             }
-            if done == 0 && limit < MAX_WINDOW {
+            // A token that begins in the first PDU does not end in the window.
+            let stuck = done < window.of_first();
+            if stuck && limit < MAX_WINDOW {
                 limit = limit.saturating_mul(4);
                 continue;
             }
             // A token beyond all bounds: nothing that follows is understood.
-            let done = if done == 0 { usize::MAX } else { done };
+            let done = if stuck { usize::MAX } else { done };
             if let Some(open) = self.finish(window, &copy, done) {
                 self.open.insert(first.session, open);
             }
