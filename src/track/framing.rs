@@ -1,5 +1,7 @@
 //! Cuts one direction's stream into PDUs: SMP packets, TDS packets, TLS records, and ranges that cannot be read.
 
+mod search;
+
 use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tls::RecordHeader;
@@ -7,9 +9,9 @@ use crate::store::{PduFlags, PduKind};
 use crate::units::{End, FrameNo, SessionId, Sid, SmpSeq};
 
 use super::order::{At, Content, Piece};
-use super::recognise::{
-    Class, Known, certain_plain, confirmed_smp, first_bytes, plausible, right_direction,
-};
+use super::recognise::{Class, Known, confirmed_smp, first_bytes, plausible, right_direction};
+
+use search::Lost;
 
 /// Bytes in front of a TDS packet that say whether it stands inside SMP.
 const BEFORE: usize = smp::HEADER_LEN;
@@ -86,19 +88,6 @@ enum Mode {
     Other,
 }
 
-#[derive(Debug)]
-struct Lost {
-    from: u64,
-    hidden: bool,
-    /// Position behind the last bytes that are not in the file.
-    hidden_to: u64,
-    first_frame: FrameNo,
-    /// The last bytes seen: up to [`BEFORE`] that were looked at, and those that may begin a header.
-    carry: Vec<u8>,
-    looked_at: usize,
-    carry_starts_segment: bool,
-}
-
 /// One direction's place in its stream.
 #[derive(Debug, Default)]
 pub(super) struct Framer {
@@ -130,16 +119,6 @@ impl Cursor<'_> {
             .saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
         self.starts_segment = false;
     }
-}
-
-/// Where the search found a header.
-#[derive(Clone, Copy)]
-struct Found<'a> {
-    /// Position in the stream of the first byte of `view`.
-    base: u64,
-    /// Place of the header in `view`.
-    at: usize,
-    view: &'a [u8],
 }
 
 impl Framer {
@@ -391,142 +370,6 @@ impl Framer {
         }
     }
 
-    /// Looks for the next certain header.
-    fn search(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
-        let Mode::Lost(lost) = &mut self.mode else {
-            return;
-        };
-        let kept = std::mem::take(&mut lost.carry);
-        let looked_at = std::mem::take(&mut lost.looked_at);
-        let joined: Vec<u8>;
-        let view: &[u8] = if kept.is_empty() {
-            cursor.data
-        } else {
-            joined = [&kept, cursor.data].concat();
-            &joined
-        };
-        let base = cursor
-            .pos
-            .saturating_sub(u64::try_from(kept.len()).unwrap_or(0));
-        let starts_at = if cursor.starts_segment {
-            Some(kept.len())
-        } else {
-            None
-        };
-        let kept_start = lost.carry_starts_segment && kept.len() > looked_at;
-        let known = sink.known();
-        let mut at = looked_at;
-        loop {
-            let segment_start = Some(at) == starts_at || (at == looked_at && kept_start);
-            let candidate = view.get(at..).unwrap_or_default();
-            let Some(first) = candidate.first() else {
-                break;
-            };
-            let class = if *first == smp::SMID {
-                certain_smp(end, candidate, segment_start, known, sink)
-            } else if segment_start {
-                certain_plain(end, candidate, known)
-            } else {
-                Class::Unknown
-            };
-            match class {
-                Class::Unknown | Class::Other => {}
-                Class::Need(_) => {
-                    self.keep(view, at, segment_start);
-                    cursor.skip(cursor.data.len());
-                    return;
-                }
-                Class::Tds(header) if let Some((at, header)) = smp_before(view, at, header) => {
-                    let frame = cursor.at;
-                    let place = Found { base, at, view };
-                    self.found(end, Class::Smp(header), place, frame, sink);
-                    cursor.skip(cursor.data.len());
-                    return;
-                }
-                found => {
-                    let frame = cursor.at;
-                    self.found(end, found, Found { base, at, view }, frame, sink);
-                    cursor.skip(cursor.data.len());
-                    return;
-                }
-            }
-            // On to the next place where a header may begin.
-            let next_smp = (known.smp || known.mars == Some(true))
-                .then(|| {
-                    let from = at.saturating_add(1);
-                    memchr::memchr(smp::SMID, view.get(from..).unwrap_or_default())
-                        .map(|i| from.saturating_add(i))
-                })
-                .flatten();
-            let next_start = starts_at.filter(|s| *s > at);
-            let Some(next) = next_smp.into_iter().chain(next_start).min() else {
-                break;
-            };
-            at = next;
-        }
-        self.keep(view, view.len(), false);
-        cursor.skip(cursor.data.len());
-    }
-
-    /// Keeps of what was searched what stands from `at` on, and a little before it.
-    fn keep(&mut self, view: &[u8], at: usize, starts_segment: bool) {
-        if let Mode::Lost(lost) = &mut self.mode {
-            let from = at.saturating_sub(BEFORE);
-            lost.carry = view.get(from..).unwrap_or_default().to_vec();
-            lost.looked_at = at.saturating_sub(from);
-            lost.carry_starts_segment = starts_segment;
-        }
-    }
-
-    /// A header was found at `view[at..]`: what stands before it is booked as unread, then on from there.
-    fn found(&mut self, end: End, class: Class, place: Found<'_>, frame: At, sink: &mut impl Sink) {
-        let Found { base, at, view } = place;
-        let pos = base.saturating_add(u64::try_from(at).unwrap_or(0));
-        if let Mode::Lost(lost) = std::mem::take(&mut self.mode) {
-            let len = pos.saturating_sub(lost.from);
-            if pos > lost.hidden_to {
-                // Among the bytes that were passed over there may be whole PDUs.
-                sink.hole(end);
-            }
-            if !sink.known().proven {
-                let kind = match class {
-                    Class::Tds(header) => Some(header.kind),
-                    _ => None,
-                };
-                sink.prove(end, kind);
-            }
-            if len > 0 {
-                sink.unread(
-                    end,
-                    Unread {
-                        pos: lost.from,
-                        len,
-                        hidden: lost.hidden,
-                        first_frame: lost.first_frame.min(frame.done),
-                    },
-                    frame,
-                );
-            }
-        }
-        self.resynced = true;
-        self.head_pos = pos;
-        self.head_frame = Some(frame.frame);
-        self.head.clear();
-        let header = view.get(at..).unwrap_or_default();
-        let used = self.enter(end, class, header, frame, sink);
-        self.close_if_complete(end, frame, sink);
-        let from = at.saturating_add(used);
-        let mut rest = Cursor {
-            pos: pos.saturating_add(u64::try_from(used).unwrap_or(0)),
-            data: view.get(from..).unwrap_or_default(),
-            at: frame,
-            starts_segment: false,
-        };
-        while !rest.data.is_empty() {
-            self.advance(end, &mut rest, sink);
-        }
-    }
-
     /// Nothing more comes: `next` is the position behind the last byte.
     pub(super) fn end(&mut self, end: End, next: u64, at: At, sink: &mut impl Sink) {
         let unread = match std::mem::take(&mut self.mode) {
@@ -630,63 +473,5 @@ impl Framer {
                 }
             }
         }
-    }
-}
-
-/// The SMP header of the DATA that a TDS packet stands in, right in front of it.
-fn smp_before(view: &[u8], at: usize, tds: tds::Header) -> Option<(usize, smp::Header)> {
-    let start = at.checked_sub(BEFORE)?;
-    let header = smp::Header::read(view.get(start..at)?)?;
-    let fits = header.length.checked_sub(16) == Some(u32::from(tds.length));
-    (header.flags == smp::DATA && header.is_legal() && fits).then_some((start, header))
-}
-
-/// An SMP header that can be told from chance: behind a gap, or in a connection joined late.
-fn certain_smp(
-    end: End,
-    view: &[u8],
-    segment_start: bool,
-    known: Known,
-    sink: &impl Sink,
-) -> Class {
-    if known.mars == Some(false) {
-        return Class::Unknown;
-    }
-    let Some(header) = smp::Header::read(view) else {
-        // A few bytes at the end of a segment that could be the start of a header.
-        let possible = view.get(1).is_none_or(|f| matches!(f, 1 | 2 | 4 | 8));
-        return if possible {
-            Class::Need(smp::HEADER_LEN)
-        } else {
-            Class::Unknown
-        };
-    };
-    if !header.is_legal() {
-        return Class::Unknown;
-    }
-    if header.flags == smp::DATA && view.len() < 24 {
-        return if header.length >= 24 {
-            Class::Need(24)
-        } else {
-            Class::Unknown
-        };
-    }
-    let confirmed = confirmed_smp(&header, view, &[], false);
-    if confirmed == Some(false) {
-        return Class::Unknown;
-    }
-    if header.flags == smp::DATA {
-        // The TDS header inside is as good as a second SMP header.
-        return Class::Smp(header);
-    }
-    let follows = match sink.sid_state(end, header.sid) {
-        SidState::At(last) => (0..=4096).contains(&header.seqnum.diff(last)),
-        SidState::Unsure => true,
-        SidState::Unknown => header.flags == smp::SYN && header.seqnum == SmpSeq(0),
-    };
-    if confirmed == Some(true) || (known.smp && follows) || (segment_start && follows) {
-        Class::Smp(header)
-    } else {
-        Class::Unknown
     }
 }
