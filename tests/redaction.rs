@@ -439,7 +439,7 @@ fn secrets(opened: &Opened) -> BTreeSet<Vec<u8>> {
                 &login.database,
             ];
             texts.extend(names.into_iter().flatten().cloned());
-            texts.extend(login.error.iter().map(|e| e.2.clone()));
+            texts.extend(login.error.iter().map(|e| e.text.to_string()));
         }
         texts.extend(conn.tls.iter().filter_map(|t| t.sni.clone()));
     }
@@ -447,7 +447,7 @@ fn secrets(opened: &Opened) -> BTreeSet<Vec<u8>> {
         if request.kind == marstui::store::RequestKind::SqlBatch {
             texts.insert(request.text.to_string());
         }
-        texts.extend(request.error.iter().map(|e| e.2.to_string()));
+        texts.extend(request.error.iter().map(|e| e.text.to_string()));
     }
     let mut buf = Vec::new();
     for (_, row) in opened.store.frames_from(FrameNo(1)) {

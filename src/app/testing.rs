@@ -7,9 +7,9 @@ use super::settings::Settings;
 use super::{App, Event, update};
 use crate::store::{
     Batch, Condition, Confidence, ConnRow, Endpoint, Evidence, Finding, FrameFlags, FrameRow,
-    InterfaceRow, Outcome, PduFlags, PduKind, PduRow, Phase, PhaseRow, PreloginInfo, Progress,
-    Protocol, RequestEnd, RequestKind, RequestRow, SessionEnd, SessionRow, SmpCounts, StallInfo,
-    TcpFlags, TcpStats, TdsCounts, Verdict,
+    HeaderCheck, InterfaceRow, Outcome, PduFlags, PduKind, PduRow, Phase, PhaseRow, PreloginInfo,
+    Progress, Protocol, RequestEnd, RequestKind, RequestRow, SessionEnd, SessionRow, SmpCounts,
+    StallInfo, TcpFlags, TcpStats, TdsCounts, Verdict,
 };
 use crate::units::{
     ConnId, End, FileOffset, FindingId, FrameNo, InterfaceId, Nanos, PduId, PerEnd, RequestId,
@@ -208,12 +208,14 @@ fn request_row() -> RequestRow {
         session: Some(SessionId(0)),
         kind: RequestKind::SqlBatch,
         text: "select 1".into(),
+        headers: HeaderCheck::default(),
         first_frame: FrameNo(5),
         last_frame: FrameNo(5),
         first_pdu: PduId(1),
         complete: true,
         ignored: false,
         reset_connection: false,
+        reset_acknowledged: false,
         answer_first_frame: Some(FrameNo(6)),
         answer_last_frame: Some(FrameNo(6)),
         answer_bytes: 16,

@@ -362,10 +362,16 @@ fn answer_line(index: &mut Index, frames: &mut Frames<'_>, part: usize, pdu: &Pd
     }
     if pdu.flags.has(PduFlags::ERROR)
         && let Some(request) = super::pdu::request_of(frames.store, pdu)
-        && let Some((number, class, text)) = &request.error
+        && let Some(error) = &request.error
     {
         // Writing to a String cannot fail.
-        let _ = write!(words, ": {number} class {class} {}", short(text));
+        let _ = write!(
+            words,
+            ": {} class {} {}",
+            error.number,
+            error.class,
+            short(&error.text)
+        );
     }
     words
 }

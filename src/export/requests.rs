@@ -44,7 +44,7 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
             let error = r
                 .error
                 .as_ref()
-                .map(|(number, _, text)| format!("{number}: {}", words::safe(text)));
+                .map(|e| format!("{}: {}", e.number, words::safe(&e.text)));
             let record = [
                 conn.id.to_string(),
                 number(session.map(|s| u64::from(s.sid.0))),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::store::{ConnRow, Store};
-use crate::units::Side;
+use crate::units::{ConnId, Side};
 
 /// The stand-ins of one capture.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +11,8 @@ pub struct Aliases {
     names: BTreeMap<String, String>,
     /// All names, longest first, so that none is replaced by a part of it.
     by_length: Vec<String>,
+    /// What the servers wrote in errors, by connection: texts that findings repeat.
+    messages: BTreeMap<ConnId, Vec<String>>,
 }
 
 impl Aliases {
@@ -25,6 +27,16 @@ impl Aliases {
                     *n = n.saturating_add(1);
                     format!("{kind}-{n}")
                 });
+            }
+        }
+        for conn in store.conns() {
+            let login = conn.login.as_deref().and_then(|l| l.error.as_deref());
+            let requests = store.conn_requests(conn.id);
+            let errors = requests.filter_map(|r| r.error.as_deref()).chain(login);
+            let texts = errors.map(|e| e.text.to_string()).filter(|t| !t.is_empty());
+            let texts: Vec<String> = texts.collect();
+            if !texts.is_empty() {
+                aliases.messages.insert(conn.id, texts);
             }
         }
         aliases.by_length = aliases.names.keys().cloned().collect();
@@ -56,6 +68,10 @@ impl Aliases {
             None => &self.by_length,
         };
         let mut out = text.to_owned();
+        let messages = conn.and_then(|conn| self.messages.get(&conn.id));
+        for message in messages.into_iter().flatten() {
+            out = out.replace(message.as_str(), "(left out)");
+        }
         for name in names {
             if out.contains(name.as_str()) {
                 out = replace_words(&out, name, &self.name(name));
@@ -73,6 +89,9 @@ fn longest_first(names: &mut [String]) {
 fn names_of(conn: &ConnRow) -> impl Iterator<Item = (&'static str, String)> {
     let ip = |side: Side| conn.endpoint(side).ip.to_string();
     let login = conn.login.as_deref();
+    let named = login
+        .and_then(|l| l.error.as_deref())
+        .map(|e| e.server.to_string());
     let sni = conn.tls.as_ref().and_then(|t| t.sni.clone());
     [
         ("client", Some(ip(Side::Client))),
@@ -82,6 +101,7 @@ fn names_of(conn: &ConnRow) -> impl Iterator<Item = (&'static str, String)> {
         ("program", login.and_then(|l| l.app.clone())),
         ("server-name", login.and_then(|l| l.server.clone())),
         ("database", login.and_then(|l| l.database.clone())),
+        ("server-name", named),
         ("server-name", sni),
     ]
     .into_iter()

@@ -7,8 +7,8 @@ use crate::decode::tds::version::Version;
 use crate::decode::tls::names;
 use crate::rules::order;
 use crate::store::{
-    ConnRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionRow, SmpCounts, Store,
-    TcpStats, TdsCounts, TlsInfo,
+    ConnRow, ErrorRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionRow, SmpCounts,
+    Store, TcpStats, TdsCounts, TlsInfo,
 };
 use crate::units::{End, FrameNo, Nanos, Side, SmpSeq};
 
@@ -221,10 +221,7 @@ impl<'a> Facts<'a> {
             packet_size: login.packet_size,
             spid: login.spid,
             auth: login.auth.map(crate::store::Auth::name),
-            error: login
-                .error
-                .as_ref()
-                .map(|(number, class, text)| self.error(*number, *class, text)),
+            error: login.error.as_deref().map(|e| self.error(e)),
         }
     }
 
@@ -243,21 +240,19 @@ impl<'a> Facts<'a> {
             first_byte_ms: request.first_byte_ns.map(words::ms),
             duration_ms: request.duration_ns.map(words::ms),
             rows: request.rows,
-            error: request
-                .error
-                .as_ref()
-                .map(|(number, class, text)| self.error(*number, *class, text)),
+            error: request.error.as_deref().map(|e| self.error(e)),
             end: request.end.name(),
         }
     }
 
-    fn error(&self, number: i32, class: u8, text: &str) -> facts::ServerError {
+    fn error(&self, error: &ErrorRow) -> facts::ServerError {
         facts::ServerError {
-            number,
-            class,
+            number: error.number,
+            class: error.class,
+            state: error.state,
             message: match self.aliases {
                 Some(_) => "(left out)".to_owned(),
-                None => text.to_owned(),
+                None => error.text.to_string(),
             },
         }
     }

@@ -186,6 +186,8 @@ pub struct ServerError {
     pub number: i32,
     /// Class (severity).
     pub class: u8,
+    /// State: which place in the server raised it.
+    pub state: u8,
     /// Text.
     pub message: String,
 }

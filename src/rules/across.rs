@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 
 use super::catalogue::{
-    CLOCK_STEP, DUP_FRAMES, MASS_CLOSE, OFFLOAD_CHECKSUM, PORT_REUSE, SNAPLEN, count, duration,
+    BAD_CHECKSUM, CLOCK_STEP, DUP_FRAMES, MASS_CLOSE, NON_POOLED, OFFLOAD_CHECKSUM, PORT_REUSE,
+    SNAPLEN, count, duration,
 };
 use super::engine;
-use super::facts::Facts;
+use super::facts::{Facts, Stage};
 use super::rule::{Check, Conclusion, MOST_FRAMES, Rule, evidence};
 use super::settings::{Settings, Threshold};
-use crate::store::{Confidence, Endpoint, Evidence, Finding, Oddity, Store, Verdict};
+use crate::store::{Confidence, Endpoint, Evidence, Finding, Oddity, Protocol, Store, Verdict};
 use crate::units::{ConnId, FrameNo, Nanos, Side};
 
 /// A connection that its server ended.
@@ -29,6 +30,35 @@ pub(super) struct Across {
     server_ends: FxHashMap<Endpoint, Vec<ServerEnd>>,
     /// The last connection of each pair of addresses and ports, and the connections that used it again.
     pairs: FxHashMap<(Endpoint, Endpoint), Vec<ConnId>>,
+    /// Logins of each server that were answered too late.
+    late_logins: FxHashMap<Endpoint, Vec<ConnId>>,
+    /// Whole connections of each client to each server, and those of them that were short.
+    lengths: FxHashMap<(IpAddr, Endpoint), Lengths>,
+    checksums: Checksums,
+}
+
+/// How many connections of one client to one server were short.
+#[derive(Debug, Clone, Default)]
+struct Lengths {
+    whole: usize,
+    short: usize,
+    /// The first few short ones: the frame that began each.
+    examples: Vec<FrameNo>,
+}
+
+/// Frames with wrong TCP checksums, of connections in which one direction has them, or both.
+#[derive(Debug, Clone, Copy, Default)]
+struct Checksums {
+    one_way: Oddity,
+    both_ways: Oddity,
+}
+
+/// What is said once every connection was judged.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    pub findings: Vec<Finding>,
+    /// Notes for the closes of connections that such a finding explains.
+    pub explained: Vec<(ConnId, String)>,
 }
 
 impl Across {
@@ -53,6 +83,47 @@ impl Across {
         if facts.conn.incarnation > 0 {
             self.pairs.entry(pair).or_default().push(facts.conn.id);
         }
+        if close.is_some_and(|f| f.rule == "late-loginack") {
+            let server = *facts.conn.endpoint(Side::Server);
+            self.late_logins
+                .entry(server)
+                .or_default()
+                .push(facts.conn.id);
+        }
+        self.note_length(facts);
+        self.note_checksums(facts);
+    }
+
+    fn note_length(&mut self, facts: &Facts<'_>) {
+        let conn = facts.conn;
+        let whole = conn.from_start() && facts.close.closed_by(Side::Client);
+        if !whole || facts.stage != Stage::Ready || conn.protocol != Protocol::Tds {
+            return;
+        }
+        let key = (conn.endpoint(Side::Client).ip, *conn.endpoint(Side::Server));
+        let lengths = self.lengths.entry(key).or_default();
+        lengths.whole = lengths.whole.saturating_add(1);
+        let frames = conn.frames.saturating_sub(facts.frames.copies);
+        if i64::from(frames) < facts.settings.get(Threshold::ShortConnection) {
+            lengths.short = lengths.short.saturating_add(1);
+            if lengths.examples.len() < MOST_FRAMES {
+                lengths.examples.push(conn.first_frame);
+            }
+        }
+    }
+
+    fn note_checksums(&mut self, facts: &Facts<'_>) {
+        let [client, server] = &facts.frames.bad_checksums.0;
+        for (client, server) in client.values().zip(server.values()) {
+            let both = client.frames > 0 && server.frames > 0;
+            let slot = if both {
+                &mut self.checksums.both_ways
+            } else {
+                &mut self.checksums.one_way
+            };
+            slot.add(*client);
+            slot.add(*server);
+        }
     }
 
     /// Adds what was kept of connections behind these.
@@ -63,22 +134,58 @@ impl Across {
         for (pair, conns) in behind.pairs {
             self.pairs.entry(pair).or_default().extend(conns);
         }
+        for (server, conns) in behind.late_logins {
+            self.late_logins.entry(server).or_default().extend(conns);
+        }
+        for (key, more) in behind.lengths {
+            let lengths = self.lengths.entry(key).or_default();
+            lengths.whole = lengths.whole.saturating_add(more.whole);
+            lengths.short = lengths.short.saturating_add(more.short);
+            lengths.examples.extend(more.examples);
+            lengths.examples.truncate(MOST_FRAMES);
+        }
+        self.checksums.one_way.add(behind.checksums.one_way);
+        self.checksums.both_ways.add(behind.checksums.both_ways);
     }
 
     /// The findings, once every connection was noted.
-    pub(super) fn finish(&mut self, store: &Store, settings: &Settings) -> Vec<Finding> {
+    pub(super) fn finish(&mut self, store: &Store, settings: &Settings) -> Finished {
         let mut out = Vec::new();
+        let mut explained = Vec::new();
         let mut servers: Vec<_> = std::mem::take(&mut self.server_ends).into_iter().collect();
         servers.sort_by_key(|(server, _)| *server);
         for (server, ends) in servers {
-            out.extend(mass_close(server, ends, settings));
+            for (finding, conns) in mass_close(server, ends, settings) {
+                let why = format!("explained: part of mass-close. {}", finding.text);
+                if settings.is_on(&finding.rule) {
+                    explained.extend(conns.into_iter().map(|conn| (conn, why.clone())));
+                }
+                out.push(finding);
+            }
+        }
+        for (server, conns) in std::mem::take(&mut self.late_logins) {
+            if conns.len() > 1 {
+                let why = format!(
+                    "{} of {server} were accepted too late: its threads were busy, or a domain controller was slow",
+                    count(conns.len(), "login")
+                );
+                explained.extend(conns.into_iter().map(|conn| (conn, why.clone())));
+            }
         }
         let mut pairs: Vec<_> = std::mem::take(&mut self.pairs).into_iter().collect();
         pairs.sort_by_key(|(_, conns)| conns.first().copied());
         out.extend(port_reuses(store, &pairs, settings));
-        out.extend(artefacts(store));
+        let mut lengths: Vec<_> = std::mem::take(&mut self.lengths).into_iter().collect();
+        lengths.sort_by_key(|(key, _)| *key);
+        let least = settings.count(Threshold::ShortConnections).max(1);
+        let short = lengths.iter().filter(|(_, l)| l.short >= least);
+        out.extend(short.map(|((client, server), l)| not_pooled(*client, *server, l)));
+        out.extend(artefacts(store, self.checksums));
         out.retain(|finding| settings.is_on(&finding.rule));
-        out
+        Finished {
+            findings: out,
+            explained,
+        }
     }
 }
 
@@ -95,7 +202,11 @@ fn stated(rule: &Rule, verdict: Verdict, text: String, proof: Vec<Evidence>) -> 
 }
 
 /// Groups of connections that one server ended within the limit.
-fn mass_close(server: Endpoint, mut ends: Vec<ServerEnd>, settings: &Settings) -> Vec<Finding> {
+fn mass_close(
+    server: Endpoint,
+    mut ends: Vec<ServerEnd>,
+    settings: &Settings,
+) -> Vec<(Finding, Vec<ConnId>)> {
     ends.sort_by_key(|end| (end.time, end.frame));
     let within = settings.get(Threshold::MassCloseWithin);
     let least = settings.count(Threshold::MassCloseConnections).max(2);
@@ -117,7 +228,8 @@ fn mass_close(server: Endpoint, mut ends: Vec<ServerEnd>, settings: &Settings) -
         }
         let (all, behind) = rest.split_at_checked(group).unwrap_or((rest, &[]));
         rest = behind;
-        out.extend(one_mass_close(server, all));
+        let conns = all.iter().map(|end| end.conn).collect();
+        out.extend(one_mass_close(server, all).map(|finding| (finding, conns)));
     }
     out
 }
@@ -140,6 +252,23 @@ fn one_mass_close(server: Endpoint, ends: &[ServerEnd]) -> Option<Finding> {
         ),
         proof,
     ))
+}
+
+/// Many short connections of one client to one server.
+fn not_pooled(client: IpAddr, server: Endpoint, lengths: &Lengths) -> Finding {
+    let examples = lengths.examples.iter();
+    stated(
+        &NON_POOLED,
+        Verdict::Notice,
+        format!(
+            "{} of the {} of the client {client} to {server} were over within a few frames: it seems to use no pool.",
+            lengths.short,
+            count(lengths.whole, "connection")
+        ),
+        examples
+            .map(|frame| evidence(*frame, "a short connection begins", ""))
+            .collect(),
+    )
 }
 
 /// A pair of addresses and ports, and the connections that used it again.
@@ -250,7 +379,7 @@ fn port_reuse(
 }
 
 /// What is peculiar about the capture itself.
-fn artefacts(store: &Store) -> Vec<Finding> {
+fn artefacts(store: &Store, checksums: Checksums) -> Vec<Finding> {
     let odd = store.oddities();
     [
         artefact(
@@ -267,10 +396,16 @@ fn artefacts(store: &Store) -> Vec<Finding> {
             "stamped earlier than the frame before",
         ),
         artefact(
-            odd.bad_checksums,
+            checksums.one_way,
             &OFFLOAD_CHECKSUM,
             Verdict::Normal,
-            "with a wrong TCP checksum",
+            "with a wrong TCP checksum, in one direction of their connections",
+        ),
+        artefact(
+            checksums.both_ways,
+            &BAD_CHECKSUM,
+            Verdict::Notice,
+            "with a wrong TCP checksum, in both directions of their connections",
         ),
     ]
     .into_iter()

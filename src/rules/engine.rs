@@ -168,6 +168,18 @@ fn cap(facts: &Facts<'_>, finding: &mut Finding) {
             .notes
             .push("one-direction: only one direction of the connection is in the file".to_owned());
     }
+    let harmless = matches!(
+        finding.verdict,
+        Verdict::Benign | Verdict::LikelyBenign | Verdict::Normal
+    );
+    if harmless && !facts.close.foreign.is_empty() {
+        finding.verdict = Verdict::Undecided;
+        finding.confidence = Confidence::Possible;
+        finding.notes.push(
+            "a reset of another sender stands in the file, and nothing shows that it had no effect"
+                .to_owned(),
+        );
+    }
     if !facts.client_known()
         && finding.verdict != Verdict::Undecided
         && !EITHER_WAY.contains(&finding.rule.as_ref())

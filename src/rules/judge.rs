@@ -36,8 +36,17 @@ pub fn judge(store: &mut Store, settings: &Settings) {
     for finding in findings {
         store.add_finding(finding);
     }
-    for finding in across.finish(store, settings) {
+    finish(store, &mut across, settings);
+}
+
+/// Adds what is said across connections.
+fn finish(store: &mut Store, across: &mut Across, settings: &Settings) {
+    let finished = across.finish(store, settings);
+    for finding in finished.findings {
         store.add_finding(finding);
+    }
+    for (conn, note) in finished.explained {
+        store.note_close(conn, note);
     }
 }
 
@@ -90,9 +99,7 @@ impl Judge {
         let shared = self.shared.get_or_insert_with(|| Shared::new(store));
         for _ in 0..max_conns.max(1) {
             let Some(conn) = store.conns().get(self.next) else {
-                for finding in self.across.finish(store, &self.settings) {
-                    store.add_finding(finding);
-                }
+                finish(store, &mut self.across, &self.settings);
                 self.done = true;
                 return true;
             };

@@ -103,6 +103,16 @@ thresholds! {
     GaveUp, "client-gave-up.within", Time, S, "support guidance";
     /// How long a client's SMP:FIN may wait for the server's.
     FinAnswer, "orphan-sid.answer", Time, S, "own choice";
+    /// Sessions open at the end of the file from which on a number that never fell is told.
+    OpenSids, "orphan-sid.open", Count, 64, "own choice; one driver keeps 41 open for 50 statements";
+    /// Frames below which a connection from SYN to FIN counts as short.
+    ShortConnection, "non-pooled.frames", Count, 30, "support guidance";
+    /// Short connections of one client to one server from which on they are told.
+    ShortConnections, "non-pooled.connections", Count, 20, "own choice; support guidance says many";
+    /// Frames up to which a reset counts as early.
+    EarlyReset, "rst-abort-client.early", Count, 6, "support guidance";
+    /// Acknowledgements about 200 ms behind the data from which on they are told.
+    DelayedAcks, "slow-ack.delayed", Count, 10, "own choice; Windows delays an acknowledgement by 200 ms";
     /// How near in time other answers of the server count for a full backlog.
     BacklogWithin, "syn-backlog.within", Time, 5 * S, "own choice";
 }

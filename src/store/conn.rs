@@ -1,5 +1,6 @@
 //! The row of a connection: one incarnation of a TCP 4-tuple, with its login and its counts.
 
+use super::request::ErrorRow;
 use crate::units::{ConnId, End, FrameNo, Nanos, PduId, PerEnd, Sid, Side, TcpSeq};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -205,6 +206,15 @@ pub struct PreloginInfo {
     pub connection_guid: Option<[u8; 16]>,
 }
 
+/// What a ClientHello offers (RFC 5246 7.4.1.2, RFC 8446 4.1.2), placeholders left aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsOffer {
+    /// Versions in the order of the hello; the highest alone where it has no list.
+    pub versions: Vec<u16>,
+    /// Cipher suites (IANA numbers) in the order of the hello.
+    pub ciphers: Vec<u16>,
+}
+
 /// What the TLS hellos show.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsInfo {
@@ -220,6 +230,8 @@ pub struct TlsInfo {
     pub sni: Option<String>,
     /// Application protocol.
     pub alpn: Option<String>,
+    /// What the ClientHello offers, as long as no ServerHello has chosen from it.
+    pub offer: Option<TlsOffer>,
     /// First alert seen in clear: sender, level, description, frame.
     pub alert: Option<(End, u8, u8, FrameNo)>,
 }
@@ -253,8 +265,8 @@ pub struct LoginInfo {
     pub spid: Option<u16>,
     /// Kind of authentication.
     pub auth: Option<Auth>,
-    /// First ERROR of a failed login: number, class, text.
-    pub error: Option<(i32, u8, String)>,
+    /// First ERROR of a failed login.
+    pub error: Option<Box<ErrorRow>>,
     /// ENVCHANGE 20 or 21 was seen: the client is sent elsewhere.
     pub routed: bool,
 }

@@ -20,14 +20,14 @@ pub use batch::{Batch, Progress};
 pub use check::{CheckId, Severity, ViolationRow};
 pub use conn::{
     Auth, ConnRow, Encryption, Endpoint, LoginInfo, Phase, PhaseRow, PreloginInfo, Protocol,
-    SmpCounts, TcpStats, TdsCounts, TlsInfo,
+    SmpCounts, TcpStats, TdsCounts, TlsInfo, TlsOffer,
 };
 pub use file::{FileRow, InterfaceRow, Problem, View};
 pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
 pub use frame::{FrameFlags, FrameRow, TcpFlags};
 pub use oddity::{Oddities, Oddity};
 pub use pdu::{PduFlags, PduKind, PduRow};
-pub use request::{RequestEnd, RequestKind, RequestRow};
+pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow};
 pub use session::{SessionEnd, SessionRow, StallInfo};
 
 use std::collections::BTreeMap;
@@ -478,6 +478,14 @@ impl Store {
     /// The frames that findings mark, in file order, with their findings.
     pub fn marked_by_findings(&self) -> impl DoubleEndedIterator<Item = (FrameNo, FindingId)> + '_ {
         self.decisive.iter().map(|(frame, id)| (*frame, *id))
+    }
+
+    /// Adds a remark to the finding that says how a connection ended.
+    pub fn note_close(&mut self, conn: ConnId, note: String) {
+        let close = self.conn_findings(conn).find(|f| f.close).map(|f| f.id);
+        if let Some(finding) = close.and_then(|id| self.findings.get_mut(id.index())) {
+            finding.notes.push(note);
+        }
     }
 
     /// The findings of a connection.

@@ -13,6 +13,12 @@ pub struct Oddity {
 }
 
 impl Oddity {
+    /// Counts others with these.
+    pub fn add(&mut self, other: Self) {
+        self.frames = self.frames.saturating_add(other.frames);
+        self.first = self.first.into_iter().chain(other.first).min();
+    }
+
     fn note(&mut self, no: FrameNo, odd: bool) {
         if odd {
             self.frames = self.frames.saturating_add(1);
@@ -30,8 +36,6 @@ pub struct Oddities {
     pub cut: Oddity,
     /// Stamped earlier than the frame before.
     pub earlier: Oddity,
-    /// With a wrong TCP checksum.
-    pub bad_checksums: Oddity,
     /// Resets.
     pub resets: Oddity,
     last: Option<Nanos>,
@@ -46,8 +50,6 @@ impl Oddities {
         let before = self.last.replace(row.time);
         self.earlier
             .note(no, before.is_some_and(|before| row.time < before));
-        let bad = flags.has(FrameFlags::BAD_CHECKSUM);
-        self.bad_checksums.note(no, bad);
         self.resets.note(no, row.tcp_flags.rst());
     }
 }

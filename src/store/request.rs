@@ -55,6 +55,37 @@ impl RequestEnd {
     }
 }
 
+/// What ALL_HEADERS of a request say, checked as a server checks them ([MS-TDS] 2.2.5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum HeaderCheck {
+    /// The bytes do not reach far enough.
+    #[default]
+    Unknown,
+    /// The parts fill the total, and a transaction descriptor is among them; the outstanding requests that it counts.
+    Sound(u32),
+    /// The lengths of the parts do not sum up to the total.
+    Total,
+    /// No header is a transaction descriptor (type 2).
+    NoDescriptor,
+    /// The transaction descriptor has another length than 18.
+    DescriptorLength,
+}
+
+/// An ERROR token of the server ([MS-TDS] 2.2.7.10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorRow {
+    /// Number.
+    pub number: i32,
+    /// Class: its severity; from 20 on the server ends the connection.
+    pub class: u8,
+    /// State: which place in the server raised it.
+    pub state: u8,
+    /// Text (first 200 characters).
+    pub text: Box<str>,
+    /// The server's name; empty where the token is cut before it.
+    pub server: Box<str>,
+}
+
 /// A request with its answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestRow {
@@ -68,6 +99,8 @@ pub struct RequestRow {
     pub kind: RequestKind,
     /// The first 200 characters of the SQL text, or the procedure's name, or the transaction request.
     pub text: Box<str>,
+    /// What its ALL_HEADERS say.
+    pub headers: HeaderCheck,
     /// First frame of the request.
     pub first_frame: FrameNo,
     /// Last frame of the request so far.
@@ -80,6 +113,8 @@ pub struct RequestRow {
     pub ignored: bool,
     /// Status bit RESETCONNECTION (0x08) or RESETCONNECTIONSKIPTRAN (0x10) on its first packet: pool reuse.
     pub reset_connection: bool,
+    /// The answer holds ENVCHANGE 18: the server did reset the session's state.
+    pub reset_acknowledged: bool,
     /// First frame of the answer.
     pub answer_first_frame: Option<FrameNo>,
     /// Last frame of the answer so far.
@@ -94,8 +129,8 @@ pub struct RequestRow {
     pub duration_ns: Option<i64>,
     /// Rows: the sum of the counts of DONE tokens that carry one for rows sent, or of ROW tokens seen.
     pub rows: Option<u64>,
-    /// First ERROR of the answer: number, class, text (first 200 characters).
-    pub error: Option<(i32, u8, Box<str>)>,
+    /// First ERROR of the answer.
+    pub error: Option<Box<ErrorRow>>,
     /// Status bits of the last DONE.
     pub done_status: Option<u16>,
     /// Frame of the attention that cancels it.

@@ -9,7 +9,7 @@ use crate::decode::tds::prelogin::{Prelogin, option};
 use crate::decode::tds::version::Version;
 use crate::decode::tls::hello::Hello;
 use crate::decode::tls::{RecordHeader, names};
-use crate::store::{Auth, ConnRow, Encryption, LoginInfo, Phase, TlsInfo};
+use crate::store::{Auth, ConnRow, Encryption, LoginInfo, Phase, TlsInfo, TlsOffer};
 use crate::units::{End, FrameNo, PerEnd};
 
 use super::order::At;
@@ -214,12 +214,10 @@ impl LoginState {
         if self.logged_in || !self.login_sent {
             return;
         }
-        if let Some((number, class, text)) = &outcome.error {
+        if let Some(error) = &outcome.error {
             let info = info(ctx.row);
             info.answer_frame = Some(at.done);
-            if info.error.is_none() {
-                info.error = Some((*number, *class, text.to_string()));
-            }
+            info.error.get_or_insert_with(|| error.clone());
         }
     }
 
@@ -284,7 +282,9 @@ fn note_hello(tls: &mut TlsInfo, hello: &Hello, frame: FrameNo) {
         tls.client_hello.get_or_insert(frame);
         tls.sni.clone_from(&hello.sni);
         tls.alpn = hello.alpn.first().cloned().or(tls.alpn.take());
+        tls.offer = tls.server_hello.is_none().then(|| offer(hello));
     } else {
+        tls.offer = None;
         tls.server_hello.get_or_insert(frame);
         tls.version = names::version(hello.version());
         tls.cipher = hello.cipher();
@@ -292,6 +292,22 @@ fn note_hello(tls: &mut TlsInfo, hello: &Hello, frame: FrameNo) {
         if hello.version() <= 0x0303 || !hello.alpn.is_empty() {
             tls.alpn = hello.alpn.first().cloned();
         }
+    }
+}
+
+/// What a ClientHello offers.
+fn offer(hello: &Hello) -> TlsOffer {
+    let real = |list: &[u16]| {
+        let real = list.iter().copied().filter(|n| !names::is_grease(*n));
+        real.collect::<Vec<_>>()
+    };
+    let mut versions = real(&hello.versions);
+    if versions.is_empty() {
+        versions.push(hello.legacy_version);
+    }
+    TlsOffer {
+        versions,
+        ciphers: real(&hello.ciphers),
     }
 }
 

@@ -1,9 +1,10 @@
-//! What a request says in a few words: the beginning of its SQL text, its procedure, its transaction request.
+//! What a request says in a few words: the beginning of its SQL text, its procedure, its transaction request; and
+//! whether its headers are sound.
 
 use crate::decode::reader::Reader;
 use crate::decode::registry::word;
 use crate::decode::tds::type_info::utf16;
-use crate::store::RequestKind;
+use crate::store::{HeaderCheck, RequestKind};
 
 /// Bytes from which ALL_HEADERS can be told from text.
 const TELLING: usize = 10;
@@ -20,6 +21,35 @@ pub(super) fn text(kind: RequestKind, head: &[u8], cut: bool) -> String {
         RequestKind::TransactionManager => transaction(body).unwrap_or_default(),
         RequestKind::BulkLoad => String::new(),
     }
+}
+
+/// Checks ALL_HEADERS at the start of a message by the bytes that are there.
+pub(super) fn headers(head: &[u8]) -> HeaderCheck {
+    walk_headers(head).unwrap_or_default()
+}
+
+fn walk_headers(head: &[u8]) -> Option<HeaderCheck> {
+    let mut r = Reader::new(head);
+    let total = r.u32_le()?;
+    let mut at = 4_u32;
+    let mut found = HeaderCheck::NoDescriptor;
+    while at < total {
+        let len = r.u32_le()?;
+        let kind = r.u16_le()?;
+        at = at.saturating_add(len);
+        if len < 6 || at > total {
+            return Some(HeaderCheck::Total);
+        }
+        let mut data = r.sub(usize::try_from(len.saturating_sub(6)).ok()?)?;
+        if kind == 2 {
+            let count = data.skip(8).and_then(|()| data.u32_le());
+            found = match count {
+                Some(count) if len == 18 => HeaderCheck::Sound(count),
+                _ => HeaderCheck::DescriptorLength,
+            };
+        }
+    }
+    Some(found)
 }
 
 fn first_chars(utf16le: &[u8]) -> String {

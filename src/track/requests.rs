@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{RequestEnd, RequestKind, RequestRow};
+use crate::store::{HeaderCheck, RequestEnd, RequestKind, RequestRow};
 use crate::units::{FrameNo, Nanos, PduId, SessionId, SmpSeq};
 
 use super::framing::OpenPdu;
@@ -129,12 +129,16 @@ impl Requests {
             session: start.session,
             kind: start.kind,
             text: text.into(),
+            headers: start
+                .message
+                .map_or_else(HeaderCheck::default, Message::headers),
             first_frame: pdu.first_frame,
             last_frame: at.done,
             first_pdu: start.id,
             complete: false,
             ignored: false,
             reset_connection: reset,
+            reset_acknowledged: false,
             answer_first_frame: None,
             answer_last_frame: None,
             answer_bytes: 0,
@@ -184,6 +188,9 @@ impl Requests {
         *sent = Some(at.time);
         if row.text.is_empty() {
             row.text = message.text(row.kind).into();
+        }
+        if row.headers == HeaderCheck::Unknown {
+            row.headers = message.headers();
         }
         self.changed_open = true;
     }
@@ -276,6 +283,7 @@ impl Requests {
             (Some(_), false) => RequestEnd::Error,
             (None, false) => RequestEnd::Done,
         };
+        row.reset_acknowledged = outcome.reset_ack;
         row.error = outcome.error;
         self.retire(row, ctx);
         true

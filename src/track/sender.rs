@@ -1,6 +1,6 @@
 //! What is known of one sender in a chain: the message that it is sending, and its side of the SMP session.
 
-use crate::store::RequestKind;
+use crate::store::{HeaderCheck, RequestKind};
 use crate::units::{FrameNo, Nanos, PduId, PerEnd, SmpSeq};
 
 use super::missing::{self, Missing, Seen, UnderWay};
@@ -28,6 +28,11 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// What its ALL_HEADERS say, if it is a request.
+    pub(super) fn headers(&self) -> HeaderCheck {
+        request_text::headers(&self.head)
+    }
+
     /// What it says in a few words, if it is a request.
     pub(super) fn text(&self, kind: RequestKind) -> String {
         request_text::text(kind, &self.head, self.head_cut)

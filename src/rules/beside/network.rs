@@ -8,7 +8,7 @@ use crate::rules::catalogue::{
 use crate::rules::facts::Facts;
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Finding, Verdict};
+use crate::store::{Finding, Verdict, View};
 use crate::units::Side;
 
 pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
@@ -17,10 +17,9 @@ pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
     let mut longest: (i64, Side) = (0, Side::Client);
     let mut proof = Vec::new();
     for period in &facts.frames.zero_windows {
-        let Some(opened) = period.opened else {
-            continue;
-        };
-        let length = opened.time.since(period.start.time);
+        // A window that stays closed lasts to the end of the connection in the file.
+        let until = period.opened.map_or(facts.conn.last_time, |o| o.time);
+        let length = until.since(period.start.time);
         if length < limit {
             continue;
         }
@@ -32,7 +31,10 @@ pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
             proof.push(evidence(
                 period.start.no,
                 format!("{} window 0", period.start.side.word()),
-                format!("until frame {}, {}", opened.no, duration(length)),
+                match period.opened {
+                    Some(opened) => format!("until frame {}, {}", opened.no, duration(length)),
+                    None => format!("for {}, not opened again in the file", duration(length)),
+                },
             ));
         }
     }
@@ -54,7 +56,9 @@ pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
 
 pub(super) fn slow_acks(facts: &Facts<'_>) -> Option<Finding> {
     let all = &facts.frames.late_acks;
-    let longest = all.iter().max_by_key(|late| late.after)?;
+    let Some(longest) = all.iter().max_by_key(|late| late.after) else {
+        return delayed_acks(facts);
+    };
     let proof = all
         .iter()
         .take(MOST_FRAMES)
@@ -71,7 +75,8 @@ pub(super) fn slow_acks(facts: &Facts<'_>) -> Option<Finding> {
             )
         })
         .collect();
-    Some(stated(
+    let sender = longest.data.side;
+    let mut finding = stated(
         facts,
         &SLOW_ACK,
         Verdict::Notice,
@@ -79,10 +84,54 @@ pub(super) fn slow_acks(facts: &Facts<'_>) -> Option<Finding> {
             "{} acknowledged late; the longest took {} for data of the {}.",
             count(all.len(), "segment"),
             duration(longest.after),
-            longest.data.side.word()
+            sender.word()
         ),
         proof,
-    ))
+    );
+    let (own, other) = (sender.word(), sender.other().word());
+    finding.notes.extend(match (facts.store.view().0, sender) {
+        (View::Client, Side::Client) | (View::Server, Side::Server) => Some(format!(
+            "the file was taken at the {own}'s end: the time includes the way there and back"
+        )),
+        (View::Client, Side::Server) | (View::Server, Side::Client) => Some(format!(
+            "the file was taken at the {other}'s own end: the data was there, and it was the {other} that did not acknowledge it (load, filter driver, virus scanner)"
+        )),
+        _ => None,
+    });
+    Some(finding)
+}
+
+/// Many acknowledgements about 200 ms behind their data: the receiver waits for a second segment that does not come.
+fn delayed_acks(facts: &Facts<'_>) -> Option<Finding> {
+    let (side, found) = Side::BOTH
+        .map(|side| (side, facts.frames.delayed_acks.get(side)))
+        .into_iter()
+        .max_by_key(|(_, found)| found.count)?;
+    let least = facts.settings.count(Threshold::DelayedAcks).max(1);
+    let example = found.example.filter(|_| found.count >= least)?;
+    let mut finding = stated(
+        facts,
+        &SLOW_ACK,
+        Verdict::Notice,
+        format!(
+            "{} of the {} came about 200 ms after its data: delayed acknowledgements.",
+            count(found.count, "acknowledgement"),
+            side.word()
+        ),
+        vec![
+            evidence(example.data.no, "data", ""),
+            evidence(
+                example.acked_in,
+                "delayed acknowledgement",
+                format!("{} later", duration(example.after)),
+            ),
+        ],
+    );
+    finding.notes.push(
+        "harmless by itself; slow where the sender waits for it before it sends more (Nagle's algorithm)"
+            .to_owned(),
+    );
+    Some(finding)
 }
 
 /// Data that one side sends again and again in vain while it goes on receiving new data from the other.

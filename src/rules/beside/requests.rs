@@ -149,18 +149,32 @@ pub(super) fn pool_resets(facts: &Facts<'_>) -> Option<Finding> {
             .then(|| (request.first_frame, request.kind.name().to_owned()))
     };
     let (n, proof) = requests(facts, test, "first request of a pooled use");
-    (n > 0).then(|| {
-        stated(
-            facts,
-            &POOL_RESET,
-            Verdict::Normal,
-            format!(
-                "The pooled connection was taken from the pool {}.",
-                count(n, "time")
-            ),
-            proof,
-        )
-    })
+    if n == 0 {
+        return None;
+    }
+    let mut finding = stated(
+        facts,
+        &POOL_RESET,
+        Verdict::Normal,
+        format!(
+            "The pooled connection was taken from the pool {}.",
+            count(n, "time")
+        ),
+        proof,
+    );
+    // The answer was read to its DONE, and the server did not say that it reset the session's state.
+    let silent =
+        |r: &&RequestRow| r.reset_connection && !r.reset_acknowledged && r.done_status.is_some();
+    let all = facts.store.conn_requests(facts.conn.id);
+    let silent: Vec<&RequestRow> = all.filter(silent).collect();
+    if let Some(first) = silent.first() {
+        finding.notes.push(format!(
+            "{} without the server's confirmation (ENVCHANGE 18) in the answer, first that of frame {}",
+            count(silent.len(), "reset"),
+            first.first_frame
+        ));
+    }
+    Some(finding)
 }
 
 /// Both reset bits at once, or one behind the first packet of a message.

@@ -8,7 +8,7 @@ use crate::rules::facts::{Facts, start_of};
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
 use crate::store::{Confidence, Finding, PduRow, Severity, Verdict};
-use crate::units::{Sid, Side};
+use crate::units::{FrameNo, Nanos, Sid, Side};
 
 pub(super) fn stalls(facts: &Facts<'_>) -> Option<Finding> {
     let limit = facts.settings.get(Threshold::WindowStall);
@@ -151,7 +151,9 @@ pub(super) fn orphans(facts: &Facts<'_>) -> Option<Finding> {
             proof,
         ));
     }
-    facts.close.ender?;
+    if facts.close.ender.is_none() {
+        return growing(facts);
+    }
     let last = facts.lanes.iter().filter(|lane| lane.last_life);
     let open: Vec<_> = last
         .filter(|lane| lane.session.is_some())
@@ -171,11 +173,104 @@ pub(super) fn orphans(facts: &Facts<'_>) -> Option<Finding> {
         &ORPHAN_SID,
         Verdict::Notice,
         format!(
-            "{} left open by the client when the connection ended.",
-            count(open.len(), "session")
+            "{} left open by the client when the connection ended. {}",
+            count(open.len(), "session"),
+            OpenOverTime::of(facts).words(facts)
         ),
         proof,
     ))
+}
+
+/// Sessions of a connection that goes on to the end of the file, where their number never fell and is large.
+fn growing(facts: &Facts<'_>) -> Option<Finding> {
+    let over_time = OpenOverTime::of(facts);
+    let (_, _, now) = over_time.changes.last()?;
+    if over_time.fell || *now < facts.settings.count(Threshold::OpenSids).max(1) {
+        return None;
+    }
+    let proof = over_time
+        .samples()
+        .map(|(frame, _, open)| evidence(*frame, "session opened", format!("{open} open")));
+    let mut finding = stated(
+        facts,
+        &ORPHAN_SID,
+        Verdict::Notice,
+        format!(
+            "{} open at the end of the file. {}",
+            count(*now, "session"),
+            over_time.words(facts)
+        ),
+        proof.collect(),
+    );
+    finding.confidence = Confidence::Possible;
+    Some(finding)
+}
+
+/// How many sessions were open, from each opening and each SMP:FIN of the client on.
+struct OpenOverTime {
+    changes: Vec<(FrameNo, Nanos, usize)>,
+    /// The number fell at least once before the connection closed.
+    fell: bool,
+}
+
+/// So many numbers of open sessions are told.
+const SAMPLES: usize = 5;
+
+impl OpenOverTime {
+    fn of(facts: &Facts<'_>) -> Self {
+        let client = facts.conn.end_of(Side::Client);
+        let mut events: Vec<(FrameNo, bool)> = Vec::new();
+        for session in facts.store.conn_sessions(facts.conn.id) {
+            events.push((session.open_frame, true));
+            let fin = session.ends.get(client).fin_pdu;
+            // The closing row of SMP:FINs is the end itself.
+            let fin = fin.and_then(|id| facts.store.pdu(id)).filter(|fin| {
+                let closing = facts.streams.c0.filter(|_| facts.close.ender.is_some());
+                closing.is_none_or(|c0| start_of(fin) < c0)
+            });
+            events.extend(fin.map(|fin| (fin.frame, false)));
+        }
+        events.sort_unstable();
+        let mut open = 0_usize;
+        let mut fell = false;
+        let mut changes = Vec::with_capacity(events.len());
+        for (frame, opens) in events {
+            open = if opens {
+                open.saturating_add(1)
+            } else {
+                open.saturating_sub(1)
+            };
+            fell |= !opens;
+            let time = facts.store.frame(frame).map_or(Nanos(0), |row| row.time);
+            changes.push((frame, time, open));
+        }
+        Self { changes, fell }
+    }
+
+    /// A few of the numbers, the last among them.
+    fn samples(&self) -> impl Iterator<Item = &(FrameNo, Nanos, usize)> {
+        let last = self.changes.len().saturating_sub(1);
+        let step = self.changes.len().div_ceil(SAMPLES).max(1);
+        let all = self.changes.iter().enumerate();
+        all.filter(move |(at, _)| at % step == 0 || *at == last)
+            .map(|(_, change)| change)
+    }
+
+    fn words(&self, facts: &Facts<'_>) -> String {
+        let told: Vec<String> = self
+            .samples()
+            .map(|(frame, time, open)| {
+                let at = duration(time.since(facts.conn.first_time));
+                format!("{open} after {at} (frame {frame})")
+            })
+            .collect();
+        let leak = if self.fell || self.changes.len() < 3 {
+            ""
+        } else {
+            "; the number never fell, as with a leak"
+        };
+        format!("Open sessions over time: {}{leak}.", told.join(", "))
+    }
 }
 
 /// The summary of grave violations; where bytes are missing they may be the capture's fault.
@@ -212,5 +307,19 @@ pub(super) fn violations(facts: &Facts<'_>) -> Option<Finding> {
     if !complete {
         finding.confidence = Confidence::Possible;
     }
+    let last = found.last().and_then(|v| facts.store.frame(v.frame));
+    if let Some(((_, end), last)) = facts.close.ender.zip(last) {
+        let gap = end.time.since(last.time);
+        if gap.unsigned_abs() <= SOON {
+            finding.notes.push(format!(
+                "the connection ended {} later (frame {}), probably because of it",
+                duration(gap),
+                end.no
+            ));
+        }
+    }
     Some(finding)
 }
+
+/// An end as soon as this behind a violation was probably caused by it, in nanoseconds.
+const SOON: u64 = 1_000_000_000;

@@ -199,6 +199,38 @@ pub(in crate::rules) const PORT_REUSE: Rule = rule(
     "Support guidance on intermittent network issues: ports rest for 240 s",
 );
 
+pub(in crate::rules) const NON_POOLED: Rule = rule(
+    "non-pooled",
+    "Many short connections",
+    Scope::Capture,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "short",
+        "Many connections of one client to one server had few frames from SYN to FIN",
+    )],
+)
+.says(
+    "The client makes a connection for every request: each costs a handshake and a login, and a port for minutes.",
+    "Look at the connection string (Pooling) and whether the program closes what it opens.",
+    "Support guidance on intermittent network issues",
+);
+
+pub(in crate::rules) const BAD_CHECKSUM: Rule = rule(
+    "bad-checksum",
+    "Checksums wrong in both directions",
+    Scope::Capture,
+    Verdict::Notice,
+    &[Criterion::gathered(
+        "both-ways",
+        "TCP checksums are wrong in frames of both directions of a connection",
+    )],
+)
+.says(
+    "Both ends are on the capturing host (loopback, virtual switch), or frames were damaged on the way or in the file.",
+    "Where the ends are different machines, compare with a capture of the other end.",
+    "RFC 9293 3.1; Catalogue 7",
+);
+
 pub(in crate::rules) const MASS_CLOSE: Rule = rule(
     "mass-close",
     "Many connections ended at once",

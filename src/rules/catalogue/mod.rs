@@ -15,9 +15,10 @@ use super::rule::Rule;
 use crate::store::{Condition, Outcome};
 
 pub(super) use beside::{
-    ATTENTION_OK, CLOCK_STEP, DUP_FRAMES, FILE_GAP, MARS_SID_CLOSE, MASS_CLOSE, MID_STREAM,
-    NONSTANDARD_PORT, OFFLOAD_CHECKSUM, ONE_DIRECTION, ONE_WAY_LOSS, ORPHAN_SID, POOL_RESET,
-    PORT_REUSE, SLOW_ACK, SLOW_RESPONSE, SNAPLEN, TDS_VIOLATION, WINDOW_STALL,
+    ATTENTION_OK, BAD_CHECKSUM, CLOCK_STEP, DUP_FRAMES, FILE_GAP, MARS_SID_CLOSE, MASS_CLOSE,
+    MID_STREAM, NON_POOLED, NONSTANDARD_PORT, OFFLOAD_CHECKSUM, ONE_DIRECTION, ONE_WAY_LOSS,
+    ORPHAN_SID, POOL_RESET, PORT_REUSE, SLOW_ACK, SLOW_RESPONSE, SNAPLEN, TDS_VIOLATION,
+    WINDOW_STALL,
 };
 pub(super) use failure::{RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, ZERO_WINDOW, foreign_sign};
 pub(super) use login::{LOGIN_SLOW, slow_login};
@@ -87,10 +88,12 @@ const ALL: &[Rule] = &[
     beside::NONSTANDARD_PORT,
     beside::PORT_REUSE,
     beside::MASS_CLOSE,
+    beside::NON_POOLED,
     beside::DUP_FRAMES,
     beside::SNAPLEN,
     beside::CLOCK_STEP,
     beside::OFFLOAD_CHECKSUM,
+    beside::BAD_CHECKSUM,
 ];
 
 /// All rules of the catalogue; those on closes first, in their order of precedence.

@@ -1,4 +1,23 @@
-//! Numbers as they stand in the texts of findings.
+//! Numbers and errors as they stand in the texts of findings.
+
+use crate::store::ErrorRow;
+
+/// An ERROR of the server with all that it names: number, class, state, server and text.
+pub(in crate::rules) fn error_words(error: &ErrorRow) -> String {
+    let ErrorRow {
+        number,
+        class,
+        state,
+        text,
+        server,
+    } = error;
+    let from = if server.is_empty() {
+        String::new()
+    } else {
+        format!(", from {server}")
+    };
+    format!("error {number}, class {class}, state {state}{from}: {text}")
+}
 
 /// A signed duration with a unit that suits it.
 pub(in crate::rules) fn duration(ns: i64) -> String {
@@ -9,9 +28,8 @@ pub(in crate::rules) fn duration(ns: i64) -> String {
         1_000_000..1_000_000_000 => ("ms", 1_000_000),
         _ => ("s", 1_000_000_000),
     };
-    let whole = n / scale;
-    let tenths = (n % scale) / (scale / 10);
-    format!("{sign}{whole}.{tenths} {unit}")
+    let tenths = n.saturating_add(scale / 20) / (scale / 10);
+    format!("{sign}{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 /// A count with its noun: `1 request`, `2 requests`.

@@ -53,7 +53,7 @@ impl<T> PerPoint<T> {
         }
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+    pub(in crate::rules) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter()
     }
 

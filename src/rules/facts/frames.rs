@@ -1,7 +1,7 @@
 //! The few frames of a connection which closes are judged by, and what all of them show together.
 
 use super::ends::{Ends, PerPoint, Point};
-use crate::store::{ConnRow, FrameFlags, FrameRow, TcpFlags};
+use crate::store::{ConnRow, FrameFlags, FrameRow, Oddity, TcpFlags};
 use crate::units::{FrameNo, Nanos, PerSide, Side, TcpSeq};
 
 /// A position in one side's byte stream; signed, so that distances need no care.
@@ -222,6 +222,17 @@ pub(in crate::rules) struct LateAck {
     pub after: i64,
 }
 
+/// How late, in nanoseconds, a delayed acknowledgement is (RFC 1122 4.2.3.2; Windows waits 200 ms).
+pub(super) const DELAYED_ACK: std::ops::Range<i64> = 185_000_000..230_000_000;
+
+/// Delayed acknowledgements of one side.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::rules) struct DelayedAcks {
+    pub count: usize,
+    /// The last of them in the file.
+    pub example: Option<LateAck>,
+}
+
 /// What the walk kept; every list is in file order.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Frames {
@@ -235,6 +246,10 @@ pub(in crate::rules) struct Frames {
     /// For each of `resent`, how many segments with new data the peer sent behind it.
     pub fresh_behind: Vec<u32>,
     pub late_acks: Vec<LateAck>,
+    /// By the side that acknowledges.
+    pub delayed_acks: PerSide<DelayedAcks>,
+    /// Segments with a wrong TCP checksum.
+    pub bad_checksums: PerSide<PerPoint<Oddity>>,
     pub zero_windows: Vec<ZeroWindow>,
     /// Times to live of each side, at each point: routers between two of them count it down.
     pub ttl: PerSide<PerPoint<TtlCounts>>,

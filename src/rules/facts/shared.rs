@@ -1,9 +1,14 @@
 //! What several connections share, gathered once before they are judged one by one.
 
+use std::net::IpAddr;
+
 use rustc_hash::FxHashMap;
 
-use crate::store::{Endpoint, Store};
-use crate::units::{ConnId, Nanos, Side};
+use crate::store::{ConnRow, Endpoint, Store};
+use crate::units::{ConnId, InterfaceId, Nanos, Side};
+
+/// So many frames of a connection's end tell at which points it was captured.
+const LAST_FRAMES: usize = 16;
 
 /// Indexes over the whole capture that single connections ask.
 #[derive(Debug, Default)]
@@ -11,6 +16,8 @@ pub(in crate::rules) struct Shared {
     violations: FxHashMap<ConnId, Vec<usize>>,
     /// Times at which each server answered a SYN, in order.
     syn_answers: FxHashMap<Endpoint, Vec<Nanos>>,
+    /// From when to when each capture point showed frames of each server's connections; empty where there is one point.
+    points: FxHashMap<IpAddr, Vec<(InterfaceId, Nanos, Nanos)>>,
     /// Time of the last frame of the file.
     pub file_end: Option<Nanos>,
 }
@@ -36,7 +43,41 @@ impl Shared {
         for times in out.syn_answers.values_mut() {
             times.sort_unstable();
         }
+        if store.interfaces().len() > 1 {
+            for conn in store.conns() {
+                out.note_points(store, conn);
+            }
+        }
         out
+    }
+
+    fn note_points(&mut self, store: &Store, conn: &ConnRow) {
+        let seen = self
+            .points
+            .entry(conn.endpoint(Side::Server).ip)
+            .or_default();
+        let last = store.conn_frames_back(conn.id).take(LAST_FRAMES);
+        // What the client sent first stands first at its point, the server's answer at the server's.
+        let first = [Some(conn.first_frame), conn.syn_ack_frame];
+        let first = first.into_iter().flatten().filter_map(|no| store.frame(no));
+        for row in last.map(|(_, row)| row).chain(first) {
+            match seen.iter_mut().find(|(point, ..)| *point == row.interface) {
+                Some((_, from, to)) => {
+                    *from = (*from).min(row.time);
+                    *to = (*to).max(row.time);
+                }
+                None => seen.push((row.interface, row.time, row.time)),
+            }
+        }
+    }
+
+    /// The capture points that showed frames of a server's connections before and after a time.
+    pub(in crate::rules) fn points_at(&self, server: IpAddr, time: Nanos) -> Vec<InterfaceId> {
+        let seen = self.points.get(&server).map_or(&[][..], Vec::as_slice);
+        seen.iter()
+            .filter(|(_, from, to)| *from <= time && time <= *to)
+            .map(|(point, ..)| *point)
+            .collect()
     }
 
     /// Which violations belong to a connection, as positions in the store's list.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::ends::{PerPoint, Point};
-use super::frames::{Frames, LateAck, Pos, Probe, Ruler, Scale, Seg, ZeroWindow};
+use super::frames::{DELAYED_ACK, Frames, LateAck, Pos, Probe, Ruler, Scale, Seg, ZeroWindow};
 use crate::store::{ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
 use crate::units::{FrameNo, Nanos, PerSide, Side};
 
@@ -149,6 +149,11 @@ impl Walk<'_> {
         }
         let last = out.last_sent.get_mut(side).get_mut(seg.point);
         last.get_or_insert(no);
+        if row.flags.has(FrameFlags::BAD_CHECKSUM) {
+            let bad = out.bad_checksums.get_mut(side).get_mut(seg.point);
+            bad.frames = bad.frames.saturating_add(1);
+            bad.first = Some(no);
+        }
         if seg.is_copy() {
             out.copies = out.copies.saturating_add(1);
         }
@@ -213,14 +218,26 @@ impl Walk<'_> {
     fn fresh_data(&mut self, side: Side, end: Pos, time: Nanos, seg: impl FnOnce() -> Seg) {
         let count = self.fresh.get_mut(side);
         *count = count.saturating_add(1);
-        if let Some((acked_in, acked)) = self.acks.get(side.other()).covering(end)
-            && acked.since(time) >= self.slow_ack
-        {
-            self.late_ack(LateAck {
-                data: seg(),
-                acked_in,
-                after: acked.since(time),
-            });
+        let Some((acked_in, acked)) = self.acks.get(side.other()).covering(end) else {
+            return;
+        };
+        let after = acked.since(time);
+        let delayed = DELAYED_ACK.contains(&after);
+        if !delayed && after < self.slow_ack {
+            return;
+        }
+        let late = LateAck {
+            data: seg(),
+            acked_in,
+            after,
+        };
+        if delayed {
+            let of_side = self.out.delayed_acks.get_mut(side.other());
+            of_side.count = of_side.count.saturating_add(1);
+            of_side.example.get_or_insert(late);
+        }
+        if after >= self.slow_ack {
+            self.late_ack(late);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::decode::reader::Reader;
 use crate::decode::tds::type_info::{us_varchar, utf16};
+use crate::store::ErrorRow;
 
 use super::super::TEXT_CHARS;
 
@@ -36,7 +37,9 @@ pub(in super::super) struct Outcome {
     pub(in super::super) rows_counted: Option<u64>,
     pub(in super::super) last_done: Option<u16>,
     pub(in super::super) attention_ack: bool,
-    pub(in super::super) error: Option<(i32, u8, Box<str>)>,
+    /// ENVCHANGE 18: the server has reset the session's state.
+    pub(in super::super) reset_ack: bool,
+    pub(in super::super) error: Option<Box<ErrorRow>>,
     pub(in super::super) worst_class: Option<u8>,
     /// The last token read was a DONE, DONEPROC or DONEINPROC.
     pub(in super::super) ends_with_done: bool,
@@ -85,7 +88,7 @@ impl Outcome {
     fn error(&mut self, body: &[u8]) {
         let mut r = Reader::new(body);
         let number = r.i32_le().unwrap_or(0);
-        r.u8();
+        let state = r.u8().unwrap_or(0);
         let class = r.u8().unwrap_or(0);
         self.worst_class = Some(self.worst_class.unwrap_or(0).max(class));
         if self.error.is_none() {
@@ -96,7 +99,15 @@ impl Outcome {
                 utf16(rest.rest())
             });
             let text: String = text.chars().take(TEXT_CHARS).collect();
-            self.error = Some((number, class, text.into()));
+            let chars = r.u8().map_or(0, usize::from);
+            let server = r.take(chars.saturating_mul(2)).map(utf16);
+            self.error = Some(Box::new(ErrorRow {
+                number,
+                class,
+                state,
+                text: text.into(),
+                server: server.unwrap_or_default().into(),
+            }));
         }
     }
 
@@ -112,6 +123,10 @@ impl Outcome {
             Some(4) => text()
                 .and_then(|size| size.trim().parse().ok())
                 .map(Note::PacketSize),
+            Some(18) => {
+                self.reset_ack = true;
+                None
+            }
             Some(20 | 21) => Some(Note::Routing),
             _ => None,
         };

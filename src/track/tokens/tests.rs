@@ -93,7 +93,9 @@ fn errors_and_attentions_are_noted() {
     body.extend(hex("FD 22 00 00 00 00 00 00 00 00 00 00 00"));
     let (read, outcome) = walk(&body, 5, Some(Version::V74));
     assert!(read && outcome.attention_ack);
-    assert_eq!(outcome.error, Some((12500, 16, "Hi".into())));
+    let error = outcome.error.unwrap();
+    assert_eq!((error.number, error.class), (12500, 16));
+    assert_eq!(&*error.text, "Hi");
 }
 
 /// As [`walk`], with what a login agreed.

@@ -8,6 +8,7 @@ use super::strangers::{idle_note, path_note};
 use super::{CLIENT_RESET, SERVER_RESET, end_evidence, ender_words};
 use crate::rules::facts::Facts;
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
+use crate::rules::settings::Threshold;
 use crate::store::{Condition, Confidence, Verdict};
 use crate::units::Side;
 
@@ -159,8 +160,11 @@ pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
         if let Some((fact, _)) = trouble_before(facts, reset) {
             notes.push(fact);
         }
-        if facts.conn.frames <= 6 {
-            notes.push("the conversation has no more than 6 frames".to_owned());
+        let early = facts.settings.get(Threshold::EarlyReset);
+        if i64::from(facts.conn.frames) <= early {
+            notes.push(format!(
+                "early reset: the conversation has no more than {early} frames"
+            ));
         }
     }
     if let Some(hidden) = hidden_control(facts).filter(|_| facts.conn.smp_seen) {

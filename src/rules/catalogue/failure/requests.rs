@@ -4,8 +4,8 @@ use super::super::text::{count, duration};
 use super::{AFTER_LOGIN, NO_RESET, RESET, end_evidence, ender_words};
 use crate::rules::facts::{Facts, Lane, Work, end_of, frames_of};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
-use crate::store::{Condition, Confidence, Evidence, PduFlags, Verdict};
-use crate::units::Side;
+use crate::store::{Condition, Confidence, Evidence, PduFlags, PduRow, Verdict};
+use crate::units::{Nanos, Side};
 
 fn request_open(facts: &Facts<'_>) -> Check {
     lanes_with(facts, Work::Request, "request")
@@ -110,6 +110,26 @@ fn own_reset(facts: &Facts<'_>) -> &'static str {
     }
 }
 
+/// An attention with its frame, how long after its request it was sent, and how long the client then waited.
+fn attention_words(facts: &Facts<'_>, asked: Option<PduRow>, request: Option<Nanos>) -> String {
+    let Some(asked) = asked else {
+        return "attention".to_owned();
+    };
+    let mut words = format!("attention in frame {}", asked.frame);
+    let Some(sent) = facts.store.frame(asked.frame).map(|row| row.time) else {
+        return words;
+    };
+    if let Some(request) = request {
+        let after = duration(sent.since(request));
+        words = format!("{words}, {after} after its request");
+    }
+    if let Some((_, end)) = facts.close.ender {
+        let before = duration(end.time.since(sent));
+        words = format!("{words}, {before} before the end");
+    }
+    words
+}
+
 fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     let requests = facts.last_requests();
     let mut parts = Vec::new();
@@ -122,12 +142,12 @@ fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
             .map(|(r, end)| format!(", {} old", duration(end.since(r.start))))
             .unwrap_or_default();
         let bytes = request.map_or(0, |r| r.answer_bytes);
-        let kind = if lane.work == Work::Attention {
-            "attention"
-        } else {
-            request.map_or("request", |r| r.kind.name())
-        };
         let asked = *lane.last_data.get(Side::Client);
+        let kind = if lane.work == Work::Attention {
+            attention_words(facts, asked, request.map(|r| r.start))
+        } else {
+            format!("{}{age}", request.map_or("request", |r| r.kind.name()))
+        };
         let received = asked.is_some_and(|pdu| {
             let end = end_of(&pdu);
             facts
@@ -143,7 +163,7 @@ fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
                 ", not acknowledged by TCP"
             };
             parts.push(format!(
-                "{}: {kind}{age}, {bytes} bytes of answer{tcp}",
+                "{}: {kind}, {bytes} bytes of answer{tcp}",
                 lane.name()
             ));
         }

@@ -1,10 +1,11 @@
 //! Connections that the server ended, and data of the server that was lost.
 
 use super::super::mars::close_evidence;
+use super::super::text::{count, error_words};
 use super::{AFTER_LOGIN, CLIENT_RESET, end_evidence, ender_words};
 use crate::rules::facts::{Facts, Pos, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
-use crate::store::{Condition, Confidence, PduFlags, Verdict};
+use crate::store::{Condition, Confidence, HeaderCheck, PduFlags, RequestRow, Verdict};
 use crate::units::Side;
 
 fn server_ended(facts: &Facts<'_>) -> Check {
@@ -35,15 +36,47 @@ fn fatal_error(facts: &Facts<'_>) -> Check {
 }
 
 fn header_error(facts: &Facts<'_>) -> Check {
-    let found = facts
-        .last_requests()
-        .into_values()
-        .find(|r| r.error.as_ref().is_some_and(|e| e.0 == MARS_HEADER_ERROR));
+    let found = facts.last_requests().into_values().find(|r| {
+        r.error
+            .as_ref()
+            .is_some_and(|e| e.number == MARS_HEADER_ERROR)
+    });
     match found {
         Some(r) => Check::held(format!("error {MARS_HEADER_ERROR}"))
             .on([r.first_frame].into_iter().chain(r.answer_last_frame)),
         None => Check::failed(format!("no error {MARS_HEADER_ERROR}")),
     }
+}
+
+/// What the catalogue wants to know of the request that the server refused. It is no need: the server said so itself.
+fn headers_wrong(facts: &Facts<'_>) -> Check {
+    let all = facts.last_requests();
+    let refused = |r: &&&RequestRow| {
+        let error = r.error.as_ref();
+        error.is_some_and(|e| e.number == MARS_HEADER_ERROR)
+    };
+    let Some(request) = all.values().find(refused) else {
+        return Check::unknown("no request is known to have that error");
+    };
+    let sids = facts.store.conn_sessions(facts.conn.id).count().max(1);
+    let on = [request.first_frame];
+    match request.headers {
+        HeaderCheck::Unknown => Check::unknown("they are not in the file, or not readable"),
+        HeaderCheck::Total => Check::held("the lengths of the headers do not sum up to the total"),
+        HeaderCheck::NoDescriptor => Check::held("no header is a transaction descriptor"),
+        HeaderCheck::DescriptorLength => Check::held("the transaction descriptor is not 18 bytes"),
+        HeaderCheck::Sound(n) if n == 0 || usize::try_from(n).is_ok_and(|n| n > sids) => {
+            Check::held(format!(
+                "they count {} on {}",
+                count(usize::try_from(n).unwrap_or(usize::MAX), "outstanding request"),
+                count(sids, "session")
+            ))
+        }
+        HeaderCheck::Sound(n) => Check::unknown(format!(
+            "not seen: total and transaction descriptor are as they should be, and {n} outstanding is plausible"
+        )),
+    }
+    .on(on)
 }
 
 /// "MARS TDS header contained errors".
@@ -57,9 +90,15 @@ pub(in crate::rules) const MARS_HEADER: Rule = Rule::close(
     &[
         Criterion::new("ender", "The server ended the connection", server_ended),
         Criterion::new("error", "The last answer reports error 4011", header_error),
+        Criterion::new(
+            "headers",
+            "As proof: the request's ALL_HEADERS are wrong in length, in the transaction descriptor or in its count",
+            headers_wrong,
+        ),
     ],
     conclude_server_error,
 )
+.with_unknowns()
 .says(
     "The client sent a request whose header of transaction and outstanding requests was wrong: known as a driver bug.",
     "Update the client driver; look at ALL_HEADERS of the request named.",
@@ -91,19 +130,25 @@ fn conclude_server_error(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     let error = facts
         .last_requests()
         .into_values()
-        .filter_map(|r| r.error.as_ref().map(|e| (r, e)))
-        .max_by_key(|(_, e)| e.1);
+        .filter_map(|r| r.error.as_deref().map(|e| (r, e)))
+        .max_by_key(|(_, e)| e.class);
     let mut proof = Vec::new();
     let text = match error {
-        Some((request, (number, class, text))) => {
+        Some((request, error)) => {
             let frame = request.answer_last_frame.unwrap_or(request.last_frame);
+            proof.push(evidence(
+                request.first_frame,
+                "request that it answers",
+                request.kind.name(),
+            ));
             proof.push(evidence(
                 frame,
                 "answer with the error",
-                format!("error {number}, class {class}"),
+                format!("error {}, class {}", error.number, error.class),
             ));
             format!(
-                "The server reported error {number}, class {class} ({text}), then ended the connection."
+                "The server reported an error, then ended the connection: {}",
+                error_words(error)
             )
         }
         None => "The server reported a severe error, then ended the connection.".to_owned(),

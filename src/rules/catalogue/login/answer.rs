@@ -1,21 +1,20 @@
 //! Logins that failed, came too late, were sent on, or were slow.
 
-use super::super::text::duration;
+use super::super::text::{duration, error_words};
 use super::{CLOSED, fault, start_and_end};
 use crate::rules::facts::{Facts, Stage};
-use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
+use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Confidence, Evidence, Protocol, Verdict};
+use crate::store::{Auth, Confidence, Evidence, PduKind, Protocol, Verdict};
 use crate::units::{FrameNo, Nanos, Side};
 
 fn login_error(facts: &Facts<'_>) -> Check {
     let login = facts.conn.login.as_deref();
     if let Some(login) = login
         && !login.accepted
-        && let Some((number, class, text)) = &login.error
+        && let Some(error) = &login.error
     {
-        return Check::held(format!("error {number}, class {class}: {text}"))
-            .on(login.answer_frame);
+        return Check::held(error_words(error)).on(login.answer_frame);
     }
     let hidden = facts.encrypted
         && facts.stage == Stage::Login
@@ -54,11 +53,11 @@ pub(in crate::rules) const LOGIN_FAILED: Rule = Rule::close(
         ),
     ],
     |facts, _| {
-        let error = facts.conn.login.as_ref().and_then(|l| l.error.clone());
+        let error = facts.conn.login.as_ref().and_then(|l| l.error.as_deref());
         match error {
-            Some((number, class, text)) => fault(
+            Some(error) => fault(
                 Confidence::Proven,
-                format!("The server refused the login: error {number}, class {class}: {text}"),
+                format!("The server refused the login: {}", error_words(error)),
                 facts,
             ),
             None => fault(
@@ -110,6 +109,23 @@ fn timed_out(facts: &Facts<'_>) -> Check {
     )
 }
 
+/// The step that the client waited for.
+fn awaited(facts: &Facts<'_>) -> &'static str {
+    let tls = facts.conn.tls.as_deref();
+    let hello = tls.is_some_and(|t| t.server_hello.is_some());
+    let auth = facts.conn.login.as_deref().and_then(|l| l.auth);
+    let tds = |side| facts.conn.tds.get(facts.conn.end_of(side));
+    let windows = matches!(auth, Some(Auth::Ntlm | Auth::Kerberos | Auth::Spnego));
+    match facts.stage {
+        Stage::Connect => "the TCP handshake",
+        Stage::Prelogin => "the answer to PRELOGIN",
+        Stage::Tls if hello => "the end of the TLS key exchange",
+        Stage::Tls => "the ServerHello",
+        Stage::Login if windows && tds(Side::Server).tabular_result == 0 => "the SSPI challenge",
+        Stage::Login | Stage::Ready => "the login answer (LOGINACK)",
+    }
+}
+
 /// `login-timeout`.
 pub(in crate::rules) const LOGIN_TIMEOUT: Rule = Rule::close(
     "login-timeout",
@@ -128,12 +144,7 @@ pub(in crate::rules) const LOGIN_TIMEOUT: Rule = Rule::close(
         ),
     ],
     |facts, _| {
-        let step = match facts.stage {
-            Stage::Connect => "the TCP handshake",
-            Stage::Prelogin => "the PRELOGIN answer",
-            Stage::Tls => "the server's part of the TLS handshake",
-            Stage::Login | Stage::Ready => "the login answer",
-        };
+        let step = awaited(facts);
         fault(
             Confidence::Likely,
             format!("The client waited for {step} until its login timeout and gave up."),
@@ -237,6 +248,51 @@ pub(in crate::rules) const LOGIN_SLOW: Rule = Rule::gathered(
     "Limit of Microsoft's network analyzer; steps as in Microsoft Learn, authentication trace",
 );
 
+/// Every step of a login up to its answer, in file order: those that stand in the connection's row, and those that
+/// are found among its packets.
+fn steps(facts: &Facts<'_>, limit: FrameNo) -> Vec<Evidence> {
+    let mut steps = start_and_end(facts);
+    steps.extend(
+        facts
+            .conn
+            .handshake_frame
+            .map(|no| evidence(no, "ACK of the handshake", "")),
+    );
+    let packets = |side| {
+        let all = facts
+            .store
+            .plain_pdus_back(facts.conn.id, facts.conn.end_of(side));
+        let kept = all
+            .map(|(_, pdu)| pdu)
+            .filter(|pdu| pdu.frame <= limit && pdu.kind != PduKind::Hidden);
+        let mut list: Vec<(FrameNo, u8)> = kept.map(|pdu| (pdu.frame, pdu.tds_type)).collect();
+        list.reverse();
+        list
+    };
+    let (client, server) = (packets(Side::Client), packets(Side::Server));
+    let behind = |list: &[(FrameNo, u8)], from: FrameNo| {
+        list.iter().map(|(no, _)| *no).find(|no| *no > from)
+    };
+    let login = facts.conn.login.as_deref().and_then(|l| l.login_frame);
+    let before_login = |no: &FrameNo| login.is_none_or(|login| *no < login);
+    if let Some(hello) = facts.conn.tls.as_ref().and_then(|t| t.server_hello)
+        && let Some(key) = behind(&client, hello).filter(before_login)
+    {
+        steps.push(evidence(key, "key exchange", ""));
+        let cipher = behind(&server, key).filter(before_login);
+        steps.extend(cipher.map(|no| evidence(no, "change of cipher", "")));
+    }
+    let challenge = login.and_then(|login| behind(&server, login));
+    if let Some(challenge) = challenge.filter(|no| *no < limit) {
+        steps.push(evidence(challenge, "SSPI challenge", ""));
+        let response = behind(&client, challenge);
+        steps.extend(response.map(|no| evidence(no, "SSPI response", "")));
+    }
+    steps.retain(|step| step.frame <= limit);
+    steps.sort_by_key(|step| step.frame);
+    steps
+}
+
 /// The steps of a login with their times, where it was slow: text and evidence.
 pub(in crate::rules) fn slow_login(facts: &Facts<'_>) -> Option<(String, Vec<Evidence>)> {
     let login = facts.conn.login.as_ref()?;
@@ -246,11 +302,11 @@ pub(in crate::rules) fn slow_login(facts: &Facts<'_>) -> Option<(String, Vec<Evi
     if total <= facts.settings.get(Threshold::SlowLogin) {
         return None;
     }
-    let steps = start_and_end(facts);
     let limit = login.answer_frame?;
+    let steps = steps(facts, limit);
     let mut last: (Nanos, String) = (start, "SYN".to_owned());
     let mut largest: Option<(i64, String)> = None;
-    for step in steps.iter().filter(|step| step.frame <= limit) {
+    for step in &steps {
         let Some(at) = time(step.frame) else { continue };
         let gap = at.since(last.0);
         if largest.as_ref().is_none_or(|(most, _)| gap > *most) {
@@ -264,8 +320,5 @@ pub(in crate::rules) fn slow_login(facts: &Facts<'_>) -> Option<(String, Vec<Evi
         duration(total),
         duration(gap)
     );
-    Some((
-        text,
-        steps.into_iter().filter(|s| s.frame <= limit).collect(),
-    ))
+    Some((text, steps))
 }

@@ -54,12 +54,33 @@ fn conclude_no_answer(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     }
     let text = format!("{} were sent, and nothing came back.", count(n, "SYN"));
     let mut out = fault(Confidence::Proven, text, facts);
+    out.notes.extend(arrival(facts));
     out.evidence = syns(facts)
         .into_iter()
         .take(20)
         .map(|frame| evidence(frame, "SYN without answer", ""))
         .collect();
     out
+}
+
+/// What a second capture point tells of SYNs without an answer, where there is one.
+fn arrival(facts: &Facts<'_>) -> Option<String> {
+    let rows = facts.frames.syns.iter();
+    let rows: Vec<_> = rows.filter_map(|s| facts.store.frame(s.no)).collect();
+    let first = rows.first()?;
+    let elsewhere = rows.iter().any(|row| row.interface != first.interface);
+    if elsewhere {
+        return Some(
+            "the SYNs are in the files of both capture points, and neither shows an answer: the host behind the second one dropped them (its firewall), or is down".to_owned(),
+        );
+    }
+    let server = facts.conn.endpoint(Side::Server).ip;
+    let points = facts.shared.points_at(server, first.time);
+    let running = points.iter().any(|point| *point != first.interface);
+    running.then(|| {
+        "the file of the other capture point, which was running, does not have them: dropped on the way"
+            .to_owned()
+    })
 }
 
 fn refused(facts: &Facts<'_>) -> Check {

@@ -6,7 +6,7 @@ use crate::decode::tls::names;
 use crate::rules::facts::{Facts, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
-use crate::store::{Condition, Confidence, Verdict};
+use crate::store::{Condition, Confidence, TlsOffer, Verdict};
 use crate::units::Side;
 
 fn mars_refused(facts: &Facts<'_>) -> Check {
@@ -140,11 +140,18 @@ fn conclude_tls(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     let hello = tls.and_then(|t| t.server_hello);
     let text = if let Some((end, level, what, frame)) = alert {
         format!(
-            "The {} sent TLS alert {what} (level {level}) in frame {frame}; the connection was closed.",
-            facts.conn.side_of(end).word()
+            "The {} sent the TLS alert {} ({what}, level {level}) in frame {frame}; the connection was closed.",
+            facts.conn.side_of(end).word(),
+            names::alert(what)
         )
     } else if hello.is_none() && by == Side::Server {
-        "The server closed after the ClientHello: no common TLS version or cipher suite, or no usable certificate.".to_owned()
+        format!(
+            "The server closed after the ClientHello: no common TLS version or cipher suite, or no usable certificate. {}",
+            tls.and_then(|t| t.offer.as_ref()).map_or_else(
+                || "What the client offers cannot be read.".to_owned(),
+                offered
+            )
+        )
     } else if cipher
         .and_then(names::cipher)
         .is_some_and(|suite| suite.starts_with("TLS_DHE_"))
@@ -156,7 +163,33 @@ fn conclude_tls(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     } else {
         format!("The {} closed during the TLS handshake.", by.word())
     };
-    fault(Confidence::Likely, text, facts)
+    let mut conclusion = fault(Confidence::Likely, text, facts);
+    let offer = tls.and_then(|t| t.offer.as_ref());
+    if let Some(offer) = offer.filter(|_| alert.is_some() || by == Side::Client) {
+        conclusion.notes.push(offered(offer));
+    }
+    conclusion
+}
+
+/// More cipher suites than this are only counted.
+const MOST_SUITES: usize = 24;
+
+/// The versions and cipher suites of a ClientHello.
+fn offered(offer: &TlsOffer) -> String {
+    let version = |v: &u16| names::version(*v).map_or_else(|| format!("0x{v:04x}"), str::to_owned);
+    let versions: Vec<_> = offer.versions.iter().map(version).collect();
+    let up_to = if versions.len() == 1 { "up to " } else { "" };
+    let suites = offer.ciphers.iter().take(MOST_SUITES);
+    let suites: Vec<_> = suites.map(|c| names::cipher_or_number(*c)).collect();
+    let more = match offer.ciphers.len().saturating_sub(suites.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "The client offers {up_to}{} with {}{more}.",
+        versions.join(", "),
+        suites.join(", ")
+    )
 }
 
 /// `close-in-prelogin`.

@@ -1,5 +1,7 @@
 //! Resets of connections without MARS that mean no harm, and connections without any data.
 
+use std::collections::VecDeque;
+
 use rustc_hash::FxHashMap;
 
 use super::super::failure::end_evidence;
@@ -8,7 +10,7 @@ use super::{CLIENT_FIRST, COMPLETE, NOTHING_LEFT};
 use crate::rules::facts::{Facts, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::store::{Condition, Confidence, Verdict};
-use crate::units::Side;
+use crate::units::{FrameNo, Side};
 
 fn mars_off(facts: &Facts<'_>) -> Check {
     if facts.mars_known_off() {
@@ -53,17 +55,24 @@ fn resets_answer(facts: &Facts<'_>) -> Check {
     if facts.close.resets.is_empty() || !facts.close.server_resets.is_empty() {
         return Check::failed("no reset of the client, or one of the server");
     }
-    let late: FxHashMap<_, _> = facts
-        .frames
-        .late
-        .get(Side::Server)
-        .iter()
-        .rev()
-        .filter(|seg| seg.next > a.saturating_sub(1) && (seg.len == 0 || seg.flags.fin()))
-        .filter_map(|seg| seg.ack.map(|ack| (ack, seg.no)))
-        .collect();
-    for reset in &facts.close.resets {
-        let answered = late.get(&reset.pos).is_some_and(|no| *no < reset.no);
+    // By what they acknowledge, the late segments that no reset answers yet; a copy on the network is answered too.
+    let mut late: FxHashMap<_, VecDeque<FrameNo>> = FxHashMap::default();
+    let all = facts.frames.late.get(Side::Server).iter();
+    for seg in all.filter(|seg| seg.next >= a && (seg.len == 0 || seg.flags.fin())) {
+        if let Some(ack) = seg.ack {
+            late.entry(ack).or_default().push_back(seg.no);
+        }
+    }
+    for reset in facts.close.resets.iter().filter(|reset| !reset.is_copy()) {
+        let waiting = late.get_mut(&reset.pos);
+        let answered = waiting.is_some_and(|waiting| {
+            let before = waiting.front().is_some_and(|no| *no < reset.no);
+            // Where the file has copies, two resets may be one that nothing tells from another.
+            if before && facts.frames.copies == 0 {
+                waiting.pop_front();
+            }
+            before
+        });
         if reset.flags.ack() || !answered || reset.pos > f.saturating_add(1) {
             return Check::failed(format!("frame {} answers no late segment", reset.no))
                 .on([reset.no]);
@@ -84,7 +93,7 @@ pub(in crate::rules) const RST_AFTER_CLOSE: Rule = Rule::close(
         COMPLETE,
         Criterion::new(
             "answers",
-            "Each reset answers a late segment of the server without data",
+            "Each reset answers a late segment of the server without data, no two the same",
             resets_answer,
         ),
     ],

@@ -4,7 +4,7 @@ use marstui::store::Verdict::{Benign, Fault, LikelyBenign, Normal, Notice, Undec
 use marstui::units::Side::{Client, Server};
 
 use super::super::close::Form;
-use super::super::conn::{MS, US};
+use super::super::conn::{MS, Segment, US};
 use super::super::mars::Encryption;
 use super::super::tds;
 use super::super::wire::{ACK, FIN, RST, SYN};
@@ -352,6 +352,10 @@ pub fn cases() -> Vec<Case> {
             ALL,
             |form| {
                 let mut c = logged_in(form, false);
+                let asks = |s: &&mut Segment| s.payload.first() == Some(&tds::PRELOGIN);
+                for segment in c.segments.iter_mut().filter(asks) {
+                    "prelogin".clone_into(&mut segment.label);
+                }
                 work(&mut c, &[0]);
                 c.close_benign(form, &[0]);
                 c

@@ -427,6 +427,22 @@ fn artefacts() -> Vec<RuleCase> {
                 c.capture(Client)
             },
         ),
+        rule(
+            "bad-checksum",
+            Notice,
+            "wrong checksums of both ends at one capture point",
+            || {
+                let mut c = opened(W, &[0]);
+                c.close_benign(W, &[0]);
+                let mut capture = c.capture(Server);
+                for frame in &mut capture.frames {
+                    // The checksum of TCP behind Ethernet and IPv4.
+                    frame.data[50] ^= 0x5A;
+                }
+                capture
+            },
+            || case("V1"),
+        ),
     ]
 }
 

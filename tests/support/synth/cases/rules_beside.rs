@@ -7,7 +7,7 @@ use super::super::conn::{Host, MS, START, Stack, US};
 use super::super::file::Capture;
 use super::super::wire::{ACK, FIN};
 use super::super::{smp, tds};
-use super::rule_scripts::{add, plain_work};
+use super::rule_scripts::{add, four_way, plain_work};
 use super::rules::{RuleCase, W, case, rule};
 use super::{begin, opened};
 
@@ -79,6 +79,13 @@ pub fn beside() -> Vec<RuleCase> {
             "fresh data comes, and what was asked is never acknowledged",
             || one_way(true),
             || one_way(false),
+        ),
+        rule(
+            "non-pooled",
+            Notice,
+            "a connection for each of twenty-one requests",
+            || short_connections(21),
+            || short_connections(19),
         ),
         rule(
             "mass-close",
@@ -197,6 +204,22 @@ pub fn reused_ports(count: u16) -> Capture {
             c.trip(10 * US);
             c.send(Client, ACK, &[]);
         }
+        capture = add(capture, c.capture(Server));
+    }
+    capture
+}
+
+/// Connections of one client, each with one request.
+fn short_connections(count: u16) -> Capture {
+    let mut capture = Capture::default();
+    for i in 0..count {
+        let mut c = begin(W);
+        c.hosts[0].port = 50_000 + i;
+        let isn = 7_000_000 * u32::from(i) + 1;
+        c.set_isns(isn, isn + 5_000_000);
+        c.wait(i64::from(i) * 200 * MS);
+        plain_work(&mut c);
+        four_way(&mut c);
         capture = add(capture, c.capture(Server));
     }
     capture
