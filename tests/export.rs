@@ -430,7 +430,7 @@ fn the_ticket_of_the_page_holds_its_four_lines_and_the_verdict() {
         "IPv4.Address==10.10.10.10 and tcp.port==52965",
         "Frames 93689-93704: ",
         "RST.Ack = FIN.Ack + 16",
-        "demo-marked.pcapng",
+        "demo-part.pcapng",
     ] {
         assert!(ticket.contains(line), "{line}\nis not in\n{ticket}");
     }

@@ -117,10 +117,7 @@ impl ExportForm {
         let offers = offers(app);
         let chosen = offers.iter().position(|o| o.what.is_ok()).unwrap_or(0);
         let folder = app.settings.export_folder.clone().unwrap_or_default();
-        let mut name = small_name(&app.name);
-        if app.marks.is_empty() {
-            name = name.replace("-marked.", "-part.");
-        }
+        let name = small_name(&app.name, !app.marks.is_empty());
         let file = Path::new(&folder).join(name).to_string_lossy().into_owned();
         let mut form = Self {
             offers,

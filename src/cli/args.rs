@@ -295,6 +295,7 @@ pub enum ExportFormat {
     /// Fields of each frame, comma-separated.
     Csv,
     /// Fields of each frame, one JSON object per line.
+    #[value(aliases = ["jsonl", "ndjson"])]
     Json,
     /// Requests of the connections, comma-separated.
     Requests,

@@ -335,15 +335,13 @@ fn small_capture(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> 
         .files()
         .first()
         .map_or("capture", |f| f.path.as_str());
-    let name = small_name(source);
+    let name = small_name(source, job.plan.title.ends_with(" marked"));
     page.code_item("name", &name)?;
     page.item(&format!("holds {}", job.plan.summary()))?;
-    let paths: Vec<_> = job
-        .store
-        .files()
-        .iter()
-        .map(|f| shell_word(&f.path))
-        .collect();
+    // Where the file lies on this host is nobody's business.
+    let name_of = |path: &str| Path::new(path).file_name()?.to_str().map(shell_word);
+    let files = job.store.files().iter();
+    let paths: Vec<_> = files.filter_map(|file| name_of(&file.path)).collect();
     page.code_item(
         "written by",
         &format!(
@@ -356,8 +354,9 @@ fn small_capture(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> 
     Ok(())
 }
 
-/// The name of the small capture of a file: `order-svc.pcapng` gives `order-svc-marked.pcapng`.
-pub fn small_name(path: &str) -> String {
+/// The name of the small capture of a file: `order-svc.pcapng` gives `order-svc-marked.pcapng` where the frames are
+/// those that were marked, and `order-svc-part.pcapng` where they were chosen otherwise.
+pub fn small_name(path: &str, marked: bool) -> String {
     let stem = Path::new(path)
         .file_name()
         .and_then(|n| n.to_str())
@@ -367,7 +366,8 @@ pub fn small_name(path: &str) -> String {
         .next()
         .filter(|s| !s.is_empty())
         .unwrap_or("capture");
-    format!("{stem}-marked.pcapng")
+    let what = if marked { "marked" } else { "part" };
+    format!("{stem}-{what}.pcapng")
 }
 
 /// A word as a POSIX shell takes it.
@@ -415,9 +415,10 @@ mod tests {
     #[test]
     fn names_and_commands_survive_a_shell() {
         assert_eq!(
-            small_name("/a/b/order-svc.pcapng.gz"),
+            small_name("/a/b/order-svc.pcapng.gz", true),
             "order-svc-marked.pcapng"
         );
+        assert_eq!(small_name("order.cap", false), "order-part.pcapng");
         assert_eq!(shell_word("a b'c"), "'a b'\\''c'");
         assert_eq!(shell_word("/x/y-1.pcap"), "/x/y-1.pcap");
     }

@@ -246,8 +246,11 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 fn legend(page: &mut Page, part: Part) {
     let y = page.down(LINE * 1.5);
     page.line("grid", (MARGIN, y - LINE), (WIDTH - MARGIN, y - LINE));
-    let mut x = MARGIN;
+    let (mut x, mut y) = (MARGIN, y);
     let mut entry = |page: &mut Page, class: &str, sign: &str, meaning: &str| {
+        if x > WIDTH - MARGIN - 250.0 {
+            (x, y) = (MARGIN, page.down(LINE));
+        }
         page.text(x, y, class, sign);
         page.text(x + 8.0 * chars(sign) + 4.0, y, "quiet", meaning);
         x += 8.0 * chars(sign) + 7.4 * chars(meaning) + 24.0;
@@ -255,13 +258,14 @@ fn legend(page: &mut Page, part: Part) {
     entry(page, "syn", "S", "SYN, session opened");
     entry(page, "fin", "F", "FIN");
     entry(page, "rst", "R", "RST");
-    if part == Part::Ladder {
-        entry(page, "", "single line", "SMP or TDS");
-        entry(page, "", "thick line", "TCP only");
-    } else {
+    if part != Part::Ladder {
         entry(page, "client", "up", "DATA of the client");
         entry(page, "server", "down", "DATA of the server");
-        entry(page, "", "thick line", "a request waits for its answer");
+        entry(page, "", "thick lane", "a request waits");
+    }
+    if part != Part::Lanes {
+        entry(page, "", "thin arrow", "SMP or TDS");
+        entry(page, "", "thick arrow", "TCP only");
     }
     let y = page.down(LINE);
     page.text(
