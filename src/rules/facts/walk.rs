@@ -1,9 +1,9 @@
 //! The walk over a connection's frames, from the last to the first, that gathers what closes are judged by.
 
-use std::collections::VecDeque;
-
 use super::ends::{PerPoint, Point};
-use super::frames::{DELAYED_ACK, Frames, LateAck, Pos, Probe, Ruler, Scale, Seg, ZeroWindow};
+use super::frames::{
+    DELAYED_ACK, Frames, LateAck, Pos, Probe, Ruler, Scale, Seg, TtlCounts, ZeroWindow,
+};
 use crate::store::{ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
 use crate::units::{FrameNo, Nanos, PerSide, Side};
 
@@ -16,30 +16,33 @@ const USUAL: u32 =
 /// How many acknowledgements are remembered for finding the one that covers a segment.
 const ACKS: usize = 4096;
 
-/// The acknowledgements of one side that stand behind the current frame, the nearest first; each further one covers
-/// more than those before it.
+/// The acknowledgements of one side that stand behind the current frame, the nearest last; each covers more than those
+/// after it.
 #[derive(Debug, Default)]
-struct AcksBehind(VecDeque<(Pos, FrameNo, Nanos)>);
+struct AcksBehind(Vec<(Pos, FrameNo, Nanos)>);
 
 impl AcksBehind {
     #[inline]
     fn add(&mut self, ack: Pos, no: FrameNo, time: Nanos) {
-        while self.0.front().is_some_and(|(later, ..)| *later <= ack) {
-            self.0.pop_front();
+        while self.0.last().is_some_and(|(later, ..)| *later <= ack) {
+            self.0.pop();
         }
-        if self.0.len() >= ACKS {
-            self.0.pop_back();
+        if self.0.len() >= 2 * ACKS {
+            self.0.drain(..ACKS);
         }
-        self.0.push_front((ack, no, time));
+        self.0.push((ack, no, time));
     }
 
     /// The first frame behind the current one that acknowledges a position.
     #[inline]
     fn covering(&self, end: Pos) -> Option<(FrameNo, Nanos)> {
         // Mostly one of the nearest does.
-        let near = self.0.iter().take(8).position(|(ack, ..)| *ack >= end);
-        let at = near.unwrap_or_else(|| self.0.partition_point(|(ack, ..)| *ack < end));
-        self.0.get(at).map(|(_, no, time)| (*no, *time))
+        let near = self.0.iter().rev().take(8).find(|(ack, ..)| *ack >= end);
+        let found = near.or_else(|| {
+            let covering = self.0.partition_point(|(ack, ..)| *ack >= end);
+            self.0.get(covering.checked_sub(1)?)
+        });
+        found.map(|(_, no, time)| (*no, *time))
     }
 }
 
@@ -50,21 +53,64 @@ struct ZeroRun {
     opened: Option<Seg>,
 }
 
+/// What the walk knows of one side.
+#[derive(Debug)]
+struct Half {
+    /// From which position of the side's stream on segments are kept.
+    from: Pos,
+    /// The nearest frame behind, at each point.
+    heard: PerPoint<Option<FrameNo>>,
+    /// The nearest frame behind in which the window was open.
+    open: Option<FrameNo>,
+    run: Option<ZeroRun>,
+    acks: AcksBehind,
+    /// Segments with new data so far.
+    fresh: u32,
+    late: Vec<Seg>,
+    ttl: PerPoint<TtlCounts>,
+    sent_end: Option<Pos>,
+    acked: PerPoint<Option<Pos>>,
+    last_payload: Option<Seg>,
+    last_sent: PerPoint<Option<FrameNo>>,
+}
+
+impl Half {
+    fn new(from: Pos) -> Self {
+        Self {
+            from,
+            heard: PerPoint::default(),
+            open: None,
+            run: None,
+            acks: AcksBehind::default(),
+            fresh: 0,
+            late: Vec::new(),
+            ttl: PerPoint::default(),
+            sent_end: None,
+            acked: PerPoint::default(),
+            last_payload: None,
+            last_sent: PerPoint::default(),
+        }
+    }
+
+    fn close_run(&mut self, found: &mut Vec<ZeroWindow>) {
+        if let Some(run) = self.run.take()
+            && found.len() < KEEP
+        {
+            found.push(ZeroWindow {
+                start: run.start,
+                opened: run.opened,
+            });
+        }
+    }
+}
+
 /// The walk, somewhere between the last frame and the first.
 struct Walk<'a> {
     store: &'a Store,
     ruler: Ruler<'a>,
-    /// From which position of each side's stream on segments are kept.
-    from: &'a PerSide<Pos>,
     slow_ack: i64,
+    halves: PerSide<Half>,
     out: Frames,
-    heard: PerSide<PerPoint<Option<FrameNo>>>,
-    /// The nearest frame behind in which the side's window was open.
-    open: PerSide<Option<FrameNo>>,
-    runs: PerSide<Option<ZeroRun>>,
-    acks: PerSide<AcksBehind>,
-    /// Segments with new data so far.
-    fresh: PerSide<u32>,
 }
 
 /// Walks all frames of a connection. `from` tells from which position of each side's stream on segments are kept.
@@ -78,14 +124,9 @@ pub(super) fn walk(
     let mut walk = Walk {
         store,
         ruler: Ruler::new(scale),
-        from,
         slow_ack,
+        halves: PerSide(from.0.map(Half::new)),
         out: Frames::default(),
-        heard: PerSide::default(),
-        open: PerSide::default(),
-        runs: PerSide([None, None]),
-        acks: PerSide::default(),
-        fresh: PerSide::default(),
     };
     store.each_conn_frame_back(conn.id, |no, row| {
         let side = conn.side_of(row.end());
@@ -101,54 +142,48 @@ impl Walk<'_> {
     /// short. Returns false, with nothing done, for any other.
     #[inline]
     fn usual(&mut self, no: FrameNo, row: &FrameRow, side: Side) -> bool {
+        let Some((pos, ack)) = self.ruler.numbers(row, side) else {
+            return false;
+        };
+        let (own, peer) = both(&mut self.halves, side);
+        let end = pos.saturating_add(Pos::from(row.payload_len));
+        let with_data = row.payload_len > 0;
         let plain = row.flags.0 & !USUAL == 0
             && row.tcp_flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
             && row.window > 0
             && self.ruler.ends.one_point()
-            && self.runs.get(side).is_none();
-        let Some((pos, ack)) = self.ruler.numbers(row, side) else {
+            && own.run.is_none();
+        let late = end > own.from || pos >= own.from;
+        if !plain || late || (with_data && own.last_payload.is_none()) {
             return false;
-        };
-        let end = pos.saturating_add(Pos::from(row.payload_len));
-        let with_data = row.payload_len > 0;
-        let start = *self.from.get(side);
-        let late = end > start || pos >= start;
-        if !plain || late || (with_data && self.out.last_payload.get(side).is_none()) {
-            return false;
+        }
+        own.last_sent.get_mut(Point::Only).get_or_insert(no);
+        own.ttl.get_mut(Point::Only).add(row.ttl);
+        raise(own.acked.get_mut(Point::Only), Some(ack));
+        if with_data {
+            raise(&mut own.sent_end, Some(end));
+            own.fresh = own.fresh.saturating_add(1);
+        }
+        own.acks.add(ack, no, row.time);
+        own.open = Some(no);
+        *own.heard.get_mut(Point::Only) = Some(no);
+        if with_data && let Some(late) = acked_late(peer, end, row.time, self.slow_ack) {
+            self.late_ack(self.ruler.measure(no, row, side), late);
         }
         self.ruler.go_on(side, (pos, row.seq), Some((ack, row.ack)));
-        self.out
-            .last_sent
-            .get_mut(side)
-            .get_mut(Point::Only)
-            .get_or_insert(no);
-        self.out.ttl.get_mut(side).get_mut(Point::Only).add(row.ttl);
-        raise(self.out.acked.get_mut(side), Some(ack));
-        raise(
-            self.out.acked_at.get_mut(side).get_mut(Point::Only),
-            Some(ack),
-        );
-        if with_data {
-            raise(self.out.sent_end.get_mut(side), Some(end));
-            let ruler = self.ruler;
-            self.fresh_data(side, end, row.time, || ruler.measure(no, row, side));
-        }
-        self.acks.get_mut(side).add(ack, no, row.time);
-        *self.open.get_mut(side) = Some(no);
-        *self.heard.get_mut(side).get_mut(Point::Only) = Some(no);
         true
     }
 
     fn frame(&mut self, no: FrameNo, row: &FrameRow, side: Side) {
         let seg = self.ruler.seg(no, row, side);
+        let (own, _) = both(&mut self.halves, side);
         let out = &mut self.out;
         out.cut |= row.flags.has(FrameFlags::CUT) && row.payload_len > 0;
         if seg.flags.rst() {
             out.rsts.push(seg);
             return;
         }
-        let last = out.last_sent.get_mut(side).get_mut(seg.point);
-        last.get_or_insert(no);
+        own.last_sent.get_mut(seg.point).get_or_insert(no);
         if row.flags.has(FrameFlags::BAD_CHECKSUM) {
             let bad = out.bad_checksums.get_mut(side).get_mut(seg.point);
             bad.frames = bad.frames.saturating_add(1);
@@ -157,12 +192,11 @@ impl Walk<'_> {
         if seg.is_copy() {
             out.copies = out.copies.saturating_add(1);
         }
-        out.ttl.get_mut(side).get_mut(seg.point).add(row.ttl);
-        raise(out.acked.get_mut(side), seg.ack);
-        raise(out.acked_at.get_mut(side).get_mut(seg.point), seg.ack);
+        own.ttl.get_mut(seg.point).add(row.ttl);
+        raise(own.acked.get_mut(seg.point), seg.ack);
         if seg.flags.syn() {
             out.syns.push(seg);
-            *self.heard.get_mut(side).get_mut(seg.point) = Some(no);
+            *own.heard.get_mut(seg.point) = Some(no);
             return;
         }
         if seg.flags.fin() {
@@ -170,35 +204,34 @@ impl Walk<'_> {
         }
         let in_stream = !seg.marks.has(FrameFlags::NOT_IN_STREAM);
         if seg.len > 0 && in_stream {
-            raise(out.sent_end.get_mut(side), Some(seg.end));
-            if out.last_payload.get(side).is_none() {
-                *out.last_payload.get_mut(side) = Some(seg);
-            }
+            raise(&mut own.sent_end, Some(seg.end));
+            own.last_payload.get_or_insert(seg);
         }
-        let start = *self.from.get(side);
-        if (seg.next > start || seg.pos >= start) && out.late.get(side).len() < KEEP * 10 {
-            out.late.get_mut(side).push(seg);
+        if (seg.next > own.from || seg.pos >= own.from) && own.late.len() < KEEP * 10 {
+            own.late.push(seg);
         }
         self.data(seg, in_stream);
+        let (own, _) = both(&mut self.halves, side);
         if let Some(ack) = seg.ack {
-            self.acks.get_mut(side).add(ack, no, seg.time);
+            own.acks.add(ack, no, seg.time);
         }
         self.window(seg);
-        *self.heard.get_mut(side).get_mut(seg.point) = Some(no);
+        let (own, _) = both(&mut self.halves, side);
+        *own.heard.get_mut(seg.point) = Some(no);
     }
 
     /// Probes, what was sent again, and new data.
     fn data(&mut self, seg: Seg, in_stream: bool) {
-        let side = seg.side;
+        let (own, peer) = both(&mut self.halves, seg.side);
         let out = &mut self.out;
         if seg.marks.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
             if out.probes.len() < KEEP {
-                let peer = *self.heard.get(side.other()).get(seg.point);
-                let own = *self.heard.get(side).get(seg.point);
+                let heard = *peer.heard.get(seg.point);
+                let own = *own.heard.get(seg.point);
                 out.probes.push(Probe {
                     seg,
-                    heard: peer,
-                    answered: peer.is_some_and(|peer| own.is_none_or(|own| peer < own)),
+                    heard,
+                    answered: heard.is_some_and(|heard| own.is_none_or(|own| heard < own)),
                 });
             }
         } else if seg.marks.has(FrameFlags::RETRANSMISSION)
@@ -207,88 +240,72 @@ impl Walk<'_> {
             && out.resent.len() < KEEP
         {
             out.resent.push(seg);
-            out.fresh_behind.push(*self.fresh.get(side.other()));
+            out.fresh_behind.push(peer.fresh);
         } else if seg.len > 0 && in_stream && !seg.is_copy() {
-            self.fresh_data(side, seg.end, seg.time, || seg);
+            own.fresh = own.fresh.saturating_add(1);
+            if let Some(late) = acked_late(peer, seg.end, seg.time, self.slow_ack) {
+                self.late_ack(seg, late);
+            }
         }
     }
 
-    /// New data up to `end`: whether its acknowledgement came late.
-    #[inline]
-    fn fresh_data(&mut self, side: Side, end: Pos, time: Nanos, seg: impl FnOnce() -> Seg) {
-        let count = self.fresh.get_mut(side);
-        *count = count.saturating_add(1);
-        let Some((acked_in, acked)) = self.acks.get(side.other()).covering(end) else {
-            return;
-        };
-        let after = acked.since(time);
-        let delayed = DELAYED_ACK.contains(&after);
-        if !delayed && after < self.slow_ack {
-            return;
-        }
+    fn late_ack(&mut self, data: Seg, (acked_in, after): (FrameNo, i64)) {
         let late = LateAck {
-            data: seg(),
+            data,
             acked_in,
             after,
         };
-        if delayed {
-            let of_side = self.out.delayed_acks.get_mut(side.other());
+        let out = &mut self.out;
+        if DELAYED_ACK.contains(&after) {
+            let of_side = out.delayed_acks.get_mut(data.side.other());
             of_side.count = of_side.count.saturating_add(1);
             of_side.example.get_or_insert(late);
         }
-        if after >= self.slow_ack {
-            self.late_ack(late);
-        }
-    }
-
-    fn late_ack(&mut self, late: LateAck) {
-        let out = &mut self.out;
-        let data = late.data;
         let nearest = out.resent.iter().rev().take(64);
         let again = nearest
             .filter(|resent| resent.side == data.side)
             .any(|resent| resent.pos == data.pos);
-        if !again && out.late_acks.len() < KEEP {
+        if after >= self.slow_ack && !again && out.late_acks.len() < KEEP {
             out.late_acks.push(late);
         }
     }
 
     /// Windows of 0, and those that opened again.
     fn window(&mut self, seg: Seg) {
-        let side = seg.side;
+        let (own, _) = both(&mut self.halves, seg.side);
         if seg.marks.has(FrameFlags::ZERO_WINDOW) {
-            if let Some(run) = self.runs.get_mut(side) {
+            if let Some(run) = &mut own.run {
                 run.start = seg;
                 return;
             }
-            let opened = self.open.get(side);
-            let opened = opened.and_then(|no| Some((no, self.store.frame(no)?)));
-            let opened = opened.map(|(no, row)| self.ruler.measure(no, &row, side));
-            *self.runs.get_mut(side) = Some(ZeroRun { start: seg, opened });
+            let opened = own.open.and_then(|no| Some((no, self.store.frame(no)?)));
+            let opened = opened.map(|(no, row)| self.ruler.measure(no, &row, seg.side));
+            own.run = Some(ZeroRun { start: seg, opened });
         } else if seg.window > 0 {
-            self.close_run(side);
-            *self.open.get_mut(side) = Some(seg.no);
-        }
-    }
-
-    fn close_run(&mut self, side: Side) {
-        let found = &mut self.out.zero_windows;
-        if let Some(run) = self.runs.get_mut(side).take()
-            && found.len() < KEEP
-        {
-            found.push(ZeroWindow {
-                start: run.start,
-                opened: run.opened,
-            });
+            own.close_run(&mut self.out.zero_windows);
+            own.open = Some(seg.no);
         }
     }
 
     /// What was gathered, every list in file order.
-    fn finish(mut self) -> Frames {
+    fn finish(self) -> Frames {
+        let Self {
+            mut out,
+            mut halves,
+            ..
+        } = self;
         for side in Side::BOTH {
-            self.close_run(side);
+            let half = halves.get_mut(side);
+            half.close_run(&mut out.zero_windows);
+            half.late.reverse();
+            *out.late.get_mut(side) = std::mem::take(&mut half.late);
+            *out.ttl.get_mut(side) = half.ttl;
+            *out.sent_end.get_mut(side) = half.sent_end;
+            *out.acked.get_mut(side) = half.acked.values().copied().flatten().max();
+            *out.acked_at.get_mut(side) = half.acked;
+            *out.last_payload.get_mut(side) = half.last_payload;
+            *out.last_sent.get_mut(side) = half.last_sent;
         }
-        let mut out = self.out;
         out.syns.reverse();
         out.fins.reverse();
         out.rsts.reverse();
@@ -297,11 +314,25 @@ impl Walk<'_> {
         out.fresh_behind.reverse();
         out.late_acks.reverse();
         out.zero_windows.sort_by_key(|z| z.start.no);
-        for side in Side::BOTH {
-            out.late.get_mut(side).reverse();
-        }
         out
     }
+}
+
+/// A side's half, then the other's.
+#[inline]
+fn both(PerSide([client, server]): &mut PerSide<Half>, side: Side) -> (&mut Half, &mut Half) {
+    match side {
+        Side::Client => (client, server),
+        Side::Server => (server, client),
+    }
+}
+
+/// The frame in which the peer acknowledged data up to `end`, and how long after, if that was delayed or late.
+#[inline]
+fn acked_late(peer: &Half, end: Pos, time: Nanos, slow_ack: i64) -> Option<(FrameNo, i64)> {
+    let (acked_in, acked) = peer.acks.covering(end)?;
+    let after = acked.since(time);
+    (after >= slow_ack || DELAYED_ACK.contains(&after)).then_some((acked_in, after))
 }
 
 /// Raises a maximum.
