@@ -262,9 +262,8 @@ fn progress_while_indexing_costs_next_to_nothing() {
         let mut args = vec![path, "--no-state"];
         args.extend(extra);
         let mut term = Terminal::start((80, 24), &args, &[]);
-        // In the first second the columns find their widths.
-        term.wait_until("indexed");
-        sleep(Duration::from_millis(1300));
+        // By then the page is full and its columns have found their widths.
+        term.wait_until("k frames");
         let (start, written) = (Instant::now(), term.written());
         let mut seen = String::new();
         let mut cost = 0;
