@@ -37,16 +37,8 @@ fn from_the_demo_to_the_exported_range() {
     let screen = term.screen();
     assert!(screen.contains("> B 93704"), "{screen}");
     assert!(screen.contains("verdict B Benign"), "{screen}");
-    term.press(":93689\r");
-    term.press("v");
-    term.press(":93704\r");
-    term.press("m");
-    term.wait_for("16 marked");
-    term.press("w");
-    term.wait_for("(*) marked 16");
-    // Down to the line of the handshake, out with it; then back up to the file.
-    term.press("\t");
-    term.press(" ");
+    term.offer_the_close();
+    // Back up to the file.
     term.press("\x1b[Z");
     term.press("\x1b[Z");
     term.press("\x15");

@@ -24,6 +24,10 @@ impl App {
             Ask::Filter if self.layers.is_empty() && !text.starts_with("save ") => {
                 self.check_search(&text, false)
             }
+            Ask::Column => {
+                self.offer_columns(&text);
+                Vec::new()
+            }
             Ask::Find if self.layers.is_empty() => self.check_search(&text, true),
             _ => Vec::new(),
         }
@@ -62,6 +66,7 @@ impl App {
             Ask::Find => return self.answer_find(text),
             Ask::Filter => return self.answer_filter(text),
             Ask::ListFile => return self.write_list(text),
+            Ask::Column => self.sort_table(text),
         }
         Vec::new()
     }

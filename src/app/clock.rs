@@ -231,7 +231,10 @@ fn short(n: u64, unit: u64) -> String {
             let text = format!("{whole}.{:02}", milli / 10);
             text.trim_end_matches('0').trim_end_matches('.').to_string()
         }
-        100..1000 => format!("{whole}.{}", milli / 100),
+        100..1000 => {
+            let text = format!("{whole}.{}", milli / 100);
+            text.trim_end_matches(".0").to_string()
+        }
         _ => whole.to_string(),
     }
 }

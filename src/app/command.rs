@@ -159,7 +159,7 @@ commands! {
     Requests "requests" ["Q"] "requests" Lists Anywhere "" "the requests of the connection, or of all";
     Card "card" ["g c"] "" Lists Anywhere "" "the connection on one page: opening, login, Sids, requests, findings";
     Phases "phases" [] "" Lists Anywhere "" "the phases of the connection, with first frame and length in time";
-    Sort "sort" ["S"] "sort" Lists Table "column" "sort by the next column, the other way round on the last";
+    Sort "sort" ["S"] "sort" Lists Table "column" "sort by a column: its name, or Enter for the next; once more the other way round";
     Find "find" ["/"] "find" Search Anywhere "text" "find text, re:pattern, hex:bytes or a filter";
     FindNext "find-next" ["n"] "next" Search Anywhere "" "next hit";
     FindPrev "find-prev" ["N"] "" Search Anywhere "" "previous hit";

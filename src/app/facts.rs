@@ -37,11 +37,13 @@ pub fn facts(store: &Store, no: FrameNo) -> Option<Facts> {
     let mut pdus = store.pdus_in(no);
     let first = pdus.next().map(|(_, pdu)| pdu);
     let more = pdus.count();
-    let part_of = if first.is_none() && frame.payload_len > 0 {
-        completing_frame(store, no, &frame)
+    // A middle part of a packet belongs to the Sid of the packet.
+    let whole = if first.is_none() && frame.payload_len > 0 {
+        completing(store, no, &frame)
     } else {
         None
     };
+    let part_of = whole.map(|pdu| pdu.frame);
     let mut kind = match (first, part_of) {
         (Some(pdu), _) => pdu_word(&pdu).to_string(),
         (None, Some(_)) => "part".to_string(),
@@ -53,12 +55,13 @@ pub fn facts(store: &Store, no: FrameNo) -> Option<Facts> {
     }
     kind.push_str(order_mark(&frame));
     let smp = first.filter(|pdu| pdu.kind.is_smp());
+    let of_sid = smp.or(whole.filter(|pdu| pdu.kind.is_smp()));
     Some(Facts {
         kind,
         conn: frame.conn,
         side: store.side(&frame),
-        session: smp.and_then(|pdu| pdu.session),
-        sid: smp.map(|pdu| pdu.sid),
+        session: of_sid.and_then(|pdu| pdu.session),
+        sid: of_sid.map(|pdu| pdu.sid),
         seqnum: smp.map(|pdu| pdu.seqnum.0),
         wndw: smp.map(|pdu| pdu.wndw.0),
         len: first.map_or(frame.payload_len, |pdu| pdu.len),
@@ -105,7 +108,7 @@ pub fn carries(store: &Store, no: FrameNo, session: SessionId) -> bool {
         .any(|(_, pdu)| pdu.session == Some(session))
 }
 
-fn completing_frame(store: &Store, no: FrameNo, frame: &FrameRow) -> Option<FrameNo> {
+fn completing(store: &Store, no: FrameNo, frame: &FrameRow) -> Option<PduRow> {
     let conn = frame.conn?;
     let last = store.conn(conn)?.last_frame;
     store
@@ -114,7 +117,6 @@ fn completing_frame(store: &Store, no: FrameNo, frame: &FrameRow) -> Option<Fram
         .take_while(|pdu| pdu.frame <= last)
         .find(|pdu| pdu.conn == conn && pdu.end == frame.end())
         .filter(|pdu| pdu.first_frame <= no)
-        .map(|pdu| pdu.frame)
 }
 
 fn pdu_word(pdu: &PduRow) -> &'static str {

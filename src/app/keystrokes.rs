@@ -74,7 +74,19 @@ const CASES: &[(&str, u32, &str, &str)] = &[
         ": :phases: Enter",
         "layer=Phases of connection 0",
     ),
-    ("sort", 1, ": :phases: Enter S S", "sort=0 descending"),
+    (
+        "sort",
+        1,
+        ": :phases: Enter S Enter S Enter",
+        "sort=0 descending",
+    ),
+    (
+        "sort",
+        1,
+        "c S :cl: Enter S :client: Enter",
+        "sort=2 descending",
+    ),
+    ("sort", 1, "c S :d: Tab Tab Enter", "sort=14"),
     ("sort", 1, "c : :sort client: Enter", "sort=2"),
     ("card", 1, "g c", "layer=Connection 0"),
     // Find and filter.

@@ -1,6 +1,6 @@
 //! Opening, sorting and writing the full-width lists.
 
-use super::prompt::{Ask, Prompt};
+use super::prompt::{Ask, Mistake, Prompt};
 use super::tables::{Kind, Table};
 use super::{App, Effect, Layer, Tone};
 use crate::export::{ExportError, List};
@@ -37,6 +37,40 @@ impl App {
         self.open_table(Kind::Requests(open.unwrap_or(own)));
     }
 
+    /// Asks for the column to sort the list on top by.
+    pub(super) fn ask_column(&mut self) -> Vec<Effect> {
+        if matches!(self.layers.last(), Some(Layer::Table(_))) {
+            return self.ask(Ask::Column, "");
+        }
+        self.say(Tone::Info, "no list is open that could be sorted");
+        Vec::new()
+    }
+
+    /// The columns of the list on top whose names begin so.
+    pub(super) fn columns_like(&self, typed: &str) -> Vec<String> {
+        match self.layers.last() {
+            Some(Layer::Table(table)) => table.columns_like(typed),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Shows which columns may be meant while one is typed, or that none is.
+    pub(super) fn offer_columns(&mut self, typed: &str) {
+        let offers = self.columns_like(typed);
+        let Some(prompt) = self.prompt.as_mut().filter(|p| p.chosen.is_none()) else {
+            return;
+        };
+        if offers.is_empty() {
+            prompt.mistake = Some(Mistake {
+                at: 0,
+                len: typed.chars().count().max(1),
+                text: "no column is called so".to_string(),
+            });
+        }
+        prompt.offers = offers;
+    }
+
+    /// Sorts the list on top by a column; without a name by the next one.
     pub(super) fn sort_table(&mut self, name: &str) {
         let Some(Layer::Table(table)) = self.layers.last() else {
             return;

@@ -213,6 +213,7 @@ impl App {
         match prompt.ask {
             Ask::Command => command_completions(text),
             Ask::Filter | Ask::Find => self.filter_completions(text, prompt.input.cursor()),
+            Ask::Column => self.columns_like(text),
             Ask::Time | Ask::Frame | Ask::ListFile => Vec::new(),
         }
     }

@@ -24,6 +24,8 @@ pub enum Ask {
     Frame,
     /// A file to write the list to.
     ListFile,
+    /// A column to sort the list by.
+    Column,
 }
 
 impl Ask {
@@ -36,6 +38,7 @@ impl Ask {
             Self::Time => "time ",
             Self::Frame => "frame ",
             Self::ListFile => "write the list to ",
+            Self::Column => "sort by ",
         }
     }
 }

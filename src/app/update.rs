@@ -321,7 +321,7 @@ impl App {
                 Some(conn) => self.open_table(Kind::Phases(conn)),
                 None => self.say(Tone::Error, "this frame belongs to no connection"),
             },
-            C::Sort => self.sort_table(""),
+            C::Sort => return self.ask_column(),
             C::Find => return self.ask(Ask::Find, ""),
             C::Filter => {
                 let filter = self.filter.clone();

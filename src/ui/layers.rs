@@ -41,7 +41,7 @@ pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<
             pen,
             x,
             body.row(0),
-            head.width,
+            table.width(head),
             head.right,
             &name,
             Role::Head,
@@ -90,7 +90,7 @@ fn draw_row(pen: &mut Pen<'_>, app: &App, table: &Table, row: Row, shown: &[usiz
         } else {
             Role::Text
         };
-        x = cell(pen, x, line, head.width, head.right, &text, role);
+        x = cell(pen, x, line, table.width(head), head.right, &text, role);
     }
 }
 

@@ -500,7 +500,7 @@ fn gutter_lanes(app: &App) -> Vec<GutterLane> {
     let mut lanes: Vec<GutterLane> = app
         .store
         .conn_sessions(conn)
-        .filter(|s| s.open_frame <= *last && s.last_frame >= *first)
+        .filter(|s| s.open_frame <= *last && closed_at(s) >= *first)
         .take(MOST_LANES)
         .map(|s| GutterLane {
             session: Some(s.id),

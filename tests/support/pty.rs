@@ -108,6 +108,20 @@ impl Terminal {
         self.rest_after(before);
     }
 
+    /// Marks the close of the demo's MARS connection and opens the export form for it; the frames of the opening
+    /// are taken out, and their line has the focus.
+    pub fn offer_the_close(&mut self) {
+        self.press(":93689\r");
+        self.press("v");
+        self.press(":93704\r");
+        self.press("m");
+        self.wait_for("16 marked");
+        self.press("w");
+        self.wait_for("(*) marked 16");
+        self.press("\t");
+        self.press(" ");
+    }
+
     /// Waits until more than `before` bytes were written, and then for rest.
     fn rest_after(&self, before: usize) {
         let start = Instant::now();

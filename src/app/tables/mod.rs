@@ -1,12 +1,17 @@
-//! The full-width lists: connections, findings, requests, phases. Which rows, in which order, with which cells.
+//! The full-width lists: connections, findings, requests, phases. Which rows, in which order.
+
+mod cells;
 
 use std::cmp::Ordering;
 
+pub use cells::{human, phase_name};
+
 use super::App;
-use super::clock;
-use super::summary::counted;
-use crate::store::{ConnRow, Finding, Phase, RequestRow, Store, Verdict};
-use crate::units::{ConnId, End, FrameNo, Nanos, Side};
+use crate::store::{Finding, Store, Verdict};
+use crate::units::{ConnId, FrameNo, Side};
+use cells::{
+    conn_cell, conn_number, finding_cell, phase_cell, request_cell, request_number, width_of_ends,
+};
 
 /// Which list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +54,8 @@ pub struct Table {
     pub filter: String,
     /// Benign findings are shown one by one.
     pub unfolded: bool,
+    /// Cells that the ends of connections take.
+    ends: [u16; 2],
 }
 
 /// A column's head: name, width (0 for what is left), numbers stand to the right.
@@ -134,6 +141,7 @@ impl Table {
             descending: false,
             filter: String::new(),
             unfolded: false,
+            ends: [0; 2],
         };
         table.refresh(app);
         table
@@ -180,8 +188,21 @@ impl Table {
             .collect()
     }
 
+    /// Cells of a column; 0 takes what is left. Addresses get what the longest of them needs.
+    pub fn width(&self, head: &Head) -> u16 {
+        let [client, server] = self.ends;
+        match head.name {
+            "Client" => client,
+            "Server" => server,
+            _ => head.width,
+        }
+    }
+
     /// Makes its rows anew, and keeps the cursor on its row.
     pub fn refresh(&mut self, app: &App) {
+        if self.kind == Kind::Connections {
+            self.ends = [Side::Client, Side::Server].map(|side| width_of_ends(app, side));
+        }
         let here = self.rows.get(self.cursor).copied();
         let store = &app.store;
         let mut rows = match self.kind {
@@ -294,15 +315,31 @@ impl Table {
         self.refresh(app);
     }
 
-    /// Sorts by a column's name.
+    /// What its columns are called when they are typed, with their numbers.
+    fn names(&self) -> impl Iterator<Item = (usize, String)> {
+        let word = |name: &str| name.trim_end_matches("(s)").to_lowercase();
+        let heads = self.columns().iter().enumerate();
+        heads
+            .filter(|(_, head)| !head.name.is_empty())
+            .map(move |(at, head)| (at, word(head.name)))
+    }
+
+    /// The columns whose names begin with what was typed.
+    pub fn columns_like(&self, typed: &str) -> Vec<String> {
+        let typed = typed.to_lowercase();
+        let names = self.names().map(|(_, name)| name);
+        names.filter(|name| name.starts_with(&typed)).collect()
+    }
+
+    /// Sorts by a column's name, or by the first one that begins so.
     pub fn sort_by(&mut self, app: &App, name: &str) -> Result<(), String> {
-        let found = self
-            .columns()
-            .iter()
-            .position(|head| head.name.to_lowercase().starts_with(&name.to_lowercase()));
-        let Some(column) = found else {
-            let names: Vec<_> = self.columns().iter().map(|h| h.name).collect();
-            return Err(format!("no column {name}; there are {}", names.join(" ")));
+        let typed = name.to_lowercase();
+        let typed = typed.trim_end_matches("(s)");
+        let whole = self.names().find(|(_, name)| *name == typed);
+        let found = whole.or_else(|| self.names().find(|(_, name)| name.starts_with(typed)));
+        let Some((column, _)) = found else {
+            let names = self.columns_like("").join(" ");
+            return Err(format!("no column {name}; there are {names}"));
         };
         self.descending = self.sort == Some(column) && !self.descending;
         self.sort = Some(column);
@@ -391,218 +428,4 @@ fn natural(a: &str, b: &str) -> Ordering {
 /// The finding that says how a connection ended.
 pub fn close_of(store: &Store, conn: ConnId) -> Option<&Finding> {
     store.conn_findings(conn).find(|f| f.close)
-}
-
-fn at(app: &App, time: Nanos) -> String {
-    clock::seconds(time.since(app.time_base()), app.decimals())
-}
-
-fn resets(store: &Store, conn: ConnId) -> usize {
-    // A reset stands at the end; the frames behind the first one are few.
-    store
-        .conn_frames_back(conn)
-        .take(256)
-        .filter(|(_, f)| f.is_tcp() && f.tcp_flags.rst())
-        .count()
-}
-
-fn bytes_of(conn: &ConnRow) -> u64 {
-    End::BOTH
-        .iter()
-        .map(|end| conn.tcp.get(*end).bytes)
-        .fold(0, u64::saturating_add)
-}
-
-fn retransmissions(conn: &ConnRow) -> u32 {
-    End::BOTH
-        .iter()
-        .map(|end| conn.tcp.get(*end).retransmissions)
-        .fold(0, u32::saturating_add)
-}
-
-/// Sids open at the end, and all.
-fn sids(store: &Store, conn: ConnId) -> (usize, usize) {
-    let mut open = 0_usize;
-    let mut all = 0_usize;
-    for session in store.conn_sessions(conn) {
-        all = all.saturating_add(1);
-        let closed = End::BOTH
-            .iter()
-            .all(|end| session.ends.get(*end).fin_frame.is_some());
-        open = open.saturating_add(usize::from(!closed));
-    }
-    (open, all)
-}
-
-fn conn_cell(app: &App, conn: &ConnRow, name: &str) -> String {
-    let store = &app.store;
-    let login = conn.login.as_deref();
-    let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "-".to_string());
-    match name {
-        "" => close_of(store, conn.id)
-            .map_or(' ', |f| f.verdict.letter())
-            .to_string(),
-        "C" => conn.id.to_string(),
-        "Client" => conn.endpoint(Side::Client).to_string(),
-        "Server" => conn.endpoint(Side::Server).to_string(),
-        "Start(s)" => at(app, conn.first_time),
-        "Duration" => clock::span(conn.last_time.since(conn.first_time)),
-        "Frames" => conn.frames.to_string(),
-        "Bytes" => human(bytes_of(conn)),
-        "MARS" => match conn.mars {
-            Some(true) => "yes",
-            Some(false) => "no",
-            None => "?",
-        }
-        .to_string(),
-        "Encr" => conn.encryption.map_or("-", |e| e.name()).to_string(),
-        "Sids" => {
-            let (open, all) = sids(store, conn.id);
-            format!("{open}/{all}")
-        }
-        "SPID" => login
-            .and_then(|l| l.spid)
-            .map_or("-".to_string(), |s| s.to_string()),
-        "Host" => text(login.and_then(|l| l.host.as_ref())),
-        "Program" => text(login.and_then(|l| l.app.as_ref())),
-        "Database" => text(login.and_then(|l| l.database.as_ref())),
-        "Retr" => retransmissions(conn).to_string(),
-        "RST" => resets(store, conn.id).to_string(),
-        "End" => close_of(store, conn.id).map_or("-".to_string(), |f| f.rule.to_string()),
-        _ => String::new(),
-    }
-}
-
-fn conn_number(store: &Store, row: Row, column: usize) -> i128 {
-    let (Row::One(id) | Row::Folded(id, _)) = row;
-    let Some(conn) = store.conn(ConnId(id)) else {
-        return 0;
-    };
-    match CONNECTIONS.get(column).map_or("", |h| h.name) {
-        "C" => i128::from(id),
-        "Start(s)" => i128::from(conn.first_time.0),
-        "Duration" => i128::from(conn.last_time.since(conn.first_time)),
-        "Frames" => i128::from(conn.frames),
-        "Bytes" => i128::from(bytes_of(conn)),
-        "Sids" => i128::try_from(sids(store, conn.id).1).unwrap_or(0),
-        "" | "End" => close_of(store, conn.id).map_or(0, |f| -i128::from(f.verdict.weight())),
-        _ => 0,
-    }
-}
-
-fn finding_cell(app: &App, finding: &Finding, folded: u32, name: &str) -> String {
-    let frame = finding.decisive_frame();
-    match name {
-        "" => finding.verdict.letter().to_string(),
-        "Rule" if folded > 0 => format!("{} x{folded}", finding.rule),
-        "Rule" => finding.rule.to_string(),
-        "Verdict" => finding.verdict.name().to_string(),
-        "Frame" => frame.map_or("-".to_string(), |f| f.to_string()),
-        "C" => finding.conn.map_or("-".to_string(), |c| c.to_string()),
-        "Time(s)" => frame
-            .and_then(|f| app.store.frame(f))
-            .map_or("-".to_string(), |f| at(app, f.time)),
-        "What" if folded > 0 => format!(
-            "{} like this: {}; Enter shows them one by one",
-            counted(usize::try_from(folded).unwrap_or(0), "finding"),
-            finding.text
-        ),
-        "What" => format!("{} ({})", finding.text, finding.confidence.name()),
-        _ => String::new(),
-    }
-}
-
-fn request_cell(app: &App, request: &RequestRow, name: &str) -> String {
-    let dash = || "-".to_string();
-    let waiting = request.end == crate::store::RequestEnd::Outstanding;
-    match name {
-        "Frame" => request.first_frame.to_string(),
-        "Start(s)" => at(app, request.start),
-        "C" => request.conn.to_string(),
-        "Sid" => request
-            .session
-            .and_then(|s| app.store.session(s))
-            .map_or_else(dash, super::timeline::lane_name),
-        "Kind" => request.kind.name().to_string(),
-        "First" => request.first_byte_ns.map_or_else(dash, clock::span),
-        "Duration" if waiting => "=".to_string(),
-        "Duration" => request.duration_ns.map_or_else(dash, clock::span),
-        "Rows" => request.rows.map_or_else(dash, |r| r.to_string()),
-        "Bytes" => human(request.answer_bytes),
-        "End" => request.end.name().to_string(),
-        "Text" => request.text.to_string(),
-        _ => String::new(),
-    }
-}
-
-fn request_number(store: &Store, row: Row, column: usize) -> i128 {
-    let (Row::One(id) | Row::Folded(id, _)) = row;
-    let Some(request) = store.request(crate::units::RequestId(id)) else {
-        return 0;
-    };
-    match REQUESTS.get(column).map_or("", |h| h.name) {
-        "Frame" => i128::from(request.first_frame.0),
-        "Start(s)" => i128::from(request.start.0),
-        "First" => i128::from(request.first_byte_ns.unwrap_or(-1)),
-        // A request that still waits has taken longest of all.
-        "Duration" if request.end == crate::store::RequestEnd::Outstanding => i128::MAX,
-        "Duration" => i128::from(request.duration_ns.unwrap_or(-1)),
-        "Rows" => request.rows.map_or(-1, i128::from),
-        "Bytes" => i128::from(request.answer_bytes),
-        _ => 0,
-    }
-}
-
-/// A phase in words.
-pub fn phase_name(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Connect => "TCP handshake",
-        Phase::Prelogin => "PRELOGIN",
-        Phase::Tls => "TLS handshake",
-        Phase::Login => "login",
-        Phase::SessionOpen => "session opened",
-        Phase::Commands => "commands",
-        Phase::SessionClosed => "session closed",
-        Phase::Closing => "TCP close",
-        Phase::Reset => "reset",
-    }
-}
-
-fn phase_cell(app: &App, conn: ConnId, id: u32, name: &str) -> String {
-    let Some(row) = app.store.conn(conn) else {
-        return String::new();
-    };
-    let index = usize::try_from(id).unwrap_or(usize::MAX);
-    let Some(phase) = row.phases.get(index) else {
-        return String::new();
-    };
-    let start = app.store.frame(phase.frame).map(|f| f.time);
-    match name {
-        "Frame" => phase.frame.to_string(),
-        "Start(s)" => start.map_or("-".to_string(), |t| at(app, t)),
-        "Length" => {
-            let next = row
-                .phases
-                .get(index.saturating_add(1))
-                .and_then(|p| app.store.frame(p.frame))
-                .map_or(row.last_time, |f| f.time);
-            start.map_or("-".to_string(), |t| clock::span(next.since(t)))
-        }
-        "Phase" => match phase.sid {
-            Some(sid) => format!("{} (Sid {sid})", phase_name(phase.phase)),
-            None => phase_name(phase.phase).to_string(),
-        },
-        _ => String::new(),
-    }
-}
-
-/// Bytes for people.
-pub fn human(bytes: u64) -> String {
-    for (unit, name) in [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")] {
-        if bytes >= unit {
-            let tenths = u128::from(bytes).saturating_mul(10) / u128::from(unit);
-            return format!("{}.{} {name}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
 }
