@@ -13,6 +13,7 @@ mod wishes;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,7 +27,16 @@ use wishes::Wishes;
 
 /// Runs the program with the given arguments and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut parsed = Args::try_parse_from(&arguments);
+    if parsed
+        .as_ref()
+        .map_or_else(clap::Error::use_stderr, |args| args.command.is_none())
+        && let Some(reordered) = with_command_first(&arguments)
+    {
+        parsed = Args::try_parse_from(reordered);
+    }
+    let args = match parsed {
         Ok(args) => args,
         Err(error) => return say_clap(&error).into(),
     };
@@ -37,6 +47,33 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// Options may stand before the subcommand, whose name is then taken for a file: the same arguments with the
+/// subcommand first. `None` where none stands behind an option, or there is a file of its name.
+fn with_command_first(arguments: &[OsString]) -> Option<Vec<OsString>> {
+    let (program, rest) = arguments.split_first()?;
+    rest.first()?
+        .to_str()
+        .filter(|first| first.starts_with("--") && first.len() > 2)?;
+    let known = Args::command();
+    let is_command = |a: &&OsString| {
+        known
+            .get_subcommands()
+            .any(|c| a.as_os_str() == c.get_name())
+    };
+    let named = rest.iter().take_while(|a| *a != "--").find(is_command)?;
+    if Path::new(named).exists() {
+        return None;
+    }
+    let at = rest.iter().position(|a| a == named)?;
+    let (options, command) = rest.split_at_checked(at)?;
+    let end = command
+        .iter()
+        .position(|a| a == "--")
+        .unwrap_or(command.len());
+    let (command, files) = command.split_at_checked(end)?;
+    Some([std::slice::from_ref(program), command, options, files].concat())
 }
 
 fn dispatch(args: Args) -> Result<Exit, Failure> {

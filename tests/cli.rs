@@ -110,6 +110,61 @@ fn wrong_usage_ends_with_2_and_names_the_mistake() {
 }
 
 #[test]
+fn options_may_stand_before_the_subcommand() {
+    let file = benign();
+    let frames = ["--frames", "1"];
+    for (head, tail) in [
+        (vec!["--set", "mars-close-rst=off"], vec!["report", &file]),
+        (
+            vec!["--set=mars-close-rst=off"],
+            vec!["report", "--format", "json", &file],
+        ),
+        (
+            vec!["--config", "/dev/null"],
+            vec!["list", frames[0], frames[1], &file],
+        ),
+        (
+            vec!["--config", "/dev/null"],
+            vec!["export", "--as", "text", "-o", "-", &file],
+        ),
+        (
+            vec!["--config", "/dev/null"],
+            vec!["show", "--frame", "3", &file],
+        ),
+        (vec!["--set", "syn-backlog=off"], vec!["rules", "list"]),
+        (
+            vec!["--config", "/dev/null"],
+            vec!["rules", "explain", "mars-close-rst"],
+        ),
+    ] {
+        let before = run(&[&head[..], &tail[..]].concat());
+        let behind = run(&[&tail[..], &head[..]].concat());
+        assert_eq!(code(&before), 0, "{head:?} {tail:?}: {}", err(&before));
+        assert_eq!(out(&before), out(&behind), "{head:?} {tail:?}");
+        assert!(!out(&before).is_empty(), "{head:?} {tail:?}");
+    }
+    // What only the screen takes is said to be none of the subcommand's.
+    let output = run(&["--theme", "dark", "report", &file]);
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("--theme") && err(&output).contains("marstui report"));
+    // A file of that name is opened.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(&file, folder.path().join("report")).unwrap();
+    let output = marstui()
+        .current_dir(&folder)
+        .arg("report")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 2, "a subcommand alone stays one");
+    let output = marstui()
+        .current_dir(&folder)
+        .args(["--set", "syn-backlog=off", "report"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", err(&output));
+}
+
+#[test]
 fn a_mistake_in_a_filter_is_shown_under_the_word() {
     let output = run(&["list", &benign(), "-F", "sidd == 5"]);
     assert_eq!(code(&output), 2);

@@ -209,6 +209,7 @@ fn faults() -> Vec<Case> {
 /// Cases in which these frames alone, by label, tell of the fault: where one of them is missing or cut, the rest of the
 /// file is that of a harmless close.
 const TOLD_BY: &[(&str, &[&str])] = &[
+    ("N09e", &["rst"]),
     ("N13", &["rst"]),
     ("N29", &["stf"]),
     ("M1", &["prelogin"]),

@@ -43,7 +43,8 @@ impl Wishes {
     pub fn read(args: &RuleArgs) -> Result<Self, Failure> {
         let env = |name: &str| std::env::var(name).ok();
         let (settings, found) = Settings::load(args.config.as_deref(), env);
-        if args.config.as_ref().is_some_and(|path| !path.is_file()) {
+        let unusable = |path: &&PathBuf| !path.exists() || path.is_dir();
+        if args.config.as_ref().filter(unusable).is_some() {
             let why = found.first().map(ToString::to_string).unwrap_or_default();
             return Err(Failure::new(Exit::CannotRead, format!("marstui: {why}")));
         }

@@ -2,6 +2,7 @@
 
 use super::catalogue::{
     MARS_CLOSE_NOFIN, MARS_CLOSE_RST, MARS_CONDITIONS, catalogue, failed_mars_conditions,
+    grave_violations,
 };
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, MOST_FRAMES, Probe, Rule, Scope};
@@ -172,13 +173,19 @@ fn cap(facts: &Facts<'_>, finding: &mut Finding) {
         finding.verdict,
         Verdict::Benign | Verdict::LikelyBenign | Verdict::Normal
     );
-    if harmless && !facts.close.foreign.is_empty() {
+    let doubt = if !facts.close.foreign.is_empty() {
+        Some(
+            "a reset of another sender stands in the file, and nothing shows that it had no effect",
+        )
+    } else if facts.settings.is_on("smp-violation") && !grave_violations(facts).is_empty() {
+        Some("SMP packets break the specification right before the end")
+    } else {
+        None
+    };
+    if let Some(doubt) = doubt.filter(|_| harmless) {
         finding.verdict = Verdict::Undecided;
         finding.confidence = Confidence::Possible;
-        finding.notes.push(
-            "a reset of another sender stands in the file, and nothing shows that it had no effect"
-                .to_owned(),
-        );
+        finding.notes.push(doubt.to_owned());
     }
     if !facts.client_known()
         && finding.verdict != Verdict::Undecided

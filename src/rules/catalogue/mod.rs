@@ -20,7 +20,9 @@ pub(super) use beside::{
     ORPHAN_SID, POOL_RESET, PORT_REUSE, SLOW_ACK, SLOW_RESPONSE, SNAPLEN, TDS_VIOLATION,
     WINDOW_STALL,
 };
-pub(super) use failure::{RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, ZERO_WINDOW, foreign_sign};
+pub(super) use failure::{
+    RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, ZERO_WINDOW, foreign_sign, grave_violations,
+};
 pub(super) use login::{LOGIN_SLOW, slow_login};
 pub(super) use mars::{CONDITIONS as MARS_CONDITIONS, MARS_CLOSE_NOFIN, MARS_CLOSE_RST};
 pub(super) use text::{count, duration};

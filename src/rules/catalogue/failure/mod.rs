@@ -25,7 +25,7 @@ pub(in crate::rules) use requests::{
 };
 pub(in crate::rules) use server::{MARS_HEADER, RST_DATA_LOST, SERVER_ERROR, SERVER_FIN_FIRST};
 pub(in crate::rules) use strangers::{
-    RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, foreign_sign, path_note,
+    RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, foreign_sign, grave_violations, path_note,
 };
 
 const RESET: Criterion = Criterion::new("reset", "A reset ends the connection", has_reset);

@@ -183,7 +183,9 @@ pub(in crate::rules) const RST_IGNORED: Rule = Rule::gathered(
     "RFC 5961; recorded captures with forged resets",
 );
 
-fn grave_violations<'a>(facts: &Facts<'a>) -> Vec<&'a ViolationRow> {
+/// Packets against the specification within the last second before the end, where the whole connection is in the file
+/// or what they break does not depend on that.
+pub(in crate::rules) fn grave_violations<'a>(facts: &Facts<'a>) -> Vec<&'a ViolationRow> {
     let Some((_, end)) = facts.close.ender else {
         return Vec::new();
     };

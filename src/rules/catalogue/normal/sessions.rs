@@ -6,13 +6,28 @@ use super::{CLIENT_FIRST, M1, M2, M3, M4, M14, NO_RESET, SERVER_TOO, unknown_ids
 use crate::rules::facts::{Doubt, Facts, Lane, Work};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::store::{Condition, Confidence, Outcome, Verdict};
+use crate::units::Side;
 
 /// `mars-close-clean`.
 pub(in crate::rules) const MARS_CLOSE_CLEAN: Rule = Rule::close(
     "mars-close-clean",
     "Clean MARS close",
     Verdict::Normal,
-    &[NO_RESET, M1, M2, M3, M4, M14, CLIENT_FIRST, SERVER_TOO],
+    &[
+        NO_RESET,
+        M1,
+        M2,
+        M3,
+        M4,
+        M14,
+        Criterion::new(
+            "received",
+            "The client acknowledged all data of the server",
+            data_received,
+        ),
+        CLIENT_FIRST,
+        SERVER_TOO,
+    ],
     conclude_clean,
 )
 .with_unknowns()
@@ -21,6 +36,16 @@ pub(in crate::rules) const MARS_CLOSE_CLEAN: Rule = Rule::close(
     "Nothing to do.",
     "[MC-SMP] 3.1.4.4; Catalogue 4",
 );
+
+fn data_received(facts: &Facts<'_>) -> Check {
+    let acked = facts.frames.acked.get(Side::Client).unwrap_or(0);
+    match facts.streams.b.saturating_sub(acked) {
+        ..=0 => Check::held(""),
+        late => Check::unknown(format!(
+            "{late} bytes of data are not acknowledged in the file"
+        )),
+    }
+}
 
 fn conclude_clean(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
     let unknown = unknown_ids(conditions);

@@ -352,7 +352,10 @@ pub fn cases() -> Vec<Case> {
             ALL,
             |form| {
                 let mut c = logged_in(form, false);
-                let asks = |s: &&mut Segment| s.payload.first() == Some(&tds::PRELOGIN);
+                // With the SYN, the PRELOGIN is known to be the first of the stream.
+                let asks = |s: &&mut Segment| {
+                    s.payload.first() == Some(&tds::PRELOGIN) || s.flags == SYN
+                };
                 for segment in c.segments.iter_mut().filter(asks) {
                     "prelogin".clone_into(&mut segment.label);
                 }
