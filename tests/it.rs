@@ -51,6 +51,7 @@ mod tls;
 mod tokens;
 mod truth;
 mod tshark;
+mod variants;
 mod vectors;
 mod verdicts;
 mod walk;
