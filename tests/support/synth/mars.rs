@@ -97,6 +97,31 @@ impl Conn {
         self.trip(100 * US);
     }
 
+    /// A strict login (TDS 8.0): the TLS handshake first and bare, then PRELOGIN, LOGIN7 and the answer inside it.
+    pub fn strict_login(&mut self) {
+        let hello = tls::strict_client_hello(240, &mut self.rng);
+        self.data(Side::Client, &hello);
+        self.trip(500 * US);
+        let flight = tls::server_flight(2301, "sqlprod1.corp.contoso.example", &mut self.rng);
+        self.data(Side::Server, &flight);
+        self.trip(900 * US);
+        let finish = tls::client_finish(&mut self.rng);
+        self.data(Side::Client, &finish);
+        self.trip(700 * US);
+        let finish = tls::server_finish(&mut self.rng);
+        self.data(Side::Server, &finish);
+        self.trip(0);
+        for (from, plain) in [
+            (Side::Client, 80),
+            (Side::Server, 43),
+            (Side::Client, 310),
+            (Side::Server, 420),
+        ] {
+            self.tls(from, plain);
+            self.trip(300 * US);
+        }
+    }
+
     fn tls_handshake(&mut self) {
         let wrap = |bytes: &[u8]| tds::packet(tds::PRELOGIN, tds::EOM, 0, 0, bytes);
         let hello = wrap(&tls::client_hello(193, &mut self.rng));

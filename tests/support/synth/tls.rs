@@ -33,6 +33,17 @@ fn extension(kind: u16, data: &[u8]) -> Vec<u8> {
 
 /// A record with a ClientHello that makes the record `size` bytes long; a session ticket takes up the rest.
 pub fn client_hello(size: usize, rng: &mut Rng) -> Vec<u8> {
+    client_hello_with(&[], size, rng)
+}
+
+/// The same of a client that speaks TDS 8.0: TLS comes first, and its ALPN says what is inside.
+pub fn strict_client_hello(size: usize, rng: &mut Rng) -> Vec<u8> {
+    let name = b"tds/8.0";
+    let alpn = [&[0, 8, 7], &name[..]].concat();
+    client_hello_with(&extension(16, &alpn), size, rng)
+}
+
+fn client_hello_with(more: &[u8], size: usize, rng: &mut Rng) -> Vec<u8> {
     let mut body = vec![3, 3];
     body.extend(rng.bytes(32));
     body.push(0);
@@ -51,6 +62,7 @@ pub fn client_hello(size: usize, rng: &mut Rng) -> Vec<u8> {
     ));
     extensions.extend(extension(23, &[]));
     extensions.extend(extension(0xFF01, &[0]));
+    extensions.extend(more);
     let ticket = size - (5 + 4 + body.len() + 2 + extensions.len() + 4);
     extensions.extend(extension(35, &rng.bytes(ticket)));
     body.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
