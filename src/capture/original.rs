@@ -312,11 +312,12 @@ pub fn in_order(kind: BlockKind, code: u16, value: &[u8], from: Order, to: Order
         (BlockKind::Interface, 10)
         | (BlockKind::Packet, 2 | 6)
         | (_, 2988 | 2989 | 19372 | 19373) => (4, 1),
-        // if_speed, if_tsoffset, if_txspeed, if_rxspeed; epb_dropcount, epb_packetid.
-        (BlockKind::Interface, 8 | 14 | 16 | 17) | (BlockKind::Packet, 4 | 5) => (8, 1),
-        // isb_starttime and isb_endtime, the upper half first; then counts.
+        // isb_starttime and isb_endtime, the upper half first.
         (BlockKind::Statistics, 2 | 3) => (4, 2),
-        (BlockKind::Statistics, 4..=8) => (8, 1),
+        // if_speed, if_tsoffset, if_txspeed, if_rxspeed; epb_dropcount, epb_packetid; counts of statistics.
+        (BlockKind::Interface, 8 | 14 | 16 | 17)
+        | (BlockKind::Packet, 4 | 5)
+        | (BlockKind::Statistics, 4..=8) => (8, 1),
         _ => (1, 0),
     };
     for number in value.chunks_exact_mut(width).take(numbers) {

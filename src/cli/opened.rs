@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::args::RuleArgs;
 use super::failure::Failure;
@@ -136,6 +136,7 @@ impl Opened {
                     bar.of(batch.progress.bytes_total);
                     bar.set(batch.progress.bytes_done);
                     store.append(batch);
+                    bar.frames_so_far(store.frame_count());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -233,23 +234,23 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
+/// How the progress reads: percent, frames, rate, time left.
+const READING: &str =
+    "reading {percent:>3}%  {bytes} of {total_bytes}  {msg}  {bytes_per_sec}  {eta} left";
+const WRITING: &str =
+    "writing {percent:>3}%  {human_pos} of {human_len} frames  {per_sec}  {eta} left";
+
 /// Progress on standard error; silent when that is no terminal.
 pub struct Bar(ProgressBar);
 
 impl Bar {
     fn bytes(len: u64) -> Self {
-        Self::new(
-            len,
-            "reading {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
-        )
+        Self::new(len, READING)
     }
 
     /// For frames that are written.
     pub fn frames(len: u64) -> Self {
-        Self::new(
-            len,
-            "writing {percent:>3}%  {human_pos} of {human_len} frames  {eta} left",
-        )
+        Self::new(len, WRITING)
     }
 
     fn new(len: u64, template: &str) -> Self {
@@ -271,8 +272,88 @@ impl Bar {
         self.0.set_position(done);
     }
 
+    /// How many frames were read so far.
+    fn frames_so_far(&self, frames: usize) {
+        if !self.0.is_hidden() {
+            let frames = HumanCount(u64::try_from(frames).unwrap_or(u64::MAX));
+            self.0.set_message(format!("{frames} frames"));
+        }
+    }
+
     /// Takes it off the screen.
     pub fn clear(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_says_percent_frames_rate_and_time_left() {
+        use indicatif::{ProgressDrawTarget, TermLike};
+        for (bar, said) in [
+            (Bar::bytes(1000), ["50%", "1,234 frames", "/s", "left"]),
+            (
+                Bar::frames(1000),
+                ["50%", "500 of 1,000 frames", "/s", "left"],
+            ),
+        ] {
+            let screen = Screen::default();
+            let lines = std::sync::Arc::clone(&screen.0);
+            let target = ProgressDrawTarget::term_like(Box::new(screen) as Box<dyn TermLike>);
+            bar.0.set_draw_target(target);
+            bar.frames_so_far(1234);
+            bar.set(500);
+            bar.0.tick();
+            let text = lines.lock().unwrap().clone();
+            for word in said {
+                assert!(text.contains(word), "{word}: {text}");
+            }
+        }
+    }
+
+    /// Takes note of what is drawn.
+    #[derive(Debug, Default)]
+    struct Screen(std::sync::Arc<std::sync::Mutex<String>>);
+
+    impl indicatif::TermLike for Screen {
+        fn width(&self) -> u16 {
+            120
+        }
+
+        fn move_cursor_up(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> std::io::Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> std::io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn flush(&self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 }
