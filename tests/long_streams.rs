@@ -1,4 +1,4 @@
-//! Connections that carry more than sequence numbers count: judged as short ones are.
+//! Long connections: judged as short ones are, also where they carry more than sequence numbers count.
 
 use marstui::rules::{Settings, judge};
 use marstui::store::Verdict;
@@ -8,7 +8,11 @@ use crate::generated::index;
 use crate::near_misses::describe;
 use crate::support::synth::cases;
 use crate::support::synth::close::Form;
+use crate::support::synth::conn::{Conn, MS, US};
 use crate::support::synth::file::{Capture, Frame};
+use crate::support::synth::rng::Rng;
+use crate::support::synth::tds;
+use crate::support::synth::wire::ACK;
 
 const IP: usize = 14;
 /// Payload of a frame that a card sends in parts, cut behind its headers.
@@ -106,4 +110,72 @@ fn a_close_behind_more_than_two_gibibytes_is_judged_as_any_other() {
             }
         }
     }
+}
+
+/// Something that happens on the way, or nothing.
+fn happens(c: &mut Conn, rng: &mut Rng) {
+    let side = if rng.below(2) == 0 {
+        Side::Client
+    } else {
+        Side::Server
+    };
+    let (seq, ack) = (c.snd_nxt(side), c.received(side));
+    match rng.below(6) {
+        0 => {
+            c.push(side, ACK, seq.wrapping_sub(1), ack, &[0]);
+            c.trip(20 * US);
+            let peer = side.other();
+            c.push(peer, ACK, c.snd_nxt(peer), c.snd_nxt(side), &[]);
+        }
+        1 => {
+            c.resend(c.segments.len() - 1);
+        }
+        2 => {
+            c.push(side, ACK, seq, ack, &[]);
+            c.last().win = 0;
+            c.trip(MS);
+            c.push(side, ACK, seq, ack, &[]);
+        }
+        3 => {
+            c.last().arrives += 400 * MS;
+            c.wait(500 * MS);
+        }
+        4 => c.last().ttl = Some(33),
+        _ => c.last().lost = true,
+    }
+}
+
+/// Builds with debug assertions compare the facts taken in one step with those taken frame by frame.
+#[test]
+fn a_calm_beginning_counts_as_frame_by_frame_wherever_it_ends() {
+    let mut calm = 0;
+    for seed in 0..60 {
+        let mut rng = Rng::new(seed);
+        let form = Form::ALL[usize::try_from(seed % 3).unwrap()];
+        let mut c = cases::opened(form, &[0, 1]);
+        let events = rng.below(3);
+        let at: Vec<u64> = (0..events).map(|_| rng.below(120)).collect();
+        for i in 0..120 {
+            c.request(
+                u16::from(i % 2 == 0),
+                "select id from dbo.Note",
+                &tds::rows(2),
+            );
+            if at.contains(&i) {
+                happens(&mut c, &mut rng);
+            }
+        }
+        c.close_benign(form, &[0, 1]);
+        for view in Side::BOTH {
+            let mut store = index(&c.capture(view));
+            calm += store
+                .conns()
+                .iter()
+                .filter(|conn| conn.calm.is_some())
+                .count();
+            judge(&mut store, &Settings::default());
+            assert!(store.findings().iter().any(|finding| finding.close));
+        }
+    }
+    assert!(calm > 20, "{calm}");
 }

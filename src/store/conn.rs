@@ -1,5 +1,6 @@
 //! The row of a connection: one incarnation of a TCP 4-tuple, with its login and its counts.
 
+use super::calm::Calm;
 use super::request::ErrorRow;
 use crate::units::{ConnId, End, FrameNo, Nanos, PduId, PerEnd, Sid, Side, TcpSeq};
 use std::net::IpAddr;
@@ -330,6 +331,8 @@ pub struct ConnRow {
     pub first_pdu: Option<PduId>,
     /// The last PDU of the connection.
     pub last_pdu: Option<PduId>,
+    /// Its beginning, if nothing happened in it.
+    pub calm: Option<Calm>,
 }
 
 impl ConnRow {

@@ -1,6 +1,7 @@
 //! The indexed frame store: tables of rows and the questions asked of them; it does not know how rows came to be.
 
 mod batch;
+mod calm;
 mod check;
 mod chunks;
 mod conn;
@@ -17,6 +18,7 @@ mod session;
 mod shapes;
 
 pub use batch::{Batch, Progress};
+pub use calm::{Calm, CalmEnd};
 pub use check::{CheckId, Severity, ViolationRow};
 pub use conn::{
     Auth, ConnRow, Encryption, Endpoint, LoginInfo, Phase, PhaseRow, PreloginInfo, Protocol,
@@ -217,15 +219,19 @@ impl Store {
         })
     }
 
-    /// Calls `f` with the frames of a connection from its last to its first.
+    /// Calls `f` with the frames of a connection from its last to its first, for as long as it says so.
     #[expect(clippy::inline_always, reason = "only what `f` looks at is unpacked")]
     #[inline(always)]
-    pub fn each_conn_frame_back(&self, conn: ConnId, mut f: impl FnMut(FrameNo, &FrameRow)) {
+    pub fn each_conn_frame_back(
+        &self,
+        conn: ConnId,
+        mut f: impl FnMut(FrameNo, &FrameRow) -> bool,
+    ) {
         let mut next = self.conn(conn).map(|c| c.last_frame);
         while let Some(no) = next {
             next = self.frames.visit(no.index(), |row| {
-                f(no, row);
-                row.prev.filter(|prev| *prev < no)
+                let on = f(no, row);
+                row.prev.filter(|prev| on && *prev < no)
             });
         }
     }

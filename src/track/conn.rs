@@ -9,6 +9,7 @@ use crate::store::{
 };
 use crate::units::{ConnId, End, FrameNo, Nanos, PerEnd, TcpSeq};
 
+use super::calm::Watch;
 use super::copies::Copies;
 use super::order::{At, Feed, Order};
 use super::out::{Ctx, Out};
@@ -50,6 +51,7 @@ pub(super) struct Conn {
     earlier: Option<TcpSeq>,
     pub(super) listed: bool,
     pub(super) evidence: Evidence,
+    pub(super) watch: Watch,
     ended: bool,
 }
 
@@ -124,6 +126,7 @@ impl Conn {
                 last_plain_pdu: PerEnd::default(),
                 first_pdu: None,
                 last_pdu: None,
+                calm: None,
             },
             sides: PerEnd::default(),
             deep: None,
@@ -133,6 +136,7 @@ impl Conn {
             earlier: None,
             listed: false,
             evidence: Evidence::default(),
+            watch: Watch::default(),
             ended: false,
         }
     }

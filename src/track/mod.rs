@@ -1,6 +1,7 @@
 //! The one pass over a capture: connections, stream order, SMP sessions, TDS messages and requests.
 
 mod ahead;
+mod calm;
 mod chain;
 mod conn;
 mod copies;

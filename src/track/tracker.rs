@@ -321,6 +321,7 @@ impl Tracker {
             row.flags.set(FrameFlags::BAD);
         }
         conn.evidence.frame(&conn.row, row, self.several_points);
+        conn.watch.frame(&mut conn.row, no, row);
     }
 
     /// The connection of a segment; a new one where there is none, or where a SYN opens it again.

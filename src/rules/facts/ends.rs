@@ -30,7 +30,7 @@ pub(in crate::rules) enum Point {
 }
 
 /// One value for each point of a connection.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::rules) struct PerPoint<T>([T; 3]);
 
 impl<T> PerPoint<T> {

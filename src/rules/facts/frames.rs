@@ -122,6 +122,29 @@ pub(super) struct Ruler<'a> {
 }
 
 impl<'a> Ruler<'a> {
+    /// Begins at the start of both streams.
+    fn at_start(conn: &ConnRow, ends: &'a Ends) -> Self {
+        let axes = Side::BOTH.map(|side| {
+            let base = *conn.base_seq.get(conn.end_of(side));
+            base.map(|near_seq| Axis { near: 0, near_seq })
+        });
+        Self {
+            axes: PerSide(axes),
+            ends,
+        }
+    }
+
+    /// The segment that a connection begins with, or the answer to that.
+    pub(super) fn opening(&self, conn: &ConnRow, no: FrameNo, row: &FrameRow) -> Seg {
+        let side = conn.side_of(row.end());
+        Self::at_start(conn, self.ends).measure(no, row, side)
+    }
+
+    /// The position of a side's sequence number near the last segment of the walk.
+    pub(super) fn position(&self, side: Side, seq: TcpSeq) -> Option<Pos> {
+        Some(self.axes.get(side).as_ref()?.pos(seq))
+    }
+
     /// Begins at the end of both streams.
     pub(super) fn new(scale: Scale<'a>) -> Self {
         Self {
@@ -172,7 +195,7 @@ impl<'a> Ruler<'a> {
 }
 
 /// A keepalive probe, and what came next.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rules) struct Probe {
     pub seg: Seg,
     /// The frame in which the peer was heard next.
@@ -182,7 +205,7 @@ pub(in crate::rules) struct Probe {
 }
 
 /// A period with a TCP window of 0.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rules) struct ZeroWindow {
     pub start: Seg,
     /// The segment that opened the window again.
@@ -190,15 +213,15 @@ pub(in crate::rules) struct ZeroWindow {
 }
 
 /// How often each time to live was seen in segments of one side, resets left aside.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::rules) struct TtlCounts([(u8, u32); 4]);
 
 impl TtlCounts {
     #[inline]
-    pub(super) fn add(&mut self, ttl: u8) {
+    pub(super) fn add(&mut self, ttl: u8, count: u32) {
         for slot in &mut self.0 {
             if slot.1 == 0 || slot.0 == ttl {
-                *slot = (ttl, slot.1.saturating_add(1));
+                *slot = (ttl, slot.1.saturating_add(count));
                 return;
             }
         }
@@ -215,7 +238,7 @@ impl TtlCounts {
 }
 
 /// Data whose acknowledgement came late.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rules) struct LateAck {
     pub data: Seg,
     pub acked_in: FrameNo,
@@ -226,7 +249,7 @@ pub(in crate::rules) struct LateAck {
 pub(super) const DELAYED_ACK: std::ops::Range<i64> = 185_000_000..230_000_000;
 
 /// Delayed acknowledgements of one side.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::rules) struct DelayedAcks {
     pub count: usize,
     /// The last of them in the file.
@@ -234,7 +257,7 @@ pub(in crate::rules) struct DelayedAcks {
 }
 
 /// What the walk kept; every list is in file order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::rules) struct Frames {
     pub syns: Vec<Seg>,
     pub fins: Vec<Seg>,

@@ -4,7 +4,7 @@ use super::ends::{PerPoint, Point};
 use super::frames::{
     DELAYED_ACK, Frames, LateAck, Pos, Probe, Ruler, Scale, Seg, TtlCounts, ZeroWindow,
 };
-use crate::store::{ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
+use crate::store::{Calm, ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
 use crate::units::{FrameNo, Nanos, PerSide, Side};
 
 /// More frames of one kind than this are not kept: the latest ones decide.
@@ -113,7 +113,8 @@ struct Walk<'a> {
     out: Frames,
 }
 
-/// Walks all frames of a connection. `from` tells from which position of each side's stream on segments are kept.
+/// Walks the frames of a connection, its calm beginning in one step. `from` tells from which position of each side's
+/// stream on segments are kept.
 pub(super) fn walk(
     store: &Store,
     conn: &ConnRow,
@@ -121,23 +122,81 @@ pub(super) fn walk(
     from: &PerSide<Pos>,
     slow_ack: i64,
 ) -> Frames {
-    let mut walk = Walk {
+    let walk = || Walk {
         store,
         ruler: Ruler::new(scale),
         slow_ack,
         halves: PerSide(from.0.map(Half::new)),
         out: Frames::default(),
     };
-    store.each_conn_frame_back(conn.id, |no, row| {
-        let side = conn.side_of(row.end());
-        if row.is_tcp() && !walk.usual(no, row, side) {
-            walk.frame(no, row, side);
-        }
-    });
-    walk.finish()
+    let late = slow_ack.min(DELAYED_ACK.start);
+    let calm = conn
+        .calm
+        .filter(|_| scale.ends.one_point() && late >= Calm::ACKED_WITHIN.0);
+    let found = walk().back(conn, calm);
+    debug_assert_eq!(
+        found,
+        walk().back(conn, None),
+        "the calm beginning of {}",
+        conn.id
+    );
+    found
 }
 
 impl Walk<'_> {
+    fn back(mut self, conn: &ConnRow, mut calm: Option<Calm>) -> Frames {
+        self.store.each_conn_frame_back(conn.id, |no, row| {
+            if let Some(beginning) = calm.take_if(|calm| no <= calm.until)
+                && self.skips(conn, &beginning)
+            {
+                return false;
+            }
+            let side = conn.side_of(row.end());
+            if row.is_tcp() && !self.usual(no, row, side) {
+                self.frame(no, row, side);
+            }
+            true
+        });
+        self.finish()
+    }
+
+    /// Takes in the whole beginning of a connection, as if frame by frame. Returns false, with nothing done, if
+    /// segments of it are to be kept.
+    fn skips(&mut self, conn: &ConnRow, calm: &Calm) -> bool {
+        let sent = Side::BOTH.map(|side| (side, *calm.ends.get(conn.end_of(side))));
+        let kept = sent.iter().any(|(side, sent)| {
+            let end = self.ruler.position(*side, sent.next_seq);
+            end.is_none_or(|end| end >= self.halves.get(*side).from)
+        });
+        if kept {
+            return false;
+        }
+        for (side, sent) in &sent {
+            let half = self.halves.get_mut(*side);
+            half.ttl.get_mut(Point::Only).add(sent.ttl, sent.frames);
+            half.last_sent.get_mut(Point::Only).get_or_insert(sent.last);
+            let ack = self.ruler.position(side.other(), sent.ack);
+            raise(half.acked.get_mut(Point::Only), ack);
+            if let Some(no) = sent.last_payload {
+                raise(
+                    &mut half.sent_end,
+                    self.ruler.position(*side, sent.next_seq),
+                );
+                if half.last_payload.is_none() {
+                    let row = self.store.frame(no);
+                    half.last_payload = row.map(|row| self.ruler.measure(no, &row, *side));
+                }
+            }
+        }
+        let opening = [conn.syn_ack_frame, conn.syn_frame].into_iter().flatten();
+        let opening = opening.filter_map(|no| Some((no, self.store.frame(no)?)));
+        let ruler = self.ruler;
+        self.out
+            .syns
+            .extend(opening.map(|(no, row)| ruler.opening(conn, no, &row)));
+        true
+    }
+
     /// Takes in a frame that shows nothing but that its side went on, as most do: the same as [`Walk::frame`], made
     /// short. Returns false, with nothing done, for any other.
     #[inline]
@@ -158,7 +217,7 @@ impl Walk<'_> {
             return false;
         }
         own.last_sent.get_mut(Point::Only).get_or_insert(no);
-        own.ttl.get_mut(Point::Only).add(row.ttl);
+        own.ttl.get_mut(Point::Only).add(row.ttl, 1);
         raise(own.acked.get_mut(Point::Only), Some(ack));
         if with_data {
             raise(&mut own.sent_end, Some(end));
@@ -192,7 +251,7 @@ impl Walk<'_> {
         if seg.is_copy() {
             out.copies = out.copies.saturating_add(1);
         }
-        own.ttl.get_mut(seg.point).add(row.ttl);
+        own.ttl.get_mut(seg.point).add(row.ttl, 1);
         raise(own.acked.get_mut(seg.point), seg.ack);
         if seg.flags.syn() {
             out.syns.push(seg);
