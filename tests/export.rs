@@ -6,9 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use marstui::capture::{Capture, OpenOptions};
 use marstui::export::{
-    Choice, Context, ExportError, Format, FrameSet, Job, Options, Plan, Target, What, Written,
+    Choice, Context, ExportError, Format, FrameSet, Job, Options, Plan, Redaction, Target, What,
+    Written,
 };
-use marstui::store::Store;
+use marstui::store::{FrameFlags, Store};
 use marstui::units::{ConnId, FrameNo, InterfaceId, Sid};
 use marstui::{rules, track};
 
@@ -438,6 +439,79 @@ fn the_ticket_of_the_page_holds_its_four_lines_and_the_verdict() {
     if let Some(hash) = hash {
         assert!(ticket.contains(hash.split_whitespace().next().unwrap()));
     }
+}
+
+#[test]
+fn a_reset_behind_an_unfinished_packet_is_listed_as_the_segment_that_it_is() {
+    let Some(shared) = shared_or_skip("a reset behind an unfinished packet") else {
+        return;
+    };
+    let file = shared.join("captures/recorded/h2-nonmars-server-rst.client.pcapng");
+    let listing = Opened::new(&file).text(What::Typed("34-".into()), Format::Listing);
+    let resets: Vec<_> = listing
+        .lines()
+        .filter(|line| line.contains("R..,"))
+        .collect();
+    assert_eq!(resets.len(), 5);
+    for line in resets {
+        assert!(
+            line.contains(" TCP:Flags=") && !line.contains("Data:"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn frames_of_unknown_link_types_are_listed_and_exported_without_decode() {
+    let mut bytes = pcap_header(147);
+    for i in 0..5_u8 {
+        bytes.extend([0, 0, 0, i, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 20]);
+        bytes.extend([i; 20]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("unknown.pcap");
+    std::fs::write(&path, &bytes).unwrap();
+    let opened = Opened::new(&path);
+    assert_eq!(opened.all().len(), 5);
+    assert!(opened.store.conns().is_empty() && opened.store.problems().is_empty());
+    let not_decoded = opened.store.frames_from(FrameNo(1));
+    assert!(
+        not_decoded
+            .map(|(_, row)| row.flags)
+            .all(|flags| flags.has(FrameFlags::NOT_IP))
+    );
+    let listing = opened.text(What::All, Format::Listing);
+    assert_eq!(
+        listing
+            .lines()
+            .filter(|line| line.contains("no IP"))
+            .count(),
+        5,
+        "{listing}"
+    );
+    let copy = folder.path().join("copy.pcap");
+    opened
+        .export(What::All, &Options::of(Format::Pcap), &copy)
+        .unwrap();
+    assert_eq!(std::fs::read(&copy).unwrap(), bytes);
+    // Redacted, nothing is left of what is not understood.
+    let hidden = folder.path().join("hidden.pcapng");
+    let redact = Options {
+        redact: Some(Redaction::default()),
+        ..Options::of(Format::Pcapng)
+    };
+    opened.export(What::All, &redact, &hidden).unwrap();
+    let hidden = Opened::new(&hidden);
+    let contents = hidden.frames(&hidden.all());
+    assert!(contents.iter().all(|(.., bytes)| *bytes == [0; 20]));
+}
+
+/// A big-endian pcap file without frames.
+fn pcap_header(link_type: u8) -> Vec<u8> {
+    let mut bytes = vec![0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4];
+    bytes.extend([0; 8]);
+    bytes.extend([0, 0, 0xff, 0xff, 0, 0, 0, link_type]);
+    bytes
 }
 
 #[test]
