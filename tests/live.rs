@@ -49,6 +49,34 @@ fn a_followed_file_shows_what_is_added_and_keeps_the_place() {
 }
 
 #[test]
+fn a_file_that_was_opened_as_it_is_can_be_followed_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("growing.pcapng");
+    let (bytes, half) = capture();
+    std::fs::write(&path, &bytes[..half]).unwrap();
+    let name = path.to_str().unwrap();
+    let mut terminal = Terminal::start(SIZE, &["--no-state", name], &[]);
+    terminal.wait_for("11 fr");
+    terminal.press("jjm");
+    terminal.wait_for("1 marked");
+    terminal.press(":follow-file\r");
+    terminal.wait_for("read anew; ");
+    // Mark and place are those from before.
+    terminal.wait_for(">*      3 ");
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(&bytes[half..]).unwrap();
+    drop(file);
+    terminal.press("F");
+    terminal.wait_for("mars-close-rst");
+    terminal.press("\x1b");
+    terminal.press(":follow-file\r");
+    terminal.wait_for("the file is being followed already");
+    terminal.wait_for(">*      3 ");
+    terminal.press("q");
+    assert!(terminal.end().success());
+}
+
+#[test]
 fn standard_input_is_shown_while_it_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let (bytes, half) = capture();

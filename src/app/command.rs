@@ -215,6 +215,7 @@ commands! {
     CommandLine "command" [":"] "command" Program Anywhere "" "every command by name, with completion";
     Help "help" ["?"] "help" Program Anywhere "" "the keys of the focused pane first; type to search";
     Shift "shift" [] "" Program Anywhere "file time" "move the times of one of several files: shift b +0.8ms";
+    FollowFile "follow-file" [] "" Program Anywhere "" "read on while the last file is still being written, as --follow does";
     Explain "explain" ["g e"] "" Program Anywhere "rule" "what a rule means, needs and forbids";
     Map "map" [] "" Program Anywhere "key command" "give a key another command";
     Messages "messages" ["g l"] "" Program Anywhere "" "all messages so far";

@@ -98,6 +98,8 @@ pub enum Effect {
     StopIndexing,
     /// Move the times of a file, by its position, by so many nanoseconds, and index the capture anew.
     Shift(usize, i64),
+    /// Read the capture anew, and read on while its last file grows.
+    FollowFile,
     /// Apply the user's own rules; what comes of it is [`Event::RulesApplied`] with this number. An earlier order
     /// that is not done yet is stopped.
     ApplyRules(u64),

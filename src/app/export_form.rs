@@ -98,7 +98,12 @@ pub struct ExportForm {
     pub replace: bool,
     ignored: FrameSet,
     marks: FrameSet,
+    /// What the plan was worked out from.
+    planned: Option<Planned>,
 }
+
+/// What a plan depends on: the offer, the frames typed, what is added, and how far the capture is read.
+type Planned = (usize, String, Context, [usize; 2], bool);
 
 /// What a key did to the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,14 +141,27 @@ impl ExportForm {
             replace: false,
             ignored: app.ignored.clone(),
             marks: app.marks.clone(),
+            planned: None,
         };
         form.fit_ending();
         form.renew(app);
         form
     }
 
-    /// Works out the plan for what is chosen now.
+    /// Works out the plan for what is chosen now, if that has changed: it looks at every frame that is taken.
     pub fn renew(&mut self, app: &App) {
+        let typed = if self.is_typed() {
+            self.typed.value().to_string()
+        } else {
+            String::new()
+        };
+        let counts = [app.store.frame_count(), app.store.findings().len()];
+        let complete = app.store.progress().complete;
+        let now = (self.chosen, typed, self.context, counts, complete);
+        if self.planned.as_ref() == Some(&now) {
+            return;
+        }
+        self.planned = Some(now);
         let what = match self.offers.get(self.chosen) {
             Some(offer) => offer.what.clone(),
             None => Ok(What::Typed(self.typed.value().to_string())),

@@ -63,6 +63,18 @@ const CASES: &[(&str, u32, &str, &str)] = &[
     ("forward", 5, "r ( )", "frame=12 back=1"),
     ("next-mark", 5, "m g g '", "frame=5 marks=5"),
     ("prev-mark", 5, "m G \"", "frame=5 marks=5"),
+    (
+        "follow-file",
+        5,
+        ": :follow-file: Enter",
+        "frame=1 effect=FollowFile",
+    ),
+    (
+        "follow-file",
+        5,
+        ": :follow file: Enter",
+        "frame=1 effect=FollowFile",
+    ),
     // Lists.
     ("connections", 1, "c", "layer=Connections"),
     ("findings", 1, "F", "layer=Findings"),
@@ -278,7 +290,7 @@ fn state(app: &App, effects: &[String]) -> String {
     if app.lane_gutter() {
         fact("gutter".to_string());
     }
-    let start = app.store.start_time().unwrap();
+    let start = app.store.start_time().unwrap_or(crate::units::Nanos(0));
     fact(format!("column={}", app.timeline.per_col));
     fact(format!("from={}", app.timeline.from.since(start) / 1000));
     fact(format!("scale={:?}", app.timeline.scale));
@@ -334,7 +346,8 @@ fn carry_out(app: &mut App, effects: Vec<Effect>, done: &mut Vec<String>) {
             other => done.push(format!("effect={other:?}")),
         }
     }
-    if app.decoded().is_none_or(|old| old.frame != app.list.cursor) {
+    let there = app.store.frame(app.list.cursor).is_some();
+    if there && app.decoded().is_none_or(|old| old.frame != app.list.cursor) {
         let looked = Looked {
             tree: Some(tree(app.list.cursor)),
             ..Looked::default()

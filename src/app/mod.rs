@@ -335,6 +335,8 @@ impl App {
             .map_or(0, |conn| self.store.conn_sessions(conn).count());
         // The lanes themselves, `all` and `TCP`; on a high screen also the time axis, the cursor line and the legend.
         let furniture = if h >= 40 { 7 } else { 2 };
+        // A ladder has a row per frame.
+        let sessions = if self.timeline.ladder { 60 } else { sessions };
         let lanes = u16::try_from(sessions.clamp(1, 60))
             .unwrap_or(60)
             .saturating_add(furniture);

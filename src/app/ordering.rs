@@ -49,6 +49,8 @@ impl App {
                 return self.set_value(name, value.trim());
             }
             Command::Shift => return self.shift(argument),
+            // What grows is followed like a reference; the key's command takes no word.
+            Command::Follow if argument == "file" => return self.follow_file(),
             Command::Explain => self.explain(argument),
             Command::Map => self.map_key(argument),
             _ => match argument.parse() {

@@ -47,6 +47,31 @@ impl App {
         }
     }
 
+    /// `:follow-file`: the capture is read anew, and read on while its last file grows.
+    pub(super) fn follow_file(&mut self) -> Vec<Effect> {
+        let why_not = if self.shifted {
+            Some("the times of a file were moved: open the files anew with --follow")
+        } else if self.jobs.exporting.is_some() {
+            Some("an export is being written; Ctrl-C stops it")
+        } else if self.store.progress().caught_up {
+            Some("the file is being followed already")
+        } else {
+            None
+        };
+        if let Some(why) = why_not {
+            self.say(Tone::Error, why);
+            return Vec::new();
+        }
+        self.begin_anew();
+        // The frames keep their numbers.
+        self.shifted = false;
+        self.say(
+            Tone::Info,
+            "read anew; what is written to the file from now on appears",
+        );
+        vec![Effect::FollowFile]
+    }
+
     fn file_names(&self) -> Vec<String> {
         self.files_open
             .iter()

@@ -234,3 +234,45 @@ fn rows_stay_until_a_new_filter_has_answered() {
     update(&mut app, found(&[9], true));
     assert_eq!(app.visible(), [4, 5, 9].map(FrameNo));
 }
+
+#[test]
+fn the_bytes_pane_goes_from_its_first_lines_to_the_whole_frame_to_nothing() {
+    let mut app = app(160, 48);
+    let seen = |app: &App| (app.layout().bytes.is_some(), app.bytes_limit());
+    assert_eq!(seen(&app), (true, Some(5)));
+    for expected in [(true, None), (false, None), (true, Some(5))] {
+        press(&mut app, "b");
+        assert_eq!(seen(&app).0, expected.0);
+        assert_eq!(seen(&app).1.filter(|_| expected.0), expected.1);
+    }
+    // Where it is asked for by going there, it shows all.
+    app.focus = Pane::Bytes;
+    assert_eq!(app.bytes_limit(), None);
+    app.focus = Pane::List;
+    press(&mut app, ":");
+    for c in "set bytes-lines 0".chars() {
+        update(&mut app, Event::Key(Key::char(c)));
+    }
+    press(&mut app, "Enter");
+    assert_eq!(app.bytes_limit(), None);
+    // On a narrow screen it takes the place of the decode pane, and shows all.
+    app = crate::app::testing::app(80, 24);
+    for shown in [true, false, true] {
+        press(&mut app, "b");
+        assert_eq!(seen(&app), (shown, None));
+    }
+}
+
+#[test]
+fn at_the_edge_the_page_moves_by_a_third_and_on_a_slow_line_by_half() {
+    // Eight of twelve rows are on screen.
+    for (slow, top) in [(false, 3), (true, 4)] {
+        let mut app = app(80, 18);
+        assert_eq!(app.page(), 8);
+        app.settings.low_bandwidth = slow;
+        press(&mut app, "g g 7 j");
+        assert_eq!(app.list.top, 0);
+        press(&mut app, "j");
+        assert_eq!(app.list.top, top, "{slow}");
+    }
+}

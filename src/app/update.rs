@@ -54,7 +54,9 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
             // A live capture never ends by itself: what there is so far is judged, and again when there is more.
             if caught_up {
                 app.judge_anew();
-                return app.restore_kept();
+                let mut effects = app.restore_kept();
+                effects.extend(app.restore_carried());
+                return effects;
             }
         }
         Event::Indexed(stopped) => {
@@ -423,6 +425,7 @@ impl App {
             C::Explain => self.explain(""),
             C::CopyFilter => return self.copy(command),
             C::Shift => return self.shift(""),
+            C::FollowFile => return self.follow_file(),
             C::Columns | C::Theme | C::Glyphs | C::Set | C::Map => self.say_usage(command),
         }
         if self.list.cursor != before || command != C::Summary {

@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "files")]
     pub demo: bool,
     /// Show frames that are still being written to the last of the files.
-    #[arg(long, conflicts_with = "demo")]
+    #[arg(short, long, conflicts_with = "demo")]
     pub follow: bool,
     /// Rules and settings.
     #[command(flatten)]

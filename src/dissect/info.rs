@@ -14,7 +14,7 @@ use crate::decode::tds::prelogin::Prelogin;
 use crate::decode::tds::skim::Skim;
 use crate::decode::tds::{self, message, packet_type, requests, tokens, tree_login};
 use crate::decode::tls;
-use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Store};
+use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Store, Verdict};
 use crate::units::{FrameNo, PduId, Side};
 
 /// Most characters of SQL text in a line.
@@ -73,10 +73,13 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
     if flags.rst() {
         let kind = if flags.ack() { "RST,ACK" } else { "RST" };
         return match store.finding_on(no) {
-            Some(finding) => format!(
-                "TCP {kind} from {who}: {}",
-                finding.verdict.name().to_lowercase()
-            ),
+            Some(finding) => {
+                let verdict = match finding.verdict {
+                    Verdict::LikelyBenign => "likely benign".to_owned(),
+                    other => other.name().to_lowercase(),
+                };
+                format!("TCP {kind} from {who}: {verdict}")
+            }
             None => format!("TCP {kind} from {who}"),
         };
     }

@@ -29,7 +29,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use crate::app::keymap::Keymap;
 use crate::app::settings::{ColorDepth, GlyphSet, Settings};
 use crate::app::{App, Effect, Event, Tone, update};
-use crate::capture::{Capture, CaptureFile};
+use crate::capture::{Capture, CaptureFile, OpenOptions};
 use crate::dissect::Dissector;
 use crate::exit::Exit;
 use crate::export::{self, Choice, Format, Job, Plan, Target, What};
@@ -462,11 +462,12 @@ impl Session {
             .find_map(|effect| self.carry_out(effect, screen))
     }
 
-    /// Reads the capture anew, with the times of a file moved. What is still under way of the old order is stopped.
-    fn shift(&mut self, file: usize, ns: i64) {
+    /// Reads a capture in place of the one before: the same files with other times, or growing. What is still
+    /// under way of the old one is stopped.
+    fn read_anew(&mut self, capture: Capture) {
         self.indexing.stop();
         self.stop_rules.store(true, Ordering::Relaxed);
-        self.capture = self.capture.shifted(file, ns);
+        self.capture = capture;
         self.dissector = Dissector::new();
         match Searches::new(self.capture.clone(), self.tell.clone()) {
             Ok(searches) => self.searches = searches,
@@ -495,7 +496,23 @@ impl Session {
                 }
             }
             Effect::StopIndexing => self.indexing.stop(),
-            Effect::Shift(file, ns) => self.shift(file, ns),
+            Effect::Shift(file, ns) => self.read_anew(self.capture.shifted(file, ns)),
+            Effect::FollowFile => {
+                let paths: Vec<_> = self
+                    .capture
+                    .files()
+                    .iter()
+                    .map(|f| f.path().to_owned())
+                    .collect();
+                match Capture::open(&paths, &OpenOptions { follow: true }) {
+                    Ok(capture) => self.read_anew(capture),
+                    Err(error) => {
+                        // What was read before is read again.
+                        self.read_anew(self.capture.clone());
+                        update(&mut self.app, Event::Message(Err(error.to_string())));
+                    }
+                }
+            }
             Effect::ApplyRules(job) => {
                 self.stop_rules.store(true, Ordering::Relaxed);
                 self.stop_rules = Arc::new(AtomicBool::new(false));
