@@ -81,6 +81,13 @@ fn check(name: &str, term: &Terminal) {
     settings.bind(|| insta::assert_snapshot!(name, picture));
 }
 
+fn at_every_size(name: &str, term: &mut Terminal) {
+    for size in SIZES {
+        term.resize(size);
+        check(&format!("{name}-{}x{}", size.0, size.1), term);
+    }
+}
+
 #[test]
 fn every_scene_at_every_size() {
     for (name, file, keys) in SCENES {
@@ -88,10 +95,7 @@ fn every_scene_at_every_size() {
         for key in keys {
             term.press(key);
         }
-        for size in SIZES {
-            term.resize(size);
-            check(&format!("{name}-{}x{}", size.0, size.1), &term);
-        }
+        at_every_size(name, &mut term);
     }
 }
 
@@ -99,7 +103,7 @@ fn every_scene_at_every_size() {
 fn without_colour_and_with_unicode_the_same_facts_stand_there() {
     let mut mono = opened((80, 24), "near-misses/N04c", &[], &[("NO_COLOR", "1")]);
     mono.press("e");
-    check("mono-80x24", &mono);
+    at_every_size("mono", &mut mono);
     let raw = mono.raw();
     let raw = String::from_utf8_lossy(&raw);
     for colour in ["\x1b[3", "\x1b[4", "\x1b[9", "\x1b[0;3"] {
@@ -113,10 +117,11 @@ fn without_colour_and_with_unicode_the_same_facts_stand_there() {
     let env = [("LC_ALL", "C.UTF-8")];
     let mut unicode = opened((80, 24), "near-misses/N04c", &[], &env);
     unicode.press("e");
-    check("unicode-80x24", &unicode);
+    at_every_size("unicode", &mut unicode);
     for (name, env) in [("linux", [("TERM", "linux")]), ("dumb", [("TERM", "dumb")])] {
         let mut term = opened((80, 24), "near-misses/N04c", &[], &env);
         term.press("e");
+        mono.resize((80, 24));
         assert_eq!(picture(&term), picture(&mono), "{name}");
     }
 }

@@ -83,6 +83,13 @@ impl App {
         self.timeline.keep_in_view(time, columns);
     }
 
+    /// Another width shows another stretch of time: the window is placed anew, unless the user chose it.
+    pub(super) fn fit_window(&mut self) {
+        if self.timeline.placed && !self.timeline.by_hand {
+            self.place_timeline();
+        }
+    }
+
     /// The window that the user gets without asking: the frames of the connection next to the cursor, or those on
     /// screen where it is on none.
     fn place_timeline(&mut self) {

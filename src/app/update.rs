@@ -42,6 +42,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Resize(w, h) => {
             app.size = (w, h);
             app.show_cursor(true);
+            app.fit_window();
             app.show_telling_part();
             if !app.panes().contains(&app.focus) {
                 app.focus = Pane::List;
