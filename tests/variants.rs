@@ -56,7 +56,7 @@ fn settings() -> Vec<Setting> {
         with("usual", &|_| {}),
         with("Windows", &|s| s.stacks = [Stack::Windows; 2]),
         with("Windows client", &|s| {
-            s.stacks = [Stack::Windows, Stack::Linux]
+            s.stacks = [Stack::Windows, Stack::Linux];
         }),
         with("Windows server, offload", &|s| {
             s.stacks = [Stack::Linux, Stack::Windows];
@@ -212,7 +212,7 @@ fn abort_and_bare(c: &mut Conn, later: &dyn Fn(&mut Conn)) {
     later(c);
     let abort = c.segments.iter().position(|s| s.label == "rst").unwrap();
     c.answer_with_resets(from);
-    c.segments[abort].label = "rst:abort".to_owned();
+    "rst:abort".clone_into(&mut c.segments[abort].label);
 }
 
 /// The server's abort, and its bare resets for what the client sends behind it.

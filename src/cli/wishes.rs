@@ -43,8 +43,8 @@ impl Wishes {
     pub fn read(args: &RuleArgs) -> Result<Self, Failure> {
         let env = |name: &str| std::env::var(name).ok();
         let (settings, found) = Settings::load(args.config.as_deref(), env);
-        let unusable = |path: &&PathBuf| !path.exists() || path.is_dir();
-        if args.config.as_ref().filter(unusable).is_some() {
+        let unusable = |path: &PathBuf| !path.exists() || path.is_dir();
+        if args.config.as_ref().is_some_and(unusable) {
             let why = found.first().map(ToString::to_string).unwrap_or_default();
             return Err(Failure::new(Exit::CannotRead, format!("marstui: {why}")));
         }

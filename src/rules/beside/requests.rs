@@ -2,7 +2,8 @@
 
 use super::stated;
 use crate::rules::catalogue::{
-    ATTENTION_OK, LOGIN_SLOW, POOL_RESET, SLOW_RESPONSE, TDS_VIOLATION, count, duration, slow_login,
+    ATTENTION_OK, LOGIN_SLOW, POOL_RESET, SLOW_RESPONSE, TDS_VIOLATION, count, duration,
+    slow_login, times,
 };
 use crate::rules::facts::Facts;
 use crate::rules::rule::{MOST_FRAMES, evidence};
@@ -39,6 +40,7 @@ fn requests(
 pub(super) fn attentions(facts: &Facts<'_>) -> Option<Finding> {
     let timeout = facts.settings.get(Threshold::CommandTimeout);
     let mut by_timeout = 0_usize;
+    let mut longest = 0_i64;
     let (n, proof) = {
         let test = |request: &RequestRow| {
             let attention = request.attention_frame?;
@@ -57,10 +59,11 @@ pub(super) fn attentions(facts: &Facts<'_>) -> Option<Finding> {
             .attention_frame
             .filter(|_| request.attention_ack_frame.is_some())
             .and_then(|no| facts.store.frame(no));
-        let near = at.is_some_and(|row| {
-            let off = row.time.since(request.start).saturating_sub(timeout);
-            off.abs() <= timeout / 20
-        });
+        let Some(after) = at.map(|row| row.time.since(request.start)) else {
+            continue;
+        };
+        longest = longest.max(after);
+        let near = after.saturating_sub(timeout).abs() <= timeout / 20;
         by_timeout = by_timeout.saturating_add(usize::from(near));
     }
     if n == 0 {
@@ -72,7 +75,8 @@ pub(super) fn attentions(facts: &Facts<'_>) -> Option<Finding> {
             duration(timeout)
         )
     } else {
-        String::new()
+        let at_most = if n == 1 { "" } else { "at most " };
+        format!("; it had waited {at_most}{}", duration(longest))
     };
     Some(stated(
         facts,
@@ -158,7 +162,7 @@ pub(super) fn pool_resets(facts: &Facts<'_>) -> Option<Finding> {
         Verdict::Normal,
         format!(
             "The pooled connection was taken from the pool {}.",
-            count(n, "time")
+            times(u64::try_from(n).unwrap_or(u64::MAX))
         ),
         proof,
     );

@@ -2,7 +2,7 @@
 
 use super::stated;
 use crate::rules::catalogue::{
-    MARS_SID_CLOSE, ORPHAN_SID, SMP_VIOLATION, WINDOW_STALL, count, duration,
+    MARS_SID_CLOSE, ORPHAN_SID, SMP_VIOLATION, WINDOW_STALL, count, duration, times,
 };
 use crate::rules::facts::{Facts, start_of};
 use crate::rules::rule::{MOST_FRAMES, evidence};
@@ -44,8 +44,9 @@ pub(super) fn stalls(facts: &Facts<'_>) -> Option<Finding> {
         &WINDOW_STALL,
         Verdict::Notice,
         format!(
-            "The {} stood still {n} times for {much}want of SMP window, {} in all, longest {} on Sid {sid}: the {} did not take what had arrived.",
+            "The {} stood still {} for {much}want of SMP window, {} in all, longest {} on Sid {sid}: the {} did not take what had arrived.",
             side.word(),
+            times(n),
             duration(total),
             duration(longest.0),
             side.other().word()

@@ -258,6 +258,14 @@ fn hides_answered(facts: &Facts<'_>, reset: &Seg) -> bool {
     missing && border
 }
 
+/// `FIN.Seq + 16`, `FIN.Seq - 16`, or `FIN.Seq` alone.
+pub(in crate::rules) fn off_from(name: &str, n: Pos) -> String {
+    match n {
+        0 => name.to_owned(),
+        n => format!("{name} {}", signed(n)),
+    }
+}
+
 /// `+ 16` or `- 16`.
 pub(in crate::rules) fn signed(n: Pos) -> String {
     if n < 0 {

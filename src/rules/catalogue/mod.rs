@@ -25,7 +25,7 @@ pub(super) use failure::{
 };
 pub(super) use login::{LOGIN_SLOW, slow_login};
 pub(super) use mars::{CONDITIONS as MARS_CONDITIONS, MARS_CLOSE_NOFIN, MARS_CLOSE_RST};
-pub(super) use text::{count, duration};
+pub(super) use text::{count, duration, times};
 
 /// Every rule. Rules on closes come first, in their order of precedence.
 const ALL: &[Rule] = &[

@@ -32,6 +32,15 @@ pub(in crate::rules) fn duration(ns: i64) -> String {
     format!("{sign}{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
+/// How often: `once`, `3 times`.
+pub(in crate::rules) fn times(n: u64) -> String {
+    if n == 1 {
+        "once".to_owned()
+    } else {
+        format!("{n} times")
+    }
+}
+
 /// A count with its noun: `1 request`, `2 requests`.
 pub(in crate::rules) fn count(n: usize, noun: &str) -> String {
     if n == 1 {

@@ -1,7 +1,7 @@
 //! What is left to say of a reset that no other rule explains.
 
 use super::super::failed_mars_conditions;
-use super::super::forms::signed;
+use super::super::forms::off_from;
 use super::super::mars::{close_evidence, hidden_control, trouble_before};
 use super::super::text::{count, duration};
 use super::strangers::{idle_note, path_note};
@@ -144,15 +144,18 @@ pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
         let sent = facts.frames.sent_end.get(reset.side);
         if let Some(end) = sent {
             notes.push(format!(
-                "RST.Seq = its sender's last byte {}",
-                signed(reset.pos.saturating_sub(*end))
+                "RST.Seq = {}",
+                off_from(
+                    "end of what its sender sent",
+                    reset.pos.saturating_sub(*end)
+                )
             ));
         }
         let peer = facts.frames.sent_end.get(reset.side.other());
         if let Some((ack, end)) = reset.ack.zip(*peer) {
             notes.push(format!(
-                "RST.Ack = its receiver's last byte {}",
-                signed(ack.saturating_sub(end))
+                "RST.Ack = {}",
+                off_from("end of what its receiver sent", ack.saturating_sub(end))
             ));
         }
         notes.extend(path_note(facts));

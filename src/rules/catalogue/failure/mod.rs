@@ -7,7 +7,7 @@ mod requests;
 mod server;
 mod strangers;
 
-use super::forms::signed;
+use super::forms::off_from;
 use super::mars::reset_fact;
 use super::text::count;
 use crate::rules::facts::{Facts, Seg, Stage};
@@ -103,8 +103,8 @@ fn server_reset_fact(facts: &Facts<'_>, reset: &Seg) -> String {
     let sent = facts.frames.sent_end.get(Side::Server);
     let relation = sent.map_or(String::new(), |end| {
         format!(
-            " = server's last byte {}",
-            signed(reset.pos.saturating_sub(end))
+            " = {}",
+            off_from("end of what the server sent", reset.pos.saturating_sub(end))
         )
     });
     let kind = if reset.flags.ack() { "with" } else { "without" };

@@ -1,6 +1,6 @@
 //! Conditions M1 to M4: MARS, sessions closed, nothing outstanding, and the FIN behind the last SMP:FIN.
 
-use super::super::forms::signed;
+use super::super::forms::off_from;
 use super::list;
 use crate::rules::facts::{CONTROL, Doubt, Facts, Lane, Pos, Work, frames_of, start_of};
 use crate::rules::rule::Check;
@@ -132,7 +132,11 @@ pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
         let fact = if failed.len() == 1 {
             format!("{}: {what}", first.name())
         } else {
-            format!("{} lanes, first {}: {what}", failed.len(), first.name())
+            format!(
+                "{} sessions, the first is {}: {what}",
+                failed.len(),
+                first.name()
+            )
         };
         return Check::failed(fact).on(failed.iter().flat_map(|lane| frames_of(lane)));
     }
@@ -215,9 +219,9 @@ pub(super) fn fin_follows(facts: &Facts<'_>) -> Check {
         .iter()
         .any(|(pos, len)| pos.saturating_add(*len) > e);
     let fact = format!(
-        "FIN.Seq {} = end of the last SMP:FIN {}",
+        "FIN.Seq {} = {}",
         seq(f),
-        signed(f.saturating_sub(e))
+        off_from("end of the last SMP:FIN", f.saturating_sub(e))
     );
     let in_file = facts
         .frames

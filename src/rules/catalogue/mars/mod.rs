@@ -5,7 +5,7 @@ mod resets;
 mod server;
 
 use super::failure::path_note;
-use super::forms::{Form, forms, resets_in_question, signed};
+use super::forms::{Form, forms, off_from, resets_in_question};
 use crate::rules::facts::{Doubt, Facts, Pos, Seg, Work};
 use crate::rules::rule::{Conclusion, Criterion, Rule, evidence};
 use crate::store::{Condition, Confidence, Evidence, Outcome, PduFlags, PduKind, PduRow, Verdict};
@@ -201,16 +201,16 @@ pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
 pub(in crate::rules) fn reset_fact(facts: &Facts<'_>, reset: &Seg, f: Option<Pos>) -> String {
     let seq = match f {
         Some(f) => format!(
-            "RST.Seq = FIN.Seq {} = {}",
-            signed(reset.pos.saturating_sub(f)),
+            "RST.Seq = {} = {}",
+            off_from("FIN.Seq", reset.pos.saturating_sub(f)),
             reset.seq
         ),
         None => format!("RST.Seq {}", reset.seq),
     };
     match (reset.ack, facts.close.a) {
         (Some(ack), Some(a)) => format!(
-            "{seq}; RST.Ack = FIN.Ack {} = {}",
-            signed(ack.saturating_sub(a)),
+            "{seq}; RST.Ack = {} = {}",
+            off_from("FIN.Ack", ack.saturating_sub(a)),
             reset.raw_ack
         ),
         (Some(_), None) => format!("{seq}; RST.Ack {}", reset.raw_ack),

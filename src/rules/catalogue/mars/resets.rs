@@ -1,6 +1,6 @@
 //! Conditions M8, M10 to M12 and M15: the resets themselves, what provoked them, and the calm before.
 
-use super::super::forms::{Form, forms, resets_in_question, signed};
+use super::super::forms::{Form, forms, off_from, resets_in_question};
 use crate::rules::facts::{Facts, Pos, Seg};
 use crate::rules::rule::Check;
 use crate::rules::settings::Threshold;
@@ -57,12 +57,12 @@ pub(super) fn describe_forms(facts: &Facts<'_>, forms: &[(&Seg, Form)]) -> Strin
         }
         Form::U { .. } => "form U: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack".to_owned(),
         Form::InsteadOfFin { .. } => format!(
-            "reset with ACK flag, RST.Seq = end of the last SMP:FIN {}",
-            signed(off)
+            "reset with ACK flag, RST.Seq = {}",
+            off_from("end of the last SMP:FIN", off)
         ),
         Form::L { by } => format!(
-            "form L: RST.Seq = FIN.Seq {} = Ack of frame {by}",
-            signed(off)
+            "form L: RST.Seq = {} = Ack of frame {by}",
+            off_from("FIN.Seq", off)
         ),
         // Only readable ones get here.
         Form::None { .. } | Form::Unknown(_) => String::new(),

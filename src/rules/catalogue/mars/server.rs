@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::super::forms::{resets_in_question, signed};
+use super::super::forms::{off_from, resets_in_question};
 use super::{hidden_control, list};
 use crate::rules::catalogue::count;
 use crate::rules::facts::{CONTROL, Facts, Lane, Pos, Seg, TailKind, start_of};
@@ -144,9 +144,9 @@ pub(super) fn all_data_acknowledged(facts: &Facts<'_>) -> Check {
         .on(tf);
     }
     Check::held(format!(
-        "FIN.Ack {} = end of the last data {}",
+        "FIN.Ack {} = {}",
         seq(a),
-        signed(late.saturating_neg())
+        off_from("end of the last data", late.saturating_neg())
     ))
     .on(tf)
 }
@@ -172,7 +172,7 @@ pub(super) fn client_first(facts: &Facts<'_>) -> Check {
         .iter()
         .find(|r| !is_straggler(facts, r))
     {
-        return Check::failed("a reset of the server that answers no straggler").on([reset.no]);
+        return Check::failed("the server reset the connection, and not in answer to a late segment of the closing client").on([reset.no]);
     }
     let frames = facts.close.server_fins.iter().map(|fin| fin.no);
     Check::held(if facts.close.server_fins.is_empty() {

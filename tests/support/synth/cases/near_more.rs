@@ -9,7 +9,7 @@ use super::super::mars::Encryption;
 use super::super::tds;
 use super::super::wire::{ACK, FIN, RST, SYN};
 use super::scripts::{ask_and_answer_in_part, close_without_smp, plain};
-use super::{Case, logged_in, opened, page_close, work};
+use super::{Case, begin, logged_in, opened, page_close, work};
 
 const ALL: &[Form] = &Form::ALL;
 const ABORTS: &[Form] = &Form::ABORTS;
@@ -345,6 +345,24 @@ pub fn cases() -> Vec<Case> {
         )
         .edited(|capture| *capture = std::mem::take(capture).without("sfin:0").without("sfin:1"))
         .not_knowing(&["M5"]),
+        Case::new(
+            "E1",
+            "strict TLS: the close is inside it, and the resets stand behind it",
+            ALL,
+            |form| {
+                let mut c = begin(form);
+                c.handshake();
+                c.strict_login();
+                c.tls(Client, 120);
+                c.trip(300 * US);
+                c.tls(Server, 900);
+                c.trip(400 * US);
+                c.tls(Client, 16);
+                c.close_crossing(form, &[], &|c| c.tls(Server, 16));
+                c
+            },
+            &[("rst-encrypted", Undecided)],
+        ),
         // Cases in which one condition alone fails, for those that no row of the table isolates.
         Case::new(
             "M1",
