@@ -99,6 +99,7 @@ const CASES: &[(&str, u32, &str, &str)] = &[
         "sort=2 descending",
     ),
     ("sort", 1, "c S :d: Tab Tab Enter", "sort=14"),
+    ("sort", 1, "Q S :du: Enter", "sort=6 descending"),
     ("sort", 1, "c : :sort client: Enter", "sort=2"),
     ("card", 1, "g c", "layer=Connection 0"),
     // Find and filter.

@@ -2,6 +2,7 @@
 
 use super::command::Context;
 use super::layout::Pane;
+use super::tables::human;
 use super::{App, Layer, Tone};
 use crate::decode::field::Value;
 
@@ -219,6 +220,7 @@ impl App {
             format!("sessions         {}", store.sessions().len()),
             format!("requests         {}", store.requests().len()),
             format!("findings         {}", store.findings().len()),
+            format!("index memory     {}", human(store.memory())),
         ];
         self.layers.push(Layer::Text {
             title: "Numbers".to_string(),

@@ -7,6 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::app::layout::Pane;
+use crate::app::summary::counted;
 use crate::app::tables::Table;
 use crate::app::{App, Layer};
 use crate::dissect::render;
@@ -76,7 +77,7 @@ impl Plain {
     fn what_is_on_top(&mut self, app: &App, lines: &mut Vec<String>) {
         let (title, here) = match app.layers.last() {
             Some(Layer::Table(table)) => (
-                format!("{}, {} rows", table.title(), table.rows.len()),
+                format!("{}, {}", table.title(), counted(table.rows.len(), "row")),
                 table_row(app, table),
             ),
             Some(_) => {

@@ -129,6 +129,11 @@ const PHASES: &[Head] = &[
     head("Phase", 0, false, 0),
 ];
 
+/// Columns of which the greatest values are looked for: the slow ones, the long ones.
+const GREATEST_FIRST: [&str; 7] = [
+    "Duration", "First", "Rows", "Bytes", "Frames", "Retr", "RST",
+];
+
 impl Table {
     /// A list with its rows.
     pub fn new(kind: Kind, app: &App) -> Self {
@@ -341,9 +346,17 @@ impl Table {
             let names = self.columns_like("").join(" ");
             return Err(format!("no column {name}; there are {names}"));
         };
-        self.descending = self.sort == Some(column) && !self.descending;
+        let name = self.columns().get(column).map_or("", |head| head.name);
+        self.descending = if self.sort == Some(column) {
+            !self.descending
+        } else {
+            GREATEST_FIRST.contains(&name)
+        };
         self.sort = Some(column);
         self.refresh(app);
+        // What was asked for stands at the top.
+        self.cursor = 0;
+        self.top = 0;
         Ok(())
     }
 
