@@ -58,12 +58,29 @@ impl<T> Chunks<T> {
             .skip(skip)
     }
 
-    /// The rows from an index to the end of its chunk.
-    pub(super) fn stretch(&self, start: usize) -> &[T] {
-        self.chunks
-            .get(start / ROWS)
-            .and_then(|rows| rows.get(start % ROWS..))
-            .unwrap_or_default()
+    /// Calls `f` with the rows from one index to another, and their indices; a loop over slices, which scans need to be
+    /// fast.
+    #[expect(
+        clippy::inline_always,
+        reason = "in a scan's loop only what the scan looks at is unpacked"
+    )]
+    #[inline(always)]
+    pub(super) fn each(&self, start: usize, end: usize, mut f: impl FnMut(usize, &T)) {
+        let mut index = start;
+        while index < end {
+            let rows = self
+                .chunks
+                .get(index / ROWS)
+                .and_then(|rows| rows.get(index % ROWS..))
+                .unwrap_or_default();
+            if rows.is_empty() {
+                return;
+            }
+            for row in rows.iter().take(end.saturating_sub(index)) {
+                f(index, row);
+                index = index.saturating_add(1);
+            }
+        }
     }
 
     /// The first index whose row does not satisfy the predicate; the rows that do must come first.

@@ -231,20 +231,12 @@ impl FrameTable {
     )]
     #[inline(always)]
     pub(super) fn each(&self, start: usize, len: usize, mut f: impl FnMut(usize, &FrameRow)) {
-        let end = start.saturating_add(len).min(self.rows.len());
-        let mut index = start;
-        while index < end {
-            let rows = self.rows.stretch(index);
-            if rows.is_empty() {
-                return;
-            }
-            for row in rows.iter().take(end.saturating_sub(index)) {
+        self.rows
+            .each(start, start.saturating_add(len), |index, row| {
                 if let Some(row) = &self.unpack(index, row) {
                     f(index, row);
                 }
-                index = index.saturating_add(1);
-            }
-        }
+            });
     }
 
     /// Calls `f` with a row, if there is one; what it says is the answer.

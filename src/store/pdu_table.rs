@@ -230,19 +230,11 @@ impl PduTable {
     )]
     #[inline(always)]
     pub(super) fn each(&self, start: usize, end: usize, mut f: impl FnMut(&PduRow)) {
-        let mut index = start;
-        while index < end {
-            let rows = self.rows.stretch(index);
-            if rows.is_empty() {
-                return;
+        self.rows.each(start, end, |index, row| {
+            if let Some(row) = &self.unpack(index, row) {
+                f(row);
             }
-            for row in rows.iter().take(end.saturating_sub(index)) {
-                if let Some(row) = &self.unpack(index, row) {
-                    f(row);
-                }
-                index = index.saturating_add(1);
-            }
-        }
+        });
     }
 
     /// The first place in the order at or behind a frame.
