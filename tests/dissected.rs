@@ -7,11 +7,14 @@ use marstui::capture::{Capture, FrameSource, OpenOptions};
 use marstui::decode::field::{Field, UNPLACED, Value};
 use marstui::decode::registry;
 use marstui::dissect::{Dissector, FrameTree, Options, frame, render};
-use marstui::store::{PduFlags, Store};
+use marstui::store::{PduFlags, PduKind, Store};
 use marstui::track;
-use marstui::units::FrameNo;
+use marstui::units::{FrameNo, Side};
 
 use crate::support::shared_or_skip;
+use crate::support::synth::cases;
+use crate::support::synth::close::Form;
+use crate::support::synth::tds;
 
 fn open(file: &Path) -> (Capture, Store) {
     let capture = Capture::open(&[file.to_path_buf()], &OpenOptions::default()).unwrap();
@@ -328,6 +331,37 @@ fn every_row_of_a_long_result_can_be_reached() {
             Some((0, id)) => assert_eq!(ids[0], id, "{shown}"),
             Some((_, id)) => assert_eq!(ids[ids.len() - 1], id, "{shown}"),
             None => {}
+        }
+    }
+}
+
+#[test]
+fn the_beginning_of_a_packet_that_does_not_end_stands_in_its_own_frame() {
+    for form in Form::ABORTS {
+        let mut c = cases::opened(form, &[0]);
+        c.ask(0, "select text from dbo.Note");
+        c.trip(0);
+        let packet = c.smp_data(Side::Server, 0, &tds::packet(4, 0, 51, 1, &[0xfd; 900]));
+        c.data(Side::Server, &packet[..500]);
+        c.label("begun");
+        c.trip(0);
+        let (seq, ack) = (c.snd_nxt(Side::Server), c.received(Side::Server));
+        c.abort(Side::Server, seq, ack);
+        c.label("reset");
+        for view in Side::BOTH {
+            let made = c.capture(view);
+            let at = |label: &str| {
+                let at = made.frames.iter().position(|frame| frame.label == label);
+                FrameNo::from_index(at.unwrap())
+            };
+            let capture = Capture::from_bytes("cut.pcapng", made.to_pcapng()).unwrap();
+            let store = track::load(&capture);
+            let (_, begun) = store.pdus_in(at("begun")).next().unwrap();
+            assert_eq!((begun.kind, begun.len), (PduKind::Unknown, 500));
+            assert!(begun.flags.has(PduFlags::UNFINISHED));
+            assert_eq!(store.pdus_in(at("reset")).count(), 0);
+            let line = Dissector::new().info_line(&store, &capture, at("begun"));
+            assert_eq!(line, "500 bytes of a packet that does not end");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the index says about one frame for its row: kind, Sid, numbers, direction. Nothing here reads the file.
 
-use crate::store::{FrameFlags, FrameRow, PduKind, PduRow, Store};
+use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Store};
 use crate::units::{ConnId, FrameNo, SessionId, Sid, Side};
 
 /// PDUs looked at in search of the one that a frame is a middle part of.
@@ -125,6 +125,7 @@ fn pdu_word(pdu: &PduRow) -> &'static str {
         PduKind::Ack => "ACK",
         PduKind::Fin => "FIN",
         PduKind::Data => "DATA",
+        PduKind::Unknown if pdu.flags.has(PduFlags::UNFINISHED) => "part",
         PduKind::BadSmp | PduKind::Unknown => "BAD",
         PduKind::Tds => "TDS",
         PduKind::Tls => "TLS",

@@ -116,6 +116,15 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
     "TCP ACK".to_owned()
 }
 
+/// What is said of bytes that are no whole packet.
+pub fn unread(pdu: &PduRow) -> String {
+    if pdu.flags.has(PduFlags::UNFINISHED) {
+        format!("{} bytes of a packet that does not end", pdu.len)
+    } else {
+        format!("{} bytes of no known protocol", pdu.len)
+    }
+}
+
 /// What a PDU is and carries.
 pub fn pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId) -> String {
     let store = frames.store;
@@ -128,7 +137,7 @@ pub fn pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId) -> Str
         PduKind::Fin => format!("close session {}", pdu.sid),
         PduKind::BadSmp => format!("SMP with FLAGS 0x{:02x}", pdu.tds_type),
         PduKind::Hidden => format!("{} bytes are not in the file", pdu.len),
-        PduKind::Unknown => format!("{} bytes of no known protocol", pdu.len),
+        PduKind::Unknown => unread(&pdu),
         PduKind::Tls => tls_line(frames, id, &pdu),
         PduKind::Data | PduKind::Tds => {
             if let Some(packed) = packed::of(dissector, frames, id, &pdu) {

@@ -21,8 +21,9 @@ pub fn line(dissector: &mut Dissector, frames: &mut Frames<'_>, no: FrameNo) -> 
     let pdus: Vec<(PduId, PduRow)> = store.pdus_in(no).collect();
     let mut parts = Vec::new();
     for (id, pdu) in &pdus {
-        // What a direction's end leaves unfinished counts to the closing frame, which holds none of its bytes.
-        if row.payload_len == 0 && matches!(pdu.kind, PduKind::Unknown | PduKind::Hidden) {
+        // Parts of packets are listed as segments; what is missing may count to a frame that holds none of it.
+        let missing = row.payload_len == 0 && pdu.kind == PduKind::Hidden;
+        if missing || pdu.flags.has(PduFlags::UNFINISHED) {
             continue;
         }
         parts.push(pdu_text(dissector, frames, &row, *id, pdu));

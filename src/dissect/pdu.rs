@@ -39,7 +39,7 @@ impl Builder<'_, '_> {
                 let bytes = self.frames.stretch(pdu, pdu.pos, pdu.len.min(4096));
                 self.push(placed(
                     Field::new("tcp.payload", "unknown", Value::None)
-                        .text(format!("{} bytes of no known protocol", pdu.len))
+                        .text(super::info::unread(pdu))
                         .at(0..bytes.bytes.len()),
                     &bytes,
                 ));

@@ -8,7 +8,7 @@ use crate::decode::field::{Field, Value};
 use crate::decode::net::{self, Packet};
 use crate::decode::tds::message as tds;
 use crate::decode::tls;
-use crate::store::{FrameRow, PduKind, PduRow, Store};
+use crate::store::{FrameRow, PduFlags, PduKind, PduRow, Store};
 use crate::units::{FrameNo, PduId};
 
 /// The tree of a frame.
@@ -198,6 +198,9 @@ pub fn pdu_name(pdu: &PduRow) -> String {
         PduKind::Tds => format!("TDS {}", tds::type_name(pdu.tds_type)),
         PduKind::Tls => format!("TLS {}", tls::names::content(pdu.tds_type)),
         PduKind::Hidden => "hidden bytes".to_owned(),
+        PduKind::Unknown if pdu.flags.has(PduFlags::UNFINISHED) => {
+            "a packet that does not end".to_owned()
+        }
         PduKind::Unknown => "bytes of no known protocol".to_owned(),
     }
 }

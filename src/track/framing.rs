@@ -76,6 +76,8 @@ pub(super) struct Unread {
     pub(super) pos: u64,
     pub(super) len: u64,
     pub(super) hidden: bool,
+    /// A packet begins with it.
+    pub(super) unfinished: bool,
     pub(super) first_frame: FrameNo,
 }
 
@@ -99,6 +101,8 @@ pub(super) struct Framer {
     head_frame: Option<FrameNo>,
     head_starts_segment: bool,
     resynced: bool,
+    /// Where the last bytes came from.
+    latest: Option<At>,
 }
 
 struct Cursor<'a> {
@@ -136,6 +140,7 @@ impl Framer {
     pub(super) fn piece(&mut self, end: End, piece: Piece<'_>, sink: &mut impl Sink) {
         match piece.content {
             Content::Bytes(data) => {
+                self.latest = Some(piece.at);
                 let mut cursor = Cursor {
                     pos: piece.pos,
                     data,
@@ -378,6 +383,7 @@ impl Framer {
                 pos: self.head_pos,
                 len: u64::try_from(self.head.len()).unwrap_or(0),
                 hidden: false,
+                unfinished: true,
                 first_frame: self.head_frame.unwrap_or(at.frame),
             }),
             Mode::Body(pdu) => {
@@ -386,6 +392,7 @@ impl Framer {
                     pos: pdu.pos,
                     len: u64::from(pdu.len.saturating_sub(pdu.left)),
                     hidden: pdu.flags.has(PduFlags::BODY_HIDDEN),
+                    unfinished: true,
                     first_frame: pdu.first_frame,
                 })
             }
@@ -393,6 +400,7 @@ impl Framer {
                 pos: lost.from,
                 len: next.saturating_sub(lost.from),
                 hidden: lost.hidden,
+                unfinished: false,
                 first_frame: lost.first_frame,
             }),
         };
@@ -400,6 +408,8 @@ impl Framer {
         if let Some(unread) = unread.filter(|u| u.len > 0)
             && sink.known().proven
         {
+            // What closes the connection holds none of these bytes.
+            let at = self.latest.filter(|_| !unread.hidden).unwrap_or(at);
             sink.unread(end, unread, at);
         }
     }

@@ -523,6 +523,10 @@ impl Sink for Layer<'_, '_> {
         *sum = sum.saturating_add(unread.len);
         let mut pos = unread.pos;
         let mut left = unread.len;
+        let mut flags = PduFlags::default();
+        if unread.unfinished {
+            flags.set(PduFlags::UNFINISHED);
+        }
         while left > 0 {
             let len = u32::try_from(left).unwrap_or(u32::MAX);
             let row = OpenPdu {
@@ -531,7 +535,7 @@ impl Sink for Layer<'_, '_> {
                 } else {
                     PduKind::Unknown
                 },
-                flags: PduFlags::default(),
+                flags,
                 pos,
                 len,
                 left: 0,

@@ -239,6 +239,7 @@ pub(in crate::query) fn pdu_kind(pdu: &PduRow) -> i64 {
         PduKind::Tds => 8,
         PduKind::Tls => 9,
         PduKind::Hidden => 10,
+        PduKind::Unknown if pdu.flags.has(PduFlags::UNFINISHED) => 13,
         PduKind::BadSmp | PduKind::Unknown => 12,
     }
 }

@@ -143,6 +143,7 @@ impl Framer {
                         pos: lost.from,
                         len,
                         hidden: lost.hidden,
+                        unfinished: false,
                         first_frame: lost.first_frame.min(frame.done),
                     },
                     frame,
