@@ -51,7 +51,7 @@ const CASES: &[(&str, u32, &str, &str)] = &[
         "prev-finding",
         12,
         "k E",
-        "message=no earlier finding; there are 1",
+        "message=no earlier finding; 1 in all",
     ),
     ("next-reset", 1, "r", "frame=12"),
     ("prev-reset", 12, "k R", "message=no earlier TCP reset"),

@@ -289,7 +289,6 @@ impl App {
             && !self.moved
             && let Some(frame) = gravest(&self.store)
             && self.list.rows.contains(&self.store, frame)
-            && frame != self.list.cursor
         {
             return Ok(frame);
         }
@@ -313,7 +312,7 @@ impl App {
             if stops.is_empty() {
                 "no findings".to_string()
             } else {
-                format!("no {} finding; there are {}", way(forward), stops.len())
+                format!("no {} finding; {} in all", way(forward), stops.len())
             }
         })
     }

@@ -276,3 +276,22 @@ fn at_the_edge_the_page_moves_by_a_third_and_on_a_slow_line_by_half() {
         assert_eq!(app.list.top, top, "{slow}");
     }
 }
+
+#[test]
+fn e_says_what_was_found_where_the_screen_does_not_show_it() {
+    let said = |size: (u16, u16), start: u32| {
+        let mut app = app(size.0, size.1);
+        app.moved = false;
+        app.list.cursor = FrameNo(start);
+        press(&mut app, "e");
+        assert_eq!(app.list.cursor, FrameNo(12));
+        app.message.map(|(_, text)| text)
+    };
+    // The decode pane shows it.
+    assert_eq!(said((80, 24), 1), None);
+    // There is none, or nothing else tells that the key did something.
+    for (size, start) in [((40, 10), 1), ((80, 24), 12)] {
+        let text = said(size, start).unwrap();
+        assert!(text.starts_with("mars-close-rst: "), "{text}");
+    }
+}

@@ -116,6 +116,7 @@ impl App {
     }
 
     pub(super) fn follow_target(&mut self, command: Command, times: i64, far: bool) {
+        let from = self.list.cursor;
         for _ in 0..times.clamp(1, 10_000) {
             match self.target(command) {
                 Ok(frame) if far => {
@@ -129,6 +130,25 @@ impl App {
                 }
             }
             self.moved = true;
+        }
+        if matches!(command, Command::NextFinding | Command::PrevFinding) {
+            self.tell_finding(from);
+        }
+    }
+
+    /// Says what was found on the cursor's frame, where the screen would not: the finding marks no row, there is no
+    /// decode pane, or the cursor was there already.
+    fn tell_finding(&mut self, from: FrameNo) {
+        let here = self.list.cursor;
+        let marked = self.store.finding_on(here).is_some();
+        if marked && from != here && self.layout().decode.is_some() {
+            return;
+        }
+        let mut findings = self.store.findings().iter();
+        let found = findings.find(|finding| finding.decisive_frame() == Some(here));
+        if let Some(finding) = found {
+            let text = format!("{}: {}", finding.rule, finding.text);
+            self.say(Tone::Info, text);
         }
     }
 
