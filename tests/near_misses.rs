@@ -9,7 +9,7 @@ use crate::generated::{each, index};
 use crate::support::synth::cases::{self, Case};
 use crate::support::synth::close::Form;
 use crate::support::synth::rng::Rng;
-use crate::support::synth::{file, seed};
+use crate::support::synth::{file, seed, tds};
 
 fn judged(capture: &file::Capture) -> Store {
     judged_with(capture, &Settings::default())
@@ -319,6 +319,38 @@ fn with_overtaking(whole: &file::Capture, seed: u64) -> file::Capture {
         at += 1;
     }
     capture
+}
+
+/// A capture point can write an answer before the request that it answers. What the answer acknowledges is then said to
+/// be missing; nothing is called outstanding for it.
+#[test]
+fn an_answer_that_stands_before_its_request_leaves_a_gap_and_no_false_verdict() {
+    for form in Form::ALL {
+        for mss in [1460, 80] {
+            let mut c = cases::opened(form, &[0]);
+            c.mss = mss;
+            c.ask(0, "select id, text from dbo.Note where id = 4711");
+            c.label("ask");
+            c.trip(300_000);
+            c.answer(0, &tds::rows(1));
+            c.label("answer");
+            c.trip(400_000);
+            c.close_benign(form, &[0]);
+            for view in Side::BOTH {
+                let mut capture = c.capture(view);
+                capture.move_behind("ask", "answer");
+                let store = judged(&capture);
+                let close = store.findings().iter().find(|f| f.close).unwrap();
+                let told = close.notes.iter().any(|n| n.starts_with("file-gap:"));
+                assert!(
+                    close.verdict == Verdict::Benign || close.verdict == Verdict::Undecided && told,
+                    "{form:?} {mss} {}: {}",
+                    view.word(),
+                    describe(close)
+                );
+            }
+        }
+    }
 }
 
 #[test]
