@@ -1,6 +1,6 @@
 //! What each session (or the connection, where there is no SMP) had outstanding when the closing side closed.
 
-use super::frames::Pos;
+use super::frames::{Axis, Pos};
 use super::streams::{AnswerEnd, answer_end, end_of, start_of};
 use crate::decode::tds::packet_type;
 use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Protocol, SessionRow, Store};
@@ -70,6 +70,8 @@ pub(super) struct Bounds<'a> {
     pub reached: Option<Pos>,
     /// The server's segment that ended the connection; what the client sends behind it was not outstanding then.
     pub ended_in: Option<FrameNo>,
+    /// Scales of both streams.
+    pub axes: &'a PerSide<Option<Axis>>,
     /// Hidden ranges of both sides.
     pub hidden: &'a PerSide<Vec<(Pos, Pos)>>,
     /// Ends of what was decoded of both sides.
@@ -121,8 +123,31 @@ fn session_lane<'a>(
         work: Work::Unused,
     };
     let later = asked.map(|pdu| pdu.pos) != find(client.last_data).map(|pdu| pdu.pos);
-    lane.work = session_work(&lane, session, later, bounds);
+    let joined = Joined {
+        later,
+        whole: answers_all_before(store, &lane, bounds),
+    };
+    lane.work = session_work(&lane, session, joined, bounds);
     lane
+}
+
+/// What else the judgement of a session rests on.
+#[derive(Debug, Clone, Copy)]
+struct Joined {
+    /// The client sent more behind the end, so that its SMP:FIN counts too much.
+    later: bool,
+    /// The server's last packet was sent with all that the client had sent before its first byte in the file.
+    whole: bool,
+}
+
+/// Whether the segment with the server's last packet acknowledges the client's stream up to where the file begins to
+/// show it: what it does not acknowledge was sent later, and is missing from the file.
+fn answers_all_before(store: &Store, lane: &Lane<'_>, bounds: Bounds<'_>) -> bool {
+    let answer = *lane.last_data.get(Side::Server);
+    let row = answer.and_then(|pdu| store.frame(pdu.frame));
+    let axis = *bounds.axes.get(Side::Client);
+    row.zip(axis)
+        .is_some_and(|(row, axis)| row.tcp_flags.ack() && axis.pos(row.ack) >= 0)
 }
 
 /// The last packet of a kind in a chain that was sent before the server ended the connection.
@@ -189,8 +214,8 @@ fn last_reached(
 }
 
 /// M3 for one session: its last DATA decides, if it is known to be the last.
-/// `later` tells that the client sent more behind the end, so that its SMP:FIN counts too much.
-fn session_work(lane: &Lane<'_>, session: &SessionRow, later: bool, bounds: Bounds<'_>) -> Work {
+fn session_work(lane: &Lane<'_>, session: &SessionRow, joined: Joined, bounds: Bounds<'_>) -> Work {
+    let later = joined.later;
     let asked = *lane.last_data.get(Side::Client);
     let answered = *lane.last_data.get(Side::Server);
     let server_last = lane.server_fin.map(|fin| fin.seqnum).or_else(|| {
@@ -204,6 +229,7 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, later: bool, bounds: Boun
         // What the client sent before the file began is no hole in it: what it asked then, the file answers.
         let before_file = asked.is_none()
             && !bounds.from_start
+            && joined.whole
             && !session.syn_seen
             && !hides_data(bounds, Side::Client, 0);
         let proved = !missing_behind(answered, server_last) && server_last.is_some();

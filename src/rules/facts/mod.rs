@@ -106,6 +106,7 @@ impl<'a> Facts<'a> {
                 .ender
                 .filter(|(side, _)| *side == Side::Server && !close.unsure)
                 .map(|(_, seg)| seg.no),
+            axes: &streams.axes,
             hidden: &streams.hidden,
             decoded_end: streams.decoded_end,
             known_end,
