@@ -11,9 +11,10 @@ use marstui::decode::smp::{ACK, FIN, Header, SYN};
 use marstui::rules;
 use marstui::store::{PduKind, Store};
 use marstui::track::{self, Options};
-use marstui::units::{End, PduId, Sid, SmpSeq};
+use marstui::units::{End, FrameNo, PduId, Sid, SmpSeq};
 
 use crate::streams::{Wire, load};
+use crate::support::synth::cases;
 
 #[test]
 fn a_hundred_thousand_connections_are_followed() {
@@ -187,4 +188,38 @@ fn a_stopped_pass_keeps_what_there_is() {
     assert!(store.progress().complete);
     assert!(store.frame_count() > 0);
     indexing.join();
+}
+
+#[test]
+fn frames_of_more_connections_than_are_followed_stay_frames_and_a_problem_says_so() {
+    let case = cases::rules().into_iter().find(|c| c.rule == "non-pooled");
+    let capture = (case.unwrap().triggers)();
+    let bytes = capture.to_pcapng();
+    let options = Options {
+        connections: 5,
+        ..Options::default()
+    };
+    let capture = Capture::from_bytes("many.pcapng", bytes).unwrap();
+    let indexing = track::start(capture, options);
+    let mut store = Store::new();
+    for batch in &indexing.batches {
+        store.append(batch);
+    }
+    indexing.join();
+    assert_eq!(store.conns().len(), 5);
+    let problems: Vec<_> = store.problems().iter().map(|p| &*p.what).collect();
+    assert_eq!(
+        problems,
+        ["more than 5 connections: frames of further ones are not assigned"]
+    );
+    let rows = store.frames_from(FrameNo(1));
+    let (of_conns, others): (Vec<_>, Vec<_>) = rows.partition(|(_, row)| row.conn.is_some());
+    assert!(!of_conns.is_empty() && !others.is_empty());
+    rules::judge(&mut store, &rules::Settings::default());
+    assert!(
+        store
+            .conns()
+            .iter()
+            .all(|c| store.conn_findings(c.id).any(|f| f.close))
+    );
 }

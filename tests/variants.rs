@@ -616,11 +616,9 @@ fn path_faults() -> Vec<Scenario> {
 /// Moves the numbers of both ends so that they wrap at some segment of each side, counted from the end.
 fn wrap(c: &mut Conn) {
     let last = |side: Side| {
-        let sent = c
-            .segments
-            .iter()
-            .filter(|s| s.from == side && s.flags & RST == 0);
-        sent.last().map_or(0, |s| s.seq)
+        let mut sent = c.segments.iter().rev();
+        let sent = sent.find(|s| s.from == side && s.flags & RST == 0);
+        sent.map_or(0, |s| s.seq)
     };
     let shift = [Client, Server].map(|side| 0u32.wrapping_sub(last(side)).wrapping_add(1));
     for segment in &mut c.segments {

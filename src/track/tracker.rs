@@ -20,7 +20,7 @@ use super::out::Out;
 use super::view;
 
 /// Connections that are followed.
-const MAX_CONNS: usize = 1 << 19;
+pub(super) const MAX_CONNS: usize = 1 << 19;
 
 /// So many frames lie between two judgements of the view, once there is one.
 const VIEW_EVERY: u32 = 50_000;
@@ -54,6 +54,7 @@ pub(super) struct Tracker {
     full: bool,
     /// Frames are noted, not looked into.
     pub(super) frames_only: bool,
+    pub(super) max_conns: usize,
     recent: Recent,
 }
 
@@ -139,6 +140,7 @@ impl Tracker {
             progress: Progress::default(),
             full: false,
             frames_only: false,
+            max_conns: MAX_CONNS,
             recent: Recent::default(),
         }
     }
@@ -345,14 +347,15 @@ impl Tracker {
                 self.changed.push(index);
             }
         }
-        if self.conns.len() >= MAX_CONNS {
+        if self.conns.len() >= self.max_conns {
             if !std::mem::replace(&mut self.full, true) {
                 self.out.batch.problems.push(Problem {
                     file: 0,
                     offset: FileOffset(0),
                     frame: Some(incoming.no),
                     what: format!(
-                        "more than {MAX_CONNS} connections: frames of further ones are not assigned"
+                        "more than {} connections: frames of further ones are not assigned",
+                        self.max_conns
                     ),
                 });
             }

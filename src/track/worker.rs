@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::capture::Capture;
 use crate::store::{Batch, Progress, Store};
 
-use super::tracker::Tracker;
+use super::tracker::{MAX_CONNS, Tracker};
 
 /// Batches that may wait for the receiver.
 const BATCHES_AHEAD: usize = 8;
@@ -31,6 +31,8 @@ pub struct Options {
     pub frames: u32,
     /// Only note where frames stand, without looking into them.
     pub frames_only: bool,
+    /// Connections that are followed at most; frames of further ones are kept as frames only, and a problem says so.
+    pub connections: usize,
 }
 
 impl Default for Options {
@@ -40,6 +42,7 @@ impl Default for Options {
             every: Duration::from_millis(80),
             frames: 8192,
             frames_only: false,
+            connections: MAX_CONNS,
         }
     }
 }
@@ -104,10 +107,9 @@ pub fn start(capture: Capture, options: Options) -> Indexing {
     let worker = {
         let stop = stop.clone();
         move || {
-            let work = AssertUnwindSafe(|| index(&capture, options, &stop, &sender));
-            if catch_unwind(work).is_err() {
-                report_panic(&sender, "indexing the capture");
-            }
+            guarded(&sender, "indexing the capture", || {
+                index(&capture, options, &stop, &sender);
+            });
         }
     };
     let thread = std::thread::Builder::new().name("index".to_owned());
@@ -121,6 +123,7 @@ pub fn start(capture: Capture, options: Options) -> Indexing {
 fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sender<Batch>) {
     let mut tracker = Tracker::new(capture);
     tracker.frames_only = options.frames_only;
+    tracker.max_conns = options.connections;
     let mut chunks = capture.chunks();
     let mut due = Instant::now() + options.first_batch;
     let mut sent_frames = 0;
@@ -156,7 +159,10 @@ fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sende
 }
 
 /// A panic of a worker ends the pass, not the program: what was indexed stays.
-fn report_panic(batches: &Sender<Batch>, doing: &str) {
+fn guarded(batches: &Sender<Batch>, doing: &str, work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_ok() {
+        return;
+    }
     let batch = Batch {
         progress: Progress {
             complete: true,
@@ -166,4 +172,38 @@ fn report_panic(batches: &Sender<Batch>, doing: &str) {
         ..Batch::default()
     };
     let _ = batches.send(batch);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::FileRow;
+
+    #[test]
+    fn a_worker_that_panics_ends_in_an_error_and_what_it_had_stays() {
+        let (sender, batches) = bounded::<Batch>(4);
+        guarded(&sender, "reading", || {
+            let half = Batch {
+                files: vec![FileRow {
+                    index: 0,
+                    path: "half.pcap".to_owned(),
+                    format: "pcap",
+                    bytes: 24,
+                    frames: 0,
+                }],
+                ..Batch::default()
+            };
+            sender.send(half).unwrap();
+            panic!("a mistake");
+        });
+        let mut store = Store::new();
+        for batch in batches.try_iter() {
+            store.append(batch);
+        }
+        assert_eq!(store.files().len(), 1);
+        let progress = store.progress();
+        assert!(progress.complete);
+        let why = progress.stopped.as_deref();
+        assert_eq!(why, Some("an error in marstui while reading"));
+    }
 }
