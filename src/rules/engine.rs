@@ -138,7 +138,8 @@ fn close_marks(facts: &Facts<'_>) -> Vec<FrameNo> {
 
 /// Adds the conditions of the benign close to a finding that stands in its place: failed first, then unknown.
 fn attach_mars_conditions(facts: &Facts<'_>, finding: &mut Finding) {
-    if facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen {
+    // Inside TLS no SMP packet can be seen: that none is there says nothing.
+    if facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen || facts.encrypted {
         return;
     }
     let failed = failed_mars_conditions(facts);

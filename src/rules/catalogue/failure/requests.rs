@@ -110,6 +110,13 @@ fn own_reset(facts: &Facts<'_>) -> &'static str {
     }
 }
 
+/// The text with a capital first letter.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(rest).collect()
+}
+
 /// An attention with its frame, how long after its request it was sent, and how long the client then waited.
 fn attention_words(facts: &Facts<'_>, asked: Option<PduRow>, request: Option<Nanos>) -> String {
     let Some(asked) = asked else {
@@ -162,10 +169,9 @@ fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
             } else {
                 ", not acknowledged by TCP"
             };
-            parts.push(format!(
-                "{}: {kind}, {bytes} bytes of answer{tcp}",
-                lane.name()
-            ));
+            let on = lane.sid().map(|sid| format!("Sid {sid}: "));
+            let what = format!("{kind}, {bytes} bytes of answer{tcp}");
+            parts.push(on.map_or_else(|| sentence(&what), |on| on + &what));
         }
         if proof.len() < 64 {
             if let Some(request) = request {
