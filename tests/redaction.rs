@@ -1,6 +1,7 @@
 //! Redacted captures: no secret of the original is in them, and the analysis comes to the same result.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -494,10 +495,10 @@ fn spelled(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         });
         text.collect::<Vec<u8>>()
     });
-    let lower = bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+    let mut lower = String::new();
+    for byte in bytes {
+        write!(lower, "{byte:02x}").unwrap();
+    }
     let hex = [lower.to_uppercase(), lower].map(String::into_bytes);
     let all: Vec<_> = base64.chain(hex).filter(|text| text.len() >= 8).collect();
     all.into_iter()
