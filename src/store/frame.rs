@@ -90,6 +90,15 @@ impl FrameFlags {
     /// Carries payload that is not accepted into the stream (a keepalive's byte, data of a RST, beyond a FIN).
     pub const NOT_IN_STREAM: Self = Self(1 << 19);
 
+    /// Says that nothing happened: which end sent the frame, what it holds, and that its checksum is right.
+    const ORDINARY: u32 = Self::FROM_B.0 | Self::TCP.0 | Self::IPV6.0 | Self::GOOD_CHECKSUM.0;
+
+    /// Whether nothing is said of the frame but what holds of most.
+    #[inline]
+    pub fn is_ordinary(self) -> bool {
+        self.0 & !Self::ORDINARY == 0
+    }
+
     /// Whether all bits of `other` are set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -151,6 +160,14 @@ impl FrameRow {
     /// Whether it holds a readable TCP header.
     pub fn is_tcp(&self) -> bool {
         self.flags.has(FrameFlags::TCP)
+    }
+
+    /// Whether it shows nothing but that its side goes on: data or an acknowledgement, with an open window.
+    #[inline]
+    pub fn just_goes_on(&self) -> bool {
+        self.flags.is_ordinary()
+            && self.tcp_flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
+            && self.window > 0
     }
 
     /// The sequence number behind it: payload, SYN and FIN counted.

@@ -3,9 +3,6 @@
 use crate::store::{Calm, CalmEnd, ConnRow, FrameFlags, FrameRow, TcpFlags};
 use crate::units::{End, FrameNo, Nanos, PerEnd, TcpSeq};
 
-/// What may be said of a frame.
-const MARKS: u32 =
-    FrameFlags::FROM_B.0 | FrameFlags::TCP.0 | FrameFlags::IPV6.0 | FrameFlags::GOOD_CHECKSUM.0;
 /// What is told of the beginning ends so many frames before the last or earlier: how a connection closes is looked at
 /// frame by frame.
 const APART: u32 = 64;
@@ -80,15 +77,14 @@ impl Watch {
         } else {
             (a, b)
         };
-        holds(row.flags.0 & !MARKS == 0 && self.time.is_none_or(|time| row.time >= time))?;
+        holds(row.flags.is_ordinary() && self.time.is_none_or(|time| row.time >= time))?;
         self.time = Some(row.time);
         let own = if row.tcp_flags.syn() {
             holds(own.is_none() && opens(conn, no, row))?;
             own.insert(Half::new(no, row))
         } else {
             let own = own.as_mut()?;
-            let plain = row.tcp_flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0;
-            holds(plain && row.window > 0 && own.sent.next_seq == row.seq)?;
+            holds(row.just_goes_on() && own.sent.next_seq == row.seq)?;
             own
         };
         holds(own.sent.ttl == row.ttl)?;

@@ -4,14 +4,11 @@ use super::ends::{PerPoint, Point};
 use super::frames::{
     DELAYED_ACK, Frames, LateAck, Pos, Probe, Ruler, Scale, Seg, TtlCounts, ZeroWindow,
 };
-use crate::store::{Calm, ConnRow, FrameFlags, FrameRow, Store, TcpFlags};
+use crate::store::{Calm, ConnRow, FrameFlags, FrameRow, Store};
 use crate::units::{FrameNo, Nanos, PerSide, Side};
 
 /// More frames of one kind than this are not kept: the latest ones decide.
 const KEEP: usize = 20_000;
-/// The marks of a frame that shows nothing but that its side went on.
-const USUAL: u32 =
-    FrameFlags::FROM_B.0 | FrameFlags::TCP.0 | FrameFlags::IPV6.0 | FrameFlags::GOOD_CHECKSUM.0;
 
 /// How many acknowledgements are remembered for finding the one that covers a segment.
 const ACKS: usize = 4096;
@@ -207,11 +204,7 @@ impl Walk<'_> {
         let (own, peer) = both(&mut self.halves, side);
         let end = pos.saturating_add(Pos::from(row.payload_len));
         let with_data = row.payload_len > 0;
-        let plain = row.flags.0 & !USUAL == 0
-            && row.tcp_flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
-            && row.window > 0
-            && self.ruler.ends.one_point()
-            && own.run.is_none();
+        let plain = row.just_goes_on() && self.ruler.ends.one_point() && own.run.is_none();
         let late = end > own.from || pos >= own.from;
         if !plain || late || (with_data && own.last_payload.is_none()) {
             return false;
