@@ -94,7 +94,9 @@ impl FileReader {
                 front.copy_from_slice(&self.carry);
             }
             let mut chunk = Chunk::default();
-            chunk.records.reserve(self.records);
+            chunk
+                .records
+                .reserve(self.records.saturating_add(self.records / 8));
             let mut problems_left = self.problems_left;
             let mut out = Out {
                 file: self.file,

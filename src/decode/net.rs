@@ -1,7 +1,7 @@
 //! From an IP packet to the TCP segment in it: addresses, numbers, and where the payload lies and how long it is.
 //!
 //! The IP and TCP headers are read by hand, a few loads each (etherparse 0.21 reads beyond the end of IPv6 extension
-//! headers that are cut); the Ethernet frames inside tunnels, TCP options and checksums are left to etherparse. Tunnels (IP in IP, 6in4,
+//! headers that are cut); the Ethernet frames inside tunnels and TCP options are left to etherparse. Tunnels (IP in IP, 6in4,
 //! GRE, VXLAN, Geneve) are looked through.
 
 mod fragments;
@@ -14,7 +14,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{
     LaxNetSlice, LaxSlicedPacket, TcpOptionElement, TcpOptionReadError, TcpOptionsIterator,
-    checksum::Sum16BitWords,
 };
 
 use crate::units::TcpSeq;
@@ -533,23 +532,47 @@ pub fn tcp_checksum(segment: &Segment, frame: &[u8]) -> Checksum {
     if segment.continued {
         return Checksum::CannotTell;
     }
-    let mut sum = Sum16BitWords::new();
-    sum = match (segment.ip.src, segment.ip.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => sum.add_4bytes(src.octets()).add_4bytes(dst.octets()),
+    let addresses = match (segment.ip.src, segment.ip.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            sum_words(&src.octets()).saturating_add(sum_words(&dst.octets()))
+        }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            sum.add_16bytes(src.octets()).add_16bytes(dst.octets())
+            sum_words(&src.octets()).saturating_add(sum_words(&dst.octets()))
         }
         _ => return Checksum::CannotTell,
     };
-    sum = sum
-        .add_2bytes([0, protocol::TCP])
-        .add_4bytes(segment.ip.payload_len.to_be_bytes())
-        .add_slice(bytes);
-    if sum.ones_complement() == 0 {
+    let sum = addresses
+        .saturating_add(sum_words(&[0, protocol::TCP]))
+        .saturating_add(sum_words(&segment.ip.payload_len.to_be_bytes()))
+        .saturating_add(sum_words(bytes));
+    if folded(sum) == 0xffff {
         Checksum::Good
     } else {
         Checksum::Bad
     }
+}
+
+/// The sum of a header's or payload's 16-bit words, 32 bits at a time and in the machine's order, of which neither
+/// changes whether the folded sum is all ones (RFC 1071 2).
+fn sum_words(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut last = [0; 4];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    let last = u64::from(u32::from_ne_bytes(last));
+    // More words than a frame can hold are needed for the sum to wrap.
+    words.iter().fold(last, |sum, word| {
+        sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)))
+    })
+}
+
+/// A sum of words with what was carried over added to it, until 16 bits hold it.
+fn folded(mut sum: u64) -> u64 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff).saturating_add(sum >> 16);
+    }
+    sum
 }
 
 fn to_u32(n: usize) -> u32 {

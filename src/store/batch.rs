@@ -1,5 +1,8 @@
 //! What the indexing pass hands over: rows that are new or changed since the batch before.
 
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::{
     ConnRow, FileRow, FrameRow, InterfaceRow, PduRow, Problem, RequestRow, SessionRow, View,
     ViolationRow,
@@ -10,9 +13,9 @@ use super::{
 #[derive(Debug, Default)]
 pub struct Batch {
     /// New frames, in file order.
-    pub frames: Vec<FrameRow>,
+    pub frames: Rows<FrameRow>,
     /// New PDUs, in order of completion.
-    pub pdus: Vec<PduRow>,
+    pub pdus: Rows<PduRow>,
     /// New and changed connections, by number.
     pub conns: Vec<ConnRow>,
     /// New and changed sessions, by number.
@@ -46,4 +49,92 @@ pub struct Progress {
     pub complete: bool,
     /// Why the pass ended before the end of the capture, if it did.
     pub stopped: Option<String>,
+}
+
+/// Rows on their way from one thread to the other. Their memory goes back to where it came from when they are dropped:
+/// fresh memory for every batch would cost as much as filling it does.
+#[derive(Debug)]
+pub struct Rows<T> {
+    rows: Vec<T>,
+    home: Option<RowPool<T>>,
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        std::iter::empty().collect()
+    }
+}
+
+impl<T> Deref for Rows<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.rows
+    }
+}
+
+impl<T> DerefMut for Rows<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.rows
+    }
+}
+
+impl<T> FromIterator<T> for Rows<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(rows: I) -> Self {
+        Self {
+            rows: rows.into_iter().collect(),
+            home: None,
+        }
+    }
+}
+
+impl<T> Drop for Rows<T> {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            let mut rows = std::mem::take(&mut self.rows);
+            rows.clear();
+            home.waiting().push(rows);
+        }
+    }
+}
+
+/// Memory of batches that waits to be filled again: as much as there were batches on their way at once.
+#[derive(Debug)]
+pub struct RowPool<T>(Arc<Mutex<Vec<Vec<T>>>>);
+
+impl<T> Default for RowPool<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> RowPool<T> {
+    /// No rows, with room for some where there is any.
+    pub fn rows(&self) -> Rows<T> {
+        Rows {
+            rows: self.waiting().pop().unwrap_or_default(),
+            home: Some(Self(Arc::clone(&self.0))),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_of_rows_that_are_done_with_is_used_again() {
+        let pool = RowPool::default();
+        let mut first = pool.rows();
+        first.extend(0..100);
+        let room = first.capacity();
+        drop(first);
+        let again = pool.rows();
+        assert!(again.is_empty());
+        assert_eq!(again.capacity(), room);
+    }
 }

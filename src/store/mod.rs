@@ -17,7 +17,7 @@ mod request;
 mod session;
 mod shapes;
 
-pub use batch::{Batch, Progress};
+pub use batch::{Batch, Progress, RowPool, Rows};
 pub use calm::{Calm, CalmEnd};
 pub use check::{CheckId, Severity, ViolationRow};
 pub use conn::{
@@ -81,18 +81,18 @@ impl Store {
         self.interfaces.extend(batch.interfaces);
         upsert(&mut self.files, batch.files, |row| row.index);
         if self.files.len() > 1 {
-            for frame in &batch.frames {
+            for frame in batch.frames.iter() {
                 let interface = self.interfaces.get(frame.interface.index());
                 let file = interface.map_or(usize::MAX, |row| row.file);
                 self.places.push(file, self.files.len());
             }
         }
-        for row in &batch.frames {
+        for row in batch.frames.iter() {
             self.oddities
                 .note(FrameNo::from_index(self.frames.len()), row);
             self.frames.push(row);
         }
-        for row in &batch.pdus {
+        for row in batch.pdus.iter() {
             self.pdus.push(row);
         }
         upsert(&mut self.conns, batch.conns, |row| row.id.index());

@@ -170,7 +170,11 @@ fn digest(incoming: &Incoming<'_>) -> u64 {
     ));
     hash.write_u16(segment.flags);
     // The checksum before the options differs where a network card fills it in.
-    hash.write(segment.header(incoming.frame).get(20..).unwrap_or_default());
+    if let Some(options) = segment.header(incoming.frame).get(20..)
+        && !options.is_empty()
+    {
+        hash.write(options);
+    }
     match (
         payload.first_chunk::<SAMPLE>(),
         payload.last_chunk::<SAMPLE>(),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::store::{
-    Batch, CheckId, ConnRow, FrameRow, PduRow, Phase, PhaseRow, RequestRow, SessionRow, Severity,
-    ViolationRow,
+    Batch, CheckId, ConnRow, FrameRow, PduRow, Phase, PhaseRow, RequestRow, RowPool, SessionRow,
+    Severity, ViolationRow,
 };
 use crate::units::{ConnId, FrameNo, PduId, RequestId, SessionId, Sid};
 
@@ -20,6 +20,8 @@ const MAX_PHASES: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub(super) batch: Batch,
+    frame_pool: RowPool<FrameRow>,
+    pdu_pool: RowPool<PduRow>,
     frames: u32,
     pdus: u32,
     sessions: u32,
@@ -85,8 +87,8 @@ impl Out {
     /// The batch, with the changed rows in the order of their numbers.
     pub(super) fn take(&mut self) -> Batch {
         let next = Batch {
-            frames: Vec::with_capacity(self.batch.frames.len()),
-            pdus: Vec::with_capacity(self.batch.pdus.len()),
+            frames: self.frame_pool.rows(),
+            pdus: self.pdu_pool.rows(),
             ..Batch::default()
         };
         let mut batch = std::mem::replace(&mut self.batch, next);
