@@ -371,6 +371,10 @@ impl Conn {
         let segment = incoming.segment;
         let flags = incoming.flags();
         let plain = !(flags.syn() || flags.fin() || flags.rst());
+        if segment.payload_len > 1 || !plain {
+            self.sides.get_mut(end).probed = false;
+            return false;
+        }
         let peer = self.sides.get(end.other());
         let peer_closed = peer.window == Some(0);
         let acked = peer.last_ack;
@@ -382,7 +386,7 @@ impl Conn {
         let repeats = acked == Some(segment.seq.plus(1));
         let known = before_next && acked == sent_next;
         let joined_late = repeats && !side.order.is_firm();
-        let is_probe = plain && segment.payload_len <= 1 && (known || joined_late);
+        let is_probe = known || joined_late;
         if is_probe {
             found.set(if peer_closed {
                 FrameFlags::WINDOW_PROBE
@@ -396,9 +400,9 @@ impl Conn {
                 let stats = self.row.tcp.get_mut(end);
                 stats.keepalives = stats.keepalives.saturating_add(1);
             }
-        } else if plain && segment.payload_len == 1 && peer_closed {
+        } else if segment.payload_len == 1 && peer_closed {
             found.set(FrameFlags::WINDOW_PROBE);
-        } else if plain && segment.payload_len == 0 && peer_probed && flags.ack() {
+        } else if segment.payload_len == 0 && peer_probed && flags.ack() {
             found.set(FrameFlags::KEEPALIVE_ANSWER);
             self.sides.get_mut(end.other()).probed = false;
         }
