@@ -165,8 +165,7 @@ fn ipv4(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     let Some(header) = bytes.first_chunk::<20>() else {
         return Packet::Broken("the frame ends within the IPv4 header");
     };
-    #[rustfmt::skip]
-    let [first, _, len0, len1, id0, id1, frag0, frag1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
+    let [first, _, len0, len1, _, _, frag0, frag1, _, protocol, ..] = *header;
     let header_len = usize::from(first & 0x0f).saturating_mul(4);
     if header_len < 20 {
         return Packet::Broken("an IPv4 header length below 20");
@@ -180,24 +179,38 @@ fn ipv4(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     } else {
         u32::from(total).saturating_sub(to_u32(header_len))
     };
-    let id = u16::from_be_bytes([id0, id1]);
-    let ip = Ip {
+    let fragment = u16::from_be_bytes([frag0, frag1]) & 0x3fff;
+    if protocol == protocol::TCP && fragment == 0 {
+        // The usual case, without a variable for the header: copied, it would be read before its parts are written.
+        return tcp(ipv4_header(header, at, payload, payload_len), frame);
+    }
+    let ip = ipv4_header(header, at, payload, payload_len);
+    if fragment != 0 {
+        let offset = u32::from(fragment & 0x1fff).saturating_mul(8);
+        return self::fragment(ip, frame, u32::from(ip.id), offset, fragment & 0x2000 != 0);
+    }
+    carried(ip, frame, wire, depth)
+}
+
+#[expect(
+    clippy::inline_always,
+    reason = "what is found is large, and every call would copy it"
+)]
+#[inline(always)]
+fn ipv4_header(header: &[u8; 20], at: usize, payload: usize, payload_len: u32) -> Ip {
+    #[rustfmt::skip]
+    let [_, _, len0, len1, id0, id1, _, _, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
+    Ip {
         src: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
         dst: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
         protocol,
         ttl,
-        id,
+        id: u16::from_be_bytes([id0, id1]),
         header: to_u32(at),
         payload: to_u32(payload),
         payload_len,
-        offloaded: total == 0,
-    };
-    let fragment = u16::from_be_bytes([frag0, frag1]) & 0x3fff;
-    if fragment != 0 {
-        let offset = u32::from(fragment & 0x1fff).saturating_mul(8);
-        return self::fragment(ip, frame, u32::from(id), offset, fragment & 0x2000 != 0);
+        offloaded: [len0, len1] == [0, 0],
     }
-    carried(ip, frame, wire, depth)
 }
 
 fn ipv6(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
@@ -297,7 +310,10 @@ fn extensions(first: u8, bytes: &[u8]) -> Extensions {
 
 fn fragment(ip: Ip, frame: &[u8], id: u32, offset: u32, more: bool) -> Packet {
     let segment = match offset {
-        0 if ip.protocol == protocol::TCP => tcp(ip, frame),
+        0 if ip.protocol == protocol::TCP => match tcp(ip, frame) {
+            Packet::Tcp(segment) => Some(segment),
+            _ => None,
+        },
         _ => None,
     };
     Packet::Fragment(Fragment {
@@ -316,7 +332,7 @@ fn fragment(ip: Ip, frame: &[u8], id: u32, offset: u32, more: bool) -> Packet {
 #[inline(always)]
 fn carried(ip: Ip, frame: &[u8], wire: u32, depth: u8) -> Packet {
     match ip.protocol {
-        protocol::TCP => tcp(ip, frame).map_or(Packet::Other(ip), Packet::Tcp),
+        protocol::TCP => tcp(ip, frame),
         protocol::UDP => udp(ip, frame, wire, depth),
         protocol::IPV4 | protocol::IPV6 => {
             inside(ip, frame, Some(to_usize(ip.payload)), wire, depth)
@@ -405,29 +421,44 @@ fn ethernet(frame: &[u8], at: usize) -> Option<usize> {
     Some(at.saturating_add(14).saturating_add(tags))
 }
 
-/// Reads a TCP header, as much as there is of it; without ports and sequence number there is no segment.
+/// Reads a TCP header, as much as there is of it; without ports and sequence number it is just another packet.
 #[expect(
     clippy::inline_always,
     reason = "what is found is large, and every call would copy it"
 )]
 #[inline(always)]
-fn tcp(ip: Ip, frame: &[u8]) -> Option<Segment> {
+fn tcp(ip: Ip, frame: &[u8]) -> Packet {
     let at = to_usize(ip.payload);
     let captured = frame.get(at..).unwrap_or_default();
     let available = captured.len().min(to_usize(ip.payload_len));
-    let mut header = [0; 20];
     if let Some(whole) = captured.first_chunk::<20>().filter(|_| available >= 20) {
-        header = *whole;
-    } else {
-        if available < 8 {
-            return None;
-        }
-        for (to, from) in header.iter_mut().zip(captured.iter().take(available)) {
-            *to = *from;
-        }
+        return segment(ip, at, whole, available);
     }
+    cut_tcp(ip, at, captured.get(..available).unwrap_or_default())
+}
+
+/// As [`tcp`] where the capture ends within the header.
+#[cold]
+fn cut_tcp(ip: Ip, at: usize, seen: &[u8]) -> Packet {
+    if seen.len() < 8 {
+        return Packet::Other(ip);
+    }
+    let mut header = [0; 20];
+    for (to, from) in header.iter_mut().zip(seen) {
+        *to = *from;
+    }
+    segment(ip, at, &header, seen.len())
+}
+
+/// The segment whose header stands at `at`, so many bytes of it and the payload `available`.
+#[expect(
+    clippy::inline_always,
+    reason = "what is found is large, and every call would copy it"
+)]
+#[inline(always)]
+fn segment(ip: Ip, at: usize, header: &[u8; 20], available: usize) -> Packet {
     #[rustfmt::skip]
-    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, ..] = header;
+    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, ..] = *header;
     // A length below 20 is no header's; the payload is taken to follow the fixed part.
     let header_len = match offset >> 4 {
         _ if available < 13 => 0,
@@ -440,7 +471,10 @@ fn tcp(ip: Ip, frame: &[u8]) -> Option<Segment> {
         _ => ip.payload_len.saturating_sub(u32::from(header_len)),
     };
     let behind = available.saturating_sub(usize::from(header_len));
-    Some(Segment {
+    let Ok(payload_offset) = u16::try_from(payload_offset) else {
+        return Packet::Other(ip);
+    };
+    Packet::Tcp(Segment {
         ip,
         src_port: u16::from_be_bytes([s0, s1]),
         dst_port: u16::from_be_bytes([d0, d1]),
@@ -453,7 +487,7 @@ fn tcp(ip: Ip, frame: &[u8]) -> Option<Segment> {
             .unwrap_or(u8::MAX)
             .min(header_len.max(20)),
         continued: false,
-        payload_offset: u16::try_from(payload_offset).ok()?,
+        payload_offset,
         payload_len,
         captured_payload: payload_len.min(to_u32(behind)),
     })

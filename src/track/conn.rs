@@ -490,7 +490,7 @@ impl Conn {
         };
         let order = &mut self.sides.get_mut(end).order;
         let result = act(order, &mut waiting, &mut |piece| {
-            deep.piece(end, piece, facts, &mut ctx);
+            deep.piece(end, &piece, facts, &mut ctx);
         });
         out.waiting = waiting;
         if deep.is_other() {

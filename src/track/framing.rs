@@ -96,13 +96,32 @@ pub(super) struct Framer {
     mode: Mode,
     /// SMP was seen in this direction.
     smp: bool,
+    /// What is there of a header that does not end in the segment it began in.
     head: Vec<u8>,
-    head_pos: u64,
-    head_frame: Option<FrameNo>,
-    head_starts_segment: bool,
+    /// Where that header begins.
+    begin: Begin,
     resynced: bool,
     /// Where the last bytes came from.
     latest: Option<At>,
+}
+
+/// Where a PDU begins.
+#[derive(Debug, Clone, Copy)]
+struct Begin {
+    pos: u64,
+    frame: FrameNo,
+    /// A segment begins with it.
+    starts_segment: bool,
+}
+
+impl Default for Begin {
+    fn default() -> Self {
+        Self {
+            pos: 0,
+            frame: FrameNo(0),
+            starts_segment: false,
+        }
+    }
 }
 
 struct Cursor<'a> {
@@ -137,7 +156,7 @@ impl Framer {
     }
 
     /// Takes the next piece of the stream.
-    pub(super) fn piece(&mut self, end: End, piece: Piece<'_>, sink: &mut impl Sink) {
+    pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, sink: &mut impl Sink) {
         match piece.content {
             Content::Bytes(data) => {
                 self.latest = Some(piece.at);
@@ -185,23 +204,26 @@ impl Framer {
 
     fn border(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
         if self.head.is_empty() {
-            self.head_pos = cursor.pos;
-            self.head_frame = Some(cursor.at.frame);
-            self.head_starts_segment = cursor.starts_segment;
+            let begin = Begin {
+                pos: cursor.pos,
+                frame: cursor.at.frame,
+                starts_segment: cursor.starts_segment,
+            };
             // The usual case: the header lies whole in this segment.
-            let class = self.classify(end, cursor.data, &[], false, sink);
+            let class = self.classify(end, begin, cursor.data, &[], false, sink);
             if !matches!(class, Class::Need(_)) {
-                let used = self.enter(end, class, cursor.data, cursor.at, sink);
+                let used = self.enter(end, begin, class, cursor.data, cursor.at, sink);
                 cursor.skip(used);
                 self.close_if_complete(end, cursor.at, sink);
                 return;
             }
+            self.begin = begin;
             self.head.extend_from_slice(cursor.data);
             cursor.skip(cursor.data.len());
             return;
         }
         loop {
-            match self.classify(end, &self.head, cursor.data, false, sink) {
+            match self.classify(end, self.begin, &self.head, cursor.data, false, sink) {
                 Class::Need(need) => {
                     let want = need.min(HEAD).saturating_sub(self.head.len()).max(1);
                     let part = cursor.data.get(..want).unwrap_or(cursor.data);
@@ -209,7 +231,7 @@ impl Framer {
                         return;
                     }
                     self.head.extend_from_slice(part);
-                    self.head_frame = self.head_frame.map(|f| f.min(cursor.at.frame));
+                    self.begin.frame = self.begin.frame.min(cursor.at.frame);
                     cursor.skip(part.len());
                 }
                 class => {
@@ -223,16 +245,17 @@ impl Framer {
     /// As [`Framer::enter`] where the header was collected over segments; what was collected beyond it is body.
     fn enter_with_head(&mut self, end: End, class: Class, at: At, sink: &mut impl Sink) {
         let head = std::mem::take(&mut self.head);
-        let used = self.enter(end, class, &head, at, sink);
+        let begin = self.begin;
+        let used = self.enter(end, begin, class, &head, at, sink);
         self.close_if_complete(end, at, sink);
-        let pos = self
-            .head_pos
+        let pos = begin
+            .pos
             .saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
         let mut rest = Cursor {
             pos,
             data: head.get(used..).unwrap_or_default(),
             at,
-            starts_segment: used == 0 && self.head_starts_segment,
+            starts_segment: used == 0 && begin.starts_segment,
         };
         while !rest.data.is_empty() {
             self.advance(end, &mut rest, sink);
@@ -243,19 +266,19 @@ impl Framer {
     fn enter(
         &mut self,
         end: End,
+        begin: Begin,
         class: Class,
         view: &[u8],
         at: At,
         sink: &mut impl Sink,
     ) -> usize {
-        let first_frame = self.head_frame.unwrap_or(at.frame);
         let mut pdu = OpenPdu {
             kind: PduKind::Unknown,
             flags: PduFlags::default(),
-            pos: self.head_pos,
+            pos: begin.pos,
             len: 0,
             left: 0,
-            first_frame,
+            first_frame: begin.frame,
             sid: Sid(0),
             seqnum: SmpSeq(0),
             wndw: SmpSeq(0),
@@ -263,7 +286,8 @@ impl Framer {
             tds_status: 0,
             session: None,
         };
-        if std::mem::take(&mut self.resynced) {
+        if self.resynced {
+            self.resynced = false;
             pdu.flags.set(PduFlags::RESYNCED);
         }
         let mut tds_header = None;
@@ -306,7 +330,7 @@ impl Framer {
                 return 0;
             }
             Class::Unknown | Class::Need(_) => {
-                self.lose(end, self.head_pos, first_frame, at, view, sink);
+                self.lose(end, begin.pos, begin.frame, at, view, sink);
                 return 0;
             }
         };
@@ -345,7 +369,7 @@ impl Framer {
     fn hidden(&mut self, end: End, pos: u64, len: u64, at: At, sink: &mut impl Sink) {
         let (mut pos, mut len) = (pos, len);
         if matches!(self.mode, Mode::Border) && !self.head.is_empty() {
-            let class = self.classify(end, &self.head, &[], true, sink);
+            let class = self.classify(end, self.begin, &self.head, &[], true, sink);
             self.enter_with_head(end, class, at, sink);
         }
         if let Mode::Body(pdu) = &mut self.mode {
@@ -380,11 +404,11 @@ impl Framer {
         let unread = match std::mem::take(&mut self.mode) {
             Mode::Other => None,
             Mode::Border => (!self.head.is_empty()).then(|| Unread {
-                pos: self.head_pos,
+                pos: self.begin.pos,
                 len: u64::try_from(self.head.len()).unwrap_or(0),
                 hidden: false,
                 unfinished: true,
-                first_frame: self.head_frame.unwrap_or(at.frame),
+                first_frame: self.begin.frame,
             }),
             Mode::Body(pdu) => {
                 sink.unfinished(&pdu);
@@ -418,6 +442,7 @@ impl Framer {
     fn classify(
         &self,
         end: End,
+        begin: Begin,
         view: &[u8],
         rest: &[u8],
         no_more: bool,
@@ -450,7 +475,7 @@ impl Framer {
             };
         }
         if !known.proven {
-            return first_bytes(end, view, rest, no_more, known, self.head_pos == 0);
+            return first_bytes(end, view, rest, no_more, known, begin.pos == 0);
         }
         match first {
             smp::SMID => {

@@ -193,15 +193,15 @@ fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: At) {
 
 fn checks(chain: &Chain, end: End, pdu: &OpenPdu, around: Around) -> Vec<Broken> {
     let mut broken = Vec::new();
-    let own = chain.ends.get(end).smp;
-    let mut peer = chain.ends.get(end.other()).smp;
+    let own = &chain.ends.get(end).smp;
+    let peer = &chain.ends.get(end.other()).smp;
     // What the peer sent before a hole says nothing about its numbers behind it.
     let peer_seen = chain.ends.get(end.other()).seen;
-    peer.synced &= !around.may_miss(end.other(), peer_seen);
+    let synced = peer.synced && !around.may_miss(end.other(), peer_seen);
     header_checks(pdu, &mut broken);
     match pdu.kind {
         PduKind::Syn => syn_checks(end, pdu, around, &mut broken),
-        PduKind::Data => data_checks(own, peer, pdu, &mut broken),
+        PduKind::Data => data_checks(own, peer, synced, pdu, &mut broken),
         PduKind::Ack => {
             if own.synced && pdu.seqnum != own.seq {
                 let fact = format!("ACK with SEQNUM {}, last DATA was {}", pdu.seqnum, own.seq);
@@ -234,7 +234,7 @@ fn checks(chain: &Chain, end: End, pdu: &OpenPdu, around: Around) -> Vec<Broken>
         _ => {}
     }
     if pdu.kind != PduKind::Syn && pdu.kind != PduKind::BadSmp {
-        window_checks(own, peer, pdu, &mut broken);
+        window_checks(own, peer, synced, pdu, &mut broken);
     }
     broken
 }
@@ -274,7 +274,8 @@ fn syn_checks(end: End, pdu: &OpenPdu, around: Around, broken: &mut Vec<Broken>)
     }
 }
 
-fn data_checks(own: SmpEnd, peer: SmpEnd, pdu: &OpenPdu, broken: &mut Vec<Broken>) {
+/// `synced` says that the peer's numbers are certain.
+fn data_checks(own: &SmpEnd, peer: &SmpEnd, synced: bool, pdu: &OpenPdu, broken: &mut Vec<Broken>) {
     let expected = own.seq.plus(1);
     if own.synced && pdu.seqnum != expected {
         let check = if own.sent == 0 {
@@ -285,7 +286,7 @@ fn data_checks(own: SmpEnd, peer: SmpEnd, pdu: &OpenPdu, broken: &mut Vec<Broken
         let fact = format!("DATA with SEQNUM {}, expected {expected}", pdu.seqnum);
         broken.push(error(check, fact));
     }
-    if peer.synced {
+    if synced {
         let excess = pdu.seqnum.diff(peer.wnd);
         if excess > 0 {
             let fact = format!("DATA with SEQNUM {} beyond WNDW {}", pdu.seqnum, peer.wnd);
@@ -306,12 +307,19 @@ fn data_checks(own: SmpEnd, peer: SmpEnd, pdu: &OpenPdu, broken: &mut Vec<Broken
     }
 }
 
-fn window_checks(own: SmpEnd, peer: SmpEnd, pdu: &OpenPdu, broken: &mut Vec<Broken>) {
+/// `synced` says that the peer's numbers are certain.
+fn window_checks(
+    own: &SmpEnd,
+    peer: &SmpEnd,
+    synced: bool,
+    pdu: &OpenPdu,
+    broken: &mut Vec<Broken>,
+) {
     if own.synced && pdu.wndw.before(own.wnd) {
         let fact = format!("WNDW {} after {}", pdu.wndw, own.wnd);
         broken.push(error(CheckId::W2, fact));
     }
-    if !peer.synced {
+    if !synced {
         return;
     }
     let window = pdu.wndw.diff(peer.seq);

@@ -73,34 +73,47 @@ fn flow(segment: &Segment) -> Flow {
 impl Recent {
     const PLACES: usize = 2048;
 
-    fn place((_, _, src, dst): &Flow) -> usize {
-        let ports = usize::from(*src)
+    fn place(src_port: u16, dst_port: u16) -> usize {
+        let ports = usize::from(src_port)
             .wrapping_mul(31)
-            .wrapping_add(usize::from(*dst));
+            .wrapping_add(usize::from(dst_port));
         ports % Self::PLACES
     }
 
+    /// The connection of a segment. Its addresses are compared where they stand: what was written in parts is slow to
+    /// copy in one piece right away.
     #[inline]
-    fn get(&self, flow: &Flow) -> Option<usize> {
-        let (known, index) = self.0.get(Self::place(flow))?.as_ref()?;
-        (known == flow).then_some(*index)
+    fn get(&self, segment: &Segment) -> Option<usize> {
+        let place = Self::place(segment.src_port, segment.dst_port);
+        let ((src, dst, src_port, dst_port), index) = self.0.get(place)?.as_ref()?;
+        let known = *src_port == segment.src_port
+            && *dst_port == segment.dst_port
+            && *src == segment.ip.src
+            && *dst == segment.ip.dst;
+        known.then_some(*index)
     }
 
-    fn put(&mut self, flow: Flow, index: usize) {
+    fn put(&mut self, segment: &Segment, index: usize) {
         self.0.resize(Self::PLACES, None);
-        if let Some(place) = self.0.get_mut(Self::place(&flow)) {
+        let (flow, place) = (
+            flow(segment),
+            Self::place(segment.src_port, segment.dst_port),
+        );
+        if let Some(place) = self.0.get_mut(place) {
             *place = Some((flow, index));
         }
     }
 
     /// Forgets a connection that is over: both directions.
-    fn forget(&mut self, (src, dst, src_port, dst_port): Flow) {
+    fn forget(&mut self, segment: &Segment) {
+        let (src, dst, src_port, dst_port) = flow(segment);
         for flow in [
             (src, dst, src_port, dst_port),
             (dst, src, dst_port, src_port),
         ] {
-            if self.get(&flow).is_some()
-                && let Some(place) = self.0.get_mut(Self::place(&flow))
+            let place = self.0.get_mut(Self::place(flow.2, flow.3));
+            if let Some(place) = place
+                && place.is_some_and(|(known, _)| known == flow)
             {
                 *place = None;
             }
@@ -233,7 +246,29 @@ impl Tracker {
             file.frames = file.frames.saturating_add(1);
             self.files_changed = true;
         }
-        let mut row = FrameRow {
+        let mut flags = FrameFlags::default();
+        if record.captured < record.wire {
+            flags.set(FrameFlags::CUT);
+        }
+        // By reference: what is found is large, and the rows are written once, where they stay.
+        match &packet {
+            None if self.frames_only => {}
+            Some(Packet::Tcp(segment)) => {
+                self.tcp(record, flags, no, segment, bytes, false);
+                return true;
+            }
+            Some(Packet::Fragment(fragment)) => {
+                if let Some(segment) = &self.fragments.place(fragment, bytes) {
+                    self.tcp(record, flags, no, segment, bytes, true);
+                    return true;
+                }
+                flags.set(FrameFlags::FRAGMENT);
+            }
+            Some(Packet::Udp(..)) => flags.set(FrameFlags::UDP),
+            Some(Packet::Other(_)) => {}
+            None | Some(Packet::Broken(_)) => flags.set(FrameFlags::NOT_IP),
+        }
+        self.out.push_frame(FrameRow {
             offset: record.offset,
             time: record.time,
             captured: record.captured,
@@ -249,95 +284,87 @@ impl Tracker {
             tcp_flags: TcpFlags::default(),
             interface: record.interface,
             ttl: 0,
-            flags: FrameFlags::default(),
-        };
-        if record.captured < record.wire {
-            row.flags.set(FrameFlags::CUT);
-        }
-        match packet {
-            None if self.frames_only => {}
-            Some(Packet::Tcp(segment)) => self.tcp(&mut row, no, &segment, bytes, false),
-            Some(Packet::Fragment(fragment)) => {
-                if let Some(segment) = self.fragments.place(&fragment, bytes) {
-                    self.tcp(&mut row, no, &segment, bytes, true);
-                } else {
-                    row.flags.set(FrameFlags::FRAGMENT);
-                }
-            }
-            Some(Packet::Udp(..)) => row.flags.set(FrameFlags::UDP),
-            Some(Packet::Other(_)) => {}
-            None | Some(Packet::Broken(_)) => row.flags.set(FrameFlags::NOT_IP),
-        }
-        self.out.push_frame(row);
+            flags,
+        });
         true
     }
 
     fn tcp(
         &mut self,
-        row: &mut FrameRow,
+        record: &RecordMeta,
+        mut flags: FrameFlags,
         no: FrameNo,
         segment: &Segment,
         bytes: &[u8],
         fragment: bool,
     ) {
-        row.seq = segment.seq;
-        row.ack = segment.ack;
-        row.payload_len = segment.payload_len;
-        row.payload_offset = segment.payload_offset;
-        row.window = segment.window;
-        row.ip_id = segment.ip.id;
-        row.tcp_flags = TcpFlags(segment.flags);
-        row.ttl = segment.ip.ttl;
-        row.flags.set(FrameFlags::TCP);
+        flags.set(FrameFlags::TCP);
         if segment.ip.src.is_ipv6() {
-            row.flags.set(FrameFlags::IPV6);
+            flags.set(FrameFlags::IPV6);
         }
         let incoming = Incoming {
             segment,
             frame: bytes,
             no,
-            time: row.time,
-            interface: row.interface.0,
+            time: record.time,
+            interface: record.interface.0,
             several_interfaces: self.several_points,
             fragment,
         };
-        let Some(index) = self.find(&incoming) else {
-            return;
+        let row = |conn, prev, flags| FrameRow {
+            offset: record.offset,
+            time: record.time,
+            captured: record.captured,
+            wire: record.wire,
+            conn,
+            prev,
+            seq: segment.seq,
+            ack: segment.ack,
+            payload_len: segment.payload_len,
+            payload_offset: segment.payload_offset,
+            window: segment.window,
+            ip_id: segment.ip.id,
+            tcp_flags: TcpFlags(segment.flags),
+            interface: record.interface,
+            ttl: segment.ip.ttl,
+            flags,
         };
-        let Some(conn) = self.conns.get_mut(index) else {
+        let index = self.find(&incoming);
+        let Some((index, conn)) = index.and_then(|i| Some((i, self.conns.get_mut(i)?))) else {
+            self.out.push_frame(row(None, None, flags));
             return;
         };
         if !std::mem::replace(&mut conn.listed, true) {
             self.changed.push(index);
         }
-        row.conn = Some(conn.row.id);
-        row.prev = (conn.row.frames > 0).then_some(conn.row.last_frame);
+        let prev = (conn.row.frames > 0).then_some(conn.row.last_frame);
         let pdus_before = self.out.batch.pdus.len();
-        let found = conn.segment(&incoming, &mut self.out);
-        row.flags.set(found);
+        flags.set(conn.segment(&incoming, &mut self.out));
         let new_pdus = self.out.batch.pdus.get(pdus_before..).unwrap_or_default();
         if new_pdus
             .iter()
             .any(|pdu| matches!(pdu.kind, PduKind::Unknown | PduKind::BadSmp))
         {
-            row.flags.set(FrameFlags::BAD);
+            flags.set(FrameFlags::BAD);
         }
-        conn.evidence.frame(&conn.row, row, self.several_points);
-        conn.watch.frame(&mut conn.row, no, row);
+        self.out.push_frame(row(Some(conn.row.id), prev, flags));
+        if let Some(row) = self.out.batch.frames.last() {
+            conn.evidence.frame(&conn.row, row, self.several_points);
+            conn.watch.frame(&mut conn.row, no, row);
+        }
     }
 
     /// The connection of a segment; a new one where there is none, or where a SYN opens it again.
     fn find(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
         let segment = incoming.segment;
-        let flow = flow(segment);
-        let recent = self.recent.get(&flow);
+        let recent = self.recent.get(segment);
         let known = recent.or_else(|| self.by_tuple.get(&tuple(segment)).copied());
         let mut incarnation = 0;
         if let Some(index) = known {
             let conn = self.conns.get_mut(index)?;
             if !conn.is_reopened_by(segment) {
                 if recent.is_none() {
-                    self.recent.put(flow, index);
+                    self.recent.put(segment, index);
                 }
                 return Some(index);
             }
@@ -365,8 +392,8 @@ impl Tracker {
         let id = ConnId::from_index(index);
         self.conns.push(Conn::new(id, incarnation, incoming));
         self.by_tuple.insert(tuple(segment), index);
-        self.recent.forget(flow);
-        self.recent.put(flow, index);
+        self.recent.forget(segment);
+        self.recent.put(segment, index);
         Some(index)
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Deep {
 
 impl Deep {
     /// The next piece of a direction's stream.
-    pub(super) fn piece(&mut self, end: End, piece: Piece<'_>, facts: Facts, ctx: &mut Ctx<'_>) {
+    pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, facts: Facts, ctx: &mut Ctx<'_>) {
         self.upper.facts = facts;
         let mut layer = Layer {
             upper: &mut self.upper,
@@ -347,7 +347,7 @@ impl Sink for Layer<'_, '_> {
         match self.upper.sids.get(&sid) {
             None => SidState::Unknown,
             Some(chain) => {
-                let side = chain.ends.get(end).smp;
+                let side = &chain.ends.get(end).smp;
                 if side.synced {
                     SidState::At(side.seq)
                 } else {

@@ -6,7 +6,7 @@ use crate::units::{End, FrameNo, SmpSeq};
 
 use super::super::order::At;
 use super::super::recognise::{Class, Known, certain_plain, confirmed_smp};
-use super::{BEFORE, Cursor, Framer, Mode, SidState, Sink, Unread};
+use super::{BEFORE, Begin, Cursor, Framer, Mode, SidState, Sink, Unread};
 
 #[derive(Debug)]
 pub(super) struct Lost {
@@ -151,11 +151,14 @@ impl Framer {
             }
         }
         self.resynced = true;
-        self.head_pos = pos;
-        self.head_frame = Some(frame.frame);
         self.head.clear();
+        let begin = Begin {
+            pos,
+            frame: frame.frame,
+            starts_segment: false,
+        };
         let header = view.get(at..).unwrap_or_default();
-        let used = self.enter(end, class, header, frame, sink);
+        let used = self.enter(end, begin, class, header, frame, sink);
         self.close_if_complete(end, frame, sink);
         let from = at.saturating_add(used);
         let mut rest = Cursor {
