@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::chunk::{Blocks, FrameSource, Interface, Pool, SideBlock};
@@ -43,8 +43,6 @@ struct Inner {
     interfaces: RwLock<Vec<Known>>,
     /// By file and position.
     side_blocks: RwLock<BTreeMap<(usize, u64), SideBlock>>,
-    /// Held while a stretch is copied by a file's cursor.
-    copying: Mutex<()>,
 }
 
 /// So many blocks beside the frames are taken note of.
@@ -147,7 +145,6 @@ impl Capture {
                 options,
                 interfaces: RwLock::default(),
                 side_blocks: RwLock::default(),
-                copying: Mutex::default(),
             }),
         }
     }
@@ -166,7 +163,6 @@ impl Capture {
                 options: self.inner.options,
                 interfaces: RwLock::default(),
                 side_blocks: RwLock::default(),
-                copying: Mutex::default(),
             }),
         }
     }
@@ -257,14 +253,6 @@ impl Capture {
         known.values().copied().collect()
     }
 
-    /// Keeps the files' cursors for one copy at a time.
-    pub(super) fn copying(&self) -> MutexGuard<'_, ()> {
-        self.inner
-            .copying
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn known(&self, id: InterfaceId) -> Option<Known> {
         let known = self
             .inner
@@ -272,6 +260,13 @@ impl Capture {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         known.get(id.index()).copied()
+    }
+
+    /// The file that declares an interface.
+    pub(super) fn file_of(&self, id: InterfaceId) -> io::Result<&CaptureFile> {
+        self.known(id)
+            .and_then(|known| self.files().get(known.file))
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "unknown interface"))
     }
 }
 
@@ -283,15 +278,12 @@ impl FrameSource for Capture {
         captured: u32,
         buf: &mut Vec<u8>,
     ) -> io::Result<()> {
-        buf.clear();
-        let file = self
-            .known(interface)
-            .and_then(|known| self.files().get(known.file))
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "unknown interface"))?;
         buf.resize(usize::try_from(captured).unwrap_or(0), 0);
-        let got = file.source().read_at(buf, offset.0)?;
-        buf.truncate(got);
-        Ok(())
+        let got = self
+            .file_of(interface)
+            .and_then(|file| file.source().read_at(buf, offset.0));
+        buf.truncate(*got.as_ref().unwrap_or(&0));
+        got.map(drop)
     }
 
     fn comments(

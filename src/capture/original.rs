@@ -1,7 +1,6 @@
 //! Blocks and records as they stand in their file, for exports that take them over unchanged.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 
 use super::chunk::{FrameSource, SideBlock};
 use super::cut::{Options, Order, word};
@@ -171,36 +170,18 @@ impl Capture {
         Ok(bytes.get(8..end).filter(|_| whole).map(<[u8]>::to_vec))
     }
 
-    /// Copies bytes of an interface's file to the end of another file, inside the system where it can do that;
-    /// returns whether it could be done, with nothing written if not.
+    /// Reads at a position of the file that declares an interface until `buf` is full or the file ends; returns the
+    /// bytes read.
     ///
     /// # Errors
-    /// Reading or writing failed, or the file is shorter than it was.
-    pub fn copy_stretch(
+    /// The file cannot be read.
+    pub fn read_at(
         &self,
         interface: InterfaceId,
         from: FileOffset,
-        len: u64,
-        to: &File,
-    ) -> io::Result<bool> {
-        let file = self
-            .known(interface)
-            .and_then(|known| self.files().get(known.file))
-            .and_then(|file| file.source().file());
-        let Some(mut file) = file else {
-            return Ok(false);
-        };
-        // Everything else reads at positions: the file's cursor belongs to this copy.
-        let _copying = self.copying();
-        file.seek(SeekFrom::Start(from.0))?;
-        let copied = io::copy(&mut file.take(len), &mut &*to)?;
-        if copied < len {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file is shorter than it was",
-            ));
-        }
-        Ok(true)
+        buf: &mut [u8],
+    ) -> io::Result<usize> {
+        self.file_of(interface)?.source().read_at(buf, from.0)
     }
 }
 

@@ -38,15 +38,6 @@ impl Source {
         }
     }
 
-    /// The file that holds its bytes, where there is one.
-    pub(super) fn file(&self) -> Option<&File> {
-        match self {
-            Self::File(file) => Some(file),
-            Self::Spool(spool) => Some(spool.file()),
-            Self::Bytes(_) => None,
-        }
-    }
-
     /// Its size now.
     pub(super) fn size(&self) -> io::Result<u64> {
         match self {

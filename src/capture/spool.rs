@@ -98,10 +98,6 @@ impl Spool {
         read_file(&self.file, buf, offset)
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
-    }
-
     /// Bytes there are so far.
     pub(super) fn len(&self) -> u64 {
         self.shared.lock().len

@@ -4,6 +4,7 @@
 //! and what stands in the way; a [`Job`] adds format and options; [`Job::save`] writes it to a [`Target`], or
 //! [`Job::write_to`] to any writer (for the clipboard).
 
+mod block_file;
 mod error;
 mod format;
 mod frames;

@@ -6,7 +6,7 @@ use crate::capture::FrameSource;
 use crate::units::{FileOffset, InterfaceId};
 
 /// Bytes read at once where what is asked for stands close together.
-pub(super) const STRETCH: u64 = 1 << 20;
+const STRETCH: u64 = 64 << 10;
 /// Bytes between two frames that are worth reading for nothing.
 pub(super) const GAP: u64 = 1 << 14;
 
@@ -76,7 +76,8 @@ impl<'a> Stretch<'a> {
     }
 }
 
-fn too_short() -> ExportError {
+/// The capture ends before what was read of it before.
+pub(super) fn too_short() -> ExportError {
     ExportError::Read(std::io::Error::new(
         std::io::ErrorKind::UnexpectedEof,
         "the file is shorter than it was",

@@ -5,8 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
+use super::block_file::BlockFile;
 use super::error::ExportError;
 use super::format::Compression;
 
@@ -105,29 +104,17 @@ impl Target {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let part = temporary(folder).map_err(failed)?;
-        let plain = part.as_file().try_clone().map_err(failed)?;
-        let mut out = Counted::new(BufWriter::with_capacity(BUFFER, part));
-        let mut copied = 0;
+        let mut new = BlockFile::create(folder, needs).map_err(failed)?;
         match Compression::from_path(path) {
-            Compression::None => {
-                let mut sink = Sink {
-                    plain: Some(&plain),
-                    ..Sink::new(&mut out)
-                };
-                fill(&mut sink).map_err(|e| place(e, Some(path), needs))?;
-                copied = sink.copied;
-            }
+            Compression::None => fill(&mut Sink::of_file(&mut new)),
             compression => {
-                let mut packer = Packer::new(&mut out, compression).map_err(failed)?;
-                fill(&mut Sink::new(&mut packer)).map_err(|e| place(e, Some(path), needs))?;
-                packer.finish().map_err(failed)?;
+                let mut packer = Packer::new(&mut new, compression).map_err(failed)?;
+                fill(&mut Sink::new(&mut packer))
+                    .and_then(|()| packer.finish().map_err(ExportError::from))
             }
         }
-        out.flush().map_err(failed)?;
-        let bytes = out.bytes.saturating_add(copied);
-        let part = out.inner.into_inner().map_err(|e| failed(e.into_error()))?;
-        part.as_file().sync_data().map_err(failed)?;
+        .map_err(|e| place(e, Some(path), needs))?;
+        let (part, bytes) = new.finish().map_err(failed)?;
         if force {
             part.persist(&path_to_write).map_err(|e| failed(e.error))?;
         } else {
@@ -155,66 +142,75 @@ fn place(error: ExportError, at: Option<&PathBuf>, needs: u64) -> ExportError {
     }
 }
 
-fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".marstui-").suffix(".part");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any new file: the user's mask decides. The library's own choice would be for the owner alone.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
+/// What an export is written to: any writer, or a new file into which long stretches of a capture are read without
+/// a further copy.
+pub(super) struct Sink<'a> {
+    out: Out<'a>,
 }
 
-/// What an export is written to: any writer. Behind it may be a plain file, to which long stretches of a capture can
-/// be copied inside the system.
-pub(super) struct Sink<'a> {
-    out: &'a mut dyn Write,
-    /// The file behind `out`, at the same position once `out` is flushed.
-    plain: Option<&'a File>,
-    copied: u64,
+enum Out<'a> {
+    Any(&'a mut dyn Write),
+    File(&'a mut BlockFile),
 }
 
 impl<'a> Sink<'a> {
     pub(super) fn new(out: &'a mut dyn Write) -> Self {
+        Self { out: Out::Any(out) }
+    }
+
+    fn of_file(file: &'a mut BlockFile) -> Self {
         Self {
-            out,
-            plain: None,
-            copied: 0,
+            out: Out::File(file),
         }
     }
 
-    /// Lets `copy` append `len` bytes to the plain file, if there is one; it says whether it could, having written
-    /// nothing if not.
-    pub(super) fn append(
+    /// Takes in `len` bytes. `read` fills what it is given with those that follow the number of bytes which it had
+    /// filled before.
+    pub(super) fn take_in(
         &mut self,
-        len: u64,
-        copy: impl FnOnce(&File) -> io::Result<bool>,
-    ) -> io::Result<bool> {
-        let Some(plain) = self.plain else {
-            return Ok(false);
+        len: usize,
+        mut read: impl FnMut(&mut [u8], usize) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        let file = match &mut self.out {
+            Out::File(file) => file,
+            Out::Any(out) => {
+                let mut bytes = vec![0; len];
+                read(&mut bytes, 0)?;
+                return Ok(out.write_all(&bytes)?);
+            }
         };
-        self.out.flush()?;
-        let done = copy(plain)?;
-        if done {
-            self.copied = self.copied.saturating_add(len);
+        let mut done = 0_usize;
+        while done < len {
+            let room = file.room()?;
+            let n = room.len().min(len.saturating_sub(done));
+            read(room.get_mut(..n).unwrap_or_default(), done)?;
+            file.took(n);
+            done = done.saturating_add(n);
         }
-        Ok(done)
+        Ok(())
     }
 }
 
 impl Write for Sink<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.out.write(buf)
+        match &mut self.out {
+            Out::Any(out) => out.write(buf),
+            Out::File(file) => file.write(buf),
+        }
     }
 
     fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        self.out.write_all(buf)
+        match &mut self.out {
+            Out::Any(out) => out.write_all(buf),
+            Out::File(file) => file.write_all(buf),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        match &mut self.out {
+            Out::Any(out) => out.flush(),
+            Out::File(file) => file.flush(),
+        }
     }
 }
 

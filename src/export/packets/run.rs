@@ -5,15 +5,15 @@ use std::io::Write;
 use crate::capture::Capture;
 use crate::export::error::ExportError;
 use crate::export::job::Job;
-use crate::export::reading::{Place, STRETCH, Stretch};
+use crate::export::reading::{Place, Stretch, too_short};
 use crate::export::target::Sink;
 use crate::store::Store;
 use crate::units::{FileOffset, FrameNo};
 
-/// Stretches at least so long are copied inside the system.
+/// Runs at least so long are read right into what is to be written.
 const LONG: u64 = 64 << 10;
-/// So much is copied between two looks at whether to stop.
-const PIECE: u64 = 32 << 20;
+/// So much is written between two looks at whether to stop.
+const PIECE: u64 = 1 << 20;
 
 /// Records that follow one another in a file and in the export.
 #[derive(Debug, Clone, Copy)]
@@ -47,17 +47,17 @@ impl Run {
         out: &mut Sink<'_>,
         done: u64,
     ) -> Result<u64, ExportError> {
+        let long = self.end.saturating_sub(self.start) >= LONG;
         let mut from = self.start;
-        let mut long = self.end.saturating_sub(from) >= LONG;
         while from < self.end {
             job.tell(done.saturating_add(self.frames_before(from)))?;
-            let piece = if long { PIECE } else { STRETCH };
-            let to = self.end.min(from.saturating_add(piece));
+            let to = self.end.min(from.saturating_add(PIECE));
             if long {
-                long = copied(job.capture, self.place, from, to, out)?;
-                if !long {
-                    continue;
-                }
+                let len = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+                out.take_in(len, |buf, done| {
+                    let at = from.saturating_add(done as u64);
+                    read_all(job.capture, self.place, at, buf)
+                })?;
             } else {
                 out.write_all(stretch.get(self.place, from, to)?)?;
             }
@@ -67,18 +67,15 @@ impl Run {
     }
 }
 
-/// Copies inside the system, where that can be done.
-fn copied(
-    capture: &Capture,
-    place: Place,
-    from: u64,
-    to: u64,
-    out: &mut Sink<'_>,
-) -> Result<bool, ExportError> {
-    let len = to.saturating_sub(from);
-    Ok(out.append(len, |file| {
-        capture.copy_stretch(place.interface, FileOffset(from), len, file)
-    })?)
+/// Fills `buf` with what stands at a position of the capture.
+fn read_all(capture: &Capture, place: Place, at: u64, buf: &mut [u8]) -> Result<(), ExportError> {
+    let got = capture
+        .read_at(place.interface, FileOffset(at), buf)
+        .map_err(ExportError::Read)?;
+    if got < buf.len() {
+        return Err(too_short());
+    }
+    Ok(())
 }
 
 /// Where the file is damaged: records there are not taken over as they stand.
