@@ -8,6 +8,7 @@ mod pcap;
 mod pcapng;
 mod run;
 mod section;
+mod spots;
 
 pub(super) use beside::has_keys;
 pub(super) use pcap::{pcap_problem, write_pcap};

@@ -1,8 +1,9 @@
 //! pcap: records of a pcap file stay as they are; frames of other formats get records.
 
-use super::made::{Reading, place};
+use super::made::Reading;
 use super::run::{Damage, Run};
 use super::section::spec;
+use super::spots::Spots;
 use crate::capture::original::PCAP_RECORD;
 use crate::capture::write::{Frame, PcapShape, PcapWriter};
 use crate::export::error::ExportError;
@@ -35,14 +36,11 @@ pub(in crate::export) fn write_pcap(job: &Job<'_>, out: &mut Sink<'_>) -> Result
     let damage = Damage::new(job.store);
     let mut run: Option<Run> = None;
     let mut done = 0_u64;
-    let mut frames = job.plan.frames.iter().peekable();
-    while let Some(no) = frames.next() {
-        let Some(row) = job.store.frame(no) else {
-            continue;
-        };
-        let place = place(job.store, &row, frames.peek().copied());
-        let start = row.offset.0.saturating_sub(PCAP_RECORD);
-        let end = row.offset.0.saturating_add(u64::from(row.captured));
+    let mut spots = Spots::new(job.store, &job.plan.frames).peekable();
+    while let Some(spot) = spots.next() {
+        let place = spot.place(spots.peek());
+        let start = spot.start.saturating_sub(PCAP_RECORD);
+        let (no, end) = (spot.no, spot.end);
         if header.is_some() && !damage.is_in(place.file, start, end) {
             match &mut run {
                 Some(run) if run.end == start => {
@@ -67,6 +65,9 @@ pub(in crate::export) fn write_pcap(job: &Job<'_>, out: &mut Sink<'_>) -> Result
                 done = run.write(job, &mut reading.stretch, writer.output(), done)?;
             }
             job.tick(done)?;
+            let Some(row) = job.store.frame(no) else {
+                continue;
+            };
             let bytes = reading.frame(place, no, &row)?;
             writer.frame(&Frame {
                 time: row.time,

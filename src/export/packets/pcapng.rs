@@ -4,9 +4,10 @@ use std::io::Write as _;
 
 use super::beside;
 use super::comments::Comments;
-use super::made::{Reading, place};
+use super::made::Reading;
 use super::run::{Damage, Run};
 use super::section::{self, Destination};
+use super::spots::{Spot, Spots};
 use crate::capture::Order;
 use crate::capture::original::{
     self, PACKET_HEADER, PacketBlock, SIMPLE_HEADER, TRAILER, packet_block,
@@ -56,20 +57,21 @@ struct Blocks<'a, 's, 'o> {
 impl Blocks<'_, '_, '_> {
     fn all(&mut self) -> Result<(), ExportError> {
         let job = self.job;
-        let mut frames = job.plan.frames.iter().peekable();
+        let mut spots = Spots::new(job.store, &job.plan.frames).peekable();
         let mut next_said = self.said.from(FrameNo(0));
-        while let Some(no) = frames.next() {
-            let Some(row) = job.store.frame(no) else {
-                continue;
-            };
-            if next_said.is_some_and(|said| said < no) {
-                next_said = self.said.from(no);
+        while let Some(spot) = spots.next() {
+            if next_said.is_some_and(|said| said < spot.no) {
+                next_said = self.said.from(spot.no);
             }
-            let place = place(job.store, &row, frames.peek().copied());
-            if next_said == Some(no) || !self.joins(no, &row, place)? {
+            let next = spots.peek();
+            let said = next_said == Some(spot.no);
+            if said || !self.joins(&spot, next)? {
+                let place = spot.place(next);
                 self.end_run()?;
                 job.tick(self.done)?;
-                self.one(no, &row, place)?;
+                if let Some(row) = job.store.frame(spot.no) {
+                    self.one(&spot, &row, place)?;
+                }
                 self.done = self.done.saturating_add(1);
             }
         }
@@ -78,30 +80,28 @@ impl Blocks<'_, '_, '_> {
     }
 
     /// Takes a frame into the run of blocks that are copied as they stand, if it is one of them.
-    fn joins(&mut self, no: FrameNo, row: &FrameRow, place: Place) -> Result<bool, ExportError> {
+    fn joins(&mut self, spot: &Spot, next: Option<&Spot>) -> Result<bool, ExportError> {
         let Some((order, true)) = self
-            .destination(row)
+            .destination(spot)
             .and_then(|d| Some((d.order?, d.as_is)))
         else {
             return Ok(false);
         };
         let before = self.run.filter(|run| {
-            run.place.file == place.file
-                && matches!(
-                    row.offset.0.checked_sub(run.end),
-                    Some(HEADER | SIMPLE_HEADER)
-                )
+            let header = spot.start.checked_sub(run.end);
+            run.place.file == spot.file && matches!(header, Some(HEADER | SIMPLE_HEADER))
         });
+        let place = spot.place(next);
         let start = match before {
             Some(run) => run.end,
-            None => match self.block_start(row, place, order)? {
+            None => match self.block_start(spot, place, order)? {
                 Some(start) => start,
                 None => return Ok(false),
             },
         };
-        let end = match self.plain_end(no, row, place) {
+        let end = match plain_end(spot, next) {
             Some(end) => end,
-            None => match self.block_end(start, row, place, order)? {
+            None => match self.block_end(start, spot, place, order)? {
                 Some(end) => end,
                 None => return Ok(false),
             },
@@ -112,7 +112,7 @@ impl Blocks<'_, '_, '_> {
         let run = if let Some(run) = before {
             Run {
                 end,
-                last: no,
+                last: spot.no,
                 ..run
             }
         } else {
@@ -121,39 +121,25 @@ impl Blocks<'_, '_, '_> {
                 place,
                 start,
                 end,
-                first: no,
-                last: no,
+                first: spot.no,
+                last: spot.no,
             }
         };
         self.run = Some(run);
         Ok(true)
     }
 
-    /// Where a frame's block ends, if that can be told without reading it: the next packet block begins right behind
-    /// the frame. A later time stamp tells it from the blocks without one, which have shorter headers and leave
-    /// room for options.
-    fn plain_end(&self, no: FrameNo, row: &FrameRow, place: Place) -> Option<u64> {
-        let store = self.job.store;
-        let next = store.frame(FrameNo(no.0.checked_add(1)?))?;
-        if next.time == row.time {
-            return None;
-        }
-        let end = padded_end(row).saturating_add(TRAILER);
-        let same_file = store.interface(next.interface)?.file == place.file;
-        (same_file && next.offset.0.checked_sub(end) == Some(HEADER)).then_some(end)
-    }
-
     /// Where the block around a frame begins.
     fn block_start(
         &mut self,
-        row: &FrameRow,
+        spot: &Spot,
         place: Place,
         order: Order,
     ) -> Result<Option<u64>, ExportError> {
-        let at = row.offset.0;
+        let at = spot.start;
         if let Some(start) = at.checked_sub(HEADER) {
             let header = self.reading.stretch.get(place, start, at)?;
-            if original::is_packet(header, order, row.captured) {
+            if original::is_packet(header, order, spot.captured()) {
                 return Ok(Some(start));
             }
         }
@@ -168,7 +154,7 @@ impl Blocks<'_, '_, '_> {
     fn block_end(
         &mut self,
         start: u64,
-        row: &FrameRow,
+        spot: &Spot,
         place: Place,
         order: Order,
     ) -> Result<Option<u64>, ExportError> {
@@ -177,7 +163,7 @@ impl Blocks<'_, '_, '_> {
             .stretch
             .get(place, start, start.saturating_add(SIMPLE_HEADER))?;
         let end = original::block_len(header, order).and_then(|len| start.checked_add(len));
-        Ok(end.filter(|end| *end >= padded_end(row).saturating_add(TRAILER)))
+        Ok(end.filter(|end| *end >= spot.padded_end().saturating_add(TRAILER)))
     }
 
     fn end_run(&mut self) -> Result<(), ExportError> {
@@ -190,17 +176,17 @@ impl Blocks<'_, '_, '_> {
     }
 
     /// Writes one frame: its own block with comments, or a block made for it.
-    fn one(&mut self, no: FrameNo, row: &FrameRow, place: Place) -> Result<(), ExportError> {
-        let said = self.said.on(no);
+    fn one(&mut self, spot: &Spot, row: &FrameRow, place: Place) -> Result<(), ExportError> {
+        let said = self.said.on(spot.no);
         let comments = || said.iter().map(String::as_str);
         let redacted = self.job.options.redact.is_some();
-        let to = self.destination(row);
+        let to = self.destination(spot);
         let number = to.map_or(0, |to| to.number);
-        if said.is_empty() && self.timeless(row, place, to)? {
+        if said.is_empty() && self.timeless(spot, place, to)? {
             return Ok(());
         }
-        let block = self.original(row, place, to)?;
-        let bytes = self.reading.frame(place, no, row)?;
+        let block = self.original(spot, place, to)?;
+        let bytes = self.reading.frame(place, spot.no, row)?;
         let order = to.and_then(|to| to.order);
         let block = block
             .as_deref()
@@ -229,7 +215,7 @@ impl Blocks<'_, '_, '_> {
     /// to make up a time.
     fn timeless(
         &mut self,
-        row: &FrameRow,
+        spot: &Spot,
         place: Place,
         to: Option<Destination>,
     ) -> Result<bool, ExportError> {
@@ -239,10 +225,10 @@ impl Blocks<'_, '_, '_> {
         else {
             return Ok(false);
         };
-        let Some(start) = self.block_start(row, place, order)? else {
+        let Some(start) = self.block_start(spot, place, order)? else {
             return Ok(false);
         };
-        let Some(end) = self.block_end(start, row, place, order)? else {
+        let Some(end) = self.block_end(start, spot, place, order)? else {
             return Ok(false);
         };
         let block = self.reading.stretch.get(place, start, end)?;
@@ -256,33 +242,36 @@ impl Blocks<'_, '_, '_> {
     /// The packet block around a frame, if there is one and nothing is wrong with it.
     fn original(
         &mut self,
-        row: &FrameRow,
+        spot: &Spot,
         place: Place,
         to: Option<Destination>,
     ) -> Result<Option<Vec<u8>>, ExportError> {
         let Some(order) = to.and_then(|to| to.order) else {
             return Ok(None);
         };
-        let Some(start) = self.block_start(row, place, order)? else {
+        let Some(start) = self.block_start(spot, place, order)? else {
             return Ok(None);
         };
-        let Some(end) = self.block_end(start, row, place, order)? else {
+        let Some(end) = self.block_end(start, spot, place, order)? else {
             return Ok(None);
         };
-        let local = self.job.store.interface(row.interface).map(|i| i.local);
+        let local = self.job.store.interface(spot.interface).map(|i| i.local);
         let block = self.reading.stretch.get(place, start, end)?;
-        let whole = packet_block(block, order, row.captured)
+        let whole = packet_block(block, order, spot.captured())
             .is_some_and(|block| Some(block.interface) == local);
         Ok(whole.then(|| block.to_vec()))
     }
 
-    fn destination(&self, row: &FrameRow) -> Option<Destination> {
-        *self.destinations.get(row.interface.index())?
+    fn destination(&self, spot: &Spot) -> Option<Destination> {
+        *self.destinations.get(spot.interface.index())?
     }
 }
 
-/// Where a frame's bytes end, with the padding of pcapng.
-fn padded_end(row: &FrameRow) -> u64 {
-    let padded = u64::from(row.captured).next_multiple_of(4);
-    row.offset.0.saturating_add(padded)
+/// Where a frame's block ends, if that can be told without reading it: the next packet block begins right behind the
+/// frame. A later time stamp tells it from the blocks without one, which have shorter headers and leave room for
+/// options.
+fn plain_end(spot: &Spot, next: Option<&Spot>) -> Option<u64> {
+    let next = next.filter(|next| next.file == spot.file && next.time != spot.time)?;
+    let end = spot.padded_end().saturating_add(TRAILER);
+    (next.start.checked_sub(end) == Some(HEADER)).then_some(end)
 }
