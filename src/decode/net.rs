@@ -4,19 +4,24 @@
 //! headers that are cut); the Ethernet frames inside tunnels and TCP options are left to etherparse. Tunnels (IP in IP, 6in4,
 //! GRE, VXLAN, Geneve) are looked through.
 
+mod checksum;
+mod extensions;
 mod fragments;
+mod options;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 
+pub use checksum::{Checksum, tcp_checksum};
 pub use fragments::Fragments;
+pub use options::{TcpOptions, tcp_options};
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::{
-    LaxNetSlice, LaxSlicedPacket, TcpOptionElement, TcpOptionReadError, TcpOptionsIterator,
-};
-
 use crate::units::TcpSeq;
+
+use extensions::extensions;
+use tunnels::{gre, inside, udp};
 
 /// IP protocol numbers that are told apart.
 mod protocol {
@@ -26,9 +31,6 @@ mod protocol {
     pub(super) const IPV6: u8 = 41;
     pub(super) const GRE: u8 = 47;
 }
-
-/// Tunnels inside tunnels beyond this depth are left alone.
-const MAX_TUNNELS: u8 = 4;
 
 /// What an IP packet carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,59 +257,6 @@ fn ipv6(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     carried(ip, frame, wire, depth)
 }
 
-/// Extension headers of one packet that are walked.
-const MAX_EXTENSIONS: usize = 16;
-
-/// The extension headers of an IPv6 packet.
-struct Extensions {
-    /// Protocol number of what stands behind them; of the first header that is not there in whole, if one is not.
-    next: u8,
-    /// Their bytes.
-    len: u32,
-    /// What the fragment header says of a packet that was sent in several parts: identification, place, more follow.
-    part: Option<(u32, u32, bool)>,
-}
-
-/// Walks the extension headers (RFC 8200 4, RFC 4302 2.2) from the first one's number on. What stands behind the
-/// header of a further part is not another header.
-fn extensions(first: u8, bytes: &[u8]) -> Extensions {
-    let mut found = Extensions {
-        next: first,
-        len: 0,
-        part: None,
-    };
-    let mut rest = bytes;
-    for _ in 0..MAX_EXTENSIONS {
-        let Some([next, length, high, low, id @ ..]) = rest.first_chunk::<8>() else {
-            break;
-        };
-        let len = match found.next {
-            // Hop-by-hop options, routing, destination options, mobility, host identity, shim6.
-            0 | 43 | 60 | 135 | 139 | 140 => {
-                usize::from(*length).saturating_add(1).saturating_mul(8)
-            }
-            44 => 8,
-            51 => usize::from(*length).saturating_add(2).saturating_mul(4),
-            _ => break,
-        };
-        let Some(behind) = rest.get(len..) else {
-            break;
-        };
-        let place = u16::from_be_bytes([*high, *low]);
-        if found.next == 44 && place & !0x6 != 0 {
-            let offset = u32::from(place & !0x7);
-            found.part = Some((u32::from_be_bytes(*id), offset, place & 1 == 1));
-        }
-        found.next = *next;
-        found.len = found.len.saturating_add(to_u32(len));
-        rest = behind;
-        if found.part.is_some_and(|(_, offset, _)| offset > 0) {
-            break;
-        }
-    }
-    found
-}
-
 fn fragment(ip: Ip, frame: &[u8], id: u32, offset: u32, more: bool) -> Packet {
     let segment = match offset {
         0 if ip.protocol == protocol::TCP => match tcp(ip, frame) {
@@ -340,85 +289,6 @@ fn carried(ip: Ip, frame: &[u8], wire: u32, depth: u8) -> Packet {
         protocol::GRE => inside(ip, frame, gre(frame, to_usize(ip.payload)), wire, depth),
         _ => Packet::Other(ip),
     }
-}
-
-/// The packet inside a tunnel, or the tunnel's own where there is none.
-fn inside(ip: Ip, frame: &[u8], at: Option<usize>, wire: u32, depth: u8) -> Packet {
-    let Some(at) = at.filter(|_| depth < MAX_TUNNELS) else {
-        return Packet::Other(ip);
-    };
-    match ip_packet(frame, at, wire, depth.saturating_add(1)) {
-        Packet::Broken(_) => Packet::Other(ip),
-        found => found,
-    }
-}
-
-/// GRE (RFC 2784, 2890): optional checksum, key and sequence number, then IP, or Ethernet (also as ERSPAN).
-fn gre(frame: &[u8], at: usize) -> Option<usize> {
-    let [flags0, flags1, kind0, kind1] = *frame.get(at..)?.first_chunk::<4>()?;
-    if flags1 & 0x07 != 0 {
-        return None;
-    }
-    let options = [0x80, 0x20, 0x10].iter().filter(|bit| flags0 & **bit != 0);
-    let sequenced = flags0 & 0x10 != 0;
-    let inner = at
-        .saturating_add(4)
-        .saturating_add(options.count().saturating_mul(4));
-    match u16::from_be_bytes([kind0, kind1]) {
-        0x0800 | 0x86dd => Some(inner),
-        // ERSPAN type II has a GRE sequence number and eight bytes of its own; type I has neither.
-        0x88be if sequenced => ethernet(frame, inner.saturating_add(8)),
-        0x6558 | 0x88be => ethernet(frame, inner),
-        _ => None,
-    }
-}
-
-fn udp(ip: Ip, frame: &[u8], wire: u32, depth: u8) -> Packet {
-    let at = to_usize(ip.payload);
-    let header = frame.get(at..).and_then(<[u8]>::first_chunk::<4>);
-    let Some([s0, s1, d0, d1]) = header else {
-        return Packet::Other(ip);
-    };
-    let src_port = u16::from_be_bytes([*s0, *s1]);
-    let dst_port = u16::from_be_bytes([*d0, *d1]);
-    if depth < MAX_TUNNELS
-        && let Some(inner) = udp_tunnel(frame, at.saturating_add(8), dst_port)
-    {
-        match ip_packet(frame, inner, wire, depth.saturating_add(1)) {
-            Packet::Broken(_) => {}
-            found => return found,
-        }
-    }
-    Packet::Udp(ip, src_port, dst_port)
-}
-
-/// VXLAN (RFC 7348; 8472 is its port in older Linux) and Geneve (RFC 8926) with an Ethernet frame inside.
-fn udp_tunnel(frame: &[u8], at: usize, port: u16) -> Option<usize> {
-    let header = frame.get(at..)?.first_chunk::<8>()?;
-    match (port, header) {
-        (4789 | 8472, [0x08, _, _, _, _, _, _, 0]) => ethernet(frame, at.saturating_add(8)),
-        (6081, [first, _, 0x65, 0x58, _, _, _, 0]) if first >> 6 == 0 => {
-            let options = usize::from(first & 0x3f).saturating_mul(4);
-            ethernet(frame, at.saturating_add(8).saturating_add(options))
-        }
-        _ => None,
-    }
-}
-
-/// The IP packet in an Ethernet frame inside a tunnel.
-fn ethernet(frame: &[u8], at: usize) -> Option<usize> {
-    let packet = LaxSlicedPacket::from_ethernet(frame.get(at..)?).ok()?;
-    if !matches!(
-        packet.net,
-        Some(LaxNetSlice::Ipv4(_) | LaxNetSlice::Ipv6(_))
-    ) {
-        return None;
-    }
-    let tags = packet
-        .link_exts
-        .iter()
-        .fold(0, |sum: usize, tag| sum.saturating_add(tag.header_len()));
-    Some(at.saturating_add(14).saturating_add(tags))
 }
 
 /// Reads a TCP header, as much as there is of it; without ports and sequence number it is just another packet.
@@ -491,122 +361,6 @@ fn segment(ip: Ip, at: usize, header: &[u8; 20], available: usize) -> Packet {
         payload_len,
         captured_payload: payload_len.min(to_u32(behind)),
     })
-}
-
-/// The TCP options that say something about the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TcpOptions {
-    /// Maximum segment size.
-    pub mss: Option<u16>,
-    /// Window scale: the power of two.
-    pub window_scale: Option<u8>,
-    /// Selective acknowledgements are permitted.
-    pub sack_permitted: bool,
-    /// First selective acknowledgement: left and right edge.
-    pub sack: Option<(TcpSeq, TcpSeq)>,
-    /// Time stamps: own, echoed.
-    pub timestamps: Option<(u32, u32)>,
-}
-
-impl TcpOptions {
-    fn take(&mut self, option: &TcpOptionElement) {
-        match *option {
-            TcpOptionElement::MaximumSegmentSize(mss) => self.mss = Some(mss),
-            TcpOptionElement::WindowScale(power) => self.window_scale = Some(power),
-            TcpOptionElement::SelectiveAcknowledgementPermitted => self.sack_permitted = true,
-            TcpOptionElement::SelectiveAcknowledgement((left, right), _) => {
-                self.sack = Some((TcpSeq(left), TcpSeq(right)));
-            }
-            TcpOptionElement::Timestamp(own, echoed) => self.timestamps = Some((own, echoed)),
-            TcpOptionElement::Noop => {}
-        }
-    }
-}
-
-/// Reads the TCP options of a segment, as far as they are there and make sense.
-pub fn tcp_options(segment: &Segment, frame: &[u8]) -> TcpOptions {
-    let mut found = TcpOptions::default();
-    let mut rest = segment.header(frame).get(20..).unwrap_or_default();
-    while !rest.is_empty() {
-        let mut options = TcpOptionsIterator::from_slice(rest);
-        match options.next() {
-            Some(Ok(option)) => {
-                found.take(&option);
-                rest = options.rest();
-            }
-            // The iterator stops at options that it does not know; their length leads to the next one.
-            Some(Err(TcpOptionReadError::UnknownId(_))) => {
-                let len = rest.get(1).map_or(0, |len| usize::from(*len));
-                rest = rest.get(len.max(2)..).unwrap_or_default();
-            }
-            Some(Err(_)) | None => break,
-        }
-    }
-    found
-}
-
-/// What a TCP checksum says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checksum {
-    /// It is right.
-    Good,
-    /// It is wrong: damage, or a capture taken before the network card fills it in.
-    Bad,
-    /// Not all bytes that it covers are in the file.
-    CannotTell,
-}
-
-/// Checks a segment's TCP checksum (RFC 9293 3.1). Reads the whole payload. Not for parts of fragmented packets.
-pub fn tcp_checksum(segment: &Segment, frame: &[u8]) -> Checksum {
-    let start = to_usize(segment.ip.payload);
-    let end = start.saturating_add(to_usize(segment.ip.payload_len));
-    let Some(bytes) = frame.get(start..end).filter(|bytes| bytes.len() >= 20) else {
-        return Checksum::CannotTell;
-    };
-    if segment.continued {
-        return Checksum::CannotTell;
-    }
-    let addresses = match (segment.ip.src, segment.ip.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            sum_words(&src.octets()).saturating_add(sum_words(&dst.octets()))
-        }
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            sum_words(&src.octets()).saturating_add(sum_words(&dst.octets()))
-        }
-        _ => return Checksum::CannotTell,
-    };
-    let sum = addresses
-        .saturating_add(sum_words(&[0, protocol::TCP]))
-        .saturating_add(sum_words(&segment.ip.payload_len.to_be_bytes()))
-        .saturating_add(sum_words(bytes));
-    if folded(sum) == 0xffff {
-        Checksum::Good
-    } else {
-        Checksum::Bad
-    }
-}
-
-/// The sum of a header's or payload's 16-bit words, 32 bits at a time and in the machine's order, of which neither
-/// changes whether the folded sum is all ones (RFC 1071 2).
-fn sum_words(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut last = [0; 4];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    let last = u64::from(u32::from_ne_bytes(last));
-    // More words than a frame can hold are needed for the sum to wrap.
-    words.iter().fold(last, |sum, word| {
-        sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)))
-    })
-}
-
-/// A sum of words with what was carried over added to it, until 16 bits hold it.
-fn folded(mut sum: u64) -> u64 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff).saturating_add(sum >> 16);
-    }
-    sum
 }
 
 fn to_u32(n: usize) -> u32 {
