@@ -2,16 +2,19 @@
 //!
 //! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step.
 
+mod data;
+mod holes;
+
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{CheckId, PduFlags, Phase, SessionRow, Severity};
+use crate::store::{CheckId, PduFlags, Phase, SessionRow};
 use crate::units::{End, Nanos, PduId, PerEnd, SessionId};
 
 use super::framing::OpenPdu;
 use super::login::{self, LoginState};
 use super::missing::{self, Around, Missing, Place, UnderWay};
 use super::order::At;
-use super::out::{Broken, Ctx};
+use super::out::{Broken, Ctx, warn};
 use super::requests::{self, Requests, Start};
 use super::sender::{ChainEnd, Message};
 use super::tokens::{Walker, done};
@@ -188,77 +191,6 @@ impl Chain {
         }
     }
 
-    /// Whether an answer of which packets are missing may be to a request that is not in the file.
-    fn unseen_request(&self, moment: Moment, pdu: &OpenPdu) -> bool {
-        let client = moment.end.other();
-        let side = self.ends.get(client);
-        if side.missing.is_something() {
-            return true;
-        }
-        if pdu.kind.is_smp() && side.smp.synced {
-            // A server answers what it has taken.
-            return missing::taken(pdu).diff(side.smp.seq) > 0;
-        }
-        moment.around.may_miss(client, side.seen)
-    }
-
-    /// The answer that was being read has ended in a hole.
-    fn drop_answer(&mut self, server: End) {
-        let side = self.ends.get_mut(server);
-        side.message = None;
-        if let Some(walker) = &mut self.walker {
-            walker.forget();
-        }
-    }
-
-    /// A request begins, so the answers to those before it are complete: what is missing of them lies in a hole.
-    fn settle_answers(&mut self, moment: Moment, pdu: &OpenPdu, ctx: &mut Ctx<'_>) {
-        let server = moment.end.other();
-        let now = moment.around.seen(server);
-        let side = self.ends.get_mut(server);
-        let taken = missing::taken(pdu);
-        if pdu.kind.is_smp() && side.last_pdu.is_none() && !side.smp.synced {
-            // Nothing was seen of the server yet: its next DATA follows those that the client has taken.
-            side.smp.settled = taken;
-        }
-        if !moment.around.may_miss(server, side.seen) && !side.missing.is_something() {
-            return;
-        }
-        if pdu.kind.is_smp() {
-            let gone = taken.diff(side.smp.last()) > 0;
-            if side.smp.synced && !gone && !side.missing.is_something() {
-                return;
-            }
-            if gone {
-                side.smp.settled = taken;
-                if let Some(session) = &mut self.session {
-                    session.holes = true;
-                }
-            }
-        } else {
-            side.seen = now;
-        }
-        side.missing = Missing::Nothing;
-        self.requests.lose_track(ctx);
-        self.drop_answer(server);
-    }
-
-    /// Nothing more comes: what may have been answered in a hole is not known to be outstanding.
-    pub(super) fn end(&mut self, around: Around, ctx: &mut Ctx<'_>) {
-        for end in End::BOTH {
-            if around.client == Some(end) || !self.requests.is_any_open() {
-                continue;
-            }
-            let side = self.ends.get(end);
-            let closed = side.smp.fin && side.smp.synced;
-            let unseen = !closed && around.may_miss(end, side.seen);
-            if unseen || side.missing.is_something() {
-                self.requests.lose_track(ctx);
-                self.changed = true;
-            }
-        }
-    }
-
     /// Bytes of a TDS packet's body.
     pub(super) fn packet_body(&mut self, end: End, bytes: &[u8]) {
         let side = self.ends.get_mut(end);
@@ -302,110 +234,6 @@ impl Chain {
             {
                 walker.give_up();
             }
-        }
-    }
-
-    /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
-    pub(super) fn data_body(
-        &mut self,
-        moment: Moment,
-        pdu: &mut OpenPdu,
-        mut bytes: &[u8],
-        login: &mut LoginState,
-        ctx: &mut Ctx<'_>,
-    ) {
-        let Moment { end, at, .. } = moment;
-        while !bytes.is_empty() {
-            let side = self.ends.get_mut(end);
-            if !side.in_packet && pdu.flags.has(PduFlags::BODY_HIDDEN) {
-                // Where the next TDS packet begins in this DATA is not known.
-                return;
-            }
-            if side.packet_left > 0 {
-                let left = usize::try_from(side.packet_left).unwrap_or(usize::MAX);
-                let n = left.min(bytes.len());
-                side.packet_left = side
-                    .packet_left
-                    .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
-                let (body, rest) = bytes.split_at_checked(n).unwrap_or((bytes, &[]));
-                self.packet_body(end, body);
-                bytes = rest;
-                continue;
-            }
-            if side.in_packet {
-                // Another packet in the same DATA: the one before is over.
-                let next = ctx.out.next_pdu();
-                self.packet_end(moment, pdu, next, login, ctx);
-            }
-            let side = self.ends.get_mut(end);
-            let want = tds::HEADER_LEN.saturating_sub(side.header.len());
-            let (part, rest) = bytes.split_at_checked(want).unwrap_or((bytes, &[]));
-            side.header.extend_from_slice(part);
-            bytes = rest;
-            let Some(header) = tds::Header::read(&side.header) else {
-                return;
-            };
-            side.header.clear();
-            if !header.is_plausible() {
-                // Not TDS: the rest of this DATA cannot be walked.
-                let known = side.missing == Missing::Nothing;
-                side.miss(Missing::Unknown);
-                let session = self.session_id();
-                if known {
-                    ctx.violation(no_packet(header), at.frame, None, session);
-                }
-                pdu.flags.set(PduFlags::BODY_HIDDEN);
-                return;
-            }
-            side.packet_left = u32::from(header.length).saturating_sub(8);
-            side.in_packet = true;
-            if !pdu.flags.has(PduFlags::TDS_HEADER) {
-                pdu.flags.set(PduFlags::TDS_HEADER);
-                pdu.tds_type = header.kind;
-                pdu.tds_status = header.status;
-                if u32::from(header.length) != pdu.len.saturating_sub(16) {
-                    let fact = format!(
-                        "TDS packet of {} bytes in a DATA with {}",
-                        header.length,
-                        pdu.len.saturating_sub(16)
-                    );
-                    let session = self.session_id();
-                    ctx.violation(warn(CheckId::P1, fact), at.frame, None, session);
-                }
-            }
-            self.packet_start(moment, header, pdu, login, ctx);
-        }
-    }
-
-    /// Inside SMP: `len` bytes of DATA payload are not in the file.
-    pub(super) fn data_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32) {
-        let side = self.ends.get_mut(end);
-        if side.in_packet {
-            if len > side.packet_left {
-                side.miss(Missing::Unknown);
-            }
-            side.packet_left = side.packet_left.saturating_sub(len);
-        } else {
-            // The TDS header itself is hidden.
-            side.miss(Missing::Packets(1));
-            pdu.flags.set(PduFlags::BODY_HIDDEN);
-        }
-        self.packet_hidden(end);
-    }
-
-    /// Inside SMP: a DATA is complete.
-    pub(super) fn data_end(
-        &mut self,
-        moment: Moment,
-        pdu: &mut OpenPdu,
-        id: PduId,
-        login: &mut LoginState,
-        ctx: &mut Ctx<'_>,
-    ) {
-        let Moment { end, .. } = moment;
-        let side = self.ends.get_mut(end);
-        if side.in_packet && side.packet_left == 0 {
-            self.packet_end(moment, pdu, id, login, ctx);
         }
     }
 
@@ -588,44 +416,4 @@ fn out_of_order(under_way: UnderWay, header: tds::Header, place: Place) -> Optio
     let follows = header.packet_id == last.wrapping_add(1);
     let fact = || format!("PacketID {} after {last}", header.packet_id);
     (!follows).then(|| warn(CheckId::P3, fact()))
-}
-
-/// What a DATA breaks that does not begin with a TDS packet.
-fn no_packet(header: tds::Header) -> Broken {
-    let fact = format!(
-        "payload begins with type {}, length {}",
-        header.kind, header.length
-    );
-    if header.kind == crate::decode::smp::SMID {
-        error(CheckId::P2, fact)
-    } else {
-        warn(CheckId::P1, fact)
-    }
-}
-
-/// A check broken in a way that implementations tolerate.
-pub(super) fn warn(check: CheckId, fact: String) -> Broken {
-    Broken {
-        check,
-        severity: Severity::Warn,
-        fact,
-    }
-}
-
-/// A check broken against the specification.
-pub(super) fn error(check: CheckId, fact: String) -> Broken {
-    Broken {
-        check,
-        severity: Severity::Error,
-        fact,
-    }
-}
-
-/// Something worth a remark.
-pub(super) fn note(check: CheckId, fact: String) -> Broken {
-    Broken {
-        check,
-        severity: Severity::Note,
-        fact,
-    }
 }

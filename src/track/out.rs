@@ -120,6 +120,33 @@ pub(super) struct Broken {
     pub(super) fact: String,
 }
 
+/// A check broken in a way that implementations tolerate.
+pub(super) fn warn(check: CheckId, fact: String) -> Broken {
+    Broken {
+        check,
+        severity: Severity::Warn,
+        fact,
+    }
+}
+
+/// A check broken against the specification.
+pub(super) fn error(check: CheckId, fact: String) -> Broken {
+    Broken {
+        check,
+        severity: Severity::Error,
+        fact,
+    }
+}
+
+/// Something worth a remark.
+pub(super) fn note(check: CheckId, fact: String) -> Broken {
+    Broken {
+        check,
+        severity: Severity::Note,
+        fact,
+    }
+}
+
 impl Ctx<'_> {
     /// Notes a broken SMP check.
     pub(super) fn violation(

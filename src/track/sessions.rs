@@ -9,11 +9,11 @@ use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, PduKind, SessionRow, Severity, SmpCounts, StallInfo};
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
-use super::chain::{Chain, error, note, warn};
+use super::chain::Chain;
 use super::framing::OpenPdu;
 use super::missing::{Around, Missing, WINDOW};
 use super::order::At;
-use super::out::{Broken, Ctx};
+use super::out::{Broken, Ctx, error, note, warn};
 use super::sender::{ChainEnd, SmpEnd};
 
 /// A sender that stood still for at least this long for want of window has stalled.

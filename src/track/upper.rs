@@ -10,12 +10,12 @@ use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol, SessionRow};
 use crate::units::{End, FrameNo, PduId, PerEnd, Sid, SmpSeq, StreamPos};
 
-use super::chain::{Chain, Moment, error};
+use super::chain::{Chain, Moment};
 use super::framing::{Framer, OpenPdu, SidState, Sink, Unread};
 use super::login::{self, LoginState};
 use super::missing::{Around, Missing};
 use super::order::{At, Piece};
-use super::out::Ctx;
+use super::out::{Ctx, error};
 use super::recognise::Known;
 use super::sessions;
 

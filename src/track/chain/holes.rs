@@ -1,0 +1,81 @@
+//! What holes in the file leave open: which requests are not there, and which answers have gone by in them.
+
+use crate::units::End;
+
+use super::super::framing::OpenPdu;
+use super::super::missing::{self, Around, Missing};
+use super::super::out::Ctx;
+use super::{Chain, Moment};
+
+impl Chain {
+    /// Whether an answer of which packets are missing may be to a request that is not in the file.
+    pub(super) fn unseen_request(&self, moment: Moment, pdu: &OpenPdu) -> bool {
+        let client = moment.end.other();
+        let side = self.ends.get(client);
+        if side.missing.is_something() {
+            return true;
+        }
+        if pdu.kind.is_smp() && side.smp.synced {
+            // A server answers what it has taken.
+            return missing::taken(pdu).diff(side.smp.seq) > 0;
+        }
+        moment.around.may_miss(client, side.seen)
+    }
+
+    /// The answer that was being read has ended in a hole.
+    pub(super) fn drop_answer(&mut self, server: End) {
+        let side = self.ends.get_mut(server);
+        side.message = None;
+        if let Some(walker) = &mut self.walker {
+            walker.forget();
+        }
+    }
+
+    /// A request begins, so the answers to those before it are complete: what is missing of them lies in a hole.
+    pub(super) fn settle_answers(&mut self, moment: Moment, pdu: &OpenPdu, ctx: &mut Ctx<'_>) {
+        let server = moment.end.other();
+        let now = moment.around.seen(server);
+        let side = self.ends.get_mut(server);
+        let taken = missing::taken(pdu);
+        if pdu.kind.is_smp() && side.last_pdu.is_none() && !side.smp.synced {
+            // Nothing was seen of the server yet: its next DATA follows those that the client has taken.
+            side.smp.settled = taken;
+        }
+        if !moment.around.may_miss(server, side.seen) && !side.missing.is_something() {
+            return;
+        }
+        if pdu.kind.is_smp() {
+            let gone = taken.diff(side.smp.last()) > 0;
+            if side.smp.synced && !gone && !side.missing.is_something() {
+                return;
+            }
+            if gone {
+                side.smp.settled = taken;
+                if let Some(session) = &mut self.session {
+                    session.holes = true;
+                }
+            }
+        } else {
+            side.seen = now;
+        }
+        side.missing = Missing::Nothing;
+        self.requests.lose_track(ctx);
+        self.drop_answer(server);
+    }
+
+    /// Nothing more comes: what may have been answered in a hole is not known to be outstanding.
+    pub(in crate::track) fn end(&mut self, around: Around, ctx: &mut Ctx<'_>) {
+        for end in End::BOTH {
+            if around.client == Some(end) || !self.requests.is_any_open() {
+                continue;
+            }
+            let side = self.ends.get(end);
+            let closed = side.smp.fin && side.smp.synced;
+            let unseen = !closed && around.may_miss(end, side.seen);
+            if unseen || side.missing.is_something() {
+                self.requests.lose_track(ctx);
+                self.changed = true;
+            }
+        }
+    }
+}
