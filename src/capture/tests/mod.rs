@@ -2,6 +2,7 @@
 
 mod damage;
 mod netmon;
+mod streams;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -133,31 +134,6 @@ fn open(paths: &[PathBuf]) -> Capture {
     Capture::open(paths, &OpenOptions::default()).unwrap()
 }
 
-#[test]
-fn a_file_cut_at_any_byte_keeps_every_whole_frame_and_says_that_it_is_cut() {
-    for whole in [pcap(&frames(5)), pcapng(&frames(5))] {
-        let ends = all_ends(&whole);
-        for len in 1..whole.len() {
-            let Ok(capture) = Capture::from_bytes("cut", whole[..len].to_vec()) else {
-                assert!(len < 24, "{len}");
-                continue;
-            };
-            let all = read(&capture);
-            let expected = ends.iter().filter(|end| **end <= len).count();
-            assert_eq!(all.frames.len(), expected, "cut at {len}");
-            // A cut between two records (or blocks) cannot be seen.
-            if let Some(problem) = all.problems.first() {
-                assert!(problem.2.contains("ends within a record"));
-                assert_eq!(problem.1, expected);
-            } else {
-                let mut longer = whole[..len].to_vec();
-                longer.push(0);
-                assert_eq!(read_bytes(longer).problems[0].0, len as u64, "cut at {len}");
-            }
-        }
-    }
-}
-
 /// Positions behind each frame's record.
 fn all_ends(whole: &[u8]) -> Vec<usize> {
     let capture = Capture::from_bytes("whole", whole.to_vec()).unwrap();
@@ -179,118 +155,6 @@ fn all_ends(whole: &[u8]) -> Vec<usize> {
 }
 
 #[test]
-fn pcap_with_an_impossible_record_length_is_read_on_behind_it() {
-    let expected = frames(3000);
-    let mut bytes = pcap(&expected);
-    let ends = all_ends(&bytes);
-    let damaged = ends[1499];
-    bytes[damaged + 8..damaged + 12].copy_from_slice(&u32::MAX.to_le_bytes());
-    let all = read_bytes(bytes);
-    let mut without = expected;
-    without.remove(1500);
-    assert_same(&all, &without);
-    assert_eq!(all.problems[0].0, damaged as u64);
-    assert_eq!(all.problems[0].1, 1500);
-    assert!(all.problems[0].2.contains("4294967295 bytes"));
-    assert_eq!(all.problems[1].0, ends[1500] as u64);
-    assert!(all.problems[1].2.contains("found again"));
-}
-
-#[test]
-fn bytes_that_are_no_records_are_stepped_over_wherever_they_stand() {
-    let expected = frames(400);
-    for make in [pcap, pcapng] {
-        let bytes = make(&expected);
-        let ends = all_ends(&bytes);
-        for (lost, at) in [(1, 0_usize), (7, 100), (3, 396), (4096, 200), (700_000, 50)] {
-            let mut longer = bytes[..ends[at]].to_vec();
-            longer.extend(std::iter::repeat_n(0xff, lost));
-            longer.extend(&bytes[ends[at]..]);
-            let all = read_bytes(longer);
-            assert_same(&all, &expected);
-            assert_eq!(all.problems.len(), 2, "{:?}", all.problems);
-        }
-    }
-}
-
-#[test]
-fn zeros_in_the_middle_are_no_frames() {
-    let expected = frames(300);
-    for make in [pcap, pcapng] {
-        let mut bytes = make(&expected);
-        let ends = all_ends(&bytes);
-        bytes[ends[99]..ends[120]].fill(0);
-        let all = read_bytes(bytes);
-        assert_same(&all, &[&expected[..100], &expected[121..]].concat());
-        assert_eq!(all.problems[0].0, ends[99] as u64);
-    }
-}
-
-#[test]
-fn odd_times_and_lengths_are_no_damage() {
-    let odd = vec![
-        (SECOND, vec![1; 70]),
-        (4_000_000_000 * SECOND, vec![2; 70]),
-        (5 * SECOND, vec![3; 70]),
-    ];
-    let mut bytes = pcap(&odd);
-    let ends = all_ends(&bytes);
-    for end in [24, ends[0], ends[1]] {
-        bytes[end + 4..end + 8].copy_from_slice(&1_500_000_000_u32.to_le_bytes());
-        bytes[end + 12..end + 16].copy_from_slice(&0_u32.to_le_bytes());
-    }
-    let all = read_bytes(bytes);
-    assert_eq!(all.frames.len(), 3);
-    assert!(all.problems.is_empty());
-    assert_eq!(all.frames[2].time, 6_500_000_000);
-}
-
-#[test]
-fn much_damage_in_a_long_block_is_read_over_in_little_time() {
-    let expected = frames(20_000);
-    let mut bytes = pcapng(&expected);
-    let ends = all_ends(&bytes);
-    // The first block claims most of the file, and every fourth one after it is damaged.
-    let first = ends[0] - (expected[0].1.len().next_multiple_of(4) + 32);
-    bytes[first + 4..first + 8].copy_from_slice(&2_000_000_u32.to_le_bytes());
-    for end in ends.iter().skip(3).step_by(4) {
-        bytes[*end - 4..*end].fill(0xff);
-        bytes[*end - 40..*end - 36].fill(0xff);
-    }
-    let start = std::time::Instant::now();
-    let all = read_bytes(bytes);
-    assert!(all.frames.len() > 10_000);
-    assert_eq!(all.problems.len(), 1000);
-    assert!(start.elapsed() < Duration::from_mins(1));
-}
-
-#[test]
-fn damage_without_anything_behind_it_is_said() {
-    for make in [pcap, pcapng] {
-        let mut bytes = make(&frames(10));
-        let len = bytes.len();
-        bytes.extend([0xee; 300]);
-        let all = read_bytes(bytes);
-        assert_eq!(all.frames.len(), 10);
-        assert_eq!(all.problems.len(), 2, "{:?}", all.problems);
-        assert_eq!(all.problems[0].0, len as u64);
-        assert!(all.problems[1].2.contains("no record was found"));
-    }
-}
-
-#[test]
-fn a_block_whose_lengths_disagree_keeps_its_frame_where_the_next_block_follows() {
-    let expected = frames(50);
-    let mut bytes = pcapng(&expected);
-    let end = all_ends(&bytes)[20];
-    bytes[end - 4..end].copy_from_slice(&77_u32.to_le_bytes());
-    let all = read_bytes(bytes);
-    assert_same(&all, &expected);
-    assert_eq!(all.problems.len(), 1);
-    assert!(all.problems[0].2.contains("disagree"));
-}
-
-#[test]
 fn comments_on_frames_are_read_back() {
     let mut writer = PcapngWriter::new(Vec::new(), None).unwrap();
     writer.interface(&ETHERNET).unwrap();
@@ -308,40 +172,6 @@ fn comments_on_frames_are_read_back() {
     });
     let expected = [vec!["first", "zweiter, länger"], vec![], vec!["x"]];
     assert_eq!(comments.collect::<Vec<_>>(), expected);
-}
-
-#[test]
-fn a_frame_of_an_undeclared_interface_is_listed_and_reported() {
-    let mut bytes = pcapng(&frames(4));
-    let end = all_ends(&bytes)[1];
-    bytes[end + 8..end + 12].copy_from_slice(&9_u32.to_le_bytes());
-    let all = read_bytes(bytes);
-    assert_eq!(all.frames.len(), 4);
-    assert!(all.problems[0].2.contains("interface 9"));
-    assert_eq!(all.problems[0].0, end as u64);
-    assert_eq!(all.interfaces.len(), 2);
-    assert_eq!(all.frames[2].interface, 1);
-}
-
-#[test]
-fn countless_interfaces_and_problems_take_bounded_memory() {
-    let mut bytes = PcapngWriter::new(Vec::new(), None).unwrap().finish();
-    for _ in 0..70_000 {
-        for field in [1_u32, 20, 1, 0, 20] {
-            bytes.extend(field.to_le_bytes());
-        }
-    }
-    // Packets of an interface of the section that is not told apart, and of none.
-    for interface in [69_000_u32, 90_000, 90_000] {
-        for field in [6, 32, interface, 0, 0, 0, 0, 32] {
-            bytes.extend(field.to_le_bytes());
-        }
-    }
-    let all = read_bytes(bytes);
-    assert_eq!(all.frames.len(), 3);
-    assert_eq!(all.interfaces.len(), 65_537);
-    assert_eq!(all.problems.len(), 1000);
-    assert!(all.problems[999].2.contains("not listed"));
 }
 
 #[test]
@@ -396,90 +226,6 @@ fn compressed_captures_are_read_and_their_damage_is_told() {
             all.problems
         );
     }
-}
-
-#[test]
-fn a_growing_file_gives_its_new_frames_when_asked_again() {
-    let expected = frames(30);
-    for make in [pcap, pcapng] {
-        let whole = make(&expected);
-        let ends = all_ends(&whole);
-        let cut = ends[9] + 5;
-        let (_folder, path) = temporary("growing", &whole[..cut]);
-        let capture =
-            Capture::open(std::slice::from_ref(&path), &OpenOptions { follow: true }).unwrap();
-        let mut reader = capture.chunks();
-        let mut all = All::default();
-        while let Some(chunk) = reader.next_chunk() {
-            take(&mut all, chunk);
-        }
-        assert_same(&all, &expected[..10]);
-        assert!(reader.next_chunk().is_none() && !reader.is_at_end());
-        let mut file = std::fs::File::options().append(true).open(&path).unwrap();
-        file.write_all(&whole[cut..]).unwrap();
-        while let Some(chunk) = reader.next_chunk() {
-            take(&mut all, chunk);
-        }
-        assert_same(&all, &expected);
-        assert!(all.problems.is_empty());
-    }
-}
-
-#[test]
-fn a_followed_file_that_is_written_anew_ends() {
-    let (_folder, path) = temporary("followed", &pcap(&frames(30)));
-    let follow = OpenOptions { follow: true };
-    let capture = Capture::open(std::slice::from_ref(&path), &follow).unwrap();
-    let mut reader = capture.chunks();
-    let mut all = All::default();
-    while let Some(chunk) = reader.next_chunk() {
-        take(&mut all, chunk);
-    }
-    std::fs::write(&path, pcap(&frames(2))).unwrap();
-    while let Some(chunk) = reader.next_chunk() {
-        take(&mut all, chunk);
-    }
-    assert_eq!(all.frames.len(), 30);
-    assert!(all.problems[0].2.contains("became shorter"));
-    assert!(reader.is_at_end());
-}
-
-#[test]
-fn a_stream_is_readable_while_it_arrives() {
-    let expected = frames(20);
-    let whole = pcap(&expected);
-    let half = all_ends(&whole)[9];
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pipe");
-    let made = std::process::Command::new("mkfifo")
-        .arg(&path)
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let (go_on, wait) = std::sync::mpsc::channel::<()>();
-    let there = path.clone();
-    let writer = std::thread::spawn(move || {
-        let mut pipe = std::fs::File::options().write(true).open(there).unwrap();
-        pipe.write_all(&whole[..half]).unwrap();
-        pipe.flush().unwrap();
-        wait.recv().unwrap();
-        pipe.write_all(&whole[half..]).unwrap();
-    });
-    let capture = open(&[path]);
-    let mut reader = capture.chunks();
-    let mut all = All::default();
-    let mut told = false;
-    while let Some(chunk) = reader.next_chunk() {
-        let caught_up = chunk.caught_up;
-        take(&mut all, chunk);
-        if caught_up && all.frames.len() == 10 && !told {
-            told = true;
-            go_on.send(()).unwrap();
-        }
-    }
-    writer.join().unwrap();
-    assert!(told);
-    assert_same(&all, &expected);
 }
 
 #[test]
@@ -554,17 +300,6 @@ fn what_is_no_capture_is_told_apart() {
 }
 
 #[test]
-fn a_file_that_shrinks_while_it_is_open_is_said() {
-    let (_folder, path) = temporary("shrinks", &pcap(&frames(100)));
-    let capture = open(std::slice::from_ref(&path));
-    let file = std::fs::File::options().write(true).open(&path).unwrap();
-    file.set_len(1000).unwrap();
-    let all = read(&capture);
-    assert!(all.problems.iter().any(|p| p.2.contains("became shorter")));
-    assert!(!all.frames.is_empty());
-}
-
-#[test]
 fn an_open_file_is_known_under_its_other_names() {
     let (folder, path) = temporary("one", &pcap(&frames(1)));
     let link = folder.path().join("two");
@@ -636,31 +371,6 @@ fn time_resolutions_and_offsets_become_nanoseconds() {
         assert_eq!(all.frames[0].time, nanos + 5 * SECOND, "{resolution:#x}");
         assert_eq!(all.frames[0].bytes, [1, 2, 3, 4]);
     }
-}
-
-#[test]
-fn waiting_for_a_stream_leaves_room_for_other_work() {
-    let start = std::time::Instant::now();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("pipe");
-    std::process::Command::new("mkfifo")
-        .arg(&path)
-        .status()
-        .unwrap();
-    let there = path.clone();
-    let (done, wait) = std::sync::mpsc::channel::<()>();
-    let writer = std::thread::spawn(move || {
-        let mut pipe = std::fs::File::options().write(true).open(there).unwrap();
-        pipe.write_all(&pcap(&frames(1))).unwrap();
-        wait.recv().unwrap();
-    });
-    let mut reader = open(&[path]).chunks();
-    assert_eq!(reader.next_chunk().unwrap().records.len(), 1);
-    assert!(reader.next_chunk().unwrap().caught_up);
-    assert!(start.elapsed() < Duration::from_secs(5));
-    done.send(()).unwrap();
-    writer.join().unwrap();
-    while reader.next_chunk().is_some() {}
 }
 
 fn any_frames() -> impl Strategy<Value = Vec<(i64, u32, Vec<u8>)>> {
