@@ -89,6 +89,7 @@ impl Pcap {
                 blocks: None,
             }))
         };
+        // The record before, if its length may be wrong.
         let mut before = None;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
@@ -98,10 +99,11 @@ impl Pcap {
             let header = Header::new(bytes_of_header, self.order);
             let len = self.record_header.saturating_add(to_usize(header.captured));
             if let Some(what) = self.damage(&header, rest.get(len..)) {
-                let Some(found) = before.and_then(|before| self.inside(bytes, before, at)) else {
+                let Some((begin, found)) =
+                    before.and_then(|before| Some((before, self.inside(bytes, before, at)?)))
+                else {
                     return (at, Stop::Damaged(what));
                 };
-                let begin = before.unwrap_or(at);
                 out.records.pop();
                 out.problem(
                     base.saturating_add(to_u64(begin)),
@@ -128,7 +130,8 @@ impl Pcap {
                 time: self.time(header.seconds, header.fraction),
                 interface,
             });
-            before = Some(at);
+            // Two lengths that agree are not both wrong: what is damaged stands behind that record.
+            before = (header.captured != header.wire).then_some(at);
             at = at.saturating_add(len);
         }
     }
