@@ -171,7 +171,11 @@ impl<W: Write> Line<W> {
             }
             if x >= tail.1 {
                 erased = Some(y);
-                self.go(Position::new(x, y), next)?;
+                // What stands between is blank, too.
+                let here = self
+                    .at
+                    .filter(|at| at.y == y && (tail.1..=x).contains(&at.x));
+                self.go(here.unwrap_or(Position::new(x, y)), next)?;
                 if !self.look.same_on_blank(Look::PLAIN) {
                     self.wear(Look::PLAIN)?;
                 }
@@ -230,8 +234,10 @@ impl<W: Write> Line<W> {
         let mut way = place(to);
         let shorter = match to.y.checked_sub(at.y) {
             Some(0) if at.x < to.x => forward(by),
-            Some(0) => format!("\r{}", forward(to.x)),
-            Some(1) => format!("\r\n{}", forward(to.x)),
+            Some(0) => column(to.x),
+            // A line feed goes one row down; whether it also goes to the left depends on the terminal.
+            Some(1) => format!("\n{}", column(to.x)),
+            Some(2) => format!("\n\n{}", column(to.x)),
             _ => way.clone(),
         };
         if shorter.len() < way.len() {
@@ -296,6 +302,15 @@ fn place(to: Position) -> String {
         format!("\x1b[{row}H")
     } else {
         format!("\x1b[{row};{column}H")
+    }
+}
+
+/// The sequence that puts the cursor to a column of its row.
+fn column(x: u16) -> String {
+    if x == 0 {
+        "\r".to_string()
+    } else {
+        format!("\x1b[{}G", x.saturating_add(1))
     }
 }
 
