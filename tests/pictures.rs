@@ -42,7 +42,7 @@ fn opened(size: (u16, u16), name: &str, args: &[&str], env: &[(&str, &str)]) -> 
     all.extend(args);
     let term = Terminal::start(size, &all, env);
     // The sentence that sums the capture up.
-    term.wait_for("MARS; ");
+    term.wait_for("MARS, ");
     term
 }
 

@@ -245,14 +245,14 @@ fn the_clock_of_one_file_can_be_moved_and_marks_go_with_their_frames() {
     let (first, second) = (fixture("near-misses/N04c"), fixture("near-misses/N01"));
     let args = [first.as_str(), second.as_str(), "--no-state"];
     let mut term = Terminal::start((120, 30), &args, &[]);
-    term.wait_for("1 connection, 1 MARS; ");
+    term.wait_for("1 connection, 1 MARS");
     // Both begin at the same time: the second frame is the first of the second file.
     term.press(":2\r");
     term.press("m");
     term.wait_for(">*");
     term.press(":shift N01 +10s\r");
     term.wait_for("N01.pcapng.zst moves by +10 s");
-    term.wait_for(">*     31 10.0000000");
+    term.wait_for(">*n    31 10.0000000");
     term.press("G");
     term.wait_for("frame 49/49");
     // Back again: the frames stand as before.
@@ -261,7 +261,7 @@ fn the_clock_of_one_file_can_be_moved_and_marks_go_with_their_frames() {
     // The cursor went with its frame, the reset of the second file.
     term.wait_for("> !    37 0.0080350");
     term.press("gg'");
-    term.wait_for(">*      2 0.0000000");
+    term.wait_for(">*n     2 0.0000000");
     term.press(":shift c +1ms\r");
     term.wait_for("files: a N04c.pcapng.zst, b N01.pcapng.zst");
     term.press("q");

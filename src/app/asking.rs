@@ -1,6 +1,6 @@
 //! The input line: what is asked, how it is checked, and what an answer does.
 
-use super::command::Command;
+use super::command::{Command, Context};
 use super::key::Key;
 use super::prompt::{Ask, Prompt, Typed};
 use super::{App, Effect, Tone, clock};
@@ -98,6 +98,11 @@ impl App {
         }
         let (name, argument) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         if let Some(command) = Command::by_name(name) {
+            // Where the cursor stands on no reference, what can be followed is the file.
+            let on_frames = matches!(self.context(), Context::List | Context::Lanes);
+            if command == Command::Follow && on_frames && argument.is_empty() {
+                return self.follow_file();
+            }
             self.run_with(command, argument)
         } else {
             self.say(Tone::Error, super::keymap::no_command(name));

@@ -201,7 +201,7 @@ commands! {
     ZoomPane "zoom-pane" ["z"] "zoom pane" View Anywhere "" "the focused pane on the whole screen, and back";
     Bytes "bytes" ["b"] "bytes" View Anywhere "" "bytes pane: shown with all lines, hidden, on a wide screen with its first lines";
     Fold "fold" ["Left"] "" View Anywhere "" "close the tree node, or the row's packets";
-    Open "open" ["Right"] "" View Anywhere "" "open the tree node, or the row's packets";
+    Open "open" ["Right"] "open" View Anywhere "" "open the tree node, or the row's packets";
     Follow "follow" ["Enter"] "follow" View Anywhere "" "follow a frame reference, or enter the decode pane";
     GrowPane "grow-pane" ["Ctrl-W +"] "" View Anywhere "" "more height for the focused pane";
     ShrinkPane "shrink-pane" ["Ctrl-W -"] "" View Anywhere "" "less height for the focused pane";
@@ -215,7 +215,7 @@ commands! {
     CommandLine "command" [":"] "command" Program Anywhere "" "every command by name, with completion";
     Help "help" ["?"] "help" Program Anywhere "" "the keys of the focused pane first; type to search";
     Shift "shift" [] "" Program Anywhere "file time" "move the times of one of several files: shift b +0.8ms";
-    FollowFile "follow-file" [] "" Program Anywhere "" "read on while the last file is still being written, as --follow does";
+    FollowFile "follow-file" [] "" Program Anywhere "" "read on while the last file is still being written, as --follow does; :follow in the list, too";
     Explain "explain" ["g e"] "" Program Anywhere "rule" "what a rule means, needs and forbids";
     Map "map" [] "" Program Anywhere "key command" "give a key another command";
     Messages "messages" ["g l"] "" Program Anywhere "" "all messages so far";

@@ -121,7 +121,15 @@ impl App {
         let time = clock::seconds(row.time.since(self.time_base()), self.decimals());
         let what = match facts.sid {
             Some(sid) => format!("Sid {sid} {}", facts.kind),
-            None => facts.kind.replace("T.", "TCP "),
+            None if facts.kind.starts_with("T.") => {
+                let ack = if row.tcp_flags.ack() && facts.kind != "T.ACK" {
+                    ",ACK"
+                } else {
+                    ""
+                };
+                format!("{}{ack}", facts.kind.replace("T.", "TCP "))
+            }
+            None => facts.kind.clone(),
         };
         let line = if facts.sid.is_some() { '-' } else { '=' };
         let text = format!(" {what} ");
@@ -133,11 +141,16 @@ impl App {
             Some(Side::Client) => format!("{}{text}{}>", fill(3), fill(pad)),
             None => format!("{}{text}{}", fill(3), fill(pad.saturating_add(1))),
         };
-        let letter = self
-            .store
-            .finding_on(no)
-            .map_or(' ', |f| f.verdict.letter());
-        format!("{time:>16}  |{arrow}| {letter} {no}")
+        let mut out = format!("{time:>16}  |{arrow}|  {no}");
+        if let Some(finding) = self.store.finding_on(no) {
+            // The verdict with the frames that decided it.
+            out.push_str("  ");
+            out.push(finding.verdict.letter());
+            for frame in finding.frames().into_iter().filter(|other| *other != no) {
+                let _ = write!(out, " {frame}");
+            }
+        }
+        out
     }
 }
 

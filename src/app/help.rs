@@ -2,6 +2,7 @@
 
 use super::command::{COMMANDS, Context, Entry, Group};
 use super::keymap::Keymap;
+use super::ordering::wrap;
 
 /// The open help.
 #[derive(Debug, Clone)]
@@ -19,8 +20,47 @@ pub struct Help {
 pub enum HelpLine {
     /// A heading.
     Heading(String),
-    /// A command: keys, name, sentence.
-    Command(String, &'static str, &'static str),
+    /// A command: keys, name, what fits the line of its sentence.
+    Command(String, &'static str, String),
+    /// More of the sentence of the command above.
+    More(String),
+}
+
+/// Where the parts of a command's line stand, by the width of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Columns {
+    /// The column of the command's name, where there is room for it.
+    pub name: Option<u16>,
+    /// The column of its sentence.
+    pub sentence: u16,
+    /// The sentence begins in the line of the keys, not below it.
+    pub beside: bool,
+}
+
+impl Columns {
+    /// The column of the keys.
+    pub const KEYS: u16 = 3;
+
+    /// The columns for a width.
+    pub fn new(width: u16) -> Self {
+        match width {
+            0..50 => Self {
+                name: None,
+                sentence: 5,
+                beside: false,
+            },
+            50..100 => Self {
+                name: None,
+                sentence: 19,
+                beside: true,
+            },
+            _ => Self {
+                name: Some(19),
+                sentence: 37,
+                beside: true,
+            },
+        }
+    }
 }
 
 impl Help {
@@ -33,8 +73,8 @@ impl Help {
         }
     }
 
-    /// Its lines.
-    pub fn lines(&self, keymap: &Keymap) -> Vec<HelpLine> {
+    /// Its lines, in a window of so many columns.
+    pub fn lines(&self, keymap: &Keymap, width: u16) -> Vec<HelpLine> {
         let mut out = Vec::new();
         let own: Vec<&Entry> = COMMANDS
             .iter()
@@ -45,13 +85,14 @@ impl Help {
             &format!("Here, in the {}", self.context.name()),
             &own,
             keymap,
+            width,
         );
         for group in Group::ALL {
             let entries: Vec<&Entry> = COMMANDS
                 .iter()
                 .filter(|e| e.group == group && e.context == Context::Anywhere)
                 .collect();
-            self.section(&mut out, group.title(), &entries, keymap);
+            self.section(&mut out, group.title(), &entries, keymap, width);
         }
         for context in [Context::Lanes, Context::Table] {
             if context == self.context {
@@ -63,12 +104,22 @@ impl Help {
                 &format!("In the {}", context.name()),
                 &entries,
                 keymap,
+                width,
             );
         }
         out
     }
 
-    fn section(&self, out: &mut Vec<HelpLine>, title: &str, entries: &[&Entry], keymap: &Keymap) {
+    fn section(
+        &self,
+        out: &mut Vec<HelpLine>,
+        title: &str,
+        entries: &[&Entry],
+        keymap: &Keymap,
+        width: u16,
+    ) {
+        let columns = Columns::new(width);
+        let cells = usize::from(width.saturating_sub(columns.sentence)).max(10);
         let mut lines = entries
             .iter()
             .map(|entry| {
@@ -79,7 +130,14 @@ impl Help {
                 (keys, entry)
             })
             .filter(|(keys, entry)| self.matches(keys, entry))
-            .map(|(keys, entry)| HelpLine::Command(keys, entry.name, entry.sentence))
+            .flat_map(|(keys, entry)| {
+                let mut parts = wrap(entry.sentence, cells).into_iter();
+                let first = parts.by_ref().take(usize::from(columns.beside)).next();
+                let first = first.unwrap_or_default();
+                std::iter::once(HelpLine::Command(keys, entry.name, first))
+                    .chain(parts.map(HelpLine::More))
+                    .collect::<Vec<_>>()
+            })
             .peekable();
         if lines.peek().is_some() {
             out.push(HelpLine::Heading(title.to_string()));
@@ -105,7 +163,7 @@ mod tests {
     fn every_command_stands_in_the_help_once() {
         let keymap = Keymap::standard();
         for context in [Context::List, Context::Lanes, Context::Table] {
-            let lines = Help::new(context).lines(&keymap);
+            let lines = Help::new(context).lines(&keymap, 80);
             for entry in COMMANDS {
                 let count = lines
                     .iter()
@@ -117,10 +175,39 @@ mod tests {
     }
 
     #[test]
+    fn sentences_are_read_to_their_end_at_any_width() {
+        let keymap = Keymap::standard();
+        for width in [20, 60, 80, 160] {
+            let cells = usize::from(width - Columns::new(width).sentence);
+            let mut sentence = String::new();
+            let mut sentences = Vec::new();
+            for line in Help::new(Context::List).lines(&keymap, width) {
+                let (HelpLine::Command(.., part) | HelpLine::More(part)) = &line else {
+                    continue;
+                };
+                let fits = part.chars().count() <= cells || !part.contains(' ');
+                assert!(fits, "{part} at {width}");
+                if matches!(line, HelpLine::Command(..)) {
+                    sentences.push(std::mem::take(&mut sentence));
+                }
+                sentence = format!("{sentence} {part}").trim().to_owned();
+            }
+            sentences.push(sentence);
+            for entry in COMMANDS {
+                assert!(
+                    sentences.iter().any(|s| s == entry.sentence),
+                    "{}",
+                    entry.name
+                );
+            }
+        }
+    }
+
+    #[test]
     fn typing_cuts_it_down() {
         let mut help = Help::new(Context::List);
         help.search = "next reset".to_string();
-        let lines = help.lines(&Keymap::standard());
+        let lines = help.lines(&Keymap::standard(), 80);
         assert_eq!(lines.len(), 2, "{lines:?}");
     }
 }

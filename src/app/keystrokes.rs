@@ -7,7 +7,7 @@ use super::command::{COMMANDS, Command, Context};
 use super::export_form::Line;
 use super::key::{KeyCode, parse_sequence};
 use super::layout::Pane;
-use super::testing::{app, press};
+use super::testing::{app, press, read};
 use super::tree::Tree;
 use super::*;
 use crate::decode::field::{Field, Value};
@@ -67,13 +67,19 @@ const CASES: &[(&str, u32, &str, &str)] = &[
         "follow-file",
         5,
         ": :follow-file: Enter",
-        "frame=1 effect=FollowFile",
+        "rows=12 effect=FollowFile",
     ),
     (
         "follow-file",
         5,
         ": :follow file: Enter",
-        "frame=1 effect=FollowFile",
+        "rows=12 effect=FollowFile",
+    ),
+    (
+        "follow-file",
+        5,
+        ": :follow: Enter",
+        "rows=12 effect=FollowFile",
     ),
     // Lists.
     ("connections", 1, "c", "layer=Connections"),
@@ -182,6 +188,7 @@ const CASES: &[(&str, u32, &str, &str)] = &[
     ("open", 5, "Tab Tab Left Right", "focus=Decode tree=1 of 3"),
     ("follow", 5, "Enter", "focus=Decode"),
     ("follow", 5, "Enter 2 j Enter", "frame=6 back=1"),
+    ("follow", 5, "Enter 2 j : :follow: Enter", "frame=6 back=1"),
     ("grow-pane", 1, "Ctrl-W +", "list=11"),
     ("shrink-pane", 1, "Ctrl-W -", "list=9"),
     (
@@ -220,7 +227,7 @@ const CASES: &[(&str, u32, &str, &str)] = &[
         "summary",
         1,
         "g s",
-        "message=1 connection, 1 MARS; 1 benign",
+        "message=1 connection, 1 MARS, 1 reset: 1 benign",
     ),
     ("close", 1, "q", "effect=Quit"),
     ("close", 1, "c ? q", "layers=1"),
@@ -344,11 +351,16 @@ fn carry_out(app: &mut App, effects: Vec<Effect>, done: &mut Vec<String>) {
             }
             Effect::Copy(text) => done.push(format!("copied={text}")),
             Effect::StopSearch(_) => done.push("effect=StopSearch".to_string()),
+            anew @ (Effect::FollowFile | Effect::Shift(..)) => {
+                done.push(format!("effect={anew:?}"));
+                let effects = read(app);
+                carry_out(app, effects, done);
+            }
             other => done.push(format!("effect={other:?}")),
         }
     }
-    let there = app.store.frame(app.list.cursor).is_some();
-    if there && app.decoded().is_none_or(|old| old.frame != app.list.cursor) {
+    assert!(app.store.frame(app.list.cursor).is_some());
+    if app.decoded().is_none_or(|old| old.frame != app.list.cursor) {
         let looked = Looked {
             tree: Some(tree(app.list.cursor)),
             ..Looked::default()
@@ -478,7 +490,8 @@ fn a_command_by_name_does_what_its_key_does() {
         let entry = command.entry();
         // Those that are asked for by one key alone, in the list.
         let alone = entry.keys.contains(keys) && entry.context == Context::Anywhere;
-        if !alone {
+        // Typed in the list, `:follow` follows the file: Enter is what enters the decode pane.
+        if !alone || *name == "follow" {
             continue;
         }
         let mut app = start(*frame);

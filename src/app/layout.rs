@@ -116,10 +116,16 @@ impl Layout {
         }
         // Plain means one pane and nothing around it, so that a screen reader hears the row and no more.
         if w < 60 || h < 12 || (wishes.plain && wishes.zoomed.is_none()) {
-            layout.list = Area {
+            let body = Area {
                 h: h.saturating_sub(1),
                 ..screen
             };
+            match wishes.zoomed {
+                Some(Pane::Lanes) => layout.lanes = Some(body),
+                Some(Pane::Decode) => layout.decode = Some(body),
+                Some(Pane::Bytes) => layout.bytes = Some(body),
+                Some(Pane::List) | None => layout.list = body,
+            }
             layout.status = Some(screen.row(h.saturating_sub(1)));
             return layout;
         }

@@ -1,22 +1,56 @@
 //! Opening, sorting and writing the full-width lists.
 
 use super::prompt::{Ask, Mistake, Prompt};
-use super::tables::{Kind, Table};
+use super::tables::{Kind, Row, Table};
 use super::{App, Effect, Layer, Tone};
 use crate::export::{ExportError, List};
+use crate::store::{RequestEnd, RequestRow};
+use crate::units::{ConnId, RequestId};
 
 impl App {
     pub(super) fn open_table(&mut self, kind: Kind) {
         self.layers
             .retain(|layer| !matches!(layer, Layer::Table(_)));
         let mut table = Table::new(kind, self);
-        if let Kind::Connections = kind
-            && let Some(conn) = self.conn()
-        {
-            table.cursor = conn.index().min(table.rows.len().saturating_sub(1));
+        let at = match kind {
+            Kind::Connections => self.conn().map(ConnId::index),
+            Kind::Requests(_) => self.telling_request(&table),
+            Kind::Findings | Kind::Phases(_) => None,
+        };
+        if let Some(at) = at {
+            table.cursor = at.min(table.rows.len().saturating_sub(1));
             table.step(0, self.layer_height());
         }
         self.layers.push(Layer::Table(table));
+    }
+
+    /// The row of the request that the cursor's frame belongs to, else of the first one of its connection that was
+    /// never answered, else of the last one before it.
+    fn telling_request(&self, table: &Table) -> Option<usize> {
+        let here = self.list.cursor;
+        let conn = self.conn();
+        let sessions = super::facts::sessions_of(&self.store, here);
+        let requests: Vec<(usize, &RequestRow)> = table
+            .rows
+            .iter()
+            .enumerate()
+            .filter_map(|(at, row)| match row {
+                Row::One(id) | Row::Folded(id, _) => {
+                    Some((at, self.store.request(RequestId(*id))?))
+                }
+            })
+            .filter(|(_, request)| conn.is_none_or(|conn| request.conn == conn))
+            .collect();
+        let own = |request: &RequestRow| {
+            let last = request.answer_last_frame.unwrap_or(request.last_frame);
+            (request.first_frame..=last).contains(&here)
+                && request.session.is_none_or(|id| sessions.contains(&id))
+        };
+        let waits = |request: &RequestRow| request.end == RequestEnd::Outstanding;
+        let found = requests.iter().find(|(_, r)| own(r));
+        let found = found.or_else(|| requests.iter().find(|(_, r)| waits(r)));
+        let found = found.or_else(|| requests.iter().rfind(|(_, r)| r.first_frame <= here));
+        found.map(|(at, _)| *at)
     }
 
     /// Requests of the connection; asked again, of all.

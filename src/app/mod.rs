@@ -153,6 +153,16 @@ pub struct Stats {
     pub rate: u64,
 }
 
+/// What the columns of the list must hold. While the capture is read, it stays what it was when the user did
+/// something last: columns that grow write the list anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// The frame with the greatest number.
+    pub last: Option<FrameNo>,
+    /// Connections.
+    pub conns: usize,
+}
+
 /// All state of the screen.
 #[derive(Debug)]
 pub struct App {
@@ -230,6 +240,8 @@ pub struct App {
     pub files_open: Vec<String>,
     /// A file's times were moved: frame numbers are not those of the next run.
     pub shifted: bool,
+    /// What the columns of the list must hold.
+    pub totals: Totals,
     carried: Option<shifting::Carried>,
     lanes_made: timeline::Memo,
     lines: HashMap<FrameNo, String>,
@@ -307,6 +319,7 @@ impl App {
             rules: rules::Settings::default(),
             files_open: Vec::new(),
             shifted: false,
+            totals: Totals::default(),
             carried: None,
             lanes_made: timeline::Memo::default(),
             lines: HashMap::new(),
@@ -430,6 +443,11 @@ impl App {
     /// What a packet of an opened row says, once it was decoded.
     pub fn packet_line(&self, id: PduId) -> Option<&str> {
         self.packets.get(&id).map(String::as_str)
+    }
+
+    /// Whether the capture is still being read; what grows at its end while it is followed counts as read.
+    pub fn is_being_read(&self) -> bool {
+        self.jobs.indexing && !self.store.progress().caught_up
     }
 
     /// Whether the state itself has work to do between events.

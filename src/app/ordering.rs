@@ -2,6 +2,7 @@
 
 use super::clock::{DeltaFrom, TimeFormat};
 use super::command::{COMMANDS, Command};
+use super::keymap::Lookup;
 use super::prompt::Ask;
 use super::settings::{ColorDepth, Column, GlyphSet, ThemeName, no_column};
 use super::{App, Effect, Layer, Tone};
@@ -200,8 +201,17 @@ impl App {
             self.say(Tone::Error, "map takes a key and a command: map x mark");
             return;
         };
-        match self.keymap.map(keys.trim(), name, "the command line") {
-            Ok(()) => self.say(Tone::Info, format!("{} is {name} now", keys.trim())),
+        let keys = keys.trim();
+        let before = super::key::parse_sequence(keys).ok().and_then(|typed| {
+            match self.keymap.lookup(self.context(), &typed) {
+                Lookup::Command(old) => Some(format!("; it was {}", old.entry().name)),
+                Lookup::Prefix => Some("; it began other commands".to_string()),
+                Lookup::None => None,
+            }
+        });
+        let before = before.unwrap_or_default();
+        match self.keymap.map(keys, name, "the command line") {
+            Ok(()) => self.say(Tone::Info, format!("{keys} is {name} now{before}")),
             Err(why) => self.say(Tone::Error, why),
         }
     }

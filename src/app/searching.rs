@@ -81,6 +81,33 @@ impl App {
             .or_else(|| facts.conn.map(|c| c.to_string()))
     }
 
+    /// The filter with the value under the cursor in the place of each `%`, if that can be written in a filter.
+    fn with_value(&self, text: &str) -> String {
+        let Some(value) = self.value_under_cursor() else {
+            return text.to_string();
+        };
+        let is_word = value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+        let value = if is_word && !value.is_empty() {
+            value
+        } else {
+            quoted(&value)
+        };
+        let mut out = String::new();
+        let mut is_quoted = false;
+        for c in text.chars() {
+            is_quoted ^= c == '"';
+            if c == '%' && !is_quoted {
+                out.push_str(&value);
+            } else {
+                out.push(c);
+            }
+        }
+        let same = self.read_filter(&out).is_ok();
+        if same { out } else { text.to_string() }
+    }
+
     /// Sets the filter, as a change that can be undone. An empty text clears it.
     pub(super) fn set_filter(&mut self, text: &str) -> Result<Vec<Effect>, ParseError> {
         let filter = if text.is_empty() {
@@ -88,7 +115,8 @@ impl App {
         } else {
             Some(self.read_filter(text)?)
         };
-        let text = text.to_string();
+        // Later the cursor stands elsewhere: what the filter asks for stays what it was.
+        let text = self.with_value(text);
         self.change("filter", |app| app.filter = text);
         Ok(self.start_filter(filter))
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::settings::Settings;
-use super::{App, Event, update};
+use super::{App, Effect, Event, update};
 use crate::store::{
     Batch, Condition, Confidence, ConnRow, Endpoint, Evidence, Finding, FrameFlags, FrameRow,
     HeaderCheck, InterfaceRow, Outcome, PduFlags, PduKind, PduRow, Phase, PhaseRow, PreloginInfo,
@@ -263,15 +263,22 @@ pub(crate) fn batch() -> Batch {
 /// The screen over the small capture, indexed and judged.
 pub(crate) fn app(w: u16, h: u16) -> App {
     let mut app = App::new("small.pcapng", (w, h), Settings::default());
-    update(&mut app, Event::Batch(Box::new(batch())));
-    update(&mut app, Event::Indexed(None));
+    let effects = read(&mut app);
+    assert!(effects.is_empty());
+    app
+}
+
+/// What the loop does when the small capture is read, from its first frame to its finding.
+pub(crate) fn read(app: &mut App) -> Vec<Effect> {
+    let mut effects = update(app, Event::Batch(Box::new(batch())));
+    effects.extend(update(app, Event::Indexed(None)));
     // The rules have their own tests; here the finding is given.
     app.judge = None;
     app.jobs.judged = true;
     if let Some(store) = Arc::get_mut(&mut app.store) {
         store.add_finding(finding());
     }
-    app
+    effects
 }
 
 /// A screen over a connection with many Sids: each sends a request, and the first is closed. The Sid with the

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::decode::field::{Field, Value};
-use crate::dissect::render;
+use crate::dissect::{CHECKED, render};
 use crate::store::{Finding, Store};
 use crate::units::FrameNo;
 
@@ -30,15 +30,21 @@ impl Tree {
             return;
         }
         let conn = store.frame(self.frame).and_then(|f| f.conn);
-        let about = conn.and_then(|conn| {
+        let about = store.finding_shown_on(self.frame).or_else(|| {
             store
-                .conn_findings(conn)
+                .conn_findings(conn?)
                 .find(|f| f.evidence.iter().any(|e| e.frame == self.frame))
         });
         if let Some(finding) = about {
-            let mut field = Field::new(RULE, "Rule", Value::Text(finding.rule.to_string()))
-                .text(part(finding, self.frame));
-            if let Some(frame) = finding.decisive_frame() {
+            let decided = finding.decisive_frame();
+            let mut field = Field::new(RULE, "Rule", Value::Text(finding.rule.to_string())).text(
+                if decided == Some(self.frame) {
+                    told(finding)
+                } else {
+                    part(finding, self.frame)
+                },
+            );
+            if let Some(frame) = decided.filter(|frame| *frame != self.frame) {
                 field = field.link(frame);
             }
             // Before the first layer above TCP, so that both are on screen.
@@ -64,6 +70,27 @@ const RULE: &str = "finding";
 const LEAST_WIDTH: usize = 20;
 /// A field takes no more further lines than this.
 const MOST_PARTS: usize = 8;
+/// From this width on, a condition's line says what was checked, before the numbers that decided it; in a narrower pane
+/// the conditions of a rule would not fit a page.
+const ROOMY: usize = 110;
+
+/// The sentence of a condition that was checked.
+fn checked(condition: &Field) -> Option<&str> {
+    let child = condition.children.iter().find(|c| c.label == CHECKED)?;
+    match &child.value {
+        Value::Text(sentence) => Some(sentence),
+        _ => None,
+    }
+}
+
+fn told(finding: &Finding) -> String {
+    format!(
+        "{}, {}: {}",
+        finding.verdict.name(),
+        finding.confidence.name(),
+        finding.text
+    )
+}
 
 fn part(finding: &Finding, frame: FrameNo) -> String {
     let roles: Vec<_> = finding
@@ -148,6 +175,8 @@ pub struct TreeView {
     pub cursor: usize,
     /// The first line on screen.
     pub top: usize,
+    /// The user chose the line; it is not only the most telling one of a frame that the list came to.
+    pub chosen: bool,
     /// Columns of the pane; 0 while it has none.
     pub width: usize,
 }
@@ -220,7 +249,15 @@ impl TreeView {
             return Vec::new();
         }
         let room = self.width.saturating_sub(indent(depth));
-        broken(&render::line(field), room.max(LEAST_WIDTH))
+        let line = match checked(field).filter(|_| self.width >= ROOMY) {
+            Some(sentence) => {
+                let mut whole = field.clone();
+                whole.text = format!("{sentence}: {}", field.text);
+                render::line(&whole)
+            }
+            None => render::line(field),
+        };
+        broken(&line, room.max(LEAST_WIDTH))
     }
 
     /// Opens or closes a node.
@@ -266,6 +303,7 @@ impl TreeView {
             .or_else(|| lines.iter().rposition(|l| l.depth == 0))
             .unwrap_or(0);
         self.cursor = telling;
+        self.chosen = false;
         self.top = if lines.len() <= height || telling.saturating_add(2) < height {
             0
         } else {
@@ -277,6 +315,7 @@ impl TreeView {
 
     /// Moves the cursor by lines and keeps it on screen.
     pub fn step(&mut self, lines: usize, height: usize, by: i64) {
+        self.chosen = true;
         let last = i64::try_from(lines.saturating_sub(1)).unwrap_or(i64::MAX);
         let now = i64::try_from(self.cursor).unwrap_or(0);
         let to = now.saturating_add(by).clamp(0, last);

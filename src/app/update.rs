@@ -9,7 +9,7 @@ use super::keymap::Lookup;
 use super::layout::Pane;
 use super::prompt::Ask;
 use super::tables::Kind;
-use super::{App, Help, Layer, Tone, summary};
+use super::{App, Help, Layer, Tone, Totals, summary};
 use crate::query::user_rules::Applied;
 use crate::rules::Judge;
 use crate::store::Store;
@@ -23,7 +23,14 @@ const CONNS_AT_ONCE: usize = 20;
 
 /// Takes in an event.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
+    let passive = matches!(event, Event::Batch(_) | Event::Stats(_) | Event::Looked(_));
     let effects = take_in(app, event);
+    if !(passive && app.is_being_read()) {
+        app.totals = Totals {
+            last: app.store.last_frame(),
+            conns: app.store.conns().len(),
+        };
+    }
     app.settle_lanes();
     app.fit_tree();
     effects
@@ -373,11 +380,10 @@ impl App {
             C::Pane => self.next_pane(true),
             C::PaneBack => self.next_pane(false),
             C::ZoomPane => {
-                self.zoomed = match self.zoomed {
-                    Some(_) => None,
-                    None => Some(self.focus),
-                };
-                self.show_cursor(true);
+                if !self.leave_zoom() {
+                    self.zoomed = Some(self.focus);
+                    self.show_cursor(true);
+                }
             }
             C::Bytes => self.cycle_bytes(),
             C::Fold => self.fold(false),
@@ -440,8 +446,7 @@ impl App {
         if self.layers.pop().is_some() {
             return Vec::new();
         }
-        if self.zoomed.take().is_some() {
-            self.show_cursor(true);
+        if self.leave_zoom() {
             return Vec::new();
         }
         vec![Effect::Quit]
@@ -451,7 +456,7 @@ impl App {
     fn escape(&mut self) -> Vec<Effect> {
         if self.range.take().is_some() {
             self.say(Tone::Info, "range dropped");
-        } else if self.layers.pop().is_some() || self.zoomed.take().is_some() {
+        } else if self.layers.pop().is_some() || self.leave_zoom() {
             return Vec::new();
         } else if self.focus != Pane::List {
             self.focus = Pane::List;

@@ -44,6 +44,14 @@ impl App {
 
     /// The bytes pane: its first lines (where it is shown unasked), the whole frame, hidden, and from the start.
     pub(super) fn cycle_bytes(&mut self) {
+        if let Some(zoomed) = &mut self.zoomed {
+            *zoomed = match *zoomed {
+                Pane::Bytes => Pane::Decode,
+                _ => Pane::Bytes,
+            };
+            self.focus = *zoomed;
+            return;
+        }
         let shown = self.layout().bytes.is_some();
         let first_lines = !shown && self.bytes_unasked();
         let whole = !shown || self.bytes_limit().is_some();
@@ -146,6 +154,7 @@ impl App {
                     }
                 } else if let Some(frame) = table.target(self) {
                     self.goto(frame);
+                    self.enter_list();
                 }
             }
             Some(Layer::Help(_) | Layer::Text { .. } | Layer::Export(_)) => {
@@ -153,13 +162,35 @@ impl App {
             }
             None => match self.focus {
                 Pane::List | Pane::Lanes => {
-                    if self.panes().contains(&Pane::Decode) {
-                        self.focus = Pane::Decode;
+                    self.focus = Pane::Decode;
+                    if !self.panes().contains(&Pane::Decode) {
+                        // Where there is no room for it beside the list, it takes the whole screen.
+                        self.zoomed = Some(Pane::Decode);
                     }
                 }
                 Pane::Decode | Pane::Bytes => self.follow_field(),
             },
         }
+    }
+
+    /// Puts the focus on the list, and the list on screen.
+    fn enter_list(&mut self) {
+        self.focus = Pane::List;
+        if self.zoomed.is_some_and(|pane| pane != Pane::List) {
+            self.leave_zoom();
+        }
+    }
+
+    /// Shows all panes again, if one fills the screen. Returns whether one did.
+    pub(super) fn leave_zoom(&mut self) -> bool {
+        let was = self.zoomed.take().is_some();
+        if was {
+            if !self.panes().contains(&self.focus) {
+                self.focus = Pane::List;
+            }
+            self.show_cursor(true);
+        }
+        was
     }
 
     pub(super) fn follow_field(&mut self) {

@@ -38,9 +38,9 @@ impl App {
 
     pub(super) fn keep_help_in_range(&mut self) {
         let height = self.layer_height();
-        let keymap = &self.keymap;
+        let (keymap, (width, _)) = (&self.keymap, self.size);
         if let Some(Layer::Help(help)) = self.layers.last_mut() {
-            let lines = help.lines(keymap).len();
+            let lines = help.lines(keymap, width).len();
             help.top = help.top.min(lines.saturating_sub(height));
         }
     }
@@ -136,16 +136,18 @@ impl App {
         }
     }
 
-    /// Says what was found on the cursor's frame, where the screen would not: the finding marks no row, there is no
-    /// decode pane, or the cursor was there already.
+    /// Says what was found on the cursor's frame, where the screen would not: the finding stands before no row, there
+    /// is no decode pane, or the cursor was there already.
     fn tell_finding(&mut self, from: FrameNo) {
         let here = self.list.cursor;
-        let marked = self.store.finding_on(here).is_some();
+        let marked = self.store.finding_shown_on(here).is_some();
         if marked && from != here && self.layout().decode.is_some() {
             return;
         }
-        let mut findings = self.store.findings().iter();
-        let found = findings.find(|finding| finding.decisive_frame() == Some(here));
+        let findings = self.store.findings().iter();
+        let found = findings
+            .filter(|finding| finding.decisive_frame() == Some(here))
+            .max_by_key(|finding| (finding.verdict.weight(), std::cmp::Reverse(finding.id)));
         if let Some(finding) = found {
             let text = format!("{}: {}", finding.rule, finding.text);
             self.say(Tone::Info, text);

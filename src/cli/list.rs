@@ -106,7 +106,9 @@ impl<'a> List<'a> {
             return Ok(());
         };
         let (n, t) = (self.number_width, self.digits.saturating_add(6));
-        let letter = store.finding_on(no).map_or(' ', |f| f.verdict.letter());
+        let letter = store
+            .finding_shown_on(no)
+            .map_or(' ', |f| f.verdict.letter());
         let time = seconds(frame.time.since(self.start), self.digits);
         let conn = facts.conn.map_or_else(|| "-".to_owned(), |c| c.to_string());
         let arrow = match facts.side {

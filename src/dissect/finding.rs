@@ -6,6 +6,9 @@ use crate::rules::order::{self, TwoOrders};
 use crate::store::{Condition, Finding, Outcome, Store};
 use crate::units::FrameNo;
 
+/// The label of the sentence that a condition checked.
+pub const CHECKED: &str = "checked";
+
 /// The finding that marks a frame.
 pub fn on(store: &Store, no: FrameNo) -> Option<Field> {
     let finding = store.finding_on(no)?;
@@ -93,7 +96,7 @@ fn condition(condition: &Condition) -> Field {
     } else {
         field.text(condition.fact.clone()).child(Field::new(
             "finding.condition",
-            "checked",
+            CHECKED,
             Value::Text(sentence),
         ))
     };

@@ -19,6 +19,8 @@ mod tls;
 mod tree;
 mod version;
 
+pub use finding::CHECKED;
+
 use std::ops::Range;
 
 use crate::capture::FrameSource;

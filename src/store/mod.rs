@@ -66,6 +66,8 @@ pub struct Store {
     findings: Vec<Finding>,
     by_conn: Vec<ConnLists>,
     decisive: BTreeMap<FrameNo, FindingId>,
+    /// The frames that decided findings which mark none.
+    deciding: BTreeMap<FrameNo, FindingId>,
     view: Option<(View, Vec<String>)>,
     progress: Progress,
 }
@@ -460,6 +462,19 @@ impl Store {
                 self.decisive.insert(*frame, id);
             }
         }
+        if finding.marks.is_empty()
+            && finding.verdict != Verdict::Normal
+            && let Some(frame) = finding.decisive_frame()
+        {
+            let heavier = self
+                .deciding
+                .get(&frame)
+                .and_then(|old| self.findings.get(old.index()))
+                .is_some_and(|old| old.verdict.weight() >= finding.verdict.weight());
+            if !heavier {
+                self.deciding.insert(frame, id);
+            }
+        }
         if let Some(conn) = finding.conn {
             self.lists_mut(conn).findings.push(id);
         }
@@ -474,11 +489,19 @@ impl Store {
             lists.findings.clear();
         }
         self.decisive.clear();
+        self.deciding.clear();
     }
 
     /// The finding that marks a frame (a reset, or the deciding frame of a finding without one).
     pub fn finding_on(&self, frame: FrameNo) -> Option<&Finding> {
         self.finding(*self.decisive.get(&frame)?)
+    }
+
+    /// The finding whose letter stands before a frame: the one that marks it, else the gravest that marks no frame
+    /// and that this one decided.
+    pub fn finding_shown_on(&self, frame: FrameNo) -> Option<&Finding> {
+        self.finding_on(frame)
+            .or_else(|| self.finding(*self.deciding.get(&frame)?))
     }
 
     /// The frames that findings mark, in file order, with their findings.

@@ -147,7 +147,7 @@ fn row(app: &App) -> String {
     if app.marks.contains(no) {
         text.push_str("; marked");
     }
-    if let Some(finding) = app.store.finding_on(no) {
+    if let Some(finding) = app.store.finding_shown_on(no) {
         let (name, letter) = (finding.verdict.name(), finding.verdict.letter());
         // Writing to a String cannot fail.
         let _ = write!(

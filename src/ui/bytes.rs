@@ -17,7 +17,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     let focused = app.focus == Pane::Bytes;
     let tree = app.decoded();
     let len = tree.map_or(0, |t| t.bytes.len());
-    pen.head(area.row(0), &format!("Bytes {len} B"), "", focused);
+    pen.head(area.row(0), &format!("Bytes {len:>4} B"), "", focused);
     if area.x > 0 {
         border(pen, area);
     }
@@ -25,9 +25,11 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     let tree = tree?;
     let lines = app.bytes_limit().unwrap_or(body.h).min(body.h);
     let body = Area { h: lines, ..body };
-    // While the list has the focus, no field of the decode pane stands out, and none here.
     let marked = app.field_bytes();
-    let shown = marked.as_ref().filter(|_| app.focus != Pane::List);
+    // While the list walks, no field was chosen: none stands out, and the line need not tell where one lies.
+    let shown = marked
+        .as_ref()
+        .filter(|_| app.focus != Pane::List || app.tree.chosen);
     let top = app.bytes_top.min(len.div_ceil(PER_LINE).saturating_sub(1));
     // The field under the decode cursor is brought into view unless the pane was scrolled by hand.
     let top = match &marked {
@@ -104,13 +106,22 @@ fn draw_line(
     for (i, byte) in bytes.iter().take(PER_LINE).enumerate() {
         let x = row.x.saturating_add(hex_column(i));
         let ascii = row.x.saturating_add(text_column(i));
-        let role = if marked.is_some_and(|r| r.contains(&start.saturating_add(i))) {
+        let is_marked =
+            |at: usize| marked.is_some_and(|range| range.contains(&start.saturating_add(at)));
+        let role = if is_marked(i) {
             Role::Cursor
         } else {
             Role::Text
         };
         if room(x) >= 2 {
             pen.text(x, row.y, 2, &format!("{byte:02x}"), role);
+        }
+        // The blanks within a field belong to it: one run costs the line less than one for each byte.
+        let next = i.saturating_add(1);
+        if is_marked(i) && is_marked(next) && next < bytes.len().min(PER_LINE) {
+            let (from, to) = (x.saturating_add(2), hex_column(next).saturating_add(row.x));
+            let blanks = to.saturating_sub(from).min(room(from));
+            pen.text(from, row.y, blanks, &" ".repeat(usize::from(blanks)), role);
         }
         if room(ascii) >= 1 {
             let shown = if byte.is_ascii_graphic() || *byte == b' ' {

@@ -52,7 +52,8 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
         }
         if i == app.tree.cursor {
             at = Some(Position::new(row.x, row.y));
-            if focused {
+            // With the bytes in focus, it is the field that their cursor stands in.
+            if focused || app.focus == Pane::Bytes {
                 pen.over(row, Role::Cursor);
             }
         }
@@ -85,7 +86,7 @@ fn title(app: &App) -> String {
 
 fn verdict(app: &App) -> String {
     app.store
-        .finding_on(app.list.cursor)
+        .finding_shown_on(app.list.cursor)
         .map_or_else(String::new, |f| {
             let letter = f.verdict.letter();
             format!("verdict {letter} {}", f.verdict.name())

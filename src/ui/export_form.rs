@@ -39,9 +39,11 @@ pub fn draw(pen: &mut Pen<'_>, form: &ExportForm, screen: Area) -> Position {
     let mut at = Position::new(area.x, area.y);
     let room = h.saturating_sub(3);
     // When the form is higher than the screen, the line with the cursor stays in view.
+    let own = |line: &FormLine| line.of == Some(form.line);
     let own = lines
         .iter()
-        .rposition(|line| line.of == Some(form.line))
+        .rposition(|line| own(line) && line.text.contains("(*)"))
+        .or_else(|| lines.iter().rposition(own))
         .unwrap_or(0);
     let skip = own.saturating_add(1).saturating_sub(usize::from(room));
     for (i, line) in lines.iter().skip(skip).take(usize::from(room)).enumerate() {

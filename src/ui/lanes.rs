@@ -64,7 +64,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
         }
         let line = area.row(y);
         let chosen = lane.of == own;
-        draw_lane(pen, lane, line, at.filter(|_| chosen), focused && chosen);
+        // The line below the lanes points at the column; without it, the cell itself stands out.
+        let cell = at.filter(|_| chosen && (focused || !shape.roomy));
+        draw_lane(pen, lane, line, cell, focused && chosen);
         if focused && chosen {
             let column = at.and_then(|c| u16::try_from(c).ok());
             let x = column.map_or(0, |c| NAME.saturating_add(c));
@@ -177,6 +179,10 @@ fn draw_gaps(pen: &mut Pen<'_>, app: &App, slots: &[Slot], line: Area) {
 /// The density of the whole capture; what the lanes show stands in brackets.
 fn draw_density(pen: &mut Pen<'_>, app: &App, line: Area, lanes: &Lanes, columns: u16) {
     pen.text(line.x, line.y, NAME, " all", Role::Dim);
+    // Each second of progress would draw it anew.
+    if app.is_being_read() {
+        return;
+    }
     let (Some(start), Some(last)) = (
         app.store.start_time(),
         app.store

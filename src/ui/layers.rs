@@ -6,7 +6,7 @@ use super::paint::Pen;
 use super::theme::Role;
 use crate::app::App;
 use crate::app::Help;
-use crate::app::help::HelpLine;
+use crate::app::help::{Columns, HelpLine};
 use crate::app::layout::Area;
 use crate::app::summary::counted;
 use crate::app::tables::{Kind, Row, Table};
@@ -173,7 +173,12 @@ pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Position {
     };
     pen.head(area.row(0), "Keys", &right, true);
     let body = area.below(1);
-    let lines = help.lines(&app.keymap);
+    let lines = help.lines(&app.keymap, area.w);
+    let columns = Columns::new(area.w);
+    let sentence = |pen: &mut Pen<'_>, row: Area, part: &str| {
+        let x = row.x.saturating_add(columns.sentence);
+        pen.text(x, row.y, row.w.saturating_sub(x), part, Role::Text);
+    };
     for (y, line) in lines
         .iter()
         .skip(help.top)
@@ -185,17 +190,19 @@ pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Position {
             HelpLine::Heading(text) => {
                 pen.text(row.x.saturating_add(1), row.y, row.w, text, Role::Head);
             }
-            HelpLine::Command(keys, name, sentence) => {
-                let x = row.x.saturating_add(3);
-                pen.text(x, row.y, 15, keys, Role::Key);
-                let wide = row.w >= 100;
-                let mut x = x.saturating_add(16);
-                if wide {
-                    pen.text(x, row.y, 17, name, Role::Dim);
-                    x = x.saturating_add(18);
+            HelpLine::Command(keys, name, part) => {
+                let at = row.x.saturating_add(Columns::KEYS);
+                let room = columns.name.unwrap_or(columns.sentence).max(19);
+                let room = room.saturating_sub(Columns::KEYS).saturating_sub(1);
+                pen.text(at, row.y, room, keys, Role::Key);
+                if let Some(name_at) = columns.name {
+                    let at = row.x.saturating_add(name_at);
+                    let room = columns.sentence.saturating_sub(name_at).saturating_sub(1);
+                    pen.text(at, row.y, room, name, Role::Dim);
                 }
-                pen.text(x, row.y, row.w.saturating_sub(x), sentence, Role::Text);
+                sentence(pen, row, part);
             }
+            HelpLine::More(part) => sentence(pen, row, part),
         }
     }
     if lines.is_empty() {

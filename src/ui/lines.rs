@@ -1,90 +1,17 @@
-//! The single lines of the screen: title, status with messages and input, keys, and the box of next keys.
-
-use std::fmt::Write as _;
+//! The lines below the panes: status with messages and input, keys, and the box of next keys.
 
 use ratatui::layout::Position;
 
 use super::paint::Pen;
-use super::safe_text::{safe_text, width};
+use super::safe_text::width;
 use super::theme::Role;
 use crate::app::command::{Command, Context};
 use crate::app::layout::Area;
 use crate::app::prompt::{Ask, Mistake, Prompt};
-use crate::app::tables::human;
 use crate::app::{App, Layer, Searching, Tone};
-use crate::store::{Encryption, Protocol};
-use crate::units::Side;
 
 /// Where the state has less room than this, only the place in the capture is shown.
 const LEAST_STATE: u16 = 10;
-
-/// File and connection.
-pub fn title(pen: &mut Pen<'_>, app: &App, area: Area) {
-    // While they are counted, the status line alone says how many there are: each change costs the line.
-    let frames = if app.jobs.indexing && !app.store.progress().caught_up {
-        "indexing".to_owned()
-    } else {
-        format!("{} fr", app.store.frame_count())
-    };
-    let wide = area.w >= 120;
-    let mut left = format!(" marstui {}", app.name);
-    if wide {
-        if let Some(file) = app.store.files().first() {
-            let _ = write!(left, "  {}  {}", human(file.bytes), file.format);
-        }
-        let view = app.store.view().0;
-        if let Some(view) = view.name() {
-            let _ = write!(left, "  taken on: {view}");
-        }
-    }
-    let conn = app.conn().and_then(|id| app.store.conn(id));
-    let mut middle = String::new();
-    if let Some(conn) = conn {
-        let all = app.store.conns().len();
-        middle = format!("conn {}/{all}  {}", conn.id, conn.endpoint(Side::Client));
-        if area.w >= 80 {
-            let _ = write!(middle, " > {}", conn.endpoint(Side::Server));
-        }
-        if wide {
-            middle.push_str(&conn_words(conn));
-        }
-    }
-    let full = usize::from(area.w);
-    let needed = width(&safe_text(&middle, pen.ascii()))
-        .saturating_add(frames.len())
-        .saturating_add(6);
-    let room = u16::try_from(full.saturating_sub(needed).max(10)).unwrap_or(area.w);
-    let end = pen.text(area.x, area.y, room, &left, Role::Head);
-    let stop = area.x.saturating_add(area.w);
-    let frames_at = stop.saturating_sub(u16::try_from(frames.len()).unwrap_or(8).saturating_add(1));
-    let from = end.saturating_add(3);
-    let room = frames_at.saturating_sub(from).saturating_sub(1);
-    pen.text(from, area.y, room, &middle, Role::Head);
-    pen.text(
-        frames_at,
-        area.y,
-        stop.saturating_sub(frames_at),
-        &frames,
-        Role::Head,
-    );
-}
-
-fn conn_words(conn: &crate::store::ConnRow) -> String {
-    let mars = match conn.mars {
-        Some(true) => "MARS yes",
-        Some(false) => "MARS no",
-        None if conn.protocol == Protocol::Other => "not SQL Server",
-        None => "MARS ?",
-    };
-    let tls = match conn.encryption {
-        Some(Encryption::None) => "no TLS",
-        Some(Encryption::Login) => "TLS login only",
-        Some(Encryption::Full) => "TLS, Sids not visible",
-        Some(Encryption::Strict) => "TLS strict, Sids not visible",
-        None => "",
-    };
-    format!("  {mars}  {tls}")
-}
 
 /// The status line: input, message or state. Returns the place of the input's cursor.
 pub fn status(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
@@ -222,11 +149,10 @@ fn place(app: &App) -> String {
             return format!("live  {last} frames");
         }
         // Of fixed width, so that a second of progress changes a few cells.
-        let rate = app.stats.rate / 1_000_000;
-        let rate = if rate == 0 || app.settings.low_bandwidth {
-            String::new()
-        } else {
-            format!("  {rate:>4} MB/s")
+        let rate = match app.stats.rate / 1_000_000 {
+            _ if app.settings.low_bandwidth => String::new(),
+            0 => " ".repeat(11),
+            rate => format!("  {rate:>4} MB/s"),
         };
         let percent = progress
             .bytes_done
@@ -254,6 +180,13 @@ fn many(n: usize) -> String {
         100_000..1_000_000 => format!("{}k", n / 1000),
         _ => format!("{}M", tenths(1_000_000)),
     }
+}
+
+/// Whether the key line has an answer to what is being typed.
+pub fn is_answered(app: &App) -> bool {
+    app.prompt
+        .as_ref()
+        .is_some_and(|prompt| prompt.mistake.is_some() || !prompt.offers.is_empty())
 }
 
 /// The most useful keys of what has the focus.
@@ -365,7 +298,18 @@ fn key_line(app: &App) -> &'static [Command] {
                 C::Help,
                 C::Close,
             ],
-            Context::Decode | Context::Bytes => &[
+            Context::Decode => &[
+                C::Down,
+                C::Open,
+                C::Follow,
+                C::Pane,
+                C::ZoomPane,
+                C::Bytes,
+                C::NextFinding,
+                C::Help,
+                C::Close,
+            ],
+            Context::Bytes => &[
                 C::Down,
                 C::Follow,
                 C::Pane,
@@ -446,18 +390,23 @@ pub fn pending(pen: &mut Pen<'_>, app: &App, screen: Area) {
 
 /// A frame with a title, blank inside.
 pub fn boxed(pen: &mut Pen<'_>, area: Area, title: &str) {
-    let (corner, line, side) = if pen.ascii() {
-        ("+", "-", "|")
+    let (corners, line, side) = if pen.ascii() {
+        (["+"; 4], "-", "|")
     } else {
-        ("\u{253c}", "\u{2500}", "\u{2502}")
+        let corners = ["\u{250c}", "\u{2510}", "\u{2514}", "\u{2518}"];
+        (corners, "\u{2500}", "\u{2502}")
     };
     let inner = usize::from(area.w.saturating_sub(2));
-    let edge = format!("{corner}{}{corner}", line.repeat(inner));
+    let [left, right, left_below, right_below] = corners;
+    let top = format!("{left}{}{right}", line.repeat(inner));
+    let bottom = format!("{left_below}{}{right_below}", line.repeat(inner));
     let blank = format!("{side}{}{side}", " ".repeat(inner));
     for y in 0..area.h {
         let row = area.row(y);
-        let text = if y == 0 || y.saturating_add(1) == area.h {
-            &edge
+        let text = if y == 0 {
+            &top
+        } else if y.saturating_add(1) == area.h {
+            &bottom
         } else {
             &blank
         };

@@ -13,7 +13,7 @@ use crate::app::layout::{Area, Pane};
 use crate::app::settings::Column;
 use crate::app::timeline::lane_name;
 use crate::store::{FrameRow, SessionRow, TcpFlags};
-use crate::units::{End, FrameNo, SessionId, Side};
+use crate::units::{ConnId, End, FrameNo, SessionId, Side};
 
 /// Cells before the first column: cursor, mark, verdict.
 const GUTTER: u16 = 3;
@@ -71,7 +71,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, heads: Option<Area>, area: Area) -> Op
     at
 }
 
-/// The cursor's row is reversed in its first two columns, number and time: what stands to the right need not be written
+/// The cursor's row is reversed in its first column, the number: what stands to the right need not be written
 /// again when the cursor moves on.
 fn cursor(pen: &mut Pen<'_>, app: &App, columns: &[Shown], line: Area) {
     pen.text(line.x, line.y, 1, ">", Role::Text);
@@ -79,7 +79,7 @@ fn cursor(pen: &mut Pen<'_>, app: &App, columns: &[Shown], line: Area) {
         let numbers: u16 = columns
             .iter()
             .take_while(|c| !matches!(c.column, Column::Info | Column::Lanes))
-            .take(2)
+            .take(1)
             .map(|c| c.width.saturating_add(1))
             .fold(GUTTER, u16::saturating_add);
         let w = numbers.saturating_sub(1).min(line.w);
@@ -193,10 +193,19 @@ fn columns(app: &App, width: u16, lanes: usize) -> Vec<Shown> {
 fn column_width(app: &App, column: Column, lanes: usize) -> u16 {
     let digits = |n: usize| u16::try_from(n.max(1).to_string().len()).unwrap_or(9);
     match column {
-        Column::No => digits(app.store.frame_count()).max(6),
+        Column::No => {
+            let shown = app.visible().last().copied();
+            let last = shown.max(app.totals.last);
+            digits(last.map_or(0, FrameNo::index).saturating_add(1)).max(6)
+        }
         Column::Time => time_width(app),
         Column::Delta => 6,
-        Column::Conn => digits(app.store.conns().len()).max(1),
+        Column::Conn => {
+            let shown = app.visible().into_iter();
+            let shown = shown.filter_map(|no| app.store.frame(no)?.conn);
+            let shown = shown.map(ConnId::index).max();
+            digits(shown.max(Some(app.totals.conns)).unwrap_or(0))
+        }
         Column::Dir => 2,
         Column::Sid => 3,
         Column::Kind => 7,
@@ -215,13 +224,14 @@ fn time_width(app: &App) -> u16 {
             u16::try_from(decimals.saturating_add(9)).unwrap_or(18)
         }
         _ => {
-            let span = app
-                .store
-                .last_frame()
-                .and_then(|no| app.store.frame(no))
-                .map_or(0, |f| f.time.since(app.time_base()));
-            let longest = clock::seconds(span, decimals).len();
-            u16::try_from(longest.max(8)).unwrap_or(20)
+            let shown = app.visible().last().copied();
+            let longest = [app.totals.last, shown]
+                .into_iter()
+                .flatten()
+                .filter_map(|no| app.store.frame(no))
+                .map(|frame| clock::seconds(frame.time.since(app.time_base()), decimals).len())
+                .max();
+            u16::try_from(longest.unwrap_or(0).max(8)).unwrap_or(20)
         }
     }
 }
@@ -292,7 +302,7 @@ fn draw_row(
     if marked {
         pen.text(line.x.saturating_add(1), line.y, 1, "*", Role::Marked);
     }
-    if let Some(finding) = app.store.finding_on(no) {
+    if let Some(finding) = app.store.finding_shown_on(no) {
         let letter = finding.verdict.letter().to_string();
         let role = Role::Verdict(finding.verdict);
         pen.text(line.x.saturating_add(2), line.y, 1, &letter, role);

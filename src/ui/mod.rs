@@ -12,6 +12,7 @@ mod list;
 mod paint;
 pub mod safe_text;
 mod theme;
+mod title;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
@@ -37,24 +38,17 @@ pub fn draw(app: &App, buf: &mut Buffer, kept: Option<&Buffer>) -> Option<Positi
         return None;
     }
     let mut cursor = None;
+    // What lies over the panes leaves the status line and the key line free.
+    let above = Area {
+        h: layout.status.map_or(layout.screen.h, |area| area.y),
+        ..layout.screen
+    };
     let over = app.layers.last().filter(|l| !matches!(l, Layer::Export(_)));
     if let Some(layer) = over {
-        let area = Area {
-            h: layout.screen.h.saturating_sub(2),
-            ..layout.screen
-        };
-        let area = if layout.keys.is_none() {
-            Area {
-                h: layout.screen.h.saturating_sub(1),
-                ..layout.screen
-            }
-        } else {
-            area
-        };
-        cursor = draw_layer(&mut pen, app, layer, area);
+        cursor = draw_layer(&mut pen, app, layer, above);
     } else {
         if let Some(area) = layout.title {
-            lines::title(&mut pen, app, area);
+            title::draw(&mut pen, app, area);
         }
         if layout.list.h > 0 {
             let at = list::draw(&mut pen, app, layout.heads, layout.list);
@@ -67,12 +61,28 @@ pub fn draw(app: &App, buf: &mut Buffer, kept: Option<&Buffer>) -> Option<Positi
         }
     }
     if let Some(Layer::Export(form)) = app.layers.last() {
-        cursor = Some(export_form::draw(&mut pen, form, layout.screen));
+        cursor = Some(export_form::draw(&mut pen, form, above));
     }
     let typed = layout
         .status
         .and_then(|area| lines::status(&mut pen, app, area));
     if let Some(area) = layout.keys {
+        lines::keys(&mut pen, app, area);
+    } else if let Some(status) = layout.status
+        && lines::is_answered(app)
+    {
+        // What is wrong with the input, or what may follow it, stands where there is no line for keys, too.
+        let area = Area {
+            y: status.y.saturating_sub(1),
+            ..status
+        };
+        pen.text(
+            0,
+            area.y,
+            area.w,
+            &" ".repeat(usize::from(area.w)),
+            Role::Text,
+        );
         lines::keys(&mut pen, app, area);
     }
     lines::pending(&mut pen, app, layout.screen);

@@ -30,7 +30,12 @@ impl Shape {
     /// The shape of an area on a screen of a height.
     pub fn new(area: Area, screen_height: u16) -> Self {
         let roomy = area.h >= 8 && (screen_height >= ROOMY || area.h >= 12);
-        let (above, below) = if roomy { (3, 2) } else { (2, 0) };
+        // In the least room, a lane of a Sid stands rather than the density of the whole capture.
+        let (above, below) = match area.h {
+            _ if roomy => (3, 2),
+            0..=3 => (1, 0),
+            _ => (2, 0),
+        };
         let above = above.min(area.h.saturating_sub(1));
         Self {
             roomy,

@@ -3,13 +3,14 @@
 use crate::store::Store;
 use crate::units::{FrameNo, Nanos};
 
-/// Frames per stretch of time; it grows with the index at a constant cost per frame.
+/// Frames per stretch of time, and how many of all are resets; it grows with the index at a constant cost per frame.
 #[derive(Debug, Clone)]
 pub struct Density {
     bins: Vec<u32>,
     start: Option<Nanos>,
     width: i64,
     counted: usize,
+    resets: usize,
 }
 
 const BINS: usize = 2048;
@@ -21,6 +22,7 @@ impl Default for Density {
             start: None,
             width: 1_000,
             counted: 0,
+            resets: 0,
         }
     }
 }
@@ -39,6 +41,8 @@ impl Density {
             if let Some(count) = self.bins.get_mut(bin) {
                 *count = count.saturating_add(1);
             }
+            let is_reset = frame.is_tcp() && frame.tcp_flags.rst();
+            self.resets = self.resets.saturating_add(usize::from(is_reset));
         }
         self.counted = store.frame_count();
     }
@@ -52,6 +56,11 @@ impl Density {
         merged.resize(BINS, 0);
         self.bins = merged;
         self.width = self.width.saturating_mul(2);
+    }
+
+    /// TCP resets so far.
+    pub fn resets(&self) -> usize {
+        self.resets
     }
 
     /// Frames per column over the whole capture, which ends at `last`.
