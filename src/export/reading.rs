@@ -6,7 +6,7 @@ use crate::capture::FrameSource;
 use crate::units::{FileOffset, InterfaceId};
 
 /// Bytes read at once where what is asked for stands close together.
-const STRETCH: u64 = 64 << 10;
+pub(super) const STRETCH: u64 = 64 << 10;
 /// Bytes between two frames that are worth reading for nothing.
 pub(super) const GAP: u64 = 1 << 14;
 
@@ -25,8 +25,8 @@ pub(super) struct Place {
     pub(super) interface: InterfaceId,
     /// The file.
     pub(super) file: usize,
-    /// More will be asked for that stands close behind.
-    pub(super) more: bool,
+    /// So many bytes are worth reading at once, because more will be asked for that stands close behind.
+    pub(super) ahead: u64,
 }
 
 impl<'a> Stretch<'a> {
@@ -60,11 +60,7 @@ impl<'a> Stretch<'a> {
 
     fn fetch(&mut self, place: Place, from: u64, to: u64) -> Result<usize, ExportError> {
         let asked = to.saturating_sub(from);
-        let want = if place.more {
-            asked.max(STRETCH)
-        } else {
-            asked
-        };
+        let want = asked.max(place.ahead);
         let want = u32::try_from(want).unwrap_or(u32::MAX);
         self.file = None;
         self.source

@@ -38,6 +38,7 @@ pub(in crate::export) fn write_pcapng(
         said: Comments::new(job),
         damage: Damage::new(job.store),
         run: None,
+        long_runs: true,
         done: 0,
     };
     blocks.all()
@@ -51,6 +52,8 @@ struct Blocks<'a, 's, 'o> {
     said: Comments<'a>,
     damage: Damage,
     run: Option<Run>,
+    /// The last run was long, so that the next will be too: runs are read by themselves.
+    long_runs: bool,
     done: u64,
 }
 
@@ -66,8 +69,8 @@ impl Blocks<'_, '_, '_> {
             let next = spots.peek();
             let said = next_said == Some(spot.no);
             if said || !self.joins(&spot, next)? {
-                let place = spot.place(next);
                 self.end_run()?;
+                let place = self.place(&spot, next);
                 job.tick(self.done)?;
                 if let Some(row) = job.store.frame(spot.no) {
                     self.one(&spot, &row, place)?;
@@ -91,7 +94,7 @@ impl Blocks<'_, '_, '_> {
             let header = spot.start.checked_sub(run.end);
             run.place.file == spot.file && matches!(header, Some(HEADER | SIMPLE_HEADER))
         });
-        let place = spot.place(next);
+        let place = self.place(spot, next);
         let start = match before {
             Some(run) => run.end,
             None => match self.block_start(spot, place, order)? {
@@ -170,6 +173,7 @@ impl Blocks<'_, '_, '_> {
         let Some(run) = self.run.take() else {
             return Ok(());
         };
+        self.long_runs = run.is_long();
         let stretch = &mut self.reading.stretch;
         self.done = run.write(self.job, stretch, self.writer.output(), self.done)?;
         Ok(())
@@ -260,6 +264,14 @@ impl Blocks<'_, '_, '_> {
         let whole = packet_block(block, order, spot.captured())
             .is_some_and(|block| Some(block.interface) == local);
         Ok(whole.then(|| block.to_vec()))
+    }
+
+    fn place(&self, spot: &Spot, next: Option<&Spot>) -> Place {
+        if self.long_runs && self.destination(spot).is_some_and(|to| to.as_is) {
+            spot.place_alone()
+        } else {
+            spot.place(next)
+        }
     }
 
     fn destination(&self, spot: &Spot) -> Option<Destination> {

@@ -10,7 +10,7 @@ use crate::export::target::Sink;
 use crate::store::Store;
 use crate::units::{FileOffset, FrameNo};
 
-/// Runs at least so long are read right into what is to be written.
+/// Runs at least so long are read without a further copy.
 const LONG: u64 = 64 << 10;
 /// So much is written between two looks at whether to stop.
 const PIECE: u64 = 1 << 20;
@@ -39,6 +39,11 @@ impl Run {
         part.and_then(|part| u64::try_from(part).ok()).unwrap_or(0)
     }
 
+    /// Whether it is read right into what is to be written.
+    pub(super) fn is_long(&self) -> bool {
+        self.end.saturating_sub(self.start) >= LONG
+    }
+
     /// Writes the records, behind `done` frames; returns how many there are then.
     pub(super) fn write(
         &self,
@@ -47,7 +52,7 @@ impl Run {
         out: &mut Sink<'_>,
         done: u64,
     ) -> Result<u64, ExportError> {
-        let long = self.end.saturating_sub(self.start) >= LONG;
+        let long = self.is_long();
         let mut from = self.start;
         while from < self.end {
             job.tell(done.saturating_add(self.frames_before(from)))?;

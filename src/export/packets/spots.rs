@@ -2,12 +2,14 @@
 
 use crate::capture::original::PACKET_HEADER;
 use crate::export::frames::FrameSet;
-use crate::export::reading::{GAP, Place};
+use crate::export::reading::{GAP, Place, STRETCH};
 use crate::store::Store;
 use crate::units::{FrameNo, InterfaceId, Nanos};
 
 /// Frames that are looked up at once.
 const BLOCK: usize = 1024;
+/// Room for the headers and the options of a frame's block, and for the header of the next.
+const OPTIONS: u64 = 256;
 
 /// Where a frame stands.
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +40,23 @@ impl Spot {
     /// Its place; `next` is the frame that will be asked for after it.
     pub(super) fn place(&self, next: Option<&Spot>) -> Place {
         let header = PACKET_HEADER as u64;
-        let more = next.is_some_and(|next| {
+        let close = next.is_some_and(|next| {
             let between = next.start.checked_sub(self.end);
             next.file == self.file && between.is_some_and(|n| n < GAP.saturating_add(header))
         });
+        self.place_with(if close { STRETCH } else { 0 })
+    }
+
+    /// Its place, where what follows it will be read in another way: ahead stands its block, with usual options.
+    pub(super) fn place_alone(&self) -> Place {
+        self.place_with(self.end.saturating_sub(self.start).saturating_add(OPTIONS))
+    }
+
+    fn place_with(&self, ahead: u64) -> Place {
         Place {
             interface: self.interface,
             file: self.file,
-            more,
+            ahead,
         }
     }
 }
