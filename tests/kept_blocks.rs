@@ -203,6 +203,11 @@ fn open(path: &Path) -> Opened {
 }
 
 fn export(opened: &Opened, what: What, options: &Options, to: &Path) {
+    export_and_ask(opened, what, options, to);
+}
+
+/// Exports; returns the frames written and what is to be known about it.
+fn export_and_ask(opened: &Opened, what: What, options: &Options, to: &Path) -> (u64, Vec<String>) {
     let plan = Plan::new(&opened.store, &Choice::of(what));
     let job = Job {
         store: &opened.store,
@@ -213,7 +218,8 @@ fn export(opened: &Opened, what: What, options: &Options, to: &Path) {
         stop: &AtomicBool::new(false),
         progress: &|_| (),
     };
-    job.save(&Target::File(to.to_owned())).unwrap();
+    let written = job.save(&Target::File(to.to_owned())).unwrap();
+    (written.frames, job.remarks())
 }
 
 fn options(format: Format) -> Options {
@@ -394,6 +400,70 @@ fn packets_without_a_time_stay_without_one() {
             );
         }
     }
+}
+
+#[test]
+fn blocks_without_a_frame_stay_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let made =
+        |b: Blocks, kind: u32| b.block(kind, &[&b.n32(0x1234)[..], b"MAKERS-TEXT\0"].concat());
+    let section = |b: Blocks| {
+        [
+            b.section(&[]),
+            b.interface(&[]),
+            b.packet(0, 5_000_000, &[1; 60], &[]),
+            b.block(9, b"MESSAGE=started\n\0\0\0\0"),
+            made(b, 0x0bad),
+            made(b, 0x4000_0bad),
+            b.packet(0, 6_000_000, &[4; 60], &[]),
+            b.simple(&[5; 60]),
+        ]
+    };
+    let (little, big) = (Blocks(Order::Little), Blocks(Order::Big));
+    let file = folder.path().join("in.pcapng");
+    let target = folder.path().join("out.pcapng");
+    for b in [little, big] {
+        std::fs::write(&file, section(b).concat()).unwrap();
+        let opened = open(&file);
+        assert_eq!(opened.store.frame_count(), 6);
+        let (written, remarks) =
+            export_and_ask(&opened, What::All, &options(Format::Pcapng), &target);
+        assert_eq!(written, 5);
+        assert!(
+            remarks[0].starts_with("1 custom block left out"),
+            "{remarks:?}"
+        );
+        let mut kept = section(b).to_vec();
+        kept.remove(5);
+        assert_eq!(blocks_of(&target, b.0)[1..], kept[1..]);
+
+        let pcap = folder.path().join("out.pcap");
+        let (written, remarks) = export_and_ask(&opened, What::All, &options(Format::Pcap), &pcap);
+        assert_eq!(written, 3);
+        assert!(
+            remarks[0].starts_with("2 blocks without a frame"),
+            "{remarks:?}"
+        );
+        assert_eq!(open(&pcap).store.frame_count(), 3);
+    }
+
+    // A second section in the other byte order: its blocks follow, in the first one's order.
+    std::fs::write(&file, [section(little), section(big)].concat().concat()).unwrap();
+    let opened = open(&file);
+    let (written, _) = export_and_ask(&opened, What::All, &options(Format::Pcapng), &target);
+    assert_eq!(written, 10);
+    let written = blocks_of(&target, Order::Little);
+    let first = section(little);
+    let blocks: Vec<&Vec<u8>> = written[3..].iter().collect();
+    let kept = [&first[2], &first[3], &first[4], &first[6], &first[7]];
+    assert_eq!(blocks[..5], kept);
+    assert_eq!(blocks[6..8], kept[1..3]);
+    // A packet of a second interface has to have a time: it is said whose.
+    let made = packet_block(blocks[9], Order::Little, 60).unwrap();
+    assert_eq!((made.interface, made.ticks), (1, 6_000_000));
+    let (code, text) = made.each_option().next().unwrap();
+    assert_eq!(code, 1);
+    assert!(text.starts_with(b"no time in the original"));
 }
 
 /// A pcap file with a magic number, in the byte order that it shows.

@@ -12,8 +12,8 @@ use crate::store::{
     StallInfo, TcpFlags, TcpStats, TdsCounts, Verdict,
 };
 use crate::units::{
-    ConnId, End, FileOffset, FindingId, FrameNo, InterfaceId, Nanos, PduId, PerEnd, RequestId,
-    SessionId, Sid, SmpSeq, StreamPos, TcpSeq,
+    ConnId, End, FileOffset, FindingId, FrameNo, Holds, InterfaceId, Nanos, PduId, PerEnd,
+    RequestId, SessionId, Sid, SmpSeq, StreamPos, TcpSeq,
 };
 
 /// Frames: microseconds, sender, what, Sid.
@@ -251,6 +251,7 @@ pub(crate) fn batch() -> Batch {
             snap_len: 0,
             ticks_per_second: 1_000_000,
             name: None,
+            holds: Holds::Frames,
         }],
         progress: Progress {
             complete: true,

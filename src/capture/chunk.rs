@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cut::Order;
-use crate::units::{FileOffset, InterfaceId, Nanos};
+use crate::units::{FileOffset, Holds, InterfaceId, Nanos};
 
 /// One captured frame within a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +148,8 @@ pub struct Interface {
     pub ticks_per_second: u64,
     /// Its name.
     pub name: Option<String>,
+    /// What is listed under it.
+    pub holds: Holds,
     /// Where it is declared, in pcapng.
     pub blocks: Option<Blocks>,
 }

@@ -15,6 +15,8 @@ pub const PCAP_RECORD: u64 = 16;
 pub const PACKET_HEADER: usize = 28;
 /// What stands before a frame's bytes in a simple packet block.
 pub const SIMPLE_HEADER: u64 = 12;
+/// What stands before the contents of a custom block, the longest of those that carry no frame.
+pub const OTHER_HEADER: usize = 12;
 /// The length that ends every block of pcapng.
 pub const TRAILER: u64 = 4;
 
@@ -23,6 +25,8 @@ const INTERFACE: u32 = 1;
 const OLD_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
+const JOURNAL: u32 = 9;
+const CUSTOM: u32 = 0x0bad;
 /// Section and interface blocks longer than this are not taken over: nobody writes such options.
 const MAX_BLOCK: u32 = 1 << 20;
 
@@ -72,6 +76,36 @@ pub struct PacketBlock<'a> {
     pub bytes: &'a [u8],
     /// Its options, as they stand there.
     pub options: &'a [u8],
+}
+
+/// A block that carries no frame, although it is listed as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherBlock {
+    /// Its type.
+    pub kind: u32,
+    /// The number of its maker, in custom blocks.
+    pub maker: Option<u32>,
+}
+
+impl OtherBlock {
+    /// Tells it by the 12 bytes in front of what is listed, `listed` bytes.
+    pub fn before(bytes: &[u8], listed: u32) -> Option<Self> {
+        let before = bytes.first_chunk::<OTHER_HEADER>()?;
+        [Order::Little, Order::Big].into_iter().find_map(|order| {
+            let [first, second, third] = [0, 4, 8].map(|at| word(before, at, order));
+            if first == CUSTOM && Some(second) == listed.checked_add(16) {
+                return Some(Self {
+                    kind: CUSTOM,
+                    maker: Some(third),
+                });
+            }
+            let journal = second == JOURNAL && Some(third) == listed.checked_add(12);
+            journal.then_some(Self {
+                kind: JOURNAL,
+                maker: None,
+            })
+        })
+    }
 }
 
 impl Capture {

@@ -116,6 +116,7 @@ impl Job<'_> {
     /// What is worth knowing and does not stand in the way, from the plan and from the format.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = self.plan.remarks.clone();
+        remarks.extend(packets::about_blocks(self));
         if self.options.format.is_capture() && packets::has_keys(self) {
             let said = match (self.options.keys, self.options.redact, self.options.format) {
                 (true, None, Format::Pcapng) => {
@@ -142,7 +143,11 @@ impl Job<'_> {
         )?;
         Ok(Written {
             path: target.path().map(std::path::Path::to_owned),
-            frames: self.plan.frames.len(),
+            frames: self
+                .plan
+                .frames
+                .len()
+                .saturating_sub(packets::left_out(self)),
             bytes,
         })
     }
@@ -217,6 +222,7 @@ impl From<io::Error> for ExportError {
             path: None,
             error,
             needs: 0,
+            begun: false,
         }
     }
 }

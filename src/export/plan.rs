@@ -2,7 +2,7 @@
 
 use super::frames::{FrameSet, parse_frames};
 use crate::store::{Phase, Store};
-use crate::units::{ConnId, FindingId, FrameNo, InterfaceId, SessionId, Sid, Side};
+use crate::units::{ConnId, FindingId, FrameNo, Holds, InterfaceId, SessionId, Sid, Side};
 
 /// What to take from the capture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Plan {
     pub context: FrameSet,
     /// Their connections, by number.
     pub conns: Vec<ConnId>,
-    /// Their interfaces, by number.
+    /// Their interfaces, by number; without what stands for blocks that carry no frame.
     pub interfaces: Vec<InterfaceId>,
     /// Their captured bytes, without the file's own headers.
     pub bytes: u64,
@@ -77,6 +77,10 @@ pub struct Plan {
     pub link_types: Vec<u32>,
     /// Some of them were cut by the snap length.
     pub cut_frames: u64,
+    /// So many of them are blocks of pcapng that carry no frame.
+    pub blocks: u64,
+    /// So many more are such blocks that ask not to be copied.
+    pub blocks_to_leave: u64,
     /// What stands in the way; a plan with problems writes nothing.
     pub problems: Vec<String>,
     /// What is worth knowing, but does not stand in the way.
@@ -145,19 +149,29 @@ impl Plan {
     }
 
     fn count(&mut self, store: &Store) {
-        for no in self.frames.iter() {
-            let Some(frame) = store.frame(no) else {
-                continue;
-            };
-            self.bytes = self.bytes.saturating_add(u64::from(frame.captured));
-            if frame.captured < frame.wire {
-                self.cut_frames = self.cut_frames.saturating_add(1);
-            }
-            if let Some(conn) = frame.conn {
-                insert_sorted(&mut self.conns, conn);
-            }
-            insert_sorted(&mut self.interfaces, frame.interface);
+        let frames = std::mem::take(&mut self.frames);
+        for (first, last) in frames.ranges() {
+            let len = usize::try_from(last.0.saturating_sub(first.0)).unwrap_or(usize::MAX);
+            store.each_frame(first, len.saturating_add(1), |_, frame| {
+                self.bytes = self.bytes.saturating_add(u64::from(frame.captured));
+                if frame.captured < frame.wire {
+                    self.cut_frames = self.cut_frames.saturating_add(1);
+                }
+                if let Some(conn) = frame.conn {
+                    insert_sorted(&mut self.conns, conn);
+                }
+                match store.interface(frame.interface).map(|row| row.holds) {
+                    Some(Holds::Blocks) => self.blocks = self.blocks.saturating_add(1),
+                    Some(Holds::BlocksToLeave) => {
+                        self.blocks_to_leave = self.blocks_to_leave.saturating_add(1);
+                    }
+                    Some(Holds::Frames) | None => {
+                        insert_sorted(&mut self.interfaces, frame.interface);
+                    }
+                }
+            });
         }
+        self.frames = frames;
         for interface in &self.interfaces {
             if let Some(row) = store.interface(*interface) {
                 insert_sorted(&mut self.link_types, row.link_type);

@@ -1,6 +1,6 @@
 //! The rows of files and interfaces, and what is wrong with them.
 
-use crate::units::{FileOffset, FrameNo};
+use crate::units::{FileOffset, FrameNo, Holds};
 
 /// Something wrong with the capture file itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct InterfaceRow {
     pub ticks_per_second: u64,
     /// Its name.
     pub name: Option<String>,
+    /// What is listed under it.
+    pub holds: Holds,
 }
 
 /// A file of the capture.

@@ -177,6 +177,7 @@ impl Tracker {
                 snap_len: interface.snap_len,
                 ticks_per_second: interface.ticks_per_second,
                 name: interface.name.clone(),
+                holds: interface.holds,
             });
         }
         self.several_points |= self.link_types.len() > 1;

@@ -56,6 +56,18 @@ macro_rules! row_number {
     };
 }
 
+/// What is listed under an interface of a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Holds {
+    /// Frames.
+    #[default]
+    Frames,
+    /// Blocks of pcapng that carry no frame, which other programs count among the frames all the same.
+    Blocks,
+    /// Such blocks that ask not to be copied into other files (pcapng, custom block).
+    BlocksToLeave,
+}
+
 row_number!(
     /// A connection's number: one incarnation of a TCP 4-tuple, in order of first frame, from 0.
     ConnId

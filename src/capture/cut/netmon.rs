@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::{Cutter, Detected, MAX_RECORD, Order, Out, Stop, to_u32, to_u64, to_usize, word};
 use crate::capture::chunk::{Interface, RecordMeta};
 use crate::capture::link::link_type;
-use crate::units::{FileOffset, InterfaceId, Nanos};
+use crate::units::{FileOffset, Holds, InterfaceId, Nanos};
 
 /// Bytes of the file header that have a meaning.
 const FILE_HEADER: u64 = 72;
@@ -343,6 +343,7 @@ impl NetMon {
             snap_len: 0,
             ticks_per_second: self.version.ticks_per_second(),
             name: (adapter != 0).then(|| format!("adapter {adapter}")),
+            holds: Holds::Frames,
             blocks: None,
         });
         self.interfaces.insert((link, adapter), id);

@@ -4,7 +4,7 @@ use super::{
     Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, to_u32, to_u64, to_usize, word,
 };
 use crate::capture::chunk::{Interface, RecordMeta};
-use crate::units::{FileOffset, InterfaceId, Nanos};
+use crate::units::{FileOffset, Holds, InterfaceId, Nanos};
 
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
@@ -86,6 +86,7 @@ impl Pcap {
                     1_000_000
                 },
                 name: None,
+                holds: Holds::Frames,
                 blocks: None,
             }))
         };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::capture::chunk::{Blocks, Interface, RecordMeta, SideBlock, SideKind};
 use crate::capture::link::link_type;
-use crate::units::{FileOffset, InterfaceId, Nanos};
+use crate::units::{FileOffset, Holds, InterfaceId, Nanos};
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
@@ -39,8 +39,8 @@ pub(in crate::capture) struct PcapNg {
     /// Where it begins.
     section_at: FileOffset,
     interfaces: Vec<Clock>,
-    /// Takes what is listed without belonging to an interface.
-    nowhere: Option<Clock>,
+    /// Take what is listed without belonging to an interface.
+    nowhere: Vec<(Holds, Clock)>,
     /// Time of the packet before: simple packet blocks have none of their own.
     last_time: Nanos,
     /// It was said that packets have no time.
@@ -91,7 +91,7 @@ impl PcapNg {
             section: None,
             section_at: FileOffset(0),
             interfaces: Vec::new(),
-            nowhere: None,
+            nowhere: Vec::new(),
             last_time: Nanos(0),
             said_timeless: false,
         }))
@@ -162,8 +162,9 @@ impl PcapNg {
             }
             INTERFACE => self.interface(body, position, out),
             // Other programs count these among the frames.
-            JOURNAL => self.other(body, 0, start, position, out),
-            CUSTOM | CUSTOM_NOT_COPIED => self.other(body, 4, start, position, out),
+            JOURNAL => self.other(body, 0, Holds::Blocks, (start, position), out),
+            CUSTOM => self.other(body, 4, Holds::Blocks, (start, position), out),
+            CUSTOM_NOT_COPIED => self.other(body, 4, Holds::BlocksToLeave, (start, position), out),
             NAMES => self.side(SideKind::Names, total, position, out),
             STATISTICS => self.side(SideKind::Statistics, total, position, out),
             KEYS => self.side(SideKind::Keys, total, position, out),
@@ -184,8 +185,16 @@ impl PcapNg {
         });
     }
 
-    /// What is listed as a frame and is none; its first `skipped` bytes say what it is.
-    fn other(&mut self, body: &[u8], skipped: u32, start: u32, position: u64, out: &mut Out<'_>) {
+    /// What is listed as a frame and is none; its first `skipped` bytes say what it is. With its position in the
+    /// stretch and in the file.
+    fn other(
+        &mut self,
+        body: &[u8],
+        skipped: u32,
+        holds: Holds,
+        (start, position): (u32, u64),
+        out: &mut Out<'_>,
+    ) {
         let len = to_u32(body.len()).saturating_sub(skipped);
         let before = skipped.saturating_add(8);
         let record = RecordMeta {
@@ -194,14 +203,17 @@ impl PcapNg {
             wire: len,
             offset: FileOffset(position.saturating_add(u64::from(before))),
             time: self.last_time,
-            interface: self.nowhere(out).id,
+            interface: self.nowhere(holds, out).id,
         };
         out.records.push(record);
     }
 
     /// The interface of what belongs to none.
-    fn nowhere(&mut self, out: &mut Out<'_>) -> Clock {
-        *self.nowhere.get_or_insert_with(|| Clock {
+    fn nowhere(&mut self, holds: Holds, out: &mut Out<'_>) -> Clock {
+        if let Some((_, clock)) = self.nowhere.iter().find(|(of, _)| *of == holds) {
+            return *clock;
+        }
+        let clock = Clock {
             id: out.interface(Interface {
                 file: out.file,
                 section: self.section.unwrap_or(0),
@@ -210,12 +222,15 @@ impl PcapNg {
                 snap_len: 0,
                 ticks_per_second: 1_000_000,
                 name: None,
+                holds,
                 blocks: None,
             }),
             snap_len: 0,
             scale: Scale::Times(1000),
             offset: 0,
-        })
+        };
+        self.nowhere.push((holds, clock));
+        clock
     }
 
     /// Whether a block begins here, and another one (or nothing) follows it.
@@ -285,7 +300,7 @@ impl PcapNg {
                 position,
                 format!("a packet of interface {local}, which its section does not declare"),
             );
-            self.nowhere(out)
+            self.nowhere(Holds::Frames, out)
         };
         let ticks = (u64::from(word(header, 12, order)) << 32) | u64::from(word(header, 16, order));
         self.last_time = clock.time(ticks);
@@ -365,7 +380,7 @@ impl PcapNg {
                 position,
                 "too many interfaces; the frames of this one are listed without decoding",
             );
-            let id = self.nowhere(out).id;
+            let id = self.nowhere(Holds::Frames, out).id;
             self.declare(Clock {
                 id,
                 snap_len,
@@ -382,6 +397,7 @@ impl PcapNg {
             snap_len,
             ticks_per_second,
             name,
+            holds: Holds::Frames,
             blocks: Some(Blocks {
                 section: self.section_at,
                 interface: FileOffset(position),

@@ -4,11 +4,14 @@ use std::io::{self, Write};
 
 use super::{Frame, InterfaceSpec, invalid, units};
 use crate::capture::Order;
-use crate::capture::original::{BlockKind, BlockOption, Declaration, PacketBlock, in_order};
+use crate::capture::original::{
+    BlockKind, BlockOption, Declaration, OtherBlock, PacketBlock, in_order,
+};
 use crate::units::Nanos;
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
+const SIMPLE_PACKET: u32 = 3;
 const NAMES: u32 = 4;
 const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
@@ -308,6 +311,27 @@ impl<W: Write> PcapngWriter<W> {
         options(&mut body, self.order, said);
         end_options(&mut body, fixed);
         self.block(STATISTICS, &body)
+    }
+
+    /// Writes a packet block without a time, of the first interface.
+    ///
+    /// # Errors
+    /// The output cannot be written to.
+    pub fn timeless(&mut self, wire: u32, bytes: &[u8]) -> io::Result<()> {
+        let mut body = self.order.of32(wire).to_vec();
+        body.extend_from_slice(bytes);
+        body.resize(body.len().next_multiple_of(4), 0);
+        self.block(SIMPLE_PACKET, &body)
+    }
+
+    /// Writes a block that carries no frame.
+    ///
+    /// # Errors
+    /// The output cannot be written to.
+    pub fn other(&mut self, block: OtherBlock, contents: &[u8]) -> io::Result<()> {
+        let maker = block.maker.map(|number| self.order.of32(number));
+        let body = [maker.as_ref().map_or(&[][..], |m| m), contents].concat();
+        self.block(block.kind, &body)
     }
 
     /// The byte order in which it writes.

@@ -1,5 +1,6 @@
 //! pcap: records of a pcap file stay as they are; frames of other formats get records.
 
+use super::blocks;
 use super::made::Reading;
 use super::run::{Damage, Run};
 use super::section::spec;
@@ -9,6 +10,7 @@ use crate::capture::write::{Frame, PcapShape, PcapWriter};
 use crate::export::error::ExportError;
 use crate::export::job::Job;
 use crate::export::target::Sink;
+use crate::units::Holds;
 
 /// What keeps the frames of a plan from being written as pcap.
 pub(in crate::export) fn pcap_problem(job: &Job<'_>) -> Option<String> {
@@ -38,6 +40,9 @@ pub(in crate::export) fn write_pcap(job: &Job<'_>, out: &mut Sink<'_>) -> Result
     let mut done = 0_u64;
     let mut spots = Spots::new(job.store, &job.plan.frames).peekable();
     while let Some(spot) = spots.next() {
+        if blocks::holds(job, &spot) != Holds::Frames {
+            continue;
+        }
         let place = spot.place(spots.peek());
         let start = spot.start.saturating_sub(PCAP_RECORD);
         let (no, end) = (spot.no, spot.end);

@@ -1,8 +1,7 @@
 //! pcapng: blocks of the capture stay as they are, with comments added to some; frames of other formats get blocks.
 
-use std::io::Write as _;
-
 use super::beside;
+use super::blocks;
 use super::comments::Comments;
 use super::made::Reading;
 use super::run::{Damage, Run};
@@ -18,9 +17,11 @@ use crate::export::job::Job;
 use crate::export::reading::Place;
 use crate::export::target::Sink;
 use crate::store::FrameRow;
-use crate::units::FrameNo;
+use crate::units::{FrameNo, Holds};
 
 const HEADER: u64 = PACKET_HEADER as u64;
+/// Said of a frame that has to get a time.
+const NO_TIME: &str = "no time in the original: this is the time of the frame before";
 /// Options of a packet block that say nothing about whose it is: direction, and packets lost before it.
 const HARMLESS: [u16; 2] = [2, 4];
 
@@ -67,6 +68,18 @@ impl Blocks<'_, '_, '_> {
                 next_said = self.said.from(spot.no);
             }
             let next = spots.peek();
+            let holds = blocks::holds(job, &spot);
+            if holds == Holds::BlocksToLeave {
+                continue;
+            }
+            if holds == Holds::Blocks {
+                self.end_run()?;
+                let place = spot.place(next);
+                let (reading, writer) = (&mut self.reading, &mut self.writer);
+                blocks::write(job, &spot, place, reading, writer)?;
+                self.done = self.done.saturating_add(1);
+                continue;
+            }
             let said = next_said == Some(spot.no);
             if said || !self.joins(&spot, next)? {
                 self.end_run()?;
@@ -181,14 +194,19 @@ impl Blocks<'_, '_, '_> {
 
     /// Writes one frame: its own block with comments, or a block made for it.
     fn one(&mut self, spot: &Spot, row: &FrameRow, place: Place) -> Result<(), ExportError> {
-        let said = self.said.on(spot.no);
-        let comments = || said.iter().map(String::as_str);
+        let mut said = self.said.on(spot.no);
         let redacted = self.job.options.redact.is_some();
         let to = self.destination(spot);
         let number = to.map_or(0, |to| to.number);
-        if said.is_empty() && self.timeless(spot, place, to)? {
-            return Ok(());
+        if self.is_timeless(spot, place, to)? {
+            if said.is_empty() && number == 0 {
+                let bytes = self.reading.frame(place, spot.no, row)?;
+                return Ok(self.writer.timeless(row.wire, &bytes)?);
+            }
+            // Only a block with a time can have comments, or be of another interface than the first.
+            said.push(NO_TIME.to_owned());
         }
+        let comments = || said.iter().map(String::as_str);
         let block = self.original(spot, place, to)?;
         let bytes = self.reading.frame(place, spot.no, row)?;
         let order = to.and_then(|to| to.order);
@@ -215,32 +233,18 @@ impl Blocks<'_, '_, '_> {
         Ok(())
     }
 
-    /// Takes over a packet block without a time as it stands, if the frame is in one: a block made for it would have
-    /// to make up a time.
-    fn timeless(
+    /// Whether the capture holds no time for a frame: its packet block has none.
+    fn is_timeless(
         &mut self,
         spot: &Spot,
         place: Place,
         to: Option<Destination>,
     ) -> Result<bool, ExportError> {
-        let Some((to, order)) = to
-            .filter(|to| to.as_is)
-            .and_then(|to| Some((to, to.order?)))
-        else {
+        let Some(order) = to.and_then(|to| to.order) else {
             return Ok(false);
         };
-        let Some(start) = self.block_start(spot, place, order)? else {
-            return Ok(false);
-        };
-        let Some(end) = self.block_end(start, spot, place, order)? else {
-            return Ok(false);
-        };
-        let block = self.reading.stretch.get(place, start, end)?;
-        let whole = original::is_simple(block, order) && original::ends_as_it_begins(block, order);
-        if whole && to.number == 0 {
-            self.writer.output().write_all(block)?;
-        }
-        Ok(whole && to.number == 0)
+        let start = self.block_start(spot, place, order)?;
+        Ok(start.is_some_and(|start| start.saturating_add(SIMPLE_HEADER) == spot.start))
     }
 
     /// The packet block around a frame, if there is one and nothing is wrong with it.
