@@ -64,8 +64,10 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         return say_plan(&job);
     }
     let target = target.unwrap_or(Target::Stdout);
+    let ending = opened.end_on_signals()?;
     let result = job.save(&target);
     bar.clear();
+    ending.end_if_told();
     match result {
         Err(error) if error.is_closed_pipe() => Ok(Exit::Fine),
         Err(error) => Err(error.into()),

@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::args::RuleArgs;
 use super::failure::Failure;
@@ -177,6 +178,18 @@ impl Opened {
         Ok(frames.into_iter().collect())
     }
 
+    /// From here on, a signal to end the program ends its work first, so that nothing half written stays.
+    pub fn end_on_signals(&self) -> Result<Ending, Failure> {
+        let told = Arc::new(AtomicUsize::new(0));
+        for signal in [SIGTERM, SIGHUP] {
+            let number = usize::try_from(signal).unwrap_or(0);
+            signal_hook::flag::register_usize(signal, Arc::clone(&told), number)
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&self.stop)))
+                .map_err(no_signals)?;
+        }
+        Ok(Ending(told))
+    }
+
     /// Set by Ctrl-C.
     pub fn stop(&self) -> &AtomicBool {
         &self.stop
@@ -229,9 +242,27 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
         )?;
         signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))
     };
-    register(())
-        .map_err(|error| Failure::new(Exit::CannotRead, format!("marstui: signals: {error}")))?;
+    register(()).map_err(no_signals)?;
     Ok(stop)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps an error")]
+fn no_signals(error: std::io::Error) -> Failure {
+    Failure::new(Exit::CannotRead, format!("marstui: signals: {error}"))
+}
+
+/// Takes note of signals to end the program.
+pub struct Ending(Arc<AtomicUsize>);
+
+impl Ending {
+    /// Ends the program as the signal does by itself, if one came.
+    pub fn end_if_told(&self) {
+        let told = self.0.load(Ordering::Relaxed);
+        if let Some(signal) = i32::try_from(told).ok().filter(|signal| *signal != 0) {
+            // Where that cannot be done, the work was stopped all the same.
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    }
 }
 
 /// How the progress reads: percent, frames, rate, time left.

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use super::failure::Failure;
 use crate::exit::Exit;
+use crate::report::words;
 
 /// Lets `write` fill standard output. A closed pipe ends the output and is fine.
 pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
@@ -22,7 +23,10 @@ pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result
     }
 }
 
-/// Says something on standard error; when that is closed there is nobody to tell.
+/// Says something on standard error; when that is closed there is nobody to tell. Names of files and texts of captures
+/// may be in it: nothing that a terminal would act on gets through.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    for line in text.split('\n') {
+        let _ = writeln!(io::stderr(), "{}", words::safe(line));
+    }
 }

@@ -25,6 +25,8 @@ pub enum ExportError {
         error: io::Error,
         /// Bytes of the frames that should have been written.
         needs: u64,
+        /// It went to a pipe or a device, which has what came until then.
+        begun: bool,
     },
     /// The capture could not be read again.
     Read(io::Error),
@@ -58,7 +60,12 @@ impl fmt::Display for ExportError {
                 "export: {}: this is a folder; add a file name; nothing written",
                 path.display()
             ),
-            Self::Write { path, error, needs } => {
+            Self::Write {
+                path,
+                error,
+                needs,
+                begun,
+            } => {
                 let place = path
                     .as_ref()
                     .map_or_else(|| "standard output".to_owned(), |p| p.display().to_string());
@@ -76,9 +83,15 @@ impl fmt::Display for ExportError {
                         "the file system is read-only; choose another folder".to_owned()
                     }
                     io::ErrorKind::NotFound => "there is no such folder; make it first".to_owned(),
+                    io::ErrorKind::BrokenPipe => "nobody reads it any more".to_owned(),
                     _ => error.to_string(),
                 };
-                write!(f, "export: {place}: {why}; nothing written")
+                let left = if *begun {
+                    "what was written is not complete"
+                } else {
+                    "nothing written"
+                };
+                write!(f, "export: {place}: {why}; {left}")
             }
             Self::Read(error) => write!(
                 f,

@@ -109,7 +109,7 @@ impl Format {
 
     /// The format that a file name asks for by its ending; a compression's ending is looked through.
     pub fn from_path(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let name = lower_name(path);
         let name = match Compression::from_path(path) {
             Compression::None => &*name,
             packed => name.strip_suffix(packed.ending()).unwrap_or(&name),
@@ -126,6 +126,12 @@ impl Format {
             _ => return None,
         })
     }
+}
+
+/// A file's name for looking at its ending; whatever else is in it does not matter.
+fn lower_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().to_ascii_lowercase()
 }
 
 /// How a file is compressed.
@@ -145,11 +151,7 @@ pub enum Compression {
 impl Compression {
     /// The compression that a file name asks for by its ending.
     pub fn from_path(path: &Path) -> Self {
-        let name = path
-            .file_name()
-            .and_then(|n| n.to_str())
-            .unwrap_or_default();
-        let name = name.to_ascii_lowercase();
+        let name = lower_name(path);
         [Self::Gzip, Self::Zstd, Self::Lz4]
             .into_iter()
             .find(|c| name.ends_with(c.ending()))
@@ -187,6 +189,13 @@ mod tests {
             (Some(Format::TicketMarkdown), Compression::None)
         );
         assert_eq!(of("what"), (None, Compression::None));
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            let odd = Path::new(std::ffi::OsStr::from_bytes(b"a\xff\n.pcapng.gz"));
+            assert_eq!(Format::from_path(odd), Some(Format::Pcapng));
+            assert_eq!(Compression::from_path(odd), Compression::Gzip);
+        }
     }
 
     #[test]

@@ -79,22 +79,25 @@ impl Target {
                 path: None,
                 error,
                 needs,
+                begun: true,
             };
             let mut out = Counted::new(BufWriter::with_capacity(BUFFER, io::stdout().lock()));
-            fill(&mut Sink::new(&mut out)).map_err(|e| place(e, None, needs))?;
+            fill(&mut Sink::new(&mut out)).map_err(|e| place(e, &failed))?;
             out.flush().map_err(failed)?;
             return Ok(out.bytes);
         };
+        // A device or a pipe: nothing can be renamed onto it.
+        let begun = fs::metadata(path).is_ok_and(|m| !m.is_file());
         let failed = |error| ExportError::Write {
             path: Some(path.clone()),
             error,
             needs,
+            begun,
         };
-        if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
-            // A device or a pipe: nothing can be renamed onto it.
+        if begun {
             let device = File::options().write(true).open(path).map_err(failed)?;
             let mut out = Counted::new(BufWriter::with_capacity(BUFFER, device));
-            fill(&mut Sink::new(&mut out)).map_err(|e| place(e, Some(path), needs))?;
+            fill(&mut Sink::new(&mut out)).map_err(|e| place(e, &failed))?;
             out.flush().map_err(failed)?;
             return Ok(out.bytes);
         }
@@ -113,7 +116,7 @@ impl Target {
                     .and_then(|()| packer.finish().map_err(ExportError::from))
             }
         }
-        .map_err(|e| place(e, Some(path), needs))?;
+        .map_err(|e| place(e, &failed))?;
         let (part, bytes) = new.finish().map_err(failed)?;
         if force {
             part.persist(&path_to_write).map_err(|e| failed(e.error))?;
@@ -131,13 +134,9 @@ impl Target {
 }
 
 /// Says where a failed write happened and what it needed.
-fn place(error: ExportError, at: Option<&PathBuf>, needs: u64) -> ExportError {
+fn place(error: ExportError, failed: &dyn Fn(io::Error) -> ExportError) -> ExportError {
     match error {
-        ExportError::Write { error, .. } => ExportError::Write {
-            path: at.cloned(),
-            error,
-            needs,
-        },
+        ExportError::Write { error, .. } => failed(error),
         other => other,
     }
 }
