@@ -42,6 +42,7 @@ mod query;
 mod redaction;
 mod registry;
 mod report;
+mod scans;
 mod screen;
 mod secrets;
 mod smp_checks;

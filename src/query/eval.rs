@@ -9,7 +9,7 @@ use super::column::{
     pdu_kind, pdu_value,
 };
 use super::field::FieldRef;
-use super::sparse::sparse_each;
+use super::sparse::{self, Listed, sparse_each};
 use super::value::Val;
 use crate::decode::field::Field;
 use crate::store::{PduRow, Store};
@@ -18,7 +18,7 @@ use crate::units::{FrameNo, PduId};
 /// Values of one field that are looked at; a frame with more is not told apart by them.
 const MOST_VALUES: usize = 10_000;
 /// Pairs of values that a comparison of two fields looks at.
-const MOST_PAIRS: usize = 100_000;
+pub(super) const MOST_PAIRS: usize = 100_000;
 
 /// Gives the fields that are not in the store.
 pub trait Decode {
@@ -66,6 +66,8 @@ pub(super) struct Moment<'a> {
     event: Event,
     /// What earlier steps of a rule are bound to.
     bound: &'a [Event],
+    /// Columns that are listed already.
+    listed: Option<&'a Listed>,
     tree: OnceCell<Vec<Field>>,
 }
 
@@ -75,7 +77,16 @@ impl<'a> Moment<'a> {
             eval,
             event,
             bound,
+            listed: None,
             tree: OnceCell::new(),
+        }
+    }
+
+    /// Takes the values of columns that few frames have from lists, where those are there.
+    pub(super) fn with(self, listed: &'a Listed) -> Self {
+        Self {
+            listed: Some(listed),
+            ..self
         }
     }
 
@@ -215,23 +226,35 @@ impl<'a> Moment<'a> {
 
     fn sparse(&self, column: SparseCol, out: &mut Vec<Val>) {
         let wanted = self.event.frame;
-        if column == SparseCol::DeltaSid {
+        let store = self.eval.store;
+        let behind = FrameNo(wanted.0.saturating_add(1));
+        let of_pdu = column == SparseCol::DeltaSid && self.event.pdu.is_some();
+        let listed = self.listed.filter(|_| !of_pdu);
+        if let Some(values) = listed.and_then(|listed| listed.between(column, wanted, behind)) {
+            out.extend(
+                values
+                    .iter()
+                    .filter_map(|(_, v)| sparse::value(column, *v, store)),
+            );
+        } else if column == SparseCol::DeltaSid {
             out.extend(self.deltas().map(|ns| Val::Num(i128::from(ns))));
-            return;
+        } else {
+            sparse_each(column, store, &mut |frame, value| {
+                if frame == wanted {
+                    out.extend(sparse::value(column, value, store));
+                }
+            });
         }
-        sparse_each(column, self.eval.store, &mut |frame, value| {
-            if frame == wanted {
-                out.push(value);
-            }
-        });
     }
 
     /// The time since the frame before of each session that the event belongs to; 0 for its first frame.
     fn deltas(&self) -> impl Iterator<Item = i64> {
         let store = self.eval.store;
         let here = store.frame(self.event.frame);
-        let mut sessions: Vec<_> = self.pdus().filter_map(|(_, pdu)| pdu.session).collect();
-        sessions.dedup();
+        let mut sessions = Vec::new();
+        for (_, pdu) in self.pdus() {
+            sessions.extend(pdu.session.filter(|session| !sessions.contains(session)));
+        }
         sessions.into_iter().filter_map(move |session| {
             let here = here.as_ref()?;
             let opened = store.session(session)?.open_frame;
@@ -343,11 +366,7 @@ fn compare(left: &[Val], op: Op, right: &[Val], quant: Quant, wrap: bool) -> boo
 
 fn order(left: &Val, right: &Val, wrap: bool) -> Option<Ordering> {
     match (left, right) {
-        (Val::Num(l), Val::Num(r)) if wrap => {
-            let distance = low_word(*l).wrapping_sub(low_word(*r)).cast_signed();
-            Some(distance.cmp(&0))
-        }
-        (Val::Num(l), Val::Num(r)) => Some(l.cmp(r)),
+        (Val::Num(l), Val::Num(r)) => Some(order_numbers(*l, *r, wrap)),
         (Val::Float(l), Val::Float(r)) => l.partial_cmp(r),
         (Val::Float(l), Val::Num(r)) => l.partial_cmp(&to_float(*r)),
         (Val::Num(l), Val::Float(r)) => to_float(*l).partial_cmp(r),
@@ -355,6 +374,16 @@ fn order(left: &Val, right: &Val, wrap: bool) -> Option<Ordering> {
         (Val::Bytes(l), Val::Bytes(r)) => Some(l.cmp(r)),
         (Val::Ip(l), Val::Ip(r)) => Some(l.cmp(r)),
         _ => None,
+    }
+}
+
+/// The order of two numbers, or of two sequence numbers.
+pub(super) fn order_numbers(l: i128, r: i128, wrap: bool) -> Ordering {
+    if wrap {
+        let distance = low_word(l).wrapping_sub(low_word(r)).cast_signed();
+        distance.cmp(&0)
+    } else {
+        l.cmp(&r)
     }
 }
 
@@ -375,17 +404,21 @@ fn calculate(left: &Val, calc: Calc, right: &Val, wrap: bool) -> Option<Val> {
     let (Val::Num(l), Val::Num(r)) = (left, right) else {
         return None;
     };
+    calculate_numbers(*l, calc, *r, wrap).map(Val::Num)
+}
+
+pub(super) fn calculate_numbers(l: i128, calc: Calc, r: i128, wrap: bool) -> Option<i128> {
     let n = match calc {
-        Calc::Add => l.checked_add(*r),
-        Calc::Sub => l.checked_sub(*r),
+        Calc::Add => l.checked_add(r),
+        Calc::Sub => l.checked_sub(r),
         Calc::Distance => Some(i128::from(
-            low_word(*l).wrapping_sub(low_word(*r)).cast_signed(),
+            low_word(l).wrapping_sub(low_word(r)).cast_signed(),
         )),
-        Calc::Mul => l.checked_mul(*r),
-        Calc::Div => l.checked_div(*r),
+        Calc::Mul => l.checked_mul(r),
+        Calc::Div => l.checked_div(r),
         Calc::And => Some(l & r),
     }?;
-    Some(Val::Num(if wrap { i128::from(low_word(n)) } else { n }))
+    Some(if wrap { i128::from(low_word(n)) } else { n })
 }
 
 fn apply(func: Func, value: Val) -> Option<Val> {

@@ -8,7 +8,6 @@
 //! and `~` hold if one occurrence fits, `!=` if the field is there and no occurrence is equal.
 
 mod ast;
-mod bits;
 mod column;
 mod complete;
 mod dissected;

@@ -1,8 +1,7 @@
 //! Runs a filter over a range of frames in slices, with progress, hits as they come, and a way to stop.
 
-use super::bits::{BLOCK, Bits};
 use super::eval::Eval;
-use super::scan::{Block, Known, Scan};
+use super::scan::{BLOCK, Bits, Block, Known, Scan};
 use super::{Event, Filter};
 use crate::query::eval::Moment;
 use crate::units::FrameNo;
@@ -130,12 +129,14 @@ impl Run {
             let sure = answer.open.is_empty() || eval.decode.is_none();
             let frame = |at: usize| FrameNo::from_index(answer.first.index().saturating_add(at));
             if sure {
-                let all = answer.yes.or(&answer.open);
-                let found: Vec<FrameNo> = all
-                    .iter()
-                    .filter(|at| answer.yes.has(*at) || self.asked(eval, frame(*at)))
-                    .map(frame)
-                    .collect();
+                let mut found = Vec::new();
+                if answer.open.is_empty() {
+                    answer.yes.push_to(answer.first, &mut found);
+                } else {
+                    let all = answer.yes.or(&answer.open);
+                    let holds = |at: usize| answer.yes.has(at) || self.asked(eval, frame(at));
+                    found.extend(all.iter().filter(|at| holds(*at)).map(frame));
+                }
                 self.hand_over(&found, on_hits);
                 self.next = answer.behind;
                 continue;
@@ -210,7 +211,8 @@ impl Run {
 
     fn asked(&self, eval: &Eval<'_>, frame: FrameNo) -> bool {
         let event = Event { frame, pdu: None };
-        Moment::new(eval, event, &[]).holds(&self.filter.root)
+        let moment = Moment::new(eval, event, &[]).with(self.scan.listed());
+        moment.holds(&self.filter.root)
     }
 
     /// Decodes the open frames of a block.

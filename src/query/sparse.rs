@@ -2,24 +2,81 @@
 //! only a walk over all packets tells: the time since the frame before of a session.
 
 use super::column::{CHECKS, SparseCol};
+use super::scan::BLOCK;
 use super::value::Val;
-use crate::store::{CheckId, RequestEnd, RequestRow, Severity, Store, Verdict};
-use crate::units::{FrameNo, Nanos, PduId};
+use crate::store::{CheckId, PduRow, RequestEnd, RequestRow, Severity, Store, Verdict};
+use crate::units::{FindingId, FrameNo};
+
+/// Frames whose packets are looked at together.
+const STRETCH: usize = BLOCK;
+
+/// The values of a column, each with its frame, in the order of frames.
+pub(super) type List = Vec<(FrameNo, i64)>;
+
+/// The lists of some columns.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Listed(Vec<(SparseCol, List)>);
+
+impl Listed {
+    /// Lists a column, if that was not done.
+    pub(super) fn add(&mut self, column: SparseCol, store: &Store) {
+        if self.of(column).is_none() {
+            self.0.push((column, list(column, store)));
+        }
+    }
+
+    pub(super) fn of(&self, column: SparseCol) -> Option<&List> {
+        let found = self.0.iter().find(|(listed, _)| *listed == column);
+        found.map(|(_, list)| list)
+    }
+
+    /// The values on the frames from one to another (not included), if the column is listed.
+    pub(super) fn between(
+        &self,
+        column: SparseCol,
+        first: FrameNo,
+        behind: FrameNo,
+    ) -> Option<&[(FrameNo, i64)]> {
+        let list = self.of(column)?;
+        let from = list.partition_point(|(frame, _)| *frame < first);
+        let rest = list.get(from..)?;
+        rest.get(..rest.partition_point(|(frame, _)| *frame < behind))
+    }
+}
+
+/// The values of a column in the order of frames.
+pub(super) fn list(column: SparseCol, store: &Store) -> List {
+    let mut list = List::new();
+    sparse_each(column, store, &mut |frame, value| list.push((frame, value)));
+    if !list.is_sorted_by_key(|(frame, _)| *frame) {
+        list.sort_by_key(|(frame, _)| *frame);
+    }
+    list
+}
+
+/// What a value of a column's list stands for: findings are listed by their numbers.
+pub(super) fn value(column: SparseCol, value: i64, store: &Store) -> Option<Val> {
+    if column != SparseCol::Finding {
+        return Some(Val::Num(i128::from(value)));
+    }
+    let finding = store.finding(FindingId(u32::try_from(value).ok()?))?;
+    Some(Val::Text(finding.rule.clone().into_owned()))
+}
 
 /// Calls `f` with each frame and value of a column that few frames have.
-pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(FrameNo, Val)) {
+pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(FrameNo, i64)) {
     match column {
         SparseCol::Finding => {
             for finding in store.findings() {
                 for frame in finding.frames() {
-                    f(frame, Val::Text(finding.rule.clone().into_owned()));
+                    f(frame, i64::from(finding.id.0));
                 }
             }
         }
         SparseCol::Verdict => {
             for (frame, id) in store.marked_by_findings() {
                 if let Some(finding) = store.finding(id) {
-                    f(frame, num(verdict_code(finding.verdict)));
+                    f(frame, verdict_code(finding.verdict));
                 }
             }
         }
@@ -30,7 +87,7 @@ pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(Fr
                     SparseCol::CheckId => check_code(row.check),
                     _ => severity_code(row.severity),
                 };
-                f(row.frame, num(code));
+                f(row.frame, code);
             }
         }
         SparseCol::DeltaSid => deltas(store, f),
@@ -40,7 +97,7 @@ pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(Fr
                     continue;
                 };
                 for frame in request_frames(column, request) {
-                    f(frame, num(value));
+                    f(frame, value);
                 }
             }
         }
@@ -48,28 +105,35 @@ pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(Fr
 }
 
 /// The time since the frame before of the same session, for each session of each frame; 0 for its first frame.
-fn deltas(store: &Store, f: &mut dyn FnMut(FrameNo, Val)) {
-    // For each session its latest frame and the one before that.
-    let mut latest: Vec<Option<(FrameNo, Nanos)>> = vec![None; store.sessions().len()];
-    for (_, pdu) in store.pdus_from(PduId(0)) {
-        let (Some(session), Some(frame)) = (pdu.session, store.frame(pdu.frame)) else {
-            continue;
-        };
-        let Some(slot) = latest.get_mut(session.index()) else {
-            continue;
-        };
-        let before = slot.replace((pdu.frame, frame.time));
-        match before {
-            // A second packet in the same frame has nothing to add.
-            Some((no, _)) if no == pdu.frame => {}
-            Some((_, time)) => f(pdu.frame, num(frame.time.since(time))),
-            None => f(pdu.frame, num(0)),
+fn deltas(store: &Store, f: &mut dyn FnMut(FrameNo, i64)) {
+    // For each session its latest frame and the time of that.
+    let mut latest = vec![(FrameNo(0), 0); store.sessions().len()];
+    let mut here = (FrameNo(0), 0);
+    let mut take = |pdu: &PduRow| {
+        let slot = pdu.session.and_then(|id| latest.get_mut(id.index()));
+        let Some(slot) = slot else { return };
+        if here.0 != pdu.frame {
+            here = (pdu.frame, store.time_of(pdu.frame).map_or(0, |time| time.0));
+        }
+        let before = std::mem::replace(slot, here);
+        // A second packet in the same frame has nothing to add.
+        if before.0 == FrameNo(0) {
+            f(pdu.frame, 0);
+        } else if before.0 != pdu.frame {
+            f(pdu.frame, here.1.saturating_sub(before.1));
+        }
+    };
+    if store.pdus_are_in_order() {
+        store.each_pdu(FrameNo(1), store.frame_count(), &mut take);
+    } else {
+        let mut pdus = Vec::new();
+        for start in (0..store.frame_count()).step_by(STRETCH) {
+            let first = FrameNo::from_index(start);
+            store.each_pdu(first, STRETCH, |pdu| pdus.push(*pdu));
+            pdus.sort_by_key(|pdu| pdu.frame);
+            pdus.drain(..).for_each(|pdu| take(&pdu));
         }
     }
-}
-
-fn num(n: i64) -> Val {
-    Val::Num(i128::from(n))
 }
 
 fn request_value(column: SparseCol, request: &RequestRow) -> Option<i64> {
@@ -92,7 +156,7 @@ fn request_value(column: SparseCol, request: &RequestRow) -> Option<i64> {
 }
 
 /// The frames that a request's values stand on: those where it and its answer begin and end.
-fn request_frames(column: SparseCol, request: &RequestRow) -> Vec<FrameNo> {
+fn request_frames(column: SparseCol, request: &RequestRow) -> impl Iterator<Item = FrameNo> {
     let asked = [Some(request.first_frame), Some(request.last_frame)];
     let answered = [request.answer_first_frame, request.answer_last_frame];
     let ends = match column {
@@ -100,10 +164,15 @@ fn request_frames(column: SparseCol, request: &RequestRow) -> Vec<FrameNo> {
         SparseCol::RequestIn | SparseCol::ResponseTime => [answered, [None; 2]],
         _ => [asked, answered],
     };
-    let mut frames: Vec<_> = ends.into_iter().flatten().flatten().collect();
+    let [[a, b], [c, d]] = ends;
+    let mut frames = [a, b, c, d];
     frames.sort_unstable();
-    frames.dedup();
-    frames
+    let mut last = None;
+    frames.into_iter().flatten().filter(move |frame| {
+        let new = last != Some(*frame);
+        last = Some(*frame);
+        new
+    })
 }
 
 fn verdict_code(verdict: Verdict) -> i64 {

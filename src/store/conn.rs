@@ -272,6 +272,13 @@ pub struct LoginInfo {
     pub routed: bool,
 }
 
+/// A sequence number as [`ConnRow::relative_seq`] counts, where that of stream position 0 is known.
+#[inline]
+pub fn relative_seq(base: Option<TcpSeq>, seq: TcpSeq) -> Option<u32> {
+    // The SYN stands one before the start of the stream.
+    Some(seq.0.wrapping_sub(base?.0).wrapping_add(1))
+}
+
 /// A connection: one incarnation of a TCP 4-tuple.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConnRow {
@@ -356,9 +363,7 @@ impl ConnRow {
     /// A sequence number of an end as it is counted from 0 at its SYN, modulo 2^32; from its first byte in the file
     /// where that has no SYN.
     pub fn relative_seq(&self, end: End, seq: TcpSeq) -> Option<u32> {
-        let base = (*self.base_seq.get(end))?;
-        // The SYN stands one before the start of the stream.
-        Some(seq.0.wrapping_sub(base.0).wrapping_add(1))
+        relative_seq(*self.base_seq.get(end), seq)
     }
 
     /// The address of a side.

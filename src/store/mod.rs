@@ -22,7 +22,7 @@ pub use calm::{Calm, CalmEnd};
 pub use check::{CheckId, Severity, ViolationRow};
 pub use conn::{
     Auth, ConnRow, Encryption, Endpoint, LoginInfo, Phase, PhaseRow, PreloginInfo, Protocol,
-    SmpCounts, TcpStats, TdsCounts, TlsInfo, TlsOffer,
+    SmpCounts, TcpStats, TdsCounts, TlsInfo, TlsOffer, relative_seq,
 };
 pub use file::{FileRow, InterfaceRow, Problem, View};
 pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
@@ -163,6 +163,12 @@ impl Store {
         self.frames.get(no.index())
     }
 
+    /// When a frame was captured.
+    #[inline]
+    pub fn time_of(&self, no: FrameNo) -> Option<Nanos> {
+        self.frames.visit(no.index(), |row| Some(row.time))
+    }
+
     /// All frames from `from` on, in file order, with their numbers.
     pub fn frames_from(&self, from: FrameNo) -> impl Iterator<Item = (FrameNo, FrameRow)> {
         let start = from.index().min(self.frames.len());
@@ -260,14 +266,21 @@ impl Store {
         self.pdus.of_frame(frame)
     }
 
-    /// Calls `f` with the PDUs from one number to another (not included), as [`Store::each_frame`] does with frames.
+    /// Calls `f` with the PDUs that are completed in so many frames from a number on, as [`Store::each_frame`] does
+    /// with frames. Those that a later frame revealed come last.
     #[expect(
         clippy::inline_always,
         reason = "in a scan's loop only what the scan looks at is unpacked"
     )]
     #[inline(always)]
-    pub fn each_pdu(&self, from: PduId, until: PduId, f: impl FnMut(&PduRow)) {
-        self.pdus.each(from.index(), until.index(), f);
+    pub fn each_pdu(&self, from: FrameNo, len: usize, f: impl FnMut(&PduRow)) {
+        let behind = FrameNo::from_index(from.index().saturating_add(len));
+        self.pdus.each(from, behind, f);
+    }
+
+    /// Whether no PDU came late, so that all are numbered in the order of their frames.
+    pub fn pdus_are_in_order(&self) -> bool {
+        self.pdus.is_in_order()
     }
 
     /// The PDUs that are completed behind a frame, in order of completion.

@@ -175,6 +175,11 @@ impl PduTable {
         self.rows.len()
     }
 
+    /// Whether no PDU came late.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.late.is_empty()
+    }
+
     /// Bytes that the table holds.
     pub(super) fn memory(&self) -> usize {
         let whole = size_of::<(usize, PduRow)>().saturating_mul(self.whole.capacity());
@@ -223,18 +228,29 @@ impl PduTable {
         rows.filter_map(move |(i, row)| self.unpack(start.saturating_add(i), row))
     }
 
-    /// Calls `f` with the rows from one index to another; a loop over slices, which scans need to be fast.
+    /// Calls `f` with the PDUs that are completed in the frames from one to another (not included): those in the
+    /// table's order by a loop over slices, which scans need to be fast, then those that came late.
     #[expect(
         clippy::inline_always,
         reason = "in a scan's loop only what the scan looks at is unpacked"
     )]
     #[inline(always)]
-    pub(super) fn each(&self, start: usize, end: usize, mut f: impl FnMut(&PduRow)) {
+    pub(super) fn each(&self, first: FrameNo, behind: FrameNo, mut f: impl FnMut(&PduRow)) {
+        let (start, end) = (self.first_from(first), self.first_from(behind));
         self.rows.each(start, end, |index, row| {
-            if let Some(row) = &self.unpack(index, row) {
-                f(row);
+            if let Some(pdu) = &self.unpack(index, row)
+                && pdu.frame.0 == row.frame
+            {
+                f(pdu);
             }
         });
+        if first < behind {
+            for id in self.late.range(first..behind).flat_map(|(_, ids)| ids) {
+                if let Some(pdu) = &self.get(id.index()) {
+                    f(pdu);
+                }
+            }
+        }
     }
 
     /// The first place in the order at or behind a frame.
@@ -379,6 +395,17 @@ mod tests {
         assert_eq!(found(3), [2]);
         assert_eq!(found(4), [0; 0]);
         assert_eq!(table.first_from(FrameNo(6)), 4);
+        let between = |first, behind| {
+            let mut frames = Vec::new();
+            table.each(FrameNo(first), FrameNo(behind), |pdu| {
+                frames.push(pdu.frame.0);
+            });
+            frames
+        };
+        assert_eq!(between(1, 10), [1, 5, 5, 9, 3]);
+        assert_eq!(between(2, 5), [3]);
+        assert_eq!(between(4, 9), [5, 5]);
+        assert_eq!(between(5, 5), [0; 0]);
     }
 
     #[test]

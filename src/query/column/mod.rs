@@ -4,7 +4,8 @@
 mod values;
 
 pub(super) use values::{
-    FrameAt, addr_each, frame_each, frame_kinds, may_hold_tds, pdu_kind, pdu_value,
+    Brief, ConnTable, FrameAt, addr_each, frame_each, frame_kinds, may_hold_tds, of_sender,
+    pdu_kind, pdu_value,
 };
 
 /// Codes with their words; a code may have several words.
@@ -35,7 +36,6 @@ macro_rules! columns {
 
         impl $name {
             /// Calls `f` with the column as a constant, so that a loop inside is compiled for each column.
-            #[inline]
             pub(super) fn with<R>(self, f: &mut impl Each<Self, R>) -> R {
                 match self { $(Self::$variant => f.run(|| Self::$variant)),* }
             }

@@ -4,14 +4,112 @@ use std::net::IpAddr;
 
 use super::{AddrCol, FrameCol, PduCol};
 use crate::store::{
-    ConnRow, FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Phase, Store, TcpFlags,
+    ConnRow, FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Phase, PhaseRow, Store, TcpFlags,
+    relative_seq,
 };
-use crate::units::{End, FrameNo, Side, TcpSeq};
+use crate::units::{ConnId, End, FrameNo, Nanos, PerEnd, Side, TcpSeq};
+
+/// What the columns of frames need to know of a connection.
+#[derive(Clone, Copy)]
+pub(in crate::query) struct Brief<'a> {
+    ports: PerEnd<u16>,
+    client: End,
+    first_time: Nanos,
+    /// As in [`ConnRow::base_seq`].
+    bases: PerEnd<Option<TcpSeq>>,
+    phases: &'a [PhaseRow],
+}
+
+impl<'a> Brief<'a> {
+    pub(in crate::query) fn of(conn: &'a ConnRow) -> Self {
+        let [a, b] = [End::A, End::B].map(|end| conn.ends.get(end).port);
+        Self {
+            ports: PerEnd([a, b]),
+            client: conn.client,
+            first_time: conn.first_time,
+            bases: conn.base_seq,
+            phases: &conn.phases,
+        }
+    }
+
+    /// A sequence number as Wireshark counts: 0 at the SYN, 1 at the first byte.
+    fn relative(&self, raw: TcpSeq, end: End) -> i64 {
+        relative_seq(*self.bases.get(end), raw).map_or(1, i64::from)
+    }
+}
+
+/// Where the columns of frames get their connections from.
+pub(in crate::query) trait Conns {
+    fn brief(&self, conn: ConnId) -> Option<Brief<'_>>;
+}
+
+impl Conns for Store {
+    fn brief(&self, conn: ConnId) -> Option<Brief<'_>> {
+        self.conn(conn).map(Brief::of)
+    }
+}
+
+/// All connections in little room, so that a scan finds them in the processor's cache.
+#[derive(Debug, Clone, Default)]
+pub(in crate::query) struct ConnTable {
+    rows: Vec<ConnFacts>,
+    phases: Vec<PhaseRow>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ConnFacts {
+    ports: PerEnd<u16>,
+    client: End,
+    first_time: Nanos,
+    bases: PerEnd<Option<TcpSeq>>,
+    first_phase: u32,
+    phases: u32,
+}
+
+impl ConnTable {
+    pub(in crate::query) fn of(store: &Store) -> Self {
+        let mut phases = Vec::new();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let rows = store.conns().iter().map(|conn| {
+            let brief = Brief::of(conn);
+            let first_phase = count(phases.len());
+            phases.extend_from_slice(brief.phases);
+            ConnFacts {
+                ports: brief.ports,
+                client: brief.client,
+                first_time: brief.first_time,
+                bases: brief.bases,
+                first_phase,
+                phases: count(brief.phases.len()),
+            }
+        });
+        let rows = rows.collect();
+        Self { rows, phases }
+    }
+}
+
+impl Conns for ConnTable {
+    #[inline]
+    fn brief(&self, conn: ConnId) -> Option<Brief<'_>> {
+        let facts = self.rows.get(conn.index())?;
+        let from = usize::try_from(facts.first_phase).ok()?;
+        let len = usize::try_from(facts.phases).ok()?;
+        let phases = self.phases.get(from..from.saturating_add(len));
+        Some(Brief {
+            ports: facts.ports,
+            client: facts.client,
+            first_time: facts.first_time,
+            bases: facts.bases,
+            phases: phases.unwrap_or_default(),
+        })
+    }
+}
 
 /// A frame's row with what its columns need besides.
 #[derive(Clone, Copy)]
-pub(in crate::query) struct FrameAt<'a> {
+pub(in crate::query) struct FrameAt<'a, C> {
     pub(in crate::query) store: &'a Store,
+    pub(in crate::query) conns: &'a C,
     pub(in crate::query) no: FrameNo,
     pub(in crate::query) row: FrameRow,
     /// Time of the frame before, in nanoseconds.
@@ -20,21 +118,18 @@ pub(in crate::query) struct FrameAt<'a> {
     pub(in crate::query) start: i64,
 }
 
-impl<'a> FrameAt<'a> {
+impl<'a> FrameAt<'a, Store> {
     pub(in crate::query) fn new(store: &'a Store, no: FrameNo) -> Option<Self> {
         let row = store.frame(no)?;
         let before = no.0.checked_sub(1).and_then(|n| store.frame(FrameNo(n)));
         Some(Self {
             store,
+            conns: store,
             no,
             row,
             before: before.map(|f| f.time.0),
             start: store.start_time().map_or(0, |t| t.0),
         })
-    }
-
-    fn conn(&self) -> Option<&'a ConnRow> {
-        self.store.conn(self.row.conn?)
     }
 }
 
@@ -44,7 +139,11 @@ impl<'a> FrameAt<'a> {
     reason = "with a constant column only that column's arm is left in a scan's loop"
 )]
 #[inline(always)]
-pub(in crate::query) fn frame_each(column: FrameCol, at: &FrameAt<'_>, f: &mut impl FnMut(i64)) {
+pub(in crate::query) fn frame_each<C: Conns>(
+    column: FrameCol,
+    at: &FrameAt<'_, C>,
+    f: &mut impl FnMut(i64),
+) {
     let row = at.row;
     let tcp = row.is_tcp();
     let ip6 = row.flags.has(FrameFlags::IPV6);
@@ -95,8 +194,8 @@ pub(in crate::query) fn frame_each(column: FrameCol, at: &FrameAt<'_>, f: &mut i
             }
         }
         _ => {
-            if let Some(conn) = at.conn() {
-                of_conn(column, at, conn, f);
+            if let Some(conn) = row.conn.and_then(|conn| at.conns.brief(conn)) {
+                of_conn(column, at, &conn, f);
             }
         }
     }
@@ -119,27 +218,22 @@ fn checksum_status(flags: FrameFlags) -> i64 {
     reason = "with a constant column only that column's arm is left in a scan's loop"
 )]
 #[inline(always)]
-fn of_conn(column: FrameCol, at: &FrameAt<'_>, conn: &ConnRow, f: &mut impl FnMut(i64)) {
+fn of_conn<C>(column: FrameCol, at: &FrameAt<'_, C>, conn: &Brief<'_>, f: &mut impl FnMut(i64)) {
     let row = at.row;
     let end = row.end();
-    let port = |end: End| i64::from(conn.ends.get(end).port);
     match column {
-        FrameCol::SrcPort => f(port(end)),
-        FrameCol::DstPort => f(port(end.other())),
-        FrameCol::Port => {
-            f(port(end));
-            f(port(end.other()));
+        FrameCol::SrcPort | FrameCol::DstPort | FrameCol::Port | FrameCol::Side => {
+            of_sender(column, conn, end, f);
         }
-        FrameCol::Seq => f(relative(row.seq.0, conn, end)),
-        FrameCol::NextSeq => f(relative(row.next_seq().0, conn, end)),
-        FrameCol::Ack if row.tcp_flags.ack() => f(relative(row.ack.0, conn, end.other())),
+        FrameCol::Seq => f(conn.relative(row.seq, end)),
+        FrameCol::NextSeq => f(conn.relative(row.next_seq(), end)),
+        FrameCol::Ack if row.tcp_flags.ack() => f(conn.relative(row.ack, end.other())),
         FrameCol::Ack => f(i64::from(row.ack.0)),
         FrameCol::TcpTime => f(row.time.since(conn.first_time)),
         FrameCol::TcpDelta | FrameCol::DeltaConn => {
-            let before = row.prev.and_then(|no| at.store.frame(no));
-            f(before.map_or(0, |b| row.time.since(b.time)));
+            let before = row.prev.and_then(|no| at.store.time_of(no));
+            f(before.map_or(0, |before| row.time.since(before)));
         }
-        FrameCol::Side => f(side_code(conn.side_of(end))),
         FrameCol::Phase => {
             let reached = conn.phases.iter().rev().find(|p| p.frame <= at.no);
             if let Some(phase) = reached {
@@ -150,9 +244,25 @@ fn of_conn(column: FrameCol, at: &FrameAt<'_>, conn: &ConnRow, f: &mut impl FnMu
     }
 }
 
-/// A sequence number as Wireshark counts: 0 at the SYN, 1 at the first byte.
-fn relative(raw: u32, conn: &ConnRow, end: End) -> i64 {
-    conn.relative_seq(end, TcpSeq(raw)).map_or(1, i64::from)
+/// Columns that are the same for all frames of an end of a connection.
+#[inline]
+pub(in crate::query) fn of_sender(
+    column: FrameCol,
+    conn: &Brief<'_>,
+    end: End,
+    f: &mut impl FnMut(i64),
+) {
+    let port = |end: End| i64::from(*conn.ports.get(end));
+    match column {
+        FrameCol::SrcPort => f(port(end)),
+        FrameCol::DstPort => f(port(end.other())),
+        FrameCol::Port => {
+            f(port(end));
+            f(port(end.other()));
+        }
+        FrameCol::Side => f(i64::from(end != conn.client)),
+        _ => {}
+    }
 }
 
 fn side_code(side: Side) -> i64 {
