@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portable_pty::CommandBuilder;
 
@@ -18,14 +18,45 @@ fn capture() -> (Vec<u8>, usize) {
     (bytes, half)
 }
 
+/// A file that holds the first half of the capture so far.
+struct Growing {
+    folder: tempfile::TempDir,
+    rest: Vec<u8>,
+}
+
+impl Growing {
+    fn new() -> Self {
+        let (bytes, half) = capture();
+        let growing = Self {
+            folder: tempfile::tempdir().unwrap(),
+            rest: bytes[half..].to_vec(),
+        };
+        std::fs::write(growing.path(), &bytes[..half]).unwrap();
+        growing
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("growing.pcapng")
+    }
+
+    /// The program with the file open.
+    fn open(&self, args: &[&str]) -> Terminal {
+        let path = self.path();
+        let all: Vec<&str> = [&["--no-state"], args, &[path.to_str().unwrap()]].concat();
+        Terminal::start(SIZE, &all, &[])
+    }
+
+    /// The other half is written, too.
+    fn grow(&self) {
+        let mut file = OpenOptions::new().append(true).open(self.path()).unwrap();
+        file.write_all(&self.rest).unwrap();
+    }
+}
+
 #[test]
 fn a_followed_file_shows_what_is_added_and_keeps_the_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("growing.pcapng");
-    let (bytes, half) = capture();
-    std::fs::write(&path, &bytes[..half]).unwrap();
-    let name = path.to_str().unwrap();
-    let mut terminal = Terminal::start(SIZE, &["--no-state", "--follow", name], &[]);
+    let growing = Growing::new();
+    let mut terminal = growing.open(&["--follow"]);
     terminal.wait_for("so far 1 connection");
     assert!(terminal.screen().contains("no findings"));
     terminal.press("jj");
@@ -36,9 +67,7 @@ fn a_followed_file_shows_what_is_added_and_keeps_the_place() {
     };
     let before = cursor(&terminal);
     assert!(before.contains(" 3 "), "{before}");
-    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-    file.write_all(&bytes[half..]).unwrap();
-    drop(file);
+    growing.grow();
     // With the rest of the file the close is there, and it is benign.
     terminal.press("F");
     terminal.wait_for("mars-close-rst");
@@ -50,22 +79,16 @@ fn a_followed_file_shows_what_is_added_and_keeps_the_place() {
 
 #[test]
 fn a_file_that_was_opened_as_it_is_can_be_followed_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("growing.pcapng");
-    let (bytes, half) = capture();
-    std::fs::write(&path, &bytes[..half]).unwrap();
-    let name = path.to_str().unwrap();
-    let mut terminal = Terminal::start(SIZE, &["--no-state", name], &[]);
+    let growing = Growing::new();
+    let mut terminal = growing.open(&[]);
     terminal.wait_for("11 fr");
     terminal.press("jjm");
     terminal.wait_for("1 marked");
-    terminal.press(":follow-file\r");
+    terminal.press(":follow\r");
     terminal.wait_for("read anew; ");
     // Mark and place are those from before.
     terminal.wait_for(">*      3 ");
-    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-    file.write_all(&bytes[half..]).unwrap();
-    drop(file);
+    growing.grow();
     terminal.press("F");
     terminal.wait_for("mars-close-rst");
     terminal.press("\x1b");
