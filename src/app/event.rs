@@ -1,5 +1,6 @@
 //! What comes in and what goes out: events for [`super::update`], effects for the loop.
 
+use super::export_form::Foreseen;
 use super::key::Key;
 use super::mouse::Mouse;
 use super::tree::Tree;
@@ -43,6 +44,8 @@ pub enum Event {
     Exported(Result<Written, ExportError>),
     /// An export has written so many frames.
     Exporting(u64),
+    /// What the export that the form describes would come to, asked with this number.
+    Foreseen(u64, Foreseen),
     /// The user's own rules were applied, as the order with this number.
     RulesApplied(u64, Box<Applied>),
     /// A list was written to the file, so many bytes, or why not.
@@ -68,6 +71,8 @@ pub enum Effect {
     Copy(String),
     /// Write an export.
     Export(Box<super::export_form::Order>),
+    /// Say what an export would come to; the answer is [`Event::Foreseen`] with this number.
+    Foresee(u64, Box<super::export_form::Order>),
     /// Stop the export.
     StopExport,
     /// Write a list of the screen to a file; one that exists only when it may be replaced.

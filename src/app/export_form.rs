@@ -71,6 +71,17 @@ pub struct Order {
     pub path: PathBuf,
 }
 
+/// What an export would come to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Foreseen {
+    /// Bytes of the file; `None` for one that is too large to be tried.
+    pub bytes: Option<u64>,
+    /// What stands in the way.
+    pub problems: Vec<String>,
+    /// What is worth knowing, and does not stand in the way.
+    pub remarks: Vec<String>,
+}
+
 /// The open form.
 #[derive(Debug, Clone)]
 pub struct ExportForm {
@@ -100,10 +111,17 @@ pub struct ExportForm {
     marks: FrameSet,
     /// What the plan was worked out from.
     planned: Option<Planned>,
+    /// What the export was asked for that was looked into last, and with which number.
+    tried: Option<(Wish, u64)>,
+    /// What it would come to.
+    foreseen: Foreseen,
 }
 
 /// What a plan depends on: the offer, the frames typed, what is added, and how far the capture is read.
 type Planned = (usize, String, Context, [usize; 2], bool);
+
+/// What the size of an export depends on.
+type Wish = (Option<Planned>, Format, bool, Option<Redaction>);
 
 /// What a key did to the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +160,8 @@ impl ExportForm {
             ignored: app.ignored.clone(),
             marks: app.marks.clone(),
             planned: None,
+            tried: None,
+            foreseen: Foreseen::default(),
         };
         form.fit_ending();
         form.renew(app);
@@ -189,10 +209,18 @@ impl ExportForm {
 
     /// The last line: what will happen, or what stands in the way.
     pub fn outcome(&self) -> String {
-        if let Some(problem) = self.plan.problems.first() {
+        let mut problems = self.plan.problems.iter().chain(&self.foreseen.problems);
+        if let Some(problem) = problems.next() {
             return problem.clone();
         }
-        let mut text = self.plan.summary();
+        let mut text = match self.foreseen.bytes {
+            Some(bytes) => Plan {
+                bytes,
+                ..self.plan.clone()
+            }
+            .summary(),
+            None => self.plan.summary(),
+        };
         if self.plan.cut_frames > 0 {
             text.push_str(", some cut by the snap length");
         }
@@ -204,6 +232,58 @@ impl ExportForm {
             return format!("the file exists; Enter again replaces it ({text})");
         }
         text
+    }
+
+    /// Whether nothing is known to stand in the way.
+    pub fn is_ready(&self) -> bool {
+        self.plan.is_ready() && self.foreseen.problems.is_empty()
+    }
+
+    /// What is worth knowing of the export, besides that the capture is not read to its end.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        let others = |remark: &&String| !self.plan.remarks.contains(remark);
+        let remarks = self.foreseen.remarks.iter().filter(others);
+        remarks.map(String::as_str)
+    }
+
+    /// The export whose outcome is to be looked into: none, if that was done or cannot be done.
+    pub fn to_foresee(&self) -> Option<Order> {
+        let tried = self.tried.as_ref().map(|(wish, _)| wish);
+        (self.plan.is_ready() && tried != Some(&self.wish())).then(|| self.order())
+    }
+
+    /// The outcome is being looked into, as the order with this number.
+    pub fn asked(&mut self, number: u64) {
+        self.tried = Some((self.wish(), number));
+        self.foreseen.bytes = None;
+        self.foreseen.problems.clear();
+    }
+
+    /// The outcome of the order with this number is known.
+    pub fn foreseen(&mut self, number: u64, foreseen: Foreseen) {
+        let asked = self.tried.as_ref().map(|(_, number)| *number);
+        if asked == Some(number) {
+            self.foreseen = foreseen;
+        }
+    }
+
+    fn wish(&self) -> Wish {
+        let planned = self.planned.clone();
+        (planned, self.format, self.notes, self.redact)
+    }
+
+    fn order(&self) -> Order {
+        Order {
+            plan: self.plan.clone(),
+            options: Options {
+                comments: self.notes && self.format == Format::Pcapng,
+                force: self.replace,
+                marks: self.marks.clone(),
+                redact: self.redact,
+                ..Options::of(self.format)
+            },
+            path: PathBuf::from(self.file.value().trim()),
+        }
     }
 
     /// Takes a key.
@@ -225,17 +305,7 @@ impl ExportForm {
         if !self.plan.is_ready() || path.is_empty() {
             return Done::No;
         }
-        Done::Write(Box::new(Order {
-            plan: self.plan.clone(),
-            options: Options {
-                comments: self.notes && self.format == Format::Pcapng,
-                force: self.replace,
-                marks: self.marks.clone(),
-                redact: self.redact,
-                ..Options::of(self.format)
-            },
-            path: PathBuf::from(path),
-        }))
+        Done::Write(Box::new(self.order()))
     }
 
     fn step(&mut self, forward: bool) {
@@ -379,7 +449,11 @@ fn offers(app: &App) -> Vec<Offer> {
         .ok_or("finding: none on this frame".to_string());
     let mut offers = vec![
         offer(
-            format!("marked {}", app.marks.len()),
+            if app.marks.is_empty() {
+                "marked: none".to_string()
+            } else {
+                format!("marked {}", app.marks.len())
+            },
             if app.marks.is_empty() {
                 Err("marked: no frame is marked; m marks the row".to_string())
             } else {
@@ -388,24 +462,39 @@ fn offers(app: &App) -> Vec<Offer> {
         ),
         offer(
             app.chosen_range()
-                .map_or("range -".to_string(), |(a, b)| format!("range {a}-{b}")),
+                .map_or("range: none".to_string(), |(a, b)| format!("range {a}-{b}")),
             range,
         ),
         offer(
-            format!("filtered {}", app.list.rows.len(&app.store)),
+            if filtered.is_ok() {
+                format!("filtered {}", app.list.rows.len(&app.store))
+            } else {
+                "filtered: no filter set".to_string()
+            },
             filtered,
         ),
         offer(
             sid.as_ref()
-                .map_or("Sid -".to_string(), |(_, sid)| format!("Sid {sid}")),
+                .map_or("Sid: none here".to_string(), |(_, sid)| {
+                    format!("Sid {sid}")
+                }),
             sid.map(|(conn, sid)| What::Sid(conn, sid)),
         ),
         offer(
             conn.as_ref()
-                .map_or("connection -".to_string(), |c| format!("connection {c}")),
+                .map_or("connection: none here".to_string(), |c| {
+                    format!("connection {c}")
+                }),
             conn.map(What::Connection),
         ),
-        offer("finding".to_string(), finding.map(What::Finding)),
+        offer(
+            if finding.is_ok() {
+                "finding".to_string()
+            } else {
+                "finding: none here".to_string()
+            },
+            finding.map(What::Finding),
+        ),
         offer("all frames".to_string(), Ok(What::All)),
     ];
     // Beside the Sid, where that has several lives.

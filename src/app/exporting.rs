@@ -1,19 +1,38 @@
 //! The export form in use: opening it, its keys, and what comes back from the export.
 
-use super::export_form::Done;
+use super::export_form::{Done, Foreseen};
 use super::key::Key;
 use super::{App, Effect, ExportForm, Layer, Tone};
 use crate::export::{ExportError, Written};
 
 impl App {
     /// Opens the form.
-    pub(super) fn open_export(&mut self) {
+    pub(super) fn open_export(&mut self) -> Vec<Effect> {
         if self.jobs.exporting.is_some() {
             self.say(Tone::Error, "an export is being written; Ctrl-C stops it");
-            return;
+            return Vec::new();
         }
+        self.moved = true;
         let form = ExportForm::new(self);
-        self.layers.push(Layer::Export(Box::new(form)));
+        self.show_form(Box::new(form))
+    }
+
+    /// Shows the form, and asks what its export would come to, if that is not known.
+    fn show_form(&mut self, mut form: Box<ExportForm>) -> Vec<Effect> {
+        let ask = form.to_foresee().map(|order| {
+            let number = self.next_job();
+            form.asked(number);
+            Effect::Foresee(number, Box::new(order))
+        });
+        self.layers.push(Layer::Export(form));
+        ask.into_iter().collect()
+    }
+
+    /// What an export would come to is known.
+    pub(super) fn foreseen(&mut self, number: u64, foreseen: Foreseen) {
+        if let Some(Layer::Export(form)) = self.layers.last_mut() {
+            form.foreseen(number, foreseen);
+        }
     }
 
     /// Gives a key to the form.
@@ -23,7 +42,7 @@ impl App {
         };
         match form.key(self, key) {
             Done::Left => {}
-            Done::No => self.layers.push(Layer::Export(form)),
+            Done::No => return self.show_form(form),
             Done::Write(order) => {
                 self.layers.push(Layer::Export(form));
                 self.jobs.exporting = Some(0);
@@ -50,5 +69,67 @@ impl App {
             (Err(ExportError::Exists(_)), Some(form)) => form.replace = true,
             (Err(error), _) => self.say(Tone::Error, error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::testing::{app, press};
+    use crate::app::{Event, update};
+
+    fn form(app: &App) -> &ExportForm {
+        match app.layers.last() {
+            Some(Layer::Export(form)) => form,
+            _ => panic!("no form is open"),
+        }
+    }
+
+    /// The number of the order that was asked about.
+    fn asked(effects: &[Effect]) -> Option<u64> {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Foresee(number, _) => Some(*number),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn the_form_says_what_the_export_comes_to_once_that_is_known() {
+        let mut app = app(80, 24);
+        let number = asked(&press(&mut app, "m w")).unwrap();
+        let foreseen = Foreseen {
+            bytes: Some(1_234_567),
+            problems: Vec::new(),
+            remarks: vec!["keys stay behind".to_owned()],
+        };
+        update(&mut app, Event::Foreseen(number, foreseen.clone()));
+        assert!(
+            form(&app).outcome().contains("1.2 MB"),
+            "{}",
+            form(&app).outcome()
+        );
+        assert_eq!(form(&app).notes().collect::<Vec<_>>(), ["keys stay behind"]);
+        // Moving in the form changes nothing; without comments the file is another one.
+        let effects = press(&mut app, "Tab Tab Tab Tab Tab");
+        assert_eq!(asked(&effects), None);
+        let next = asked(&press(&mut app, "Space")).unwrap();
+        assert_ne!(next, number);
+        assert!(!form(&app).outcome().contains("1.2 MB"));
+        // An answer that comes too late says nothing.
+        update(&mut app, Event::Foreseen(number, foreseen));
+        assert!(!form(&app).outcome().contains("1.2 MB"));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_the_format_is_said_before_it_is_written() {
+        let mut app = app(80, 24);
+        let number = asked(&press(&mut app, "m w")).unwrap();
+        let foreseen = Foreseen {
+            problems: vec!["pcap holds one link type".to_owned()],
+            ..Foreseen::default()
+        };
+        update(&mut app, Event::Foreseen(number, foreseen));
+        assert_eq!(form(&app).outcome(), "pcap holds one link type");
+        assert!(!form(&app).is_ready());
     }
 }

@@ -91,6 +91,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Looked(looked) => app.looked(looked),
         Event::Exported(result) => app.exported(result),
         Event::Exporting(frames) => app.jobs.exporting = Some(frames),
+        Event::Foreseen(number, foreseen) => app.foreseen(number, foreseen),
         Event::RulesApplied(job, applied) => app.rules_applied(job, *applied),
         Event::ListWritten(path, result) => app.list_written(path, result),
         Event::Message(result) => app.tell(result),
@@ -424,7 +425,7 @@ impl App {
             C::Suspend => return vec![Effect::Suspend],
             C::Export => match self.layers.last() {
                 Some(Layer::Table(_)) => return self.ask_list_file(),
-                _ => self.open_export(),
+                _ => return self.open_export(),
             },
             C::OnlySid => return self.only_sid(),
             C::FindNext => self.find_step(true),

@@ -536,6 +536,14 @@ impl Session {
                     self.tell.clone(),
                 );
             }
+            Effect::Foresee(number, order) => work::foresee(
+                Arc::clone(&self.app.store),
+                self.capture.clone(),
+                order,
+                self.app.rules.clone(),
+                number,
+                self.tell.clone(),
+            ),
             Effect::WriteList {
                 list,
                 path,

@@ -1,5 +1,6 @@
 //! Work beside the screen, on a thread of its own; what comes of it arrives as an event.
 
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::thread;
 use crossbeam_channel::Sender;
 
 use crate::app::Event;
-use crate::app::export_form::Order;
+use crate::app::export_form::{Foreseen, Order};
 use crate::capture::Capture;
 use crate::export::{ExportError, Job, Target};
 use crate::query::user_rules::{self, UserRule};
@@ -60,6 +61,65 @@ pub fn export(
     if let Err(error) = started {
         let _ = failed.send(Event::Exported(Err(ExportError::Read(error))));
     }
+}
+
+/// Exports of more frames or bytes than these are not written to see how large they are.
+const TRIED: (u64, u64) = (5_000, 8_000_000);
+
+/// A writer that only counts.
+struct Counted(u64);
+
+impl Write for Counted {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(buf.len() as u64);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Looks into what an export would come to; a small one is written to nowhere for that. The store is held until it is
+/// done.
+pub fn foresee(
+    store: Arc<Store>,
+    capture: Capture,
+    order: Box<Order>,
+    rules: rules::Settings,
+    number: u64,
+    tell: Sender<Event>,
+) {
+    // Without a thread the form says what the plan says.
+    let _ = thread::Builder::new()
+        .name("foresee".to_string())
+        .spawn(move || {
+            let stop = AtomicBool::new(false);
+            let job = Job {
+                store: &store,
+                capture: &capture,
+                plan: &order.plan,
+                options: &order.options,
+                rules: &rules,
+                stop: &stop,
+                progress: &|_| {},
+            };
+            let look = || {
+                let (frames, bytes) = TRIED;
+                let small = order.plan.frames.len() <= frames && order.plan.bytes <= bytes;
+                let mut counted = Counted(0);
+                let tried = small && job.write_to(&mut counted).is_ok();
+                Foreseen {
+                    bytes: tried.then_some(counted.0),
+                    problems: job.problems(),
+                    remarks: job.remarks(),
+                }
+            };
+            let foreseen = catch_unwind(AssertUnwindSafe(look)).unwrap_or_default();
+            drop(store);
+            // The screen is gone when this fails.
+            let _ = tell.send(Event::Foreseen(number, foreseen));
+        });
 }
 
 /// Applies the user's own rules. The store is held until it is done; rows of the index wait as long.

@@ -63,7 +63,7 @@ pub fn draw(pen: &mut Pen<'_>, form: &ExportForm, screen: Area) -> Position {
         }
     }
     let last = area.row(h.saturating_sub(2));
-    let role = if form.plan.is_ready() {
+    let role = if form.is_ready() {
         Role::Text
     } else {
         Role::Error
@@ -121,8 +121,9 @@ fn lines(form: &ExportForm, cells: u16) -> Vec<FormLine> {
         Line::Opening,
         "add",
         format!(
-            "{} TCP handshake, PRELOGIN and login of the connection",
-            tick(form.context.opening)
+            "{} handshake, PRELOGIN and login of the connection{}",
+            tick(form.context.opening),
+            added(form)
         ),
         1,
     );
@@ -183,7 +184,30 @@ fn lines(form: &ExportForm, cells: u16) -> Vec<FormLine> {
         form.file.value().chars().skip(scroll).collect(),
         form.file.visual_cursor().saturating_sub(scroll),
     );
+    for note in form.notes() {
+        let words: Vec<String> = note.split(' ').map(str::to_owned).collect();
+        for (i, text) in joined(&words, " ", usize::from(cells))
+            .into_iter()
+            .enumerate()
+        {
+            out.push(FormLine {
+                of: None,
+                name: if i == 0 { "remark" } else { "" },
+                text,
+                cursor: 0,
+            });
+        }
+    }
     out
+}
+
+/// The frames that come along besides the chosen ones.
+fn added(form: &ExportForm) -> String {
+    let context = &form.plan.context;
+    match (context.first(), context.last()) {
+        (Some(first), Some(last)) if form.context.opening => format!(" ({first}..{last})"),
+        _ => String::new(),
+    }
 }
 
 fn radio(on: bool) -> &'static str {
@@ -194,13 +218,19 @@ fn tick(on: bool) -> &'static str {
     if on { "[x]" } else { "[ ]" }
 }
 
-/// Words in lines of at most so many cells.
-fn wrapped(words: &[String], cells: usize) -> Vec<String> {
+/// Choices in lines of at most so many cells.
+fn wrapped(choices: &[String], cells: usize) -> Vec<String> {
+    joined(choices, "   ", cells)
+}
+
+/// Words in lines of at most so many cells, with something between them.
+fn joined(words: &[String], between: &str, cells: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words {
+        let needed = word.len().saturating_add(between.len());
         match lines.last_mut() {
-            Some(line) if line.len().saturating_add(word.len()).saturating_add(3) <= cells => {
-                line.push_str("   ");
+            Some(line) if line.len().saturating_add(needed) <= cells => {
+                line.push_str(between);
                 line.push_str(word);
             }
             _ => lines.push(word.clone()),
