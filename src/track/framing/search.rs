@@ -84,6 +84,7 @@ impl Framer {
                     cursor.skip(cursor.data.len());
                     return;
                 }
+                Class::Tds(header) if follows_length(view, at, header) => {}
                 found => {
                     let frame = cursor.at;
                     self.found(end, found, Found { base, at, view }, frame, sink);
@@ -179,6 +180,15 @@ fn smp_before(view: &[u8], at: usize, tds: tds::Header) -> Option<(usize, smp::H
     let header = smp::Header::read(view.get(start..at)?)?;
     let fits = header.length.checked_sub(16) == Some(u32::from(tds.length));
     (header.flags == smp::DATA && header.is_legal() && fits).then_some((start, header))
+}
+
+/// Whether an SMP header of which only LENGTH, SEQNUM and WNDW are there stands in front of a TDS packet: its Sid is not
+/// known, and the packet is not one outside SMP.
+fn follows_length(view: &[u8], at: usize, tds: tds::Header) -> bool {
+    let tail = at.checked_sub(12).and_then(|start| view.get(start..at));
+    let length = tail.and_then(<[u8]>::first_chunk::<4>);
+    let inside = u32::from(tds.length).saturating_add(16);
+    length.is_some_and(|bytes| u32::from_le_bytes(*bytes) == inside)
 }
 
 /// An SMP header that can be told from chance: behind a gap, or in a connection joined late.
