@@ -535,6 +535,7 @@ fn what_was_read_wrong_once_is_right() {
         (10_713_150_664_167_739_604, 1, 252, 7, false),
         (7_992_871_505_118_272_338, 1, 281, 11, false),
         (12_801_033_974_056_389_334, 1, 102, 10, true),
+        (381_265_897_640_791_693, 1, 247, 10, false),
     ] {
         nothing_false_appears(seed, FILES[file], largest, lose, with_syn, 0).unwrap();
     }

@@ -208,6 +208,12 @@ fn opens(header: tds::Header, packet: &[u8]) -> bool {
     }
 }
 
+/// Whether programs agree on such a packet size: powers of two, and the defaults and limits of some of them.
+fn is_usual_size(length: u16) -> bool {
+    let power = length.is_power_of_two() && (512..=0x4000).contains(&length);
+    power || matches!(length, 8000 | 0x3fff | 0x7fff)
+}
+
 /// TDS or TLS at the start of a segment, behind a gap or in a connection joined late.
 pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
     if known.smp || (known.mars == Some(true) && known.logged_in) {
@@ -249,11 +255,10 @@ pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
         None => {
             (known.proven || segment >= TELLING)
                 && (header.is_eom()
-                    || known
-                        .packet_size
-                        .map_or(header.length % 512 == 0 || header.length == 8000, |size| {
-                            size == u32::from(header.length)
-                        }))
+                    || known.packet_size.map_or_else(
+                        || is_usual_size(header.length),
+                        |size| size == u32::from(header.length),
+                    ))
         }
     };
     let server = header.kind == pt::TABULAR_RESULT;
@@ -262,8 +267,8 @@ pub(super) fn certain_plain(end: End, view: &[u8], known: Known) -> Class {
         (true, None) => true,
         (false, _) => header.spid == 0,
     };
-    // A server asks for no reset of the connection ([MS-TDS] 2.2.3.1.2).
-    let status_fits = !server || header.status & 0xf8 == 0;
+    // Of a message's packets a server marks the last one, and nothing else ([MS-TDS] 2.2.3.1.2).
+    let status_fits = !server || header.status <= tds::STATUS_EOM;
     if !confirmed || !spid_fits || !status_fits {
         return Class::Unknown;
     }
