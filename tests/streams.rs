@@ -536,6 +536,7 @@ fn what_was_read_wrong_once_is_right() {
         (7_992_871_505_118_272_338, 1, 281, 11, false),
         (12_801_033_974_056_389_334, 1, 102, 10, true),
         (381_265_897_640_791_693, 1, 247, 10, false),
+        (6_393_980_510_840_574_586, 1, 65, 4, false),
     ] {
         nothing_false_appears(seed, FILES[file], largest, lose, with_syn, 0).unwrap();
     }

@@ -58,7 +58,11 @@ impl Chain {
         } else {
             side.seen = now;
         }
-        side.missing = Missing::Nothing;
+        // What the client had not taken yet may be the answer to this very request, whose end arrived late.
+        let ahead = pdu.kind.is_smp() && side.smp.synced && side.smp.seq.diff(taken) > 0;
+        if !ahead {
+            side.missing = Missing::Nothing;
+        }
         self.requests.lose_track(ctx);
         self.drop_answer(server);
     }
