@@ -15,8 +15,17 @@ const ENCRYPTED: u16 = 0x0800;
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     infos: Vec<TypeInfo>,
-    /// COLUMNENCRYPTION was acknowledged, on whatever session: COLMETADATA holds a table of keys.
-    pub(super) encryption: bool,
+    /// What holds on every session.
+    pub(super) agreed: Agreed,
+}
+
+/// What the login agreed on (FEATUREEXTACK) that changes the shape of tokens.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Agreed {
+    /// COLUMNENCRYPTION: COLMETADATA holds a table of keys.
+    encryption: bool,
+    /// The version of DATACLASSIFICATION.
+    pub(super) classification: Option<u8>,
 }
 
 /// Redacts the body of an answer, or of a bulk load; of a `whole` one, what is behind the first thing not understood
@@ -72,6 +81,7 @@ fn token(
             mask.keep(len).map(drop)
         }
         0xa5 => counted(mask, |mask| column_infos(mask, names)),
+        0xa3 => classification(mask, names, columns),
         0xa4 => {
             let len = usize::from(mask.u16_le()?);
             mask.hide(len).map(drop)
@@ -117,7 +127,7 @@ fn metadata(
     if count == 0xffff {
         return Some(());
     }
-    let has_keys = columns.encryption && key_table(mask, names)?;
+    let has_keys = columns.agreed.encryption && key_table(mask, names)?;
     columns.infos.clear();
     for _ in 0..count {
         mask.keep(if version.is_wide() { 4 } else { 2 })?;
@@ -129,7 +139,7 @@ fn metadata(
                 us_varchar(mask, names, Kind::Object)?;
             }
         }
-        if columns.encryption && flags & ENCRYPTED != 0 {
+        if columns.agreed.encryption && flags & ENCRYPTED != 0 {
             crypto(mask, names, version, has_keys)?;
         }
         b_varchar(mask, names, Kind::Object)?;
@@ -246,7 +256,7 @@ fn return_value(
     mask.keep(if version.is_wide() { 4 } else { 2 })?;
     let flags = mask.u16_le()?;
     let info = type_info(mask, names, Place::ReturnValue, version)?;
-    if columns.encryption && flags & ENCRYPTED != 0 {
+    if columns.agreed.encryption && flags & ENCRYPTED != 0 {
         crypto(mask, names, version, false)?;
     }
     value(mask, &info, version, names)
@@ -258,8 +268,38 @@ fn feature_ack(mask: &mut Mask<'_>, columns: &mut Columns) -> Option<()> {
         if id == 0xff {
             return Some(());
         }
-        columns.encryption |= id == 4;
         let len = usize::try_from(mask.u32_le()?).ok()?;
-        mask.hide(len)?;
+        // Of what changes the shape of tokens the versions stay.
+        let kept = match id {
+            4 => 1,
+            9 => 2,
+            _ => 0,
+        };
+        let kept = mask.keep(len.min(kept))?;
+        mask.hide(len.saturating_sub(kept.len()))?;
+        match id {
+            4 => columns.agreed.encryption = true,
+            9 => columns.agreed.classification = kept.first().copied(),
+            _ => {}
+        }
     }
+}
+
+/// DATACLASSIFICATION ([MS-TDS] 2.2.7.5): names and ids of labels and of information types are replaced; which of them a
+/// column has, and their ranks (from version 2 on), stay.
+fn classification(mask: &mut Mask<'_>, names: &mut Names, columns: &Columns) -> Option<()> {
+    let ranks = columns.agreed.classification? >= 2;
+    for _labels_then_types in 0..2 {
+        for _ in 0..mask.u16_le()? {
+            b_varchar(mask, names, Kind::Other)?;
+            b_varchar(mask, names, Kind::Other)?;
+        }
+    }
+    mask.keep(if ranks { 4 } else { 0 })?;
+    for _ in 0..mask.u16_le()? {
+        for _ in 0..mask.u16_le()? {
+            mask.keep(if ranks { 8 } else { 4 })?;
+        }
+    }
+    Some(())
 }

@@ -33,8 +33,7 @@ pub(super) struct Stream {
     done: BTreeMap<u64, Vec<u8>>,
     open: HashMap<Option<SessionId>, Open>,
     columns: HashMap<Option<SessionId>, result::Columns>,
-    /// The login agreed on encrypted columns.
-    column_encryption: bool,
+    agreed: result::Agreed,
     encrypted: bool,
     smp: bool,
 }
@@ -92,7 +91,7 @@ impl Stream {
             done: BTreeMap::new(),
             open: HashMap::new(),
             columns: HashMap::new(),
-            column_encryption: false,
+            agreed: result::Agreed::default(),
             encrypted: false,
             smp: conn.smp_seen,
         }
@@ -261,9 +260,9 @@ impl Stream {
                 tls::records(&mut mask, names, &mut self.encrypted);
             } else if is_tokens(first) && !is_prelogin_answer(&mask, side) {
                 let columns = self.columns.entry(first.session).or_default();
-                columns.encryption = self.column_encryption;
+                columns.agreed = self.agreed;
                 let understood = result::tokens(&mut mask, names, columns, version, whole);
-                self.column_encryption = columns.encryption;
+                self.agreed = columns.agreed;
                 if !whole {
                     done = understood;
                 }

@@ -62,6 +62,61 @@ fn a_row_keeps_its_shape_and_loses_its_value() {
 }
 
 #[test]
+fn labels_of_columns_get_stand_ins_and_the_row_behind_them_stays() {
+    let b_varchar = |text: &str| -> Vec<u8> {
+        let mut out = vec![u8::try_from(text.len()).unwrap()];
+        out.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+        out
+    };
+    let id = "331f0b13-76b5-2f1b-a77b-def5a73c73c2";
+    for version in [1_u8, 2] {
+        // FEATUREEXTACK: DATACLASSIFICATION in this version.
+        let mut body = vec![0xae, 9, 2, 0, 0, 0, version, 1, 0xff];
+        let answer = result("secret");
+        let (metadata, row) = answer.split_at(20);
+        body.extend(metadata);
+        body.extend([0xa3, 1, 0]);
+        body.extend(b_varchar("Confidential"));
+        body.extend(b_varchar(id));
+        body.extend([1, 0]);
+        body.extend(b_varchar("Salaries"));
+        body.extend(b_varchar(id));
+        let rank: &[u8] = if version == 2 { &[20, 0, 0, 0] } else { &[] };
+        body.extend(rank);
+        // One column, which has the label and the type.
+        body.extend([1, 0, 1, 0, 0, 0, 0, 0]);
+        body.extend(rank);
+        let row_at = body.len();
+        body.extend(row);
+        let copy = run(&body, |mask, names| {
+            result::tokens(
+                mask,
+                names,
+                &mut result::Columns::default(),
+                Version::V74,
+                true,
+            );
+        });
+        assert_eq!(copy[..9], body[..9]);
+        // Row, length, the value gone, and the DONE behind it.
+        assert_eq!(copy[row_at..row_at + 3], row[..3]);
+        assert_eq!(copy[row_at + 3..row_at + 15], [0; 12]);
+        assert_eq!(copy[row_at + 15..], row[15..]);
+        let ranks = 2 * rank.len();
+        let assigned = row_at - 8 - ranks;
+        assert_eq!(copy[assigned..row_at], body[assigned..row_at]);
+        for name in ["Confidential", id, "Salaries"] {
+            let name = &b_varchar(name)[1..];
+            assert!(memchr::memmem::find(&body, name).is_some());
+            assert!(memchr::memmem::find(&copy, name).is_none());
+        }
+        let stand_in = &copy[29 + 3..29 + 4 + 24];
+        assert_eq!(stand_in[0], 12);
+        assert!(stand_in[1..].iter().step_by(2).all(u8::is_ascii_graphic));
+    }
+}
+
+#[test]
 fn what_stands_behind_something_not_understood_is_zeroed() {
     let mut body = vec![0x55];
     body.extend(result("secret"));
