@@ -22,6 +22,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
@@ -162,6 +163,7 @@ pub fn run<E: Send + 'static>(
         noticed,
         tell,
         stop_export: Arc::new(AtomicBool::new(false)),
+        exporting: None,
         dissector: Dissector::new(),
         stop_rules: Arc::new(AtomicBool::new(false)),
         searches,
@@ -177,6 +179,11 @@ pub fn run<E: Send + 'static>(
     };
     let ended = session.run(&mut screen);
     screen.leave();
+    session.stop_export.store(true, Ordering::Relaxed);
+    if let Some(export) = session.exporting.take() {
+        // What went wrong in it was told already.
+        let _ = export.join();
+    }
     // Numbers of frames in a moved order mean other frames the next time.
     if let Some(place) = place.filter(|_| !session.app.shifted) {
         keep_state(&session.app, &place);
@@ -274,6 +281,8 @@ struct Session {
     noticed: Receiver<Event>,
     tell: Sender<Event>,
     stop_export: Arc<AtomicBool>,
+    /// The last export, to be waited for at the end: its temporary file goes with it.
+    exporting: Option<JoinHandle<()>>,
     dissector: Dissector,
     stop_rules: Arc<AtomicBool>,
     searches: Searches,
@@ -527,7 +536,7 @@ impl Session {
             }
             Effect::Export(order) => {
                 self.stop_export.store(false, Ordering::Relaxed);
-                work::export(
+                self.exporting = work::export(
                     Arc::clone(&self.app.store),
                     self.capture.clone(),
                     order,

@@ -1,10 +1,11 @@
 //! Work beside the screen, on a thread of its own; what comes of it arrives as an event.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::Sender;
 
@@ -28,14 +29,16 @@ pub fn export(
     rules: rules::Settings,
     stop: Arc<AtomicBool>,
     tell: Sender<Event>,
-) {
+) -> Option<JoinHandle<()>> {
     let failed = tell.clone();
     let started = thread::Builder::new()
         .name("export".to_string())
         .spawn(move || {
+            let said = Cell::new(0_u64);
             let progress = |frames: u64| {
-                if frames > 0 && frames.is_multiple_of(STEP) {
-                    // The screen is gone when this fails; the export is stopped by the end of the program.
+                if frames.saturating_sub(said.get()) >= STEP {
+                    said.set(frames);
+                    // The screen is gone when this fails; the export is stopped then.
                     let _ = tell.send(Event::Exporting(frames));
                 }
             };
@@ -58,8 +61,12 @@ pub fn export(
             drop(store);
             let _ = tell.send(Event::Exported(result));
         });
-    if let Err(error) = started {
-        let _ = failed.send(Event::Exported(Err(ExportError::Read(error))));
+    match started {
+        Ok(thread) => Some(thread),
+        Err(error) => {
+            let _ = failed.send(Event::Exported(Err(ExportError::Read(error))));
+            None
+        }
     }
 }
 
