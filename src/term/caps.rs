@@ -51,18 +51,29 @@ fn glyphs(var: &impl Fn(&str) -> Option<String>) -> GlyphSet {
     }
 }
 
-/// A sequence in the wrapping that tmux and screen pass through to the terminal outside.
-pub fn wrapped(sequence: &str) -> String {
-    if env::var_os("TMUX").is_some() {
-        return format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b"));
+/// What ends a sequence for the terminal: two bytes of which the first begins sequences, or one.
+const ENDS: &str = "\x1b\\";
+const ENDS_SHORT: &str = "\x07";
+
+/// A sequence as tmux and screen let it through to the terminal outside.
+pub fn wrapped(sequence: &str, env: &dyn Fn(&str) -> Option<String>) -> String {
+    let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+    let term = env("TERM").unwrap_or_default();
+    if set("TMUX") || term.starts_with("tmux") {
+        // By its settings tmux takes the one (set-clipboard), passes on the other (allow-passthrough), or neither.
+        let inside = sequence.replace('\x1b', "\x1b\x1b");
+        return format!("{sequence}\x1bPtmux;{inside}{ENDS}");
     }
-    let term = env::var("TERM").unwrap_or_default();
-    if term.starts_with("screen") {
-        // screen takes at most some hundred bytes in one piece.
+    if set("STY") || term.starts_with("screen") {
+        // screen takes at most some hundred bytes in one piece, and a piece ends where the long end stands in it.
+        let sequence = match sequence.strip_suffix(ENDS) {
+            Some(sequence) => format!("{sequence}{ENDS_SHORT}"),
+            None => sequence.to_string(),
+        };
         let pieces: Vec<String> = sequence
             .as_bytes()
             .chunks(240)
-            .map(|piece| format!("\x1bP{}\x1b\\", String::from_utf8_lossy(piece)))
+            .map(|piece| format!("\x1bP{}{ENDS}", String::from_utf8_lossy(piece)))
             .collect();
         return pieces.concat();
     }
@@ -79,6 +90,33 @@ mod tests {
                 .iter()
                 .find(|(n, _)| *n == name)
                 .map(|(_, v)| (*v).to_string())
+        }
+    }
+
+    #[test]
+    fn a_sequence_gets_through_tmux_and_screen_whole_and_ended() {
+        let copy = format!("\x1b]52;c;{}\x1b\\", "QUJD".repeat(200));
+        assert_eq!(wrapped(&copy, &with(&[("TERM", "xterm")])), copy);
+        let inside = copy.replace('\x1b', "\x1b\x1b");
+        for tmux in [
+            [("TMUX", "/tmp/x"), ("TERM", "screen")],
+            [("TMUX", ""), ("TERM", "tmux-256color")],
+        ] {
+            let both = format!("{copy}\x1bPtmux;{inside}\x1b\\");
+            assert_eq!(wrapped(&copy, &with(&tmux)), both);
+        }
+        for screen in [
+            [("STY", "1.x"), ("TERM", "xterm")],
+            [("STY", ""), ("TERM", "screen.linux")],
+        ] {
+            let sent = wrapped(&copy, &with(&screen));
+            let pieces: Vec<_> = sent.split_terminator("\x1b\\").collect();
+            assert!(pieces.iter().all(|piece| piece.len() <= 242));
+            let passed: Vec<_> = pieces
+                .iter()
+                .map(|p| p.strip_prefix("\x1bP").unwrap())
+                .collect();
+            assert_eq!(passed.concat(), copy.replace("\x1b\\", "\x07"));
         }
     }
 

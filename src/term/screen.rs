@@ -160,7 +160,7 @@ impl Screen {
         CopyToClipboard::to_clipboard_from(text)
             .write_ansi(&mut sequence)
             .map_err(|_| io::Error::other("the text cannot be encoded"))?;
-        let sequence = super::caps::wrapped(&sequence);
+        let sequence = super::caps::wrapped(&sequence, &|name| std::env::var(name).ok());
         let out = &mut self.line;
         out.write_all(sequence.as_bytes())?;
         out.flush()
