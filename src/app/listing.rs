@@ -19,7 +19,7 @@ impl App {
         };
         if let Some(at) = at {
             table.cursor = at.min(table.rows.len().saturating_sub(1));
-            table.step(0, self.layer_height());
+            table.step(0, self.table_height(&table));
         }
         self.layers.push(Layer::Table(table));
     }

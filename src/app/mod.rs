@@ -25,7 +25,7 @@ mod listing;
 mod marking;
 pub mod mouse;
 mod moves;
-mod ordering;
+pub mod ordering;
 pub mod prompt;
 pub mod rows;
 mod searching;

@@ -111,14 +111,15 @@ impl App {
 
     /// A click on a row chooses it; on the chosen row it follows it, as Enter does.
     fn press_table(&mut self, y: u16) {
+        let height = self.layer_height();
         let Some(Layer::Table(table)) = self.layers.last_mut() else {
             return;
         };
-        let Some(row) = y.checked_sub(table.rows_from()) else {
+        let Some(row) = y.checked_sub(table.rows_from()).map(usize::from) else {
             return;
         };
-        let to = table.top.saturating_add(usize::from(row));
-        if to >= table.rows.len() {
+        let to = table.top.saturating_add(row);
+        if row >= height || to >= table.rows.len() {
             return;
         }
         if table.cursor == to {

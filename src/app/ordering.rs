@@ -325,7 +325,7 @@ fn kept_columns(columns: &[Column]) -> Effect {
 }
 
 /// A line in pieces of at most so many characters, broken at blanks; what follows is indented like the line.
-pub(super) fn wrap(line: &str, width: usize) -> Vec<String> {
+pub fn wrap(line: &str, width: usize) -> Vec<String> {
     let indent: String = line.chars().take_while(|c| *c == ' ').collect();
     let mut out = Vec::new();
     let mut now = String::new();

@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::layout::Pane;
+use super::tables::{Table, detail_rows};
 use super::{App, Layer, Tone};
 use crate::units::FrameNo;
 
@@ -84,8 +85,23 @@ impl App {
 
     /// Rows of a layer's body.
     pub(super) fn layer_height(&self) -> usize {
+        match self.layers.last() {
+            Some(Layer::Table(table)) => self.table_height(table),
+            _ => usize::from(self.above_status().saturating_sub(2)).max(1),
+        }
+    }
+
+    /// Rows of a list on screen.
+    pub(super) fn table_height(&self, table: &Table) -> usize {
+        let rows = self.above_status();
+        let taken = table.rows_from().saturating_add(detail_rows(rows));
+        usize::from(rows.saturating_sub(taken)).max(1)
+    }
+
+    /// Rows above the status line.
+    fn above_status(&self) -> u16 {
         let below = if self.layout().keys.is_some() { 2 } else { 1 };
-        usize::from(self.size.1.saturating_sub(2).saturating_sub(below)).max(1)
+        self.size.1.saturating_sub(below)
     }
 
     /// Goes to a frame by number, or says why it cannot.

@@ -8,8 +8,9 @@ use crate::app::App;
 use crate::app::Help;
 use crate::app::help::{Columns, HelpLine};
 use crate::app::layout::Area;
+use crate::app::ordering::wrap;
 use crate::app::summary::counted;
-use crate::app::tables::{Kind, Row, Table};
+use crate::app::tables::{Kind, Row, Table, detail_rows};
 use crate::store::Verdict;
 
 /// Draws a list; returns the place of its cursor.
@@ -48,6 +49,15 @@ pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<
         );
     }
     let body = body.below(1);
+    let rows = detail_rows(area.h);
+    let foot = area.below(area.h.saturating_sub(rows));
+    let body = Area {
+        h: body.h.saturating_sub(rows),
+        ..body
+    };
+    if rows > 0 {
+        detail(pen, app, table, foot);
+    }
     let mut at = None;
     for y in 0..body.h {
         let index = table.top.saturating_add(usize::from(y));
@@ -73,6 +83,27 @@ pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<
         pen.text(1, body.y, body.w, &text, Role::Dim);
     }
     at
+}
+
+/// What the row under the cursor says in full, as far as there is room for it.
+fn detail(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) {
+    let Some(text) = table.detail(app) else {
+        return;
+    };
+    pen.head(area.row(0), "", "", false);
+    let room = area.w.saturating_sub(2);
+    let lines = wrap(&text, usize::from(room));
+    let last = area.h.saturating_sub(2);
+    for (y, line) in (0..area.h.saturating_sub(1)).zip(&lines) {
+        let row = area.row(y.saturating_add(1));
+        let goes_on = y == last && lines.len() > usize::from(last).saturating_add(1);
+        let line = if goes_on {
+            format!("{line} ...")
+        } else {
+            line.clone()
+        };
+        pen.text(row.x.saturating_add(1), row.y, room, &line, Role::Text);
+    }
 }
 
 fn draw_row(pen: &mut Pen<'_>, app: &App, table: &Table, row: Row, shown: &[usize], line: Area) {

@@ -87,7 +87,11 @@ impl<'a> Pen<'a> {
         let full = line.repeat(usize::from(area.w));
         self.text(area.x, area.y, area.w, &full, Role::Dim);
         let room = area.w.saturating_sub(4);
-        let title = format!(" {title} ");
+        let title = if title.is_empty() {
+            String::new()
+        } else {
+            format!(" {title} ")
+        };
         let end = self.text(area.x.saturating_add(2), area.y, room, &title, role);
         if !right.is_empty() {
             let right = format!(" {right} ");

@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::draw;
-use crate::app::testing::{app, press};
-use crate::app::{App, Event, update};
+use crate::app::testing::{app, press, read};
+use crate::app::{App, Effect, Event, update};
 use crate::units::FrameNo;
 
 /// The screen as text, lines without trailing blanks.
@@ -62,13 +62,77 @@ fn every_command_can_be_asked_for_by_name_anywhere() {
             for c in entry.name.chars() {
                 update(&mut app, Event::Key(crate::app::key::Key::char(c)));
             }
-            press(&mut app, "Enter");
+            let effects = press(&mut app, "Enter");
             picture(&app);
+            let anew = |e: &Effect| matches!(e, Effect::FollowFile | Effect::Shift(..));
+            if effects.iter().any(anew) {
+                assert!(app.jobs.indexing);
+                read(&mut app);
+            }
             let said = app.message.as_ref().map_or("", |(_, text)| text.as_str());
             assert!(!said.starts_with("no command"), "{}: {said}", entry.name);
-            // While the capture is read anew, its frames are still to come.
             let there = app.store.frame(app.list.cursor).is_some();
-            assert!(there || app.jobs.indexing, "{}", entry.name);
+            assert!(there, "{}", entry.name);
         }
+    }
+}
+
+#[test]
+fn a_list_says_in_full_what_the_row_under_the_cursor_says() {
+    let text = crate::app::testing::finding().text;
+    for (keys, size) in [("F", (80, 24)), ("c", (60, 30))] {
+        let mut app = app(size.0, size.1);
+        press(&mut app, keys);
+        let shown = picture(&app);
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        assert!(words.join(" ").contains(&text), "{shown}");
+    }
+    // Where there is no room for it, the rows have it.
+    let mut app = app(60, 12);
+    press(&mut app, "F");
+    assert!(!picture(&app).contains("mars-close-rst: "));
+}
+
+#[test]
+fn where_only_the_list_has_room_any_pane_can_take_its_place() {
+    let mut app = app(40, 8);
+    press(&mut app, "e Enter");
+    assert!(
+        picture(&app).starts_with("-- Frame 12"),
+        "{}",
+        picture(&app)
+    );
+    press(&mut app, "Tab");
+    assert!(picture(&app).starts_with("-- Bytes"), "{}", picture(&app));
+    press(&mut app, "q");
+    assert!(picture(&app).contains("T.RST"), "{}", picture(&app));
+    assert_eq!(app.focus, crate::app::layout::Pane::List);
+}
+
+#[test]
+fn a_mistake_is_said_where_there_is_no_line_for_keys() {
+    let mut app = app(30, 6);
+    press(&mut app, "& s i d d");
+    let shown = picture(&app);
+    let mistake = shown.lines().nth(4).unwrap();
+    assert!(mistake.contains("^^^^ no such field"), "{shown}");
+    assert!(shown.lines().nth(5).unwrap().contains("&sidd"), "{shown}");
+}
+
+#[test]
+fn the_export_form_leaves_the_status_line_free_at_any_height() {
+    for h in 5..30 {
+        let mut app = app(80, h);
+        press(&mut app, "e m w");
+        let shown = picture(&app);
+        let status = app.layout().status.unwrap();
+        let line = shown.lines().nth(usize::from(status.y)).unwrap();
+        assert!(
+            line.contains("frame 12/12") && !line.contains('|'),
+            "{shown}"
+        );
+        // What will happen, and how, stand in view.
+        assert!(shown.contains("1 connection"), "{shown}");
+        assert!(shown.contains("Enter write"), "{shown}");
     }
 }

@@ -8,7 +8,7 @@ pub use cells::{human, phase_name};
 
 use super::App;
 use crate::store::{Finding, Store, Verdict};
-use crate::units::{ConnId, FrameNo, Side};
+use crate::units::{ConnId, FindingId, FrameNo, RequestId, Side};
 use cells::{
     conn_cell, conn_number, finding_cell, phase_cell, request_cell, request_number, width_of_ends,
 };
@@ -87,17 +87,17 @@ const CONNECTIONS: &[Head] = &[
     head("Server", 21, false, 60),
     head("Start(s)", 11, true, 100),
     head("Duration", 9, true, 100),
-    head("Frames", 7, true, 100),
+    head("Frames", 7, true, 110),
     head("Bytes", 8, true, 120),
     head("MARS", 4, false, 0),
-    head("Encr", 6, false, 120),
+    head("Encr", 6, false, 132),
     head("Sids", 7, true, 80),
-    head("SPID", 5, true, 130),
-    head("Host", 12, false, 150),
+    head("SPID", 5, true, 138),
+    head("Host", 12, false, 156),
     head("Program", 14, false, 170),
     head("Database", 10, false, 160),
-    head("Retr", 4, true, 140),
-    head("RST", 3, true, 100),
+    head("Retr", 4, true, 143),
+    head("RST", 3, true, 124),
     head("End", 0, false, 0),
 ];
 const FINDINGS: &[Head] = &[
@@ -128,6 +128,11 @@ const PHASES: &[Head] = &[
     head("Length", 10, true, 0),
     head("Phase", 0, false, 0),
 ];
+
+/// Rows below a list for what the row under the cursor says in full, with a line above, where there is room.
+pub fn detail_rows(height: u16) -> u16 {
+    if height >= 16 { 4 } else { 0 }
+}
 
 /// Columns of which the greatest values are looked for: the slow ones, the long ones.
 const GREATEST_FIRST: [&str; 7] = [
@@ -379,8 +384,8 @@ impl Table {
         let (Row::One(id) | Row::Folded(id, _)) = row;
         match self.kind {
             Kind::Connections => Some(store.conn(ConnId(id))?.last_frame),
-            Kind::Findings => store.finding(crate::units::FindingId(id))?.decisive_frame(),
-            Kind::Requests(_) => Some(store.request(crate::units::RequestId(id))?.first_frame),
+            Kind::Findings => store.finding(FindingId(id))?.decisive_frame(),
+            Kind::Requests(_) => Some(store.request(RequestId(id))?.first_frame),
             Kind::Phases(conn) => store
                 .conn(conn)?
                 .phases
@@ -389,14 +394,31 @@ impl Table {
         }
     }
 
+    /// What the row under the cursor says in full: how the connection ended, what was found, what was asked for.
+    pub fn detail(&self, app: &App) -> Option<String> {
+        let store = &app.store;
+        let (Row::One(id) | Row::Folded(id, _)) = *self.rows.get(self.cursor)?;
+        let told = |finding: &Finding| format!("{}: {}", finding.rule, finding.text);
+        match self.kind {
+            Kind::Connections => close_of(store, ConnId(id)).map(told),
+            Kind::Findings => store.finding(FindingId(id)).map(told),
+            Kind::Requests(_) => {
+                let request = store.request(RequestId(id))?;
+                let error = request.error.as_ref();
+                let error =
+                    error.map_or_else(String::new, |e| format!("  error {}: {}", e.number, e.text));
+                Some(format!("{}{error}", request.text))
+            }
+            Kind::Phases(_) => None,
+        }
+    }
+
     /// The verdict letter of a row, for its colour.
     pub fn verdict(&self, store: &Store, row: Row) -> Option<Verdict> {
         let (Row::One(id) | Row::Folded(id, _)) = row;
         match self.kind {
             Kind::Connections => close_of(store, ConnId(id)).map(|f| f.verdict),
-            Kind::Findings => store
-                .finding(crate::units::FindingId(id))
-                .map(|f| f.verdict),
+            Kind::Findings => store.finding(FindingId(id)).map(|f| f.verdict),
             Kind::Requests(_) | Kind::Phases(_) => None,
         }
     }
@@ -414,10 +436,10 @@ impl Table {
                 .conn(ConnId(id))
                 .map_or_else(String::new, |c| conn_cell(app, c, name)),
             Kind::Findings => store
-                .finding(crate::units::FindingId(id))
+                .finding(FindingId(id))
                 .map_or_else(String::new, |f| finding_cell(app, f, folded, name)),
             Kind::Requests(_) => store
-                .request(crate::units::RequestId(id))
+                .request(RequestId(id))
                 .map_or_else(String::new, |r| request_cell(app, r, name)),
             Kind::Phases(conn) => phase_cell(app, conn, id, name),
         }
