@@ -21,6 +21,7 @@ mod derived;
 mod differential;
 mod dissected;
 mod export;
+mod find;
 mod findings;
 mod fixtures;
 mod generated;

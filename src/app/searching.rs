@@ -205,7 +205,15 @@ impl App {
             self.come_home(done);
         } else if job == self.jobs.find.job {
             note(&mut self.jobs.find);
+            let in_order = |hits: &[FrameNo]| hits.is_sorted_by(|a, b| a < b);
+            let new = self.find_hits.len().saturating_sub(1);
             self.find_hits.extend(frames);
+            if !self.find_hits.get(new..).is_some_and(in_order) {
+                // What was found late stands in an earlier frame, which may be a hit already.
+                self.find_hits.sort_unstable();
+                self.find_hits.dedup();
+                self.jobs.find.hits = self.find_hits.len() as u64;
+            }
             self.find_arrived(done);
         } else if job == self.jobs.preview.job {
             note(&mut self.jobs.preview);

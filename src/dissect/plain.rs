@@ -48,7 +48,7 @@ fn blank_secrets(
     pdu: &PduRow,
     gathered: &mut Gathered,
 ) {
-    if !matches!(pdu.kind, PduKind::Data | PduKind::Tds) {
+    if !matches!(pdu.kind, PduKind::Data | PduKind::Tds | PduKind::Unknown) {
         return;
     }
     let places: Vec<_> = gathered.spans(0..gathered.bytes.len());

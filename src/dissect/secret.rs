@@ -7,9 +7,10 @@ use super::stream::Frames;
 use super::tree::later_pdu;
 use super::{Dissector, packed};
 use crate::decode::field::{Field, Value};
-use crate::decode::tds::packet_type;
+use crate::decode::smp;
 use crate::decode::tds::tokens::token;
-use crate::store::{PduKind, PduRow};
+use crate::decode::tds::{HEADER_LEN, packet_type};
+use crate::store::{PduFlags, PduKind, PduRow};
 use crate::units::{FrameNo, PduId};
 
 /// Whether a part of a message may carry secrets: logins, tokens, answers during the login, and session state.
@@ -48,6 +49,10 @@ pub fn ranges(
     pdus.extend(later_pdu(store, no, &row));
     let mut found: Vec<Range<usize>> = Vec::new();
     for (id, pdu) in pdus {
+        if pdu.flags.has(PduFlags::UNFINISHED) {
+            found.extend(of_unfinished(frames, &pdu, no));
+            continue;
+        }
         if !matches!(pdu.kind, PduKind::Data | PduKind::Tds) {
             continue;
         }
@@ -70,6 +75,31 @@ pub fn ranges(
     found.sort_by_key(|range| range.start);
     found.dedup();
     found
+}
+
+/// The bytes behind the header of a packet that does not end and may carry secrets: what it holds is not decoded.
+fn of_unfinished(frames: &mut Frames<'_>, pdu: &PduRow, no: FrameNo) -> Vec<Range<usize>> {
+    let packet = frames.stretch(pdu, pdu.pos, pdu.len);
+    let smp = match packet.bytes.first() {
+        Some(&smp::SMID) => smp::HEADER_LEN,
+        _ => 0,
+    };
+    let secret = packet.bytes.get(smp).is_some_and(|kind| {
+        matches!(
+            *kind,
+            packet_type::LOGIN_OLD
+                | packet_type::FED_AUTH
+                | packet_type::LOGIN7
+                | packet_type::SSPI
+        )
+    });
+    let from = smp.saturating_add(HEADER_LEN);
+    if !secret || from >= packet.bytes.len() {
+        return Vec::new();
+    }
+    let spans = packet.spans(from..packet.bytes.len());
+    let here = spans.into_iter().filter(|span| span.frame == no);
+    here.map(|span| span.bytes).collect()
 }
 
 /// The fields of what a PDU carries, if there may be secrets among them.

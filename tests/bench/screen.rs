@@ -36,8 +36,24 @@ struct Arguments {
     /// Rows of the terminal
     #[arg(long, default_value_t = 24)]
     rows: u16,
+    /// Measure this part only
+    #[arg(long)]
+    only: Option<Part>,
     /// A capture to measure on, instead of one made for it
     file: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The start of the program
+    Start,
+    /// Keys on the complete index
+    Index,
+    /// Keys while the capture is being indexed
+    Indexing,
+    /// Keys while a find reads all messages
+    Finding,
 }
 
 /// An answer has ended when nothing more has come for this long.
@@ -94,10 +110,20 @@ fn main() -> Result<()> {
     let size = (arguments.columns, arguments.rows);
     // Once for nothing: the file is in the page cache from here on.
     std::io::copy(&mut std::fs::File::open(&file)?, &mut std::io::sink())?;
-    starting(&file, size, arguments.starts)?;
-    on_the_index(&file, size)?;
-    while_indexing(&file, size, arguments.starts)?;
-    while_finding(&file, size)
+    let wanted = |part| arguments.only.is_none_or(|only| only == part);
+    if wanted(Part::Start) {
+        starting(&file, size, arguments.starts)?;
+    }
+    if wanted(Part::Index) {
+        on_the_index(&file, size)?;
+    }
+    if wanted(Part::Indexing) {
+        while_indexing(&file, size, arguments.starts)?;
+    }
+    if wanted(Part::Finding) {
+        while_finding(&file, size)?;
+    }
+    Ok(())
 }
 
 /// When the first rows stand, and how soon a stop is answered.
@@ -162,7 +188,7 @@ fn while_indexing(file: &Path, size: (u16, u16), starts: usize) -> Result<()> {
                 break;
             }
             let answer = term.press(key)?;
-            table.note("any key", answer);
+            table.note(name_of(key), answer);
         }
         term.end()?;
     }
@@ -175,20 +201,45 @@ fn while_finding(file: &Path, size: (u16, u16)) -> Result<()> {
     let mut term = Term::start(file, size)?;
     term.wait(is_ready)?;
     let mut table = Answers::new();
-    term.press("/no such text anywhere\r")?;
+    term.press("/zzqx\r")?;
     for key in AT_WORK.iter().cycle().take(240) {
-        if term.text().contains("not found") {
+        if is_found(&term.text()) {
             break;
         }
         let answer = term.press(key)?;
-        table.note("any key", answer);
+        table.note(name_of(key), answer);
     }
-    let answer = term.press("\x03")?;
-    table.note("Ctrl-C", answer);
-    term.end()?;
     println!("\nwhile a find reads all messages");
     table.print();
-    Ok(())
+    if is_found(&term.text()) {
+        println!("\nThe find was over before all keys were typed: a larger capture tells more.");
+        return term.end();
+    }
+    // Without a find that runs, Ctrl-C ends the program.
+    let start = Instant::now();
+    term.send("\x03")?;
+    match term.wait(|screen| screen.contains("stopped")) {
+        Ok(()) => println!("\nCtrl-C stops the find: {:.1?}", term.latest - start),
+        Err(_) if term.child.try_wait()?.is_some() => {
+            println!("\nThe find was over when Ctrl-C was typed.");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    }
+    term.end()
+}
+
+/// Whether the state line says that the find has ended, without a hit.
+fn is_found(screen: &str) -> bool {
+    screen.contains("not found") || screen.contains("find zzqx (0)")
+}
+
+/// A key as it is called.
+fn name_of(key: &'static str) -> &'static str {
+    match key {
+        "\x1b[6~" => "PgDn",
+        key => key,
+    }
 }
 
 /// Keys as they are typed one after the other: an escape sequence is one key.

@@ -108,8 +108,15 @@ impl Given<'_, '_> {
             Expr::Const(Val::Num(n)) => Numbers::Same(*n),
             Expr::Field(field) => field.column.map_or_else(Numbers::none, |c| self.column(c)),
             Expr::Func(Func::Count, field) => {
-                let numbers = field.column.map_or_else(Numbers::none, |c| self.column(c));
-                self.one_each(|at| numbers.at(at).len() as i128)
+                let mut counts = vec![0_u32; self.block.len];
+                if let Some(column) = field.column {
+                    self.each(column, &mut |at, _| {
+                        if let Some(count) = counts.get_mut(at) {
+                            *count = count.saturating_add(1);
+                        }
+                    });
+                }
+                self.one_each(|at| i128::from(counts.get(at).copied().unwrap_or(0)))
             }
             Expr::Calc(left, calc, right, wrap) => {
                 let (left, right) = (self.numbers(left), self.numbers(right));
@@ -138,47 +145,47 @@ impl Given<'_, '_> {
 
     fn column(&self, column: Column) -> Numbers {
         let mut found = Found::default();
+        self.each(column, &mut |at, n| found.add(at, n));
+        found.numbers(self.block.len)
+    }
+
+    /// Calls `f` with each number of a column and the place of its frame.
+    fn each(&self, column: Column, f: &mut dyn FnMut(usize, i64)) {
+        let block = self.block;
         match column {
-            Column::Frame(column) => column.with(&mut FrameValues {
-                given: self,
-                found: &mut found,
-            }),
-            Column::Pdu(column) => column.with(&mut PduValues {
-                given: self,
-                found: &mut found,
-            }),
+            Column::Frame(column) => column.with(&mut FrameValues { given: self, f }),
+            Column::Pdu(column) => column.with(&mut PduValues { given: self, f }),
             Column::Kind => {
-                self.block.each_pdu(|at, pdu| found.add(at, pdu_kind(pdu)));
-                let with_pdus = self.block.pdu_bits(|_| true);
-                self.block.each_frame(|at, _, row, _| {
-                    frame_kinds(row, !with_pdus.has(at), &mut |kind| found.add(at, kind));
+                block.each_pdu(|at, pdu| f(at, pdu_kind(pdu)));
+                let with_pdus = block.pdu_bits(|_| true);
+                block.each_frame(|at, _, row, _| {
+                    frame_kinds(row, !with_pdus.has(at), &mut |kind| f(at, kind));
                 });
             }
             Column::Size => {
-                self.block
-                    .each_pdu(|at, pdu| found.add(at, i64::from(pdu.len)));
-                let with_pdus = self.block.pdu_bits(|_| true);
-                self.block.each_frame(|at, _, row, _| {
+                block.each_pdu(|at, pdu| f(at, i64::from(pdu.len)));
+                let with_pdus = block.pdu_bits(|_| true);
+                block.each_frame(|at, _, row, _| {
                     if row.is_tcp() && !with_pdus.has(at) {
-                        found.add(at, i64::from(row.payload_len));
+                        f(at, i64::from(row.payload_len));
                     }
                 });
             }
             Column::User(column) => {
-                let chosen = chosen(column, self.block, self.eval);
-                return self.one_each(|at| i128::from(chosen.has(at)));
+                let chosen = chosen(column, block, self.eval);
+                (0..block.len).for_each(|at| f(at, i64::from(chosen.has(at))));
             }
             Column::Sparse(column) => {
-                let behind = self.block.frame(self.block.len);
-                let values = self.listed.between(column, self.block.first, behind);
+                let behind = block.frame(block.len);
+                let values = self.listed.between(column, block.first, behind);
                 for (frame, value) in values.unwrap_or_default() {
-                    let at = self.block.position(*frame).unwrap_or(usize::MAX);
-                    found.add(at, *value);
+                    if let Some(at) = block.position(*frame) {
+                        f(at, *value);
+                    }
                 }
             }
             Column::Addr(_) => {}
         }
-        found.numbers(self.block.len)
     }
 }
 
@@ -249,7 +256,7 @@ impl Found {
 /// Gathers the values of a frame column; compiled once for each.
 struct FrameValues<'a, 'b, 'c> {
     given: &'a Given<'b, 'c>,
-    found: &'a mut Found,
+    f: &'a mut dyn FnMut(usize, i64),
 }
 
 impl Each<FrameCol, ()> for FrameValues<'_, '_, '_> {
@@ -257,7 +264,7 @@ impl Each<FrameCol, ()> for FrameValues<'_, '_, '_> {
     fn run(&mut self, column: impl Fn() -> FrameCol + Copy) {
         let store = self.given.block.store;
         let start = store.start_time().map_or(0, |t| t.0);
-        let (conns, found) = (self.given.conns, &mut *self.found);
+        let conns = self.given.conns;
         self.given.block.each_frame(|at, no, row, before| {
             let here = FrameAt {
                 store,
@@ -267,7 +274,7 @@ impl Each<FrameCol, ()> for FrameValues<'_, '_, '_> {
                 before,
                 start,
             };
-            frame_each(column(), &here, &mut |n| found.add(at, n));
+            frame_each(column(), &here, &mut |n| (self.f)(at, n));
         });
     }
 }
@@ -275,7 +282,7 @@ impl Each<FrameCol, ()> for FrameValues<'_, '_, '_> {
 /// Gathers the values of a PDU column; compiled once for each.
 struct PduValues<'a, 'b, 'c> {
     given: &'a Given<'b, 'c>,
-    found: &'a mut Found,
+    f: &'a mut dyn FnMut(usize, i64),
 }
 
 impl Each<PduCol, ()> for PduValues<'_, '_, '_> {
@@ -284,7 +291,7 @@ impl Each<PduCol, ()> for PduValues<'_, '_, '_> {
         let store = self.given.block.store;
         self.given.block.each_pdu(|at, pdu| {
             if let Some(n) = pdu_value(column(), store, pdu) {
-                self.found.add(at, n);
+                (self.f)(at, n);
             }
         });
     }
