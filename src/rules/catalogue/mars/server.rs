@@ -124,11 +124,10 @@ pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
 
 pub(super) fn all_data_acknowledged(facts: &Facts<'_>) -> Check {
     let tf = facts.close.tf.iter().map(|seg| seg.no);
-    let a = facts
-        .close
-        .a
-        .or_else(|| facts.close.abort().and_then(|r| r.ack));
-    let Some(a) = a else {
+    // Of a client that sent no FIN its reset tells.
+    let by_reset = facts.close.abort().and_then(|reset| reset.ack);
+    let fin = facts.close.a.map(|ack| (ack, "FIN.Ack"));
+    let Some((a, name)) = fin.or(by_reset.map(|ack| (ack, "RST.Ack"))) else {
         return Check::unknown("the client's FIN is not in the file");
     };
     let late = facts.streams.b.saturating_sub(a);
@@ -138,13 +137,13 @@ pub(super) fn all_data_acknowledged(facts: &Facts<'_>) -> Check {
     }
     if late > 0 {
         return Check::failed(format!(
-            "{late} bytes of data stand behind FIN.Ack {}",
+            "{late} bytes of data stand behind {name} {}",
             seq(a)
         ))
         .on(tf);
     }
     Check::held(format!(
-        "FIN.Ack {} = {}",
+        "{name} {} = {}",
         seq(a),
         off_from("end of the last data", late.saturating_neg())
     ))
@@ -268,6 +267,9 @@ pub(in crate::rules) fn untaken(facts: &Facts<'_>) -> String {
     }
 }
 
+/// Sids whose arithmetic is written out.
+const MOST_TOLD: usize = 8;
+
 pub(super) fn drained(facts: &Facts<'_>) -> Check {
     let mut unknown = None;
     let mut facts_told = Vec::new();
@@ -278,7 +280,7 @@ pub(super) fn drained(facts: &Facts<'_>) -> Check {
         };
         let window = fin.wndw.minus(taken.0);
         if taken == sent {
-            if facts_told.len() < 4 {
+            if facts_told.len() < MOST_TOLD {
                 facts_told.push(format!("Sid {}: {} - {window} = {sent}", fin.sid, fin.wndw));
             }
             frames.push(fin.frame);
@@ -309,6 +311,13 @@ pub(super) fn drained(facts: &Facts<'_>) -> Check {
         None if facts.streams.client_fins.is_empty() => {
             Check::unknown("no SMP:FIN of the client can be read")
         }
-        None => Check::held(facts_told.join("; ")).on(frames),
+        None => {
+            let mut told = facts_told.join("; ");
+            let more = frames.len().saturating_sub(facts_told.len());
+            if more > 0 {
+                told.push_str(&format!("; and {more} more"));
+            }
+            Check::held(told).on(frames)
+        }
     }
 }
