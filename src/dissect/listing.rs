@@ -77,6 +77,9 @@ fn tcp_text(row: &FrameRow, store: &Store) -> String {
     if row.flags.has(FrameFlags::RETRANSMISSION) {
         out.push_str("[ReTransmit]");
     }
+    if row.flags.has(FrameFlags::DUPLICATE) {
+        out.push_str("[Copy]");
+    }
     if row.flags.has(FrameFlags::KEEPALIVE) {
         out.push_str("[Keep alive]");
     }

@@ -94,8 +94,7 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     for file in store.files() {
         let name = Path::new(&file.path)
             .file_name()
-            .and_then(|n| n.to_str())
-            .unwrap_or(&file.path);
+            .map_or_else(|| file.path.as_str().into(), |name| name.to_string_lossy());
         page.item(&format!(
             "file: {name}, {}, {}, {}",
             file.format,
@@ -222,6 +221,10 @@ fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
             ));
             writeln!(page.out, "  - {text}")?;
         }
+        for note in &finding.notes {
+            let text = page.text(&format!("note: {note}"));
+            writeln!(page.out, "  - {text}")?;
+        }
         other_end(job, finding, page)?;
     }
     if none {
@@ -242,8 +245,8 @@ fn other_end(job: &Job<'_>, finding: &Finding, page: &mut Page<'_>) -> Result<()
         page.out,
         "  - {}",
         page.text(&format!(
-            "as the {} must have seen it:",
-            orders.here.other().word()
+            "{}:",
+            words::as_seen_by(job.store, orders.here.other().word())
         ))
     )?;
     for step in &orders.inferred {

@@ -6,7 +6,7 @@ use super::build::{Facts, duration};
 use super::facts;
 use super::stats::Stats;
 use super::text::{close_sentence, endpoint, kind_line, login_line, proof, summary};
-use super::words::{bytes, counted, cut, is_unsafe, safe, span};
+use super::words::{as_seen_by, bytes, counted, cut, safe, span};
 use crate::store::{ConnRow, Finding};
 
 /// Rows of a table; more are counted.
@@ -59,7 +59,7 @@ pub(super) fn write(
     if !general.is_empty() {
         writeln!(out, "\n## Across connections\n")?;
         for row in general {
-            finding(&facts.finding(row), row, out)?;
+            finding(facts, row, out)?;
         }
     }
     if let Some(stats) = stats {
@@ -104,7 +104,7 @@ fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -> io::Resul
     sessions(&conn, out)?;
     requests(&conn, out)?;
     for row in store.conn_findings(row.id) {
-        finding(&facts.finding(row), row, out)?;
+        finding(facts, row, out)?;
     }
     Ok(())
 }
@@ -159,9 +159,10 @@ fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
             r.duration_ms.map_or_else(dash, |ms| format!("{ms:.3}")),
             r.rows.map_or_else(dash, |n| n.to_string()),
             r.end,
-            r.text
-                .as_deref()
-                .map_or_else(|| "(left out)".to_owned(), |t| code(&cut(&safe(t), 120)))
+            r.text.as_deref().map_or_else(
+                || "(left out)".to_owned(),
+                |t| code_cell(&cut(&safe(t), 120))
+            )
         )?;
     }
     more(conn.requests.len(), "more request", out)
@@ -174,7 +175,8 @@ fn more(len: usize, what: &str, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-fn finding(finding: &facts::Finding, row: &Finding, out: &mut dyn Write) -> io::Result<()> {
+fn finding(facts: Facts<'_>, row: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let finding = facts.finding(row);
     writeln!(
         out,
         "\n### {} `{}`: {}, {}\n\n{}\n",
@@ -210,7 +212,11 @@ fn finding(finding: &facts::Finding, row: &Finding, out: &mut dyn Write) -> io::
         writeln!(out, "\nNote: {}", escape(note))?;
     }
     if let Some(other) = &finding.other_end {
-        writeln!(out, "\nAs the {} must have seen it:\n", other.side)?;
+        let mut words = as_seen_by(facts.store(), other.side);
+        if let Some(first) = words.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        writeln!(out, "\n{words}:\n")?;
         for step in &other.order {
             let sure = if step.known { "known" } else { "inferred" };
             writeln!(
@@ -240,13 +246,14 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// Text as code in a cell of a table, where a bar would end the cell.
+fn code_cell(text: &str) -> String {
+    code(text).replace('|', "\\|")
+}
+
 /// Text as code, whatever ticks it holds.
 pub fn code(text: &str) -> String {
-    let text: String = safe(text)
-        .replace('|', "\\|")
-        .chars()
-        .filter(|c| !is_unsafe(*c))
-        .collect();
+    let text = safe(text);
     let ticks = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(ticks.saturating_add(1));
     let pad = if text.starts_with('`') || text.ends_with('`') || text.is_empty() {
@@ -264,7 +271,8 @@ mod tests {
     #[test]
     fn markdown_cannot_be_smuggled_in() {
         assert_eq!(escape("a|b [x](y)"), "a\\|b \\[x\\](y)");
-        assert_eq!(code("a`b"), "``a`b``");
+        assert_eq!(code("a`b|c"), "``a`b|c``");
+        assert_eq!(code_cell("a|b"), "`a\\|b`");
         assert_eq!(code("`x``"), "``` `x`` ```");
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::build::{Facts, duration};
 use super::facts;
 use super::stats::Stats;
-use super::words::{bytes, counted, cut, frames, safe, span};
+use super::words::{as_seen_by, bytes, counted, cut, frames, safe, span};
 use crate::store::{ConnRow, Finding, Outcome, Protocol, Verdict};
 use crate::units::FrameNo;
 
@@ -53,8 +53,8 @@ pub(super) fn write(
         .collect();
     if !general.is_empty() {
         writeln!(out, "\nAcross connections")?;
-        for finding in general {
-            self::finding(&facts.finding(finding), finding, out)?;
+        for row in general {
+            finding(facts, row, out)?;
         }
     }
     Ok(())
@@ -179,7 +179,7 @@ pub(super) fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -
     sessions(&conn, out)?;
     requests(&conn, out)?;
     for row in store.conn_findings(row.id) {
-        finding(&facts.finding(row), row, out)?;
+        finding(facts, row, out)?;
     }
     Ok(())
 }
@@ -383,7 +383,8 @@ fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// A finding with its evidence and conditions.
-fn finding(finding: &facts::Finding, row: &Finding, out: &mut dyn Write) -> io::Result<()> {
+fn finding(facts: Facts<'_>, row: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let finding = facts.finding(row);
     let sid = finding
         .sid
         .map_or_else(String::new, |sid| format!(" (Sid {sid})"));
@@ -419,7 +420,7 @@ fn finding(finding: &facts::Finding, row: &Finding, out: &mut dyn Write) -> io::
         writeln!(out, "      note: {}", safe(note))?;
     }
     if let Some(other) = &finding.other_end {
-        writeln!(out, "      as the {} must have seen it", other.side)?;
+        writeln!(out, "      {}", as_seen_by(facts.store(), other.side))?;
         for step in &other.order {
             let sure = if step.known { "known" } else { "inferred" };
             writeln!(out, "      {:>8}  {sure}: {}", step.frame, step.reason)?;

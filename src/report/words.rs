@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::store::{Encryption, FileRow, Finding, FrameFlags, Outcome, Store, TcpFlags, View};
+use crate::store::{
+    Condition, Encryption, FileRow, Finding, FrameFlags, Outcome, Store, TcpFlags, View,
+};
 use crate::units::{ConnId, FrameNo, Nanos, Side};
 
 /// A time as RFC 3339 in UTC with nine decimals; `None` outside the years that it can name.
@@ -184,6 +186,28 @@ pub fn close_sentence(store: &Store, conn: ConnId) -> String {
     "Nothing in this capture says how it ended.".into()
 }
 
+/// Whether a condition is one of those (M1, M2 ...) that all have to hold for a reset to be harmless.
+fn is_of_harmless_close(condition: &Condition) -> bool {
+    let number = condition.id.strip_prefix('M');
+    number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The words in front of frames in the order in which an end must have seen them, at which the capture was not taken.
+pub fn as_seen_by(store: &Store, end: &str) -> String {
+    let here = if end == Side::Client.word() {
+        Side::Server
+    } else {
+        Side::Client
+    };
+    match store.view().0 {
+        View::Unknown => format!(
+            "as the {end} must have seen it if the capture was taken on the side of the {}, which nothing tells",
+            here.word()
+        ),
+        View::Client | View::Server | View::Middle => format!("as the {end} must have seen it"),
+    }
+}
+
 /// What cannot be known about connections from this capture, each in a sentence.
 pub fn unknowns(store: &Store, conns: &[ConnId]) -> Vec<String> {
     let mut out = Vec::new();
@@ -248,17 +272,21 @@ pub fn unknowns(store: &Store, conns: &[ConnId]) -> Vec<String> {
             ));
         }
         for finding in store.conn_findings(conn.id) {
+            let harmful = finding.conditions.iter().any(|condition| {
+                is_of_harmless_close(condition) && condition.outcome == Outcome::Failed
+            });
             for condition in &finding.conditions {
-                if condition.outcome == Outcome::Unknown {
+                // Once one of the conditions of a harmless close failed, the others change nothing.
+                let matters = !(harmful && is_of_harmless_close(condition));
+                if condition.outcome == Outcome::Unknown && matters {
                     out.push(format!(
                         "{name}: {} {} could not be checked: {}{}.",
                         finding.rule,
                         condition.id,
                         condition.text.trim_end_matches('.'),
-                        if condition.fact.is_empty() {
-                            String::new()
-                        } else {
-                            format!(" ({})", safe(&condition.fact))
+                        match condition.fact.trim_start_matches("could not be checked: ") {
+                            "" => String::new(),
+                            fact => format!(" ({})", safe(fact)),
                         }
                     ));
                 }
