@@ -366,6 +366,11 @@ impl ConnRow {
         relative_seq(*self.base_seq.get(end), seq)
     }
 
+    /// Whether its Sids lie within TLS, where no frame shows them.
+    pub fn hides_sids(&self) -> bool {
+        matches!(self.encryption, Some(Encryption::Full | Encryption::Strict))
+    }
+
     /// The address of a side.
     pub fn endpoint(&self, side: Side) -> &Endpoint {
         self.ends.get(self.end_of(side))

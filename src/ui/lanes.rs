@@ -11,6 +11,7 @@ use crate::app::command::Command;
 use crate::app::layout::{Area, Pane};
 use crate::app::settings::GlyphSet;
 use crate::app::timeline::{LANE_NAME as NAME, Lane, Lanes, Mark, Scale, Shape, Slot, TICK};
+use crate::store::Protocol;
 use crate::units::Nanos;
 
 /// From this width on, the head names the keys.
@@ -77,8 +78,26 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     if shape.roomy {
         draw_pointer(pen, app, area, y, at);
         draw_legend(pen, area, &lanes);
+        y = y.saturating_add(1);
+    }
+    let free = area.h.saturating_sub(u16::from(shape.roomy));
+    if lanes.total == 0 && y < free {
+        let row = area.row(y);
+        let x = row.x.saturating_add(1);
+        pen.text(x, row.y, row.w, why_no_sids(app), Role::Dim);
     }
     cursor
+}
+
+/// Why there are no lanes of Sids.
+fn why_no_sids(app: &App) -> &'static str {
+    let conn = app.lane_conn().and_then(|id| app.store.conn(id));
+    match conn {
+        Some(conn) if conn.hides_sids() => "TLS, Sids not visible",
+        Some(conn) if conn.protocol == Protocol::Other => "no SQL Server seen on this connection",
+        Some(conn) if conn.mars == Some(false) => "no MARS, so no Sids",
+        _ => "",
+    }
 }
 
 fn draw_legend(pen: &mut Pen<'_>, area: Area, lanes: &Lanes) {

@@ -2,10 +2,13 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 
 use super::draw;
 use crate::app::testing::{app, press, read};
-use crate::app::{App, Effect, Event, update};
+use crate::app::tree::Tree;
+use crate::app::{App, Effect, Event, Looked, update};
+use crate::decode::field::{Field, Value};
 use crate::units::FrameNo;
 
 /// The screen as text, lines without trailing blanks.
@@ -135,4 +138,52 @@ fn the_export_form_leaves_the_status_line_free_at_any_height() {
         assert!(shown.contains("1 connection"), "{shown}");
         assert!(shown.contains("Enter write"), "{shown}");
     }
+}
+
+#[test]
+fn the_bytes_of_a_chosen_field_stand_out_whatever_has_the_focus() {
+    let look = |app: &mut App, no: u32| {
+        let frame = FrameNo(no);
+        let part =
+            |label: &'static str, bytes| Field::new("", label, Value::None).span(frame, bytes);
+        let tree = Tree {
+            frame,
+            fields: vec![part("TCP", 0..20), part("SMP", 20..36)],
+            bytes: vec![0; 36],
+            complete: true,
+        };
+        let looked = Looked {
+            tree: Some(tree),
+            ..Looked::default()
+        };
+        update(app, Event::Looked(looked));
+    };
+    // Reversed cells in the bytes pane and in the decode pane.
+    let reversed = |app: &App| {
+        let (w, h) = app.size;
+        let mut buf = Buffer::empty(Rect::new(0, 0, w, h));
+        draw(app, &mut buf, None);
+        let layout = app.layout();
+        [layout.bytes.unwrap(), layout.decode.unwrap()].map(|area| {
+            let cells = (area.y..area.y + area.h)
+                .flat_map(|y| (area.x..area.x + area.w).map(move |x| (x, y)));
+            cells
+                .filter(|at| buf[*at].modifier.contains(Modifier::REVERSED))
+                .count()
+        })
+    };
+    let mut app = app(160, 48);
+    look(&mut app, 1);
+    assert_eq!(reversed(&app), [0, 0], "the list walks");
+    press(&mut app, "Tab Tab k");
+    let [bytes, fields] = reversed(&app);
+    assert!(bytes >= 20 * 3 && fields > 0, "{bytes} {fields}");
+    press(&mut app, "Tab");
+    assert_eq!(reversed(&app), [bytes, fields], "the bytes have the focus");
+    press(&mut app, "Tab");
+    assert_eq!(app.focus, crate::app::layout::Pane::List);
+    assert_eq!(reversed(&app), [bytes, 0], "the field was chosen");
+    press(&mut app, "j");
+    look(&mut app, 2);
+    assert_eq!(reversed(&app), [0, 0], "another frame");
 }

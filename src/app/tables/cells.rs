@@ -88,10 +88,10 @@ pub(super) fn conn_cell(app: &App, conn: &ConnRow, name: &str) -> String {
         }
         .to_string(),
         "Encr" => conn.encryption.map_or("-", |e| e.name()).to_string(),
-        "Sids" => {
-            let (open, all) = sids(store, conn.id);
-            format!("{open}/{all}")
-        }
+        "Sids" => match sids(store, conn.id) {
+            (_, 0) if conn.hides_sids() => "hidden".to_string(),
+            (open, all) => format!("{open}/{all}"),
+        },
         "SPID" => login
             .and_then(|l| l.spid)
             .map_or("-".to_string(), |s| s.to_string()),
