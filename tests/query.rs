@@ -65,6 +65,18 @@ const INDEXED: &[&str] = &[
     "tds.status.eom == 0",
     "tds.length > 1000",
     "(smp.sid == 0 or smp.sid == 1) and tcp.srcport != 1433",
+    "smp.seqnum < smp.wndw",
+    "smp.wndw - smp.seqnum < 4",
+    "all smp.sid == 0",
+    "smp.sid ~= 0",
+    "tcp.seq + 16 == tcp.nxtseq",
+    "tcp.flags & 0x12 == 0x12",
+    "ip.src != ip.dst",
+    "ip.src == ip.dst",
+    "ip.addr != 10.0.0.0/8",
+    "count(smp.sid) > 1",
+    "tcp.port in {1433, 50000..65535}",
+    "!(tcp.srcport == 1433)",
 ];
 
 fn tshark(file: &Path, filter: &str) -> Vec<u32> {
@@ -180,6 +192,22 @@ const DECODED: &[&str] = &[
     "tcp.hdr_len == 32",
     "ip.len > 100",
     "eth.type == 0x0800",
+    "tcp.payload",
+    "tcp.payload[0] == 53",
+    "tcp.payload[0:4] == 53:01:00:00",
+    "tcp.payload contains 53:08",
+    "tcp.payload[0:2] contains 53:04",
+    "tcp.payload contains \"S\\x00E\\x00L\"",
+    "tcp.payload matches \"s\\x00e\\x00l\"",
+    "len(tcp.payload) == 16",
+    "not tcp.payload and tcp",
+    "lower(tds.query) contains \"select\"",
+    "upper(tds.query) matches \"FROM\"",
+    "tds.query[0:6] == \"SELECT\"",
+    "tds.info.number == 5701",
+    "tds.envchange.type in {1, 4}",
+    "ip.flags.df == 1",
+    "tcp.options.timestamp.tsval > 0",
 ];
 
 #[test]

@@ -58,4 +58,22 @@ impl Decode for Dissected<'_> {
                 .map_or_else(Vec::new, |tree| tree.fields),
         }
     }
+
+    fn payload(&self, store: &Store, frame: FrameNo) -> Option<Vec<u8>> {
+        let row = store.frame(frame).filter(|row| row.payload_len > 0)?;
+        let mut bytes = Vec::new();
+        self.source
+            .read_frame(row.interface, row.offset, row.captured, &mut bytes)
+            .ok()?;
+        let mut dissector = self.dissector.borrow_mut();
+        for secret in dissector.secret_ranges(store, self.source, frame) {
+            if let Some(secret) = bytes.get_mut(secret) {
+                secret.fill(0);
+            }
+        }
+        let start = usize::from(row.payload_offset);
+        let len = usize::try_from(row.payload_len).unwrap_or(usize::MAX);
+        let end = start.saturating_add(len).min(bytes.len());
+        bytes.get(start..end).map(<[u8]>::to_vec)
+    }
 }

@@ -24,6 +24,12 @@ pub(super) const MOST_PAIRS: usize = 100_000;
 pub trait Decode {
     /// The decoded fields of a frame, or of one PDU that is completed in it.
     fn fields(&self, store: &Store, frame: FrameNo, pdu: Option<PduId>) -> Vec<Field>;
+
+    /// The TCP payload of a frame as far as it is in the file, secrets as zeros.
+    fn payload(&self, store: &Store, frame: FrameNo) -> Option<Vec<u8>> {
+        let _ = (store, frame);
+        None
+    }
 }
 
 /// What filters are asked about.
@@ -169,6 +175,7 @@ impl<'a> Moment<'a> {
         let mut out = Vec::new();
         match field.column {
             Some(column) if self.column(column, &mut out) => !out.is_empty(),
+            None if field.is_payload() => !self.values(field).is_empty(),
             _ => self.in_tree(field),
         }
     }
@@ -290,6 +297,11 @@ impl<'a> Moment<'a> {
     }
 
     fn tree_values(&self, field: &FieldRef, out: &mut Vec<Val>) {
+        if field.is_payload() {
+            let (store, frame) = (self.eval.store, self.event.frame);
+            let payload = self.eval.decode.and_then(|d| d.payload(store, frame));
+            return out.extend(payload.map(Val::Bytes));
+        }
         let single = [field.name];
         let names = match field.tree_names() {
             [] => &single[..],
@@ -421,7 +433,7 @@ pub(super) fn calculate_numbers(l: i128, calc: Calc, r: i128, wrap: bool) -> Opt
     Some(if wrap { i128::from(low_word(n)) } else { n })
 }
 
-fn apply(func: Func, value: Val) -> Option<Val> {
+pub(super) fn apply(func: Func, value: Val) -> Option<Val> {
     Some(match (func, value) {
         (Func::Len, Val::Text(t)) => Val::Num(t.chars().count() as i128),
         (Func::Len, Val::Bytes(b)) => Val::Num(b.len() as i128),
@@ -432,7 +444,7 @@ fn apply(func: Func, value: Val) -> Option<Val> {
 }
 
 /// A part of a value; nothing where the value is shorter.
-fn slice(value: &Val, from: usize, len: usize) -> Option<Val> {
+pub(super) fn slice(value: &Val, from: usize, len: usize) -> Option<Val> {
     let end = from.checked_add(len)?;
     match value {
         Val::Bytes(b) => Some(Val::Bytes(b.get(from..end)?.to_vec())),

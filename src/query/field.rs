@@ -80,6 +80,11 @@ impl FieldRef {
             .map_or(&[], |(_, names)| names)
     }
 
+    /// Whether it is the TCP payload, which stands in the frame and not in the tree.
+    pub(super) fn is_payload(&self) -> bool {
+        self.name == "tcp.payload"
+    }
+
     /// Whether a bare name asks for its value: `marked` is about the mark, not about having the flag.
     pub(super) fn is_own_flag(&self) -> bool {
         matches!(

@@ -1,5 +1,6 @@
 //! Constants in filters: what a word or a text means for a field's type.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use jiff::civil;
@@ -81,7 +82,11 @@ pub(super) fn constant(lit: &Lit, field: &FieldRef, start: Option<Nanos>) -> Res
     };
     val.map(Const::Val).ok_or_else(|| {
         let hint = nearest(text, words.iter().map(|(_, w)| *w)).map(str::to_owned);
-        (misfit().0, hint)
+        let (mut message, _) = misfit();
+        if let Some((_, word)) = words.first().filter(|_| field.ty.is_number()) {
+            let _ = write!(message, ", or a word of its own, such as `{word}`");
+        }
+        (message, hint)
     })
 }
 

@@ -281,6 +281,15 @@ fn deep_and_long_filters_are_refused_not_run_into_the_ground() {
     );
     let nots = format!("{}smp", "!".repeat(10_000));
     assert!(parse(&nots, &Context::default()).is_err());
+    let refused = |text: &str| parse(text, &Context::default()).unwrap_err().message;
+    let minus = format!("sid == {}1", "-".repeat(100_000));
+    assert!(refused(&minus).starts_with("a number is expected"));
+    for sign in ["+", "*"] {
+        let long = format!("sid {} == 5", format!("{sign} 1 ").repeat(100_000));
+        assert!(refused(&long).contains("calculations"), "{sign}");
+    }
+    let set = format!("frame in {{{}1}}", "1, ".repeat(100_000));
+    assert!(refused(&set).contains("values in a set"));
 }
 
 #[test]

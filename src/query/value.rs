@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use regex::Regex;
 
-use super::ast::Op;
+use super::ast::{Func, Op};
+use super::eval::{apply, slice};
 use crate::decode::field::Value as FieldValue;
 
 /// A value of a field, or a constant.
@@ -114,6 +115,24 @@ pub(super) fn ip_number(ip: IpAddr) -> (bool, u128) {
     }
 }
 
+/// What a test looks at instead of the whole value.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    /// Its text in one letter case.
+    Case(Func),
+    /// So many bytes or characters from a place on.
+    Slice(usize, usize),
+}
+
+impl Part {
+    fn of(self, value: &Val) -> Option<Val> {
+        match self {
+            Self::Case(func) => apply(func, value.clone()),
+            Self::Slice(from, len) => slice(value, from, len),
+        }
+    }
+}
+
 /// A test of one value against constants.
 #[derive(Debug, Clone)]
 pub(super) enum Test {
@@ -127,6 +146,8 @@ pub(super) enum Test {
     Bytes(Vec<Vec<u8>>),
     BytesContain(Vec<u8>),
     BytesMatch(regex::bytes::Regex),
+    /// Of what a function or a slice makes of the value.
+    Of(Part, Box<Test>),
     /// Holds where the inner test does not.
     Not(Box<Test>),
 }
@@ -145,6 +166,9 @@ impl Test {
             (Self::Bytes(all), Val::Bytes(b)) => all.iter().any(|want| want == b),
             (Self::BytesContain(part), Val::Bytes(b)) => memchr::memmem::find(b, part).is_some(),
             (Self::BytesMatch(pattern), Val::Bytes(b)) => pattern.is_match(b),
+            (Self::Of(part, inner), value) => {
+                part.of(value).is_some_and(|value| inner.holds(&value))
+            }
             (Self::Not(inner), value) => !inner.holds(value),
             _ => false,
         }

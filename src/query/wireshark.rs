@@ -7,7 +7,7 @@ use super::Filter;
 use super::ast::{Calc, Expr, Func, Leaf, Node, Op, Quant, What};
 use super::column::{self, Column};
 use super::field::{FieldRef, Ty};
-use super::value::{IpRange, Ranges, Test, Val};
+use super::value::{IpRange, Part, Ranges, Test, Val};
 use crate::units::FrameNo;
 
 /// The filter with Wireshark's names. The error names what Wireshark has no counterpart for; the frames found can
@@ -210,6 +210,17 @@ fn tested(
         ),
         Test::BytesContain(part) => format!("{all}{name} contains {}", hex(part)),
         Test::BytesMatch(pattern) => format!("{all}{name} matches {}", raw(pattern.as_str())),
+        Test::Of(Part::Case(func), inner) => {
+            let func = if *func == Func::Lower {
+                "lower"
+            } else {
+                "upper"
+            };
+            return tested(&format!("{func}({name})"), field, inner, quant);
+        }
+        Test::Of(Part::Slice(from, len), inner) => {
+            return tested(&format!("{name}[{from}:{len}]"), field, inner, quant);
+        }
         Test::Not(inner) => {
             let one = match &**inner {
                 Test::Ip(nets) => nets.first().map(net),

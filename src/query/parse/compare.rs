@@ -3,14 +3,20 @@
 use regex::RegexBuilder;
 
 use super::{Operand, Parser, Raw, no_field};
-use crate::query::ast::{Expr, Node, Op, Quant, What};
+use crate::query::ast::{Expr, Func, Node, Op, Quant, What};
 use crate::query::error::ParseError;
 use crate::query::field::{FieldRef, Ty};
 use crate::query::literal::{Const, Lit};
-use crate::query::value::{IpRange, Ranges, Test, Val};
+use crate::query::value::{IpRange, Part, Ranges, Test, Val};
 
 /// Bytes that a compiled pattern may take.
 const PATTERN_SIZE: usize = 1 << 20;
+
+/// The sides of `contains` and `matches`: a field, what is looked at of it, and a text with its place.
+type TextSides = (FieldRef, Option<Part>, (Lit, usize, usize));
+
+/// Values in one set.
+const MOST_ELEMENTS: usize = 100_000;
 
 impl Parser<'_> {
     pub(super) fn compare(
@@ -132,6 +138,11 @@ impl Parser<'_> {
         let braces = self.take_sign("{");
         let mut tests = Vec::new();
         loop {
+            if tests.len() >= MOST_ELEMENTS {
+                let here = self.peek();
+                let message = format!("more than {MOST_ELEMENTS} values in a set");
+                return Err(ParseError::new(here.at, here.len, message));
+            }
             tests.push(self.element(&field)?);
             if !braces || !self.take_sign(",") {
                 break;
@@ -206,9 +217,13 @@ impl Parser<'_> {
         sign: &str,
         left: Operand,
         right: Operand,
-    ) -> Result<(FieldRef, (Lit, usize, usize)), ParseError> {
-        let field = match left.what {
-            Raw::Expr(Expr::Field(field), _) => field,
+    ) -> Result<TextSides, ParseError> {
+        let (field, part) = match left.what {
+            Raw::Expr(Expr::Field(field), _) => (field, None),
+            Raw::Expr(Expr::Func(func @ (Func::Lower | Func::Upper), field), _) => {
+                (field, Some(Part::Case(func)))
+            }
+            Raw::Expr(Expr::Slice(field, from, len), _) => (field, Some(Part::Slice(from, len))),
             Raw::Lit(Lit::Word(word)) => return Err(no_field(&word, left.at, left.len)),
             _ => {
                 let message = format!("`{sign}` needs a field in front");
@@ -216,7 +231,7 @@ impl Parser<'_> {
             }
         };
         match right.what {
-            Raw::Lit(lit) => Ok((field, (lit, right.at, right.len))),
+            Raw::Lit(lit) => Ok((field, part, (lit, right.at, right.len))),
             Raw::Expr(..) => Err(ParseError::new(
                 right.at,
                 right.len,
@@ -229,9 +244,9 @@ impl Parser<'_> {
         &mut self,
         sign: &str,
         quant: Option<Quant>,
-        field: FieldRef,
-        (lit, at, len): &(Lit, usize, usize),
+        (field, part, (lit, at, len)): &TextSides,
     ) -> Result<Node, ParseError> {
+        let field = *field;
         let text = lit.text();
         let wrong = |message: String| ParseError::new(*at, *len, message);
         let pattern = || {
@@ -241,7 +256,7 @@ impl Parser<'_> {
                 .build()
                 .map_err(|e| wrong(format!("no pattern: {}", last_line(&e.to_string()))))
         };
-        let what = match (field.ty, sign) {
+        let whole = match (field.ty, sign) {
             (Ty::Text, "contains") => Test::TextContains(text.to_owned()),
             (Ty::Text, _) => Test::TextMatches(pattern()?),
             (Ty::Bytes, "contains") => {
@@ -281,7 +296,10 @@ impl Parser<'_> {
         };
         self.leaf(What::Test {
             field,
-            test: what,
+            test: match part {
+                Some(part) => Test::Of(*part, Box::new(whole)),
+                None => whole,
+            },
             quant: quant.unwrap_or(Quant::Any),
         })
     }

@@ -185,8 +185,8 @@ impl<'a> Parser<'a> {
         match sign {
             "contains" | "~" => {
                 let right = self.sum()?;
-                let (field, lit) = Self::text_sides(sign, left, right)?;
-                self.text_test(sign, quant, field, &lit)
+                let sides = Self::text_sides(sign, left, right)?;
+                self.text_test(sign, quant, &sides)
             }
             _ => {
                 let right = self.sum()?;

@@ -8,10 +8,13 @@ use crate::query::lexer::Tok;
 use crate::query::literal::{self, Const, Lit};
 use crate::query::value::Val;
 
+/// Operators of arithmetic one after the other: each goes one level deeper.
+const MOST_CALCULATIONS: usize = 100;
+
 impl Parser<'_> {
     pub(super) fn sum(&mut self) -> Result<Operand, ParseError> {
         let mut left = self.product()?;
-        loop {
+        for _ in 0..MOST_CALCULATIONS {
             let calc = if self.take_sign("+") {
                 Calc::Add
             } else if self.take_sign("-") {
@@ -24,11 +27,18 @@ impl Parser<'_> {
             let right = self.product()?;
             left = Self::calc(left, calc, right)?;
         }
+        Err(self.too_long())
+    }
+
+    fn too_long(&self) -> ParseError {
+        let here = self.peek();
+        let message = format!("more than {MOST_CALCULATIONS} calculations in a row");
+        ParseError::new(here.at, here.len, message)
     }
 
     fn product(&mut self) -> Result<Operand, ParseError> {
         let mut left = self.primary()?;
-        loop {
+        for _ in 0..MOST_CALCULATIONS {
             let calc = if self.take_sign("*") {
                 Calc::Mul
             } else if self.take_sign("/") {
@@ -39,6 +49,7 @@ impl Parser<'_> {
             let right = self.primary()?;
             left = Self::calc(left, calc, right)?;
         }
+        Err(self.too_long())
     }
 
     fn calc(left: Operand, calc: Calc, right: Operand) -> Result<Operand, ParseError> {
@@ -186,10 +197,25 @@ impl Parser<'_> {
         self.next = self.next.saturating_add(1);
         let end = self.peek().at.saturating_add(1);
         self.expect_sign(")")?;
-        let ty = match function {
-            Func::Len | Func::Count => Ty::Int,
-            Func::Lower | Func::Upper => Ty::Text,
+        let (ty, fits) = match function {
+            Func::Count => (Ty::Int, true),
+            Func::Len => (Ty::Int, matches!(field.ty, Ty::Bytes | Ty::Text)),
+            Func::Lower | Func::Upper => (Ty::Text, field.ty == Ty::Text),
         };
+        if !fits {
+            let takes = if ty == Ty::Int {
+                "text or bytes"
+            } else {
+                "text"
+            };
+            let message = format!(
+                "`{}` is of {takes}; {} is {}",
+                word_of(function),
+                field.name,
+                field.ty.takes()
+            );
+            return Err(ParseError::new(at, end.saturating_sub(at), message));
+        }
         Ok(Operand {
             what: Raw::Expr(Expr::Func(function, field), ty),
             at,
@@ -214,6 +240,9 @@ impl Parser<'_> {
         let (from, count) = text.split_once(':').unwrap_or((text, "1"));
         let from = from.parse::<usize>().map_err(|_| wrong())?;
         let count = count.parse::<usize>().map_err(|_| wrong())?;
+        if count == 0 {
+            return Err(wrong());
+        }
         self.next = self.next.saturating_add(1);
         let end = self.peek().at.saturating_add(1);
         self.expect_sign("]")?;
@@ -251,6 +280,9 @@ impl Parser<'_> {
             }
             Tok::Sign("-") => {
                 self.next = self.next.saturating_add(1);
+                if matches!(self.peek().tok, Tok::Sign("-")) {
+                    return Err(self.unexpected("a number"));
+                }
                 let (number, n_at, n_len) = self.literal()?;
                 let whole = n_at.saturating_add(n_len).saturating_sub(at);
                 return Ok((Lit::Word(format!("-{}", number.text())), at, whole));
@@ -317,12 +349,19 @@ const BYTES: FieldRef = FieldRef {
     wireshark: false,
 };
 
+const FUNCTIONS: [(&str, Func); 4] = [
+    ("len", Func::Len),
+    ("count", Func::Count),
+    ("lower", Func::Lower),
+    ("upper", Func::Upper),
+];
+
 fn function(word: &str) -> Option<Func> {
-    match word {
-        "len" => Some(Func::Len),
-        "count" => Some(Func::Count),
-        "lower" => Some(Func::Lower),
-        "upper" => Some(Func::Upper),
-        _ => None,
-    }
+    let found = FUNCTIONS.iter().find(|(name, _)| *name == word);
+    found.map(|(_, function)| *function)
+}
+
+fn word_of(function: Func) -> &'static str {
+    let found = FUNCTIONS.iter().find(|(_, known)| *known == function);
+    found.map_or("", |(name, _)| name)
 }

@@ -227,6 +227,8 @@ impl Scan {
 fn block_may_hold(field: &FieldRef, block: &Block<'_>, mask: &Bits) -> Bits {
     if is_tds(field.name) {
         block.pdu_bits(|pdu| may_hold(field, pdu)).and(mask)
+    } else if field.is_payload() {
+        block.frame_bits(mask, |_, row, _| row.payload_len > 0)
     } else {
         mask.clone()
     }
