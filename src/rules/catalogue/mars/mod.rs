@@ -6,7 +6,7 @@ mod server;
 
 use super::failure::path_note;
 use super::forms::{Form, forms, off_from, resets_in_question};
-use crate::rules::facts::{Doubt, Facts, Pos, Seg, Work};
+use crate::rules::facts::{Doubt, Facts, Pos, Seg, TailPart, Work};
 use crate::rules::rule::{Conclusion, Criterion, Rule, evidence};
 use crate::store::{Condition, Confidence, Evidence, Outcome, PduFlags, PduKind, PduRow, Verdict};
 use crate::units::Side;
@@ -162,10 +162,17 @@ pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
             format!("FIN.Seq {number}, FIN.Ack {}", tf.raw_ack),
         ));
     }
-    for pdu in facts.tail.iter().filter_map(|part| part.pdu).take(64) {
+    // Where nothing tells the last data from what follows, late is what the client's FIN does not acknowledge.
+    let late = |part: &&TailPart| {
+        let hidden = part.pdu.is_some_and(|pdu| pdu.kind == PduKind::Tls);
+        !hidden || facts.close.a.is_none_or(|a| part.end > a)
+    };
+    let tail = facts.tail.iter().filter(late);
+    for pdu in tail.filter_map(|part| part.pdu).take(64) {
         let (role, fact) = match pdu.kind {
             PduKind::Fin => (format!("server SMP:FIN Sid {}", pdu.sid), smp(&pdu)),
             PduKind::Ack => (format!("server SMP:ACK Sid {}", pdu.sid), smp(&pdu)),
+            PduKind::Tls => ("server TLS record".to_owned(), format!("{} bytes", pdu.len)),
             _ => ("server packet".to_owned(), format!("{} bytes", pdu.len)),
         };
         out.push(evidence(pdu.frame, role, fact));

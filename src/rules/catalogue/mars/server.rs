@@ -312,12 +312,11 @@ pub(super) fn drained(facts: &Facts<'_>) -> Check {
             Check::unknown("no SMP:FIN of the client can be read")
         }
         None => {
-            let mut told = facts_told.join("; ");
             let more = frames.len().saturating_sub(facts_told.len());
             if more > 0 {
-                told.push_str(&format!("; and {more} more"));
+                facts_told.push(format!("and {more} more"));
             }
-            Check::held(told).on(frames)
+            Check::held(facts_told.join("; ")).on(frames)
         }
     }
 }
