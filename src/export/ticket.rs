@@ -148,21 +148,17 @@ fn verdict(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Verdict")?;
     for conn in job.plan.conns.iter().take(MAX_CONNS) {
         let sentence = words::close_sentence(job.store, *conn);
-        let name = if job.plan.conns.len() > 1 {
-            format!("Connection {conn}. ")
+        if several(job) {
+            page.item(&format!("connection {conn}: {sentence}"))?;
         } else {
-            String::new()
-        };
-        let text = page.text(&format!("{name}{sentence}"));
-        writeln!(page.out, "{text}")?;
+            let text = page.text(&sentence);
+            writeln!(page.out, "{text}")?;
+        }
     }
     let more = job.plan.conns.len().saturating_sub(MAX_CONNS);
     if more > 0 {
-        writeln!(
-            page.out,
-            "And {}.",
-            words::counted(more as u64, "more connection")
-        )?;
+        let more = words::counted(more as u64, "more connection");
+        page.item(&format!("and {more}"))?;
     }
     if job.plan.conns.is_empty() {
         writeln!(page.out, "The frames belong to no TCP connection.")?;
@@ -188,8 +184,12 @@ fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     let mut none = true;
     for finding in findings(job) {
         none = false;
+        let about = match finding.conn.filter(|_| several(job)) {
+            Some(conn) => format!("connection {conn}: "),
+            None => String::new(),
+        };
         page.item(&format!(
-            "{} ({}, {}): {}",
+            "{about}{} ({}, {}): {}",
             finding.rule,
             finding.verdict.name(),
             finding.confidence.name(),
@@ -231,6 +231,11 @@ fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
         writeln!(page.out, "No rule says anything about these connections.")?;
     }
     Ok(())
+}
+
+/// Whether it has to be said which connection is meant.
+fn several(job: &Job<'_>) -> bool {
+    job.plan.conns.len() > 1
 }
 
 /// The order in which the other end must have seen the frames of a close, where it is another than here.
@@ -316,12 +321,23 @@ fn filters(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
         } else {
             ("ip.addr", "IPv4")
         };
+        let (shark_for, monitor_for) = if several(job) {
+            (
+                format!("Wireshark, connection {}", conn.id),
+                format!("Network Monitor, connection {}", conn.id),
+            )
+        } else {
+            (
+                "Wireshark, the connection".to_owned(),
+                "Network Monitor".to_owned(),
+            )
+        };
         page.code_item(
-            "Wireshark, the connection",
+            &shark_for,
             &format!("{wireshark}=={} && tcp.port=={}", client.ip, client.port),
         )?;
         page.code_item(
-            "Network Monitor",
+            &monitor_for,
             &format!(
                 "{monitor}.Address=={} and tcp.port=={}",
                 client.ip, client.port
