@@ -1,11 +1,11 @@
 //! A table that grows without ever moving its rows: chunks of a fixed number of rows.
 
 /// Rows of a chunk.
-pub(super) const ROWS: usize = 4096;
+pub(crate) const ROWS: usize = 4096;
 
 /// Rows in chunks, so that growth costs neither a copy of the table nor twice its memory.
 #[derive(Debug)]
-pub(super) struct Chunks<T> {
+pub(crate) struct Chunks<T> {
     chunks: Vec<Vec<T>>,
     len: usize,
 }
@@ -20,22 +20,26 @@ impl<T> Default for Chunks<T> {
 }
 
 impl<T> Chunks<T> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Bytes that the chunks hold.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         let rows: usize = self.chunks.iter().map(Vec::capacity).sum();
         rows.saturating_mul(size_of::<T>())
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<&T> {
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
         self.chunks.get(index / ROWS)?.get(index % ROWS)
     }
 
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.chunks.get_mut(index / ROWS)?.get_mut(index % ROWS)
+    }
+
     #[inline]
-    pub(super) fn push(&mut self, row: T) {
+    pub(crate) fn push(&mut self, row: T) {
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < ROWS => chunk.push(row),
             _ => {
@@ -47,7 +51,7 @@ impl<T> Chunks<T> {
         self.len = self.len.saturating_add(1);
     }
 
-    pub(super) fn iter_from(&self, start: usize) -> impl Iterator<Item = &T> {
+    pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = &T> + Clone {
         let first = start / ROWS;
         let skip = start % ROWS;
         self.chunks
@@ -65,7 +69,7 @@ impl<T> Chunks<T> {
         reason = "in a scan's loop only what the scan looks at is unpacked"
     )]
     #[inline(always)]
-    pub(super) fn each(&self, start: usize, end: usize, mut f: impl FnMut(usize, &T)) {
+    pub(crate) fn each(&self, start: usize, end: usize, mut f: impl FnMut(usize, &T)) {
         let mut index = start;
         while index < end {
             let rows = self
@@ -84,7 +88,7 @@ impl<T> Chunks<T> {
     }
 
     /// The first index whose row does not satisfy the predicate; the rows that do must come first.
-    pub(super) fn partition_point(&self, holds: impl Fn(&T) -> bool) -> usize {
+    pub(crate) fn partition_point(&self, holds: impl Fn(&T) -> bool) -> usize {
         let chunk = self
             .chunks
             .partition_point(|chunk| chunk.last().is_some_and(&holds));

@@ -3,7 +3,7 @@
 mod batch;
 mod calm;
 mod check;
-mod chunks;
+pub(crate) mod chunks;
 mod conn;
 mod file;
 mod finding;

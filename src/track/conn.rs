@@ -510,16 +510,16 @@ impl Conn {
         }
     }
 
-    /// Nothing more comes for this connection.
-    pub(super) fn end(&mut self, now: FrameNo, out: &mut Out) {
+    /// Nothing more comes for this connection; returns whether that changes any row.
+    pub(super) fn end(&mut self, now: FrameNo, out: &mut Out) -> bool {
         if std::mem::replace(&mut self.ended, true) {
-            return;
+            return false;
         }
         for side in &mut self.sides.0 {
             side.copies = Copies::default();
         }
         if !self.has_payload() {
-            return;
+            return false;
         }
         let at = At {
             frame: self.row.last_frame,
@@ -544,6 +544,7 @@ impl Conn {
             deep.end(next, closed_by, facts, at, &mut ctx);
         }
         self.deep = None;
+        true
     }
 
     /// Puts the changed rows into the batch.

@@ -35,6 +35,8 @@ struct Seen {
 /// The transmissions of one direction seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
+    /// Many a direction has one only, of which memory for [`NEAR`] would be a waste.
+    first: Option<Seen>,
     near: Option<Box<Near>>,
     far: Option<Box<Far>>,
 }
@@ -102,6 +104,27 @@ struct Far {
 }
 
 impl Copies {
+    fn any(&self, digest: u64, fits: impl Fn(&Seen) -> bool) -> bool {
+        match &self.near {
+            Some(near) => near.any(digest, fits),
+            None => self
+                .first
+                .is_some_and(|old| old.digest == digest && fits(&old)),
+        }
+    }
+
+    fn push(&mut self, seen: Seen) {
+        match (&mut self.near, self.first) {
+            (Some(near), _) => near.push(seen),
+            (None, None) => self.first = Some(seen),
+            (None, Some(first)) => {
+                let near = self.near.insert(Box::default());
+                near.push(first);
+                near.push(seen);
+            }
+        }
+    }
+
     /// Whether a frame is a copy of one before.
     pub(super) fn is_copy(&mut self, incoming: &Incoming<'_>) -> bool {
         let seen = Seen {
@@ -113,16 +136,13 @@ impl Copies {
         let flags = TcpFlags(incoming.segment.flags);
         let reset_without_id = !numbered && flags.rst();
         let soon = if flags.syn() { SOON_SYN } else { SOON };
-        let near = self.near.get_or_insert_default();
-        let known = !reset_without_id
-            && near.any(seen.digest, |old| {
-                old.interface == seen.interface
-                    && (numbered || seen.time.since(old.time).abs() <= soon)
-            });
-        if known {
+        let fits = |old: &Seen| {
+            old.interface == seen.interface && (numbered || seen.time.since(old.time).abs() <= soon)
+        };
+        if !reset_without_id && self.any(seen.digest, fits) {
             return true;
         }
-        near.push(seen);
+        self.push(seen);
         incoming.several_interfaces && self.far.get_or_insert_default().is_copy(&seen)
     }
 }

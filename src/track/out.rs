@@ -7,7 +7,7 @@ use crate::store::{
     Batch, CheckId, ConnRow, FrameRow, PduRow, Phase, PhaseRow, RequestRow, RowPool, SessionRow,
     Severity, ViolationRow,
 };
-use crate::units::{ConnId, FrameNo, PduId, RequestId, SessionId, Sid};
+use crate::units::{FrameNo, PduId, RequestId, SessionId, Sid};
 
 /// Results of SMP checks that are kept per connection; further ones are dropped, so that a hostile capture
 /// cannot fill memory with complaints.
@@ -26,7 +26,6 @@ pub(super) struct Out {
     pdus: u32,
     sessions: u32,
     requests: u32,
-    changed_conns: BTreeMap<ConnId, ConnRow>,
     changed_sessions: BTreeMap<SessionId, SessionRow>,
     changed_requests: BTreeMap<RequestId, RequestRow>,
     /// Payload bytes that wait behind gaps, over all connections.
@@ -72,8 +71,9 @@ impl Out {
         id
     }
 
+    /// Connections are handed over once for each batch, in the order of their numbers.
     pub(super) fn conn_changed(&mut self, row: ConnRow) {
-        self.changed_conns.insert(row.id, row);
+        self.batch.conns.push(row);
     }
 
     pub(super) fn session_changed(&mut self, row: SessionRow) {
@@ -92,9 +92,6 @@ impl Out {
             ..Batch::default()
         };
         let mut batch = std::mem::replace(&mut self.batch, next);
-        batch.conns = std::mem::take(&mut self.changed_conns)
-            .into_values()
-            .collect();
         batch.sessions = std::mem::take(&mut self.changed_sessions)
             .into_values()
             .collect();

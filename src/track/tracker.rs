@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use crate::capture::link::{self, Network};
 use crate::capture::{Capture, Chunk, RecordMeta};
 use crate::decode::net::{self, Fragments, Ip, Packet, Segment};
+use crate::store::chunks::Chunks;
 use crate::store::{
     Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, PduKind, Problem, Progress,
     TcpFlags, View,
@@ -28,6 +29,9 @@ const VIEW_EVERY: u32 = 50_000;
 /// The view is judged by this many connections.
 const VIEW_CONNS: usize = 2000;
 
+/// So many connections that have ended are handed over in one batch.
+const CONNS_AT_ONCE: usize = 4096;
+
 /// The pass itself: takes chunks of frames and fills batches.
 #[derive(Debug)]
 pub(super) struct Tracker {
@@ -40,7 +44,7 @@ pub(super) struct Tracker {
     fragments: Fragments,
     /// Frames from the end of the chunk before, the first of them a part whose first part may still come.
     held: Vec<Held>,
-    conns: Vec<Conn>,
+    conns: Chunks<Conn>,
     /// The latest incarnation of each 4-tuple, by its ends in order.
     by_tuple: HashMap<Tuple, usize>,
     /// Connections with changed rows.
@@ -143,7 +147,7 @@ impl Tracker {
             interface_files: Vec::new(),
             fragments: Fragments::default(),
             held: Vec::new(),
-            conns: Vec::new(),
+            conns: Chunks::default(),
             by_tuple: HashMap::new(),
             changed: Vec::new(),
             files,
@@ -370,8 +374,7 @@ impl Tracker {
                 return Some(index);
             }
             incarnation = conn.row.incarnation.saturating_add(1);
-            conn.end(incoming.no, &mut self.out);
-            if !std::mem::replace(&mut conn.listed, true) {
+            if conn.end(incoming.no, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
                 self.changed.push(index);
             }
         }
@@ -400,7 +403,9 @@ impl Tracker {
 
     /// The rows that are new or changed since the batch before.
     pub(super) fn take(&mut self) -> Batch {
-        for index in std::mem::take(&mut self.changed) {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        for index in changed {
             if let Some(conn) = self.conns.get_mut(index) {
                 conn.flush(&mut self.out);
             }
@@ -412,7 +417,7 @@ impl Tracker {
         let now = self.view_at.saturating_add(VIEW_EVERY);
         if self.progress.complete || self.out.frame_count() >= now || self.view.is_none() {
             self.view_at = self.out.frame_count();
-            let seen = self.conns.iter().take(VIEW_CONNS);
+            let seen = self.conns.iter_from(0).take(VIEW_CONNS);
             let view = view::verdict(seen.map(|conn| (&conn.row, &conn.evidence)));
             if view != self.view {
                 self.view.clone_from(&view);
@@ -423,20 +428,27 @@ impl Tracker {
         batch
     }
 
-    /// Nothing more comes: all connections end. Says why if the capture was not read to its end.
-    pub(super) fn finish(&mut self, stopped: Option<String>) -> Batch {
+    /// Nothing more comes: all connections end. Hands over what that changes, the last batch with why the capture was
+    /// not read to its end, if so.
+    pub(super) fn finish(&mut self, stopped: Option<String>, mut hand_over: impl FnMut(Batch)) {
         self.frames_of(&Chunk::default(), true);
         let last = FrameNo(self.out.frame_count());
-        for (index, conn) in self.conns.iter_mut().enumerate() {
-            conn.end(last, &mut self.out);
-            if !std::mem::replace(&mut conn.listed, true) {
+        for index in 0..self.conns.len() {
+            if let Some(conn) = self.conns.get_mut(index)
+                && conn.end(last, &mut self.out)
+                && !std::mem::replace(&mut conn.listed, true)
+            {
                 self.changed.push(index);
+            }
+            // So that the rows of very many connections are not all there twice at once.
+            if self.changed.len() >= CONNS_AT_ONCE {
+                hand_over(self.take());
             }
         }
         self.progress.complete = true;
         self.progress.caught_up = false;
         self.progress.stopped = stopped;
-        self.take()
+        hand_over(self.take());
     }
 }
 

@@ -96,7 +96,7 @@ pub fn load(capture: &Capture) -> Store {
             store.append(tracker.take());
         }
     }
-    store.append(tracker.finish(None));
+    tracker.finish(None, |batch| store.append(batch));
     store
 }
 
@@ -154,8 +154,10 @@ fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sende
     let stopped = stop
         .load(Ordering::Relaxed)
         .then(|| "stopped before the end of the capture".to_owned());
-    // The receiver may be gone; then nobody wants the rest.
-    let _ = batches.send(tracker.finish(stopped));
+    tracker.finish(stopped, |batch| {
+        // The receiver may be gone; then nobody wants the rest.
+        let _ = batches.send(batch);
+    });
 }
 
 /// A panic of a worker ends the pass, not the program: what was indexed stays.
