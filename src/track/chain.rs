@@ -260,6 +260,8 @@ impl Chain {
         let (kind, walked, begun) = (message.kind, message.walked, message.first_time);
         if moment.is_from_client() != Some(false) {
             if starts {
+                // What the file lacks of the login does not come any more.
+                login.logged_in |= requests::kind(kind).is_some();
                 self.request_begins(kind, moment, pdu, id, ctx);
             } else if requests::kind(kind).is_some() {
                 self.requests.go_on(at);
