@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::error::ExportError;
 use super::job::Job;
 use super::requests::{failed, spreadsheet_safe};
-use crate::query::{Dissected, Eval, TableColumn, table_row};
+use crate::query::{Dissected, Eval, Listed, TableColumn, table_row};
 use crate::report::{words, write_json_line};
 
 /// The fields of a table when none are named.
@@ -92,9 +92,11 @@ fn each_row(
         .ranges()
         .map(|(a, b)| (a.0, b.0))
         .collect();
+    let listed = Listed::default();
     let eval = Eval {
         decode: Some(&decode),
         marked: &marked,
+        listed: Some(&listed),
         ..Eval::of(job.store)
     };
     for (done, no) in (0_u64..).zip(job.plan.frames.iter()) {

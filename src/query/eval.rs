@@ -41,6 +41,8 @@ pub struct Eval<'a> {
     pub marked: &'a [(u32, u32)],
     /// Frames ignored by the user, likewise.
     pub ignored: &'a [(u32, u32)],
+    /// Lists that many frames are asked with; without them, each frame looks through what the lists are made from.
+    pub listed: Option<&'a Listed>,
     /// Decodes frames; without it, fields that are not in the store do not occur.
     pub decode: Option<&'a dyn Decode>,
 }
@@ -52,6 +54,7 @@ impl<'a> Eval<'a> {
             store,
             marked: &[],
             ignored: &[],
+            listed: None,
             decode: None,
         }
     }
@@ -72,8 +75,6 @@ pub(super) struct Moment<'a> {
     event: Event,
     /// What earlier steps of a rule are bound to.
     bound: &'a [Event],
-    /// Columns that are listed already.
-    listed: Option<&'a Listed>,
     tree: OnceCell<Vec<Field>>,
 }
 
@@ -83,16 +84,7 @@ impl<'a> Moment<'a> {
             eval,
             event,
             bound,
-            listed: None,
             tree: OnceCell::new(),
-        }
-    }
-
-    /// Takes the values of columns that few frames have from lists, where those are there.
-    pub(super) fn with(self, listed: &'a Listed) -> Self {
-        Self {
-            listed: Some(listed),
-            ..self
         }
     }
 
@@ -236,13 +228,10 @@ impl<'a> Moment<'a> {
         let store = self.eval.store;
         let behind = FrameNo(wanted.0.saturating_add(1));
         let of_pdu = column == SparseCol::DeltaSid && self.event.pdu.is_some();
-        let listed = self.listed.filter(|_| !of_pdu);
-        if let Some(values) = listed.and_then(|listed| listed.between(column, wanted, behind)) {
-            out.extend(
-                values
-                    .iter()
-                    .filter_map(|(_, v)| sparse::value(column, *v, store)),
-            );
+        if let Some(listed) = self.eval.listed.filter(|_| !of_pdu) {
+            let values = listed.between(store, column, wanted, behind);
+            let values = values.iter().map(|(_, value)| *value);
+            out.extend(values.filter_map(|value| sparse::value(column, value, store)));
         } else if column == SparseCol::DeltaSid {
             out.extend(self.deltas().map(|ns| Val::Num(i128::from(ns))));
         } else {

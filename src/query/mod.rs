@@ -37,6 +37,7 @@ pub use dissected::Dissected;
 pub use error::ParseError;
 pub use eval::{Decode, Eval, Event};
 pub use run::{Progress, Run, run};
+pub use sparse::Listed;
 pub use table::{TableColumn, row as table_row};
 pub use wireshark::{frames_filter, to_wireshark};
 

@@ -171,6 +171,7 @@ impl Run {
                 store,
                 marked,
                 ignored,
+                listed: Some(self.scan.listed()),
                 decode: None,
             };
             starts
@@ -211,8 +212,11 @@ impl Run {
 
     fn asked(&self, eval: &Eval<'_>, frame: FrameNo) -> bool {
         let event = Event { frame, pdu: None };
-        let moment = Moment::new(eval, event, &[]).with(self.scan.listed());
-        moment.holds(&self.filter.root)
+        let eval = Eval {
+            listed: Some(self.scan.listed()),
+            ..*eval
+        };
+        Moment::new(&eval, event, &[]).holds(&self.filter.root)
     }
 
     /// Decodes the open frames of a block.

@@ -1,6 +1,8 @@
 //! Columns that few frames have: findings, broken SMP checks and requests. They are listed, not scanned. So is what
 //! only a walk over all packets tells: the time since the frame before of a session.
 
+use std::sync::OnceLock;
+
 use super::column::{CHECKS, SparseCol};
 use super::scan::BLOCK;
 use super::value::Val;
@@ -13,34 +15,28 @@ const STRETCH: usize = BLOCK;
 /// The values of a column, each with its frame, in the order of frames.
 pub(super) type List = Vec<(FrameNo, i64)>;
 
-/// The lists of some columns.
+/// The lists of columns, each made when it is first asked for. They belong to a store as it is now: one that has grown
+/// needs new ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Listed(Vec<(SparseCol, List)>);
+pub struct Listed([OnceLock<List>; SparseCol::ALL.len()]);
 
 impl Listed {
-    /// Lists a column, if that was not done.
-    pub(super) fn add(&mut self, column: SparseCol, store: &Store) {
-        if self.of(column).is_none() {
-            self.0.push((column, list(column, store)));
-        }
-    }
-
-    pub(super) fn of(&self, column: SparseCol) -> Option<&List> {
-        let found = self.0.iter().find(|(listed, _)| *listed == column);
-        found.map(|(_, list)| list)
-    }
-
-    /// The values on the frames from one to another (not included), if the column is listed.
+    /// The values on the frames from one to another (not included).
     pub(super) fn between(
         &self,
+        store: &Store,
         column: SparseCol,
         first: FrameNo,
         behind: FrameNo,
-    ) -> Option<&[(FrameNo, i64)]> {
-        let list = self.of(column)?;
+    ) -> &[(FrameNo, i64)] {
+        let Some(slot) = self.0.get(column as usize) else {
+            return &[];
+        };
+        let list = slot.get_or_init(|| list(column, store));
         let from = list.partition_point(|(frame, _)| *frame < first);
-        let rest = list.get(from..)?;
+        let rest = list.get(from..).unwrap_or_default();
         rest.get(..rest.partition_point(|(frame, _)| *frame < behind))
+            .unwrap_or_default()
     }
 }
 

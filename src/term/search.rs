@@ -176,10 +176,10 @@ fn nothing(job: u64) -> Event {
 
 fn step(find: &mut Find, stop: &AtomicBool, slice: &Slice, decoder: &Dissected<'_>) -> Event {
     let eval = Eval {
-        store: &slice.store,
         marked: &slice.marked,
         ignored: &slice.ignored,
         decode: Some(decoder),
+        ..Eval::of(&slice.store)
     };
     let end = Instant::now() + SLICE;
     let mut frames = Vec::new();

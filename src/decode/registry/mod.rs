@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 mod link;
+mod login;
 mod own;
+mod request;
 mod result;
 mod tcp;
 mod tds;
 mod tls;
+mod types;
 mod values;
 
 pub use values::{values, word};
@@ -182,6 +185,9 @@ pub fn all() -> impl Iterator<Item = &'static Def> {
         link::FIELDS,
         tcp::FIELDS,
         tds::FIELDS,
+        login::FIELDS,
+        request::FIELDS,
+        types::FIELDS,
         result::FIELDS,
         tls::FIELDS,
     ]

@@ -177,8 +177,10 @@ impl Given<'_, '_> {
             }
             Column::Sparse(column) => {
                 let behind = block.frame(block.len);
-                let values = self.listed.between(column, block.first, behind);
-                for (frame, value) in values.unwrap_or_default() {
+                let values = self
+                    .listed
+                    .between(block.store, column, block.first, behind);
+                for (frame, value) in values {
                     if let Some(at) = block.position(*frame) {
                         f(at, *value);
                     }

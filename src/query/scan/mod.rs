@@ -64,7 +64,7 @@ impl Scan {
         }
     }
 
-    /// The lists of columns that few frames have, as far as frames are asked for them one by one.
+    /// The lists of columns that few frames have.
     pub(super) fn listed(&self) -> &Listed {
         &self.facts.listed
     }
@@ -136,7 +136,7 @@ impl Scan {
             What::Compare { .. } => (None, false),
         };
         let Some(Some(prepared)) = self.facts.leaves.get(leaf.id) else {
-            return self.one_by_one(leaf, block, eval, mask);
+            return Self::one_by_one(leaf, block, eval, mask);
         };
         match (prepared, column) {
             (Prepared::Frames(frames), _) => {
@@ -166,7 +166,7 @@ impl Scan {
                     Column::Size => size_bits(wanted, block),
                     Column::User(column) => user_bits(column, wanted, block, eval),
                     Column::Addr(_) | Column::Sparse(_) => {
-                        return self.one_by_one(leaf, block, eval, mask);
+                        return Self::one_by_one(leaf, block, eval, mask);
                     }
                 })
             }
@@ -180,13 +180,13 @@ impl Scan {
                 Known::sure(given.holds(&leaf.what))
             }
             (Prepared::OneByOne | Prepared::Numbers(_), _) => {
-                self.one_by_one(leaf, block, eval, mask)
+                Self::one_by_one(leaf, block, eval, mask)
             }
         }
     }
 
     /// A leaf that is asked frame by frame. Where it needs decoding, the frames are left open.
-    fn one_by_one(&self, leaf: &Leaf, block: &Block<'_>, eval: &Eval<'_>, mask: &Bits) -> Known {
+    fn one_by_one(leaf: &Leaf, block: &Block<'_>, eval: &Eval<'_>, mask: &Bits) -> Known {
         let fields = leaf.what.fields();
         let mut decoded = fields.iter().filter(|f| f.column.is_none()).peekable();
         if decoded.peek().is_some() {
@@ -216,7 +216,7 @@ impl Scan {
                 frame: block.frame(at),
                 pdu: None,
             };
-            let moment = Moment::new(eval, event, &[]).with(&self.facts.listed);
+            let moment = Moment::new(eval, event, &[]);
             yes.set_if(at, moment.holds(&node));
         }
         Known { yes, open }

@@ -42,35 +42,17 @@ impl Facts {
             leaves: vec![None; leaves],
             ..Self::default()
         };
-        let (mut decoded, mut of_conns) = (false, false);
+        let mut of_conns = false;
         root.leaves(&mut |leaf| {
-            let prepared = prepare(leaf, store);
-            let sparse = matches!(prepared, Prepared::Frames(_));
             for field in leaf.what.fields() {
-                decoded |= field.column.is_none();
                 of_conns |= matches!(field.column, Some(Column::Frame(_)));
-                if let Some(Column::Sparse(column)) = field.column
-                    && !sparse
-                {
-                    facts.listed.add(column, store);
-                }
             }
             if let Some(slot) = facts.leaves.get_mut(leaf.id) {
-                *slot = Some(prepared);
+                *slot = Some(prepare(leaf, store));
             }
         });
         if of_conns {
             facts.conns = ConnTable::of(store);
-        }
-        if decoded {
-            // Frames that are left open are asked for everything once more.
-            root.leaves(&mut |leaf| {
-                for field in leaf.what.fields() {
-                    if let Some(Column::Sparse(column)) = field.column {
-                        facts.listed.add(column, store);
-                    }
-                }
-            });
         }
         facts
     }

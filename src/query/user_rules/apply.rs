@@ -9,6 +9,7 @@ use super::{EventKind, Same, Step, UserRule};
 use crate::query::ast::{Node, Quant, What};
 use crate::query::eval::{Eval, Event, Moment};
 use crate::query::run::Run;
+use crate::query::sparse::Listed;
 use crate::query::value::Val;
 use crate::query::{Filter, field};
 use crate::store::{Condition, Evidence, Finding, Outcome};
@@ -33,6 +34,11 @@ pub struct Applied {
 /// Applies rules to all connections. `stop` is asked now and then.
 pub fn apply(rules: &[UserRule], eval: &Eval<'_>, stop: &mut dyn FnMut() -> bool) -> Applied {
     let mut applied = Applied::default();
+    let listed = Listed::default();
+    let eval = &Eval {
+        listed: Some(&listed),
+        ..*eval
+    };
     for rule in rules {
         let Some(steps) = candidates(rule, eval, stop) else {
             applied.stopped = true;

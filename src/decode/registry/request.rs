@@ -1,0 +1,133 @@
+//! Fields of requests: batches, calls, transactions and their headers.
+
+use super::{Def, Kind as K, Source as S, own, wireshark};
+
+pub(super) const FIELDS: &[Def] = &[
+    wireshark("tds.query", K::Str, S::Tds, "SQL text of a batch"),
+    wireshark("tds.rpc", K::Nothing, S::Tds, "remote procedure call"),
+    wireshark(
+        "tds.rpc.name_length",
+        K::U8,
+        S::Tds,
+        "characters of the procedure's name",
+    ),
+    wireshark("tds.rpc.name", K::Str, S::Tds, "procedure"),
+    wireshark("tds.rpc.proc_id", K::U16, S::Tds, "procedure by number"),
+    wireshark("tds.rpc.options", K::U16, S::Tds, "option flags"),
+    wireshark(
+        "tds.rpc.options.with_recomp",
+        K::Bool,
+        S::Tds,
+        "compile anew",
+    ),
+    wireshark(
+        "tds.rpc.options.no_metadata",
+        K::Bool,
+        S::Tds,
+        "answer without column metadata",
+    ),
+    wireshark(
+        "tds.rpc.options.reuse_metadata",
+        K::Bool,
+        S::Tds,
+        "metadata as before",
+    ),
+    wireshark(
+        "tds.rpc.separator",
+        K::U8,
+        S::Tds,
+        "another call follows in the message",
+    ),
+    wireshark("tds.rpc.parameter", K::Nothing, S::Tds, "parameter"),
+    wireshark(
+        "tds.rpc.parameter.name_length",
+        K::U8,
+        S::Tds,
+        "characters of the parameter's name",
+    ),
+    wireshark("tds.rpc.parameter.name", K::Str, S::Tds, "parameter's name"),
+    wireshark("tds.rpc.parameter.status", K::U8, S::Tds, "status flags"),
+    wireshark("tds.rpc.parameter.status.by_ref", K::Bool, S::Tds, "OUTPUT"),
+    wireshark(
+        "tds.rpc.parameter.status.default",
+        K::Bool,
+        S::Tds,
+        "the default value is meant",
+    ),
+    wireshark("tds.rpc.parameter.value", K::Nothing, S::Tds, "value"),
+    own(
+        "tds.rpc.parameter.status.encrypted",
+        K::Bool,
+        S::Tds,
+        "value is encrypted by the driver",
+    ),
+    wireshark(
+        "tds.transmgr",
+        K::U16,
+        S::Tds,
+        "transaction manager request",
+    ),
+    wireshark(
+        "tds.transmgr.payload",
+        K::Nothing,
+        S::Tds,
+        "what the request carries",
+    ),
+    own("tds.transmgr.isolation", K::U8, S::Tds, "isolation level"),
+    own("tds.transmgr.name", K::Str, S::Tds, "transaction's name"),
+    own(
+        "tds.transmgr.flags",
+        K::U8,
+        S::Tds,
+        "a new transaction begins at once",
+    ),
+    wireshark(
+        "tds.all_headers",
+        K::Nothing,
+        S::Tds,
+        "headers in front of a request",
+    ),
+    wireshark(
+        "tds.all_headers.total_length",
+        K::U32,
+        S::Tds,
+        "bytes of all headers",
+    ),
+    wireshark(
+        "tds.all_headers.header.length",
+        K::U32,
+        S::Tds,
+        "bytes of the header",
+    ),
+    wireshark(
+        "tds.all_headers.header.type",
+        K::U16,
+        S::Tds,
+        "kind of header",
+    ),
+    wireshark(
+        "tds.all_headers.header.trans_descr",
+        K::U64,
+        S::Tds,
+        "transaction; 0 for autocommit",
+    ),
+    wireshark(
+        "tds.all_headers.header.request_cnt",
+        K::U32,
+        S::Tds,
+        "requests active on the connection",
+    ),
+    wireshark(
+        "tds.all_headers.header.type.invalid",
+        K::Nothing,
+        S::Tds,
+        "header type that is not known",
+    ),
+    own(
+        "tds.all_headers.header.data",
+        K::Bytes,
+        S::Tds,
+        "what the header carries",
+    ),
+    own("tds.tvp", K::Nothing, S::Tds, "table-valued parameter"),
+];
