@@ -4,8 +4,10 @@ use std::io::{self, Write};
 
 use super::build::{Facts, duration};
 use super::facts;
+use super::lines::{
+    about, close_sentence, endpoint, kind_line, listed, login_line, proof, summary, traffic_line,
+};
 use super::stats::Stats;
-use super::text::{close_sentence, endpoint, kind_line, login_line, proof, summary};
 use super::words::{as_seen_by, bytes, counted, cut, safe, span};
 use crate::store::{ConnRow, Finding};
 
@@ -31,25 +33,18 @@ pub(super) fn write(
         )?;
     }
     if let (Some(first), Some(last)) = (&capture.first_time, &capture.last_time) {
-        writeln!(out, "- time: {first} to {last}")?;
+        writeln!(out, "- from {first} to {last}")?;
     }
-    let view = capture.view.unwrap_or("not known");
-    writeln!(
-        out,
-        "- taken on: {view} {}",
-        escape(&capture.view_evidence.join("; "))
-    )?;
-    for problem in &capture.problems {
-        writeln!(
-            out,
-            "- problem at byte {}: {}",
-            problem.offset,
-            escape(&problem.what)
-        )?;
+    for line in about(facts) {
+        writeln!(out, "- {}", escape(&line))?;
     }
     writeln!(out, "- {}", summary(facts))?;
-    for row in store.conns() {
+    let (rows, more) = listed(store);
+    for row in rows {
         connection(facts, row, out)?;
+    }
+    if let Some(more) = more {
+        writeln!(out, "\n{more}")?;
     }
     let general: Vec<_> = store
         .findings()
@@ -101,6 +96,7 @@ fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -> io::Resul
     if let Some(line) = conn.login.as_ref().and_then(login_line) {
         writeln!(out, "- {}", escape(&line))?;
     }
+    writeln!(out, "- {}", traffic_line(&conn))?;
     sessions(&conn, out)?;
     requests(&conn, out)?;
     for row in store.conn_findings(row.id) {

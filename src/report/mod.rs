@@ -4,6 +4,7 @@ pub mod alias;
 mod build;
 pub mod facts;
 mod json;
+mod lines;
 pub mod markdown;
 pub mod stats;
 mod text;

@@ -1,19 +1,18 @@
 //! The report as text for people: the capture, then each connection with its verdict in one sentence.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::build::{Facts, duration};
 use super::facts;
+use super::lines::{
+    about, close_sentence, endpoint, kind_line, listed, login_line, proof, summary, traffic_line,
+};
 use super::stats::Stats;
-use super::words::{as_seen_by, bytes, counted, cut, frames, safe, span};
-use crate::store::{ConnRow, Finding, Outcome, Protocol, Verdict};
-use crate::units::FrameNo;
+use super::words::{as_seen_by, bytes, counted, cut, safe, span};
+use crate::store::{ConnRow, Finding};
 
 /// Requests listed per connection; more are counted.
 const MAX_REQUESTS: usize = 50;
-/// Connections without TDS that are listed one by one; more are counted.
-const MAX_OTHER: usize = 20;
 
 /// With `stats`, what the run cost stands in the place of the connections.
 pub(super) fn write(
@@ -27,24 +26,12 @@ pub(super) fn write(
         writeln!(out)?;
         return stats.write_text(out);
     }
-    let mut others = 0_usize;
-    for row in store.conns() {
-        let plain = row.protocol == Protocol::Other && store.conn_findings(row.id).next().is_none();
-        if plain {
-            others = others.saturating_add(1);
-            if others > MAX_OTHER {
-                continue;
-            }
-        }
+    let (rows, more) = listed(store);
+    for row in rows {
         connection(facts, row, out)?;
     }
-    if others > MAX_OTHER {
-        let more = others.saturating_sub(MAX_OTHER) as u64;
-        writeln!(
-            out,
-            "\nand {} without TDS or findings",
-            counted(more, "more connection")
-        )?;
+    if let Some(more) = more {
+        writeln!(out, "\n{more}")?;
     }
     let general: Vec<_> = store
         .findings()
@@ -62,7 +49,6 @@ pub(super) fn write(
 
 /// The capture and what its findings add up to.
 fn head(facts: Facts<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let store = facts.store();
     let capture = facts.capture();
     for file in &capture.files {
         writeln!(
@@ -77,77 +63,10 @@ fn head(facts: Facts<'_>, out: &mut dyn Write) -> io::Result<()> {
     if let (Some(first), Some(last)) = (&capture.first_time, &capture.last_time) {
         writeln!(out, "from {first} to {last}")?;
     }
-    match capture.view {
-        Some(view) => writeln!(
-            out,
-            "taken on: {view} ({})",
-            safe(&capture.view_evidence.join("; "))
-        )?,
-        None => writeln!(out, "taken on: not known")?,
-    }
-    if !capture.complete {
-        let why = store
-            .progress()
-            .stopped
-            .as_deref()
-            .unwrap_or("reading was stopped");
-        writeln!(out, "not complete: {}", safe(why))?;
-    }
-    for problem in &capture.problems {
-        let frame = problem
-            .frame
-            .map_or_else(String::new, |f| format!(", frame {f}"));
-        writeln!(
-            out,
-            "problem at byte {}{frame}: {}",
-            problem.offset,
-            safe(&problem.what)
-        )?;
+    for line in about(facts) {
+        writeln!(out, "{}", safe(&line))?;
     }
     writeln!(out, "{}", summary(facts))
-}
-
-/// `3 connections, 2 MARS, 5 resets: 4 benign, 1 fault.`
-pub(super) fn summary(facts: Facts<'_>) -> String {
-    let store = facts.store();
-    let mars = store
-        .conns()
-        .iter()
-        .filter(|c| c.mars == Some(true))
-        .count();
-    let resets = store.oddities().resets.frames;
-    let counts: Vec<_> = [
-        (Verdict::Fault, "fault"),
-        (Verdict::Undecided, "undecided"),
-        (Verdict::Notice, "notice"),
-        (Verdict::LikelyBenign, "likely benign"),
-        (Verdict::Benign, "benign"),
-        (Verdict::Normal, "normal"),
-    ]
-    .into_iter()
-    .map(|(verdict, word)| {
-        (
-            store
-                .findings()
-                .iter()
-                .filter(|f| f.verdict == verdict)
-                .count(),
-            word,
-        )
-    })
-    .filter(|(n, _)| *n > 0)
-    .map(|(n, word)| format!("{n} {word}"))
-    .collect();
-    let findings = if counts.is_empty() {
-        "no findings".to_owned()
-    } else {
-        format!("findings: {}", counts.join(", "))
-    };
-    format!(
-        "{}, {mars} MARS, {}; {findings}",
-        counted(store.conns().len() as u64, "connection"),
-        counted(u64::from(resets), "reset")
-    )
 }
 
 pub(super) fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -> io::Result<()> {
@@ -182,119 +101,6 @@ pub(super) fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -
         finding(facts, row, out)?;
     }
     Ok(())
-}
-
-/// How a connection ended, in one sentence, with names as the facts give them.
-pub(super) fn close_sentence(
-    facts: Facts<'_>,
-    row: &ConnRow,
-    close: Option<&facts::Finding>,
-) -> String {
-    let Some(finding) = close else {
-        return super::words::close_sentence(facts.store(), row.id);
-    };
-    let place = match finding.frames.as_slice() {
-        [] => String::new(),
-        [one] => format!("Frame {one}: "),
-        [first, .., last] => format!("Frames {first}-{last}: "),
-    };
-    let text = safe(finding.text.trim_end_matches('.')).into_owned();
-    format!(
-        "{place}{text} ({}, {}).",
-        finding.verdict, finding.confidence
-    )
-}
-
-pub(super) fn endpoint(endpoint: &facts::Endpoint) -> String {
-    if endpoint.ip.contains(':') {
-        format!("[{}]:{}", endpoint.ip, endpoint.port)
-    } else {
-        format!("{}:{}", endpoint.ip, endpoint.port)
-    }
-}
-
-pub(super) fn kind_line(conn: &facts::Connection) -> String {
-    let mars = match conn.mars {
-        Some(true) => "MARS",
-        Some(false) => "no MARS",
-        None => "MARS not known",
-    };
-    if conn.protocol != "tds" {
-        return "no TDS seen".into();
-    }
-    let encryption = match conn.encryption {
-        Some("none") => "not encrypted".to_owned(),
-        Some("login") => "login encrypted".to_owned(),
-        Some("full") => "encrypted".to_owned(),
-        Some(other) => format!("encrypted ({other})"),
-        None => "encryption not known".to_owned(),
-    };
-    let tls = conn.tls.as_ref().map_or_else(String::new, |tls| {
-        let parts: Vec<_> = [tls.version, tls.cipher.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect();
-        if parts.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", parts.join(", "))
-        }
-    });
-    format!("TDS, {mars}, {encryption}{tls}")
-}
-
-pub(super) fn login_line(login: &facts::Login) -> Option<String> {
-    let quoted = |name: &str, value: &Option<String>| {
-        value
-            .as_ref()
-            .filter(|v| !v.is_empty())
-            .map(|v| format!("{name} {}", safe(v)))
-    };
-    let mut parts: Vec<String> = [
-        quoted("host", &login.host),
-        quoted("user", &login.user),
-        quoted("program", &login.app),
-        quoted("server", &login.server),
-        quoted("database", &login.database),
-        login.tds_version.as_ref().map(|v| format!("TDS {v}")),
-        login.packet_size.map(|n| format!("packets of {n} B")),
-        login.spid.map(|n| format!("SPID {n}")),
-        login.auth.map(|a| format!("authentication {a}")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if let Some(error) = &login.error {
-        parts.push(format!(
-            "failed with {}: {}",
-            error.number,
-            safe(&error.message)
-        ));
-    }
-    (!parts.is_empty()).then(|| format!("login: {}", parts.join(", ")))
-}
-
-fn traffic_line(conn: &facts::Connection) -> String {
-    let side = |name: &str, tcp: &facts::Tcp| {
-        let mut text = format!("{name} {} B", tcp.bytes);
-        for (n, what) in [
-            (tcp.missing_bytes, "B missing"),
-            (u64::from(tcp.retransmissions), "retransmitted"),
-            (u64::from(tcp.out_of_order), "out of order"),
-            (u64::from(tcp.keepalives), "keepalives"),
-        ] {
-            if n > 0 {
-                let _ = write!(text, ", {n} {what}");
-            }
-        }
-        text
-    };
-    format!(
-        "{}; {}; {}",
-        side("client", &conn.tcp.client),
-        side("server", &conn.tcp.server),
-        counted(conn.resets.len() as u64, "reset")
-    )
 }
 
 fn sessions(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
@@ -427,17 +233,4 @@ fn finding(facts: Facts<'_>, row: &Finding, out: &mut dyn Write) -> io::Result<(
         }
     }
     Ok(())
-}
-
-/// Frames and numbers of a condition, in brackets.
-pub(super) fn proof(list: &[FrameNo], fact: &str, outcome: Outcome) -> String {
-    let frames = frames(list);
-    let parts: Vec<_> = [frames.as_str(), fact]
-        .into_iter()
-        .filter(|p| !p.is_empty())
-        .collect();
-    match (parts.is_empty(), outcome) {
-        (true, _) => String::new(),
-        (false, _) => format!("  [{}]", safe(&parts.join(": "))),
-    }
 }
