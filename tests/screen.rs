@@ -31,7 +31,7 @@ fn from_the_demo_to_the_exported_range() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("range.pcapng");
     let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
-    term.wait_for("e: finding");
+    term.wait_for("1 benign. e");
     term.press("e");
     term.wait_for("Rule  mars-close-rst");
     let screen = term.screen();
@@ -92,7 +92,7 @@ fn an_existing_file_is_replaced_only_after_a_question() {
     let target = folder.path().join("there.pcapng");
     std::fs::write(&target, b"keep me").unwrap();
     let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
-    term.wait_for("e: finding");
+    term.wait_for("1 benign. e");
     term.press("em");
     term.press("w");
     term.press("\x1b[Z");
@@ -112,7 +112,7 @@ fn an_existing_file_is_replaced_only_after_a_question() {
 fn signals_give_the_terminal_back() {
     for signal in ["TERM", "HUP"] {
         let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
-        term.wait_for("e: finding");
+        term.wait_for("1 benign. e");
         assert!(term.is_alternate());
         term.signal(signal);
         assert_eq!(term.end().exit_code(), 130, "{signal}");
@@ -129,7 +129,7 @@ fn signals_give_the_terminal_back() {
 #[test]
 fn resizing_down_to_one_line_and_back_keeps_the_place() {
     let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
-    term.wait_for("e: finding");
+    term.wait_for("1 benign. e");
     term.press("e");
     for size in [(160, 48), (60, 12), (20, 5), (10, 1), (1, 1), (80, 24)] {
         term.resize(size);
@@ -148,7 +148,7 @@ fn resizing_down_to_one_line_and_back_keeps_the_place() {
 #[test]
 fn nothing_is_written_when_nothing_happens() {
     let term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);
-    term.wait_for("e: finding");
+    term.wait_for("1 benign. e");
     let before = term.written();
     std::thread::sleep(std::time::Duration::from_millis(1500));
     assert_eq!(term.written(), before);
