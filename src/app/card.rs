@@ -1,19 +1,34 @@
 //! The connection on one page: the report's text, and how long the steps of its opening took.
 
-use super::ordering::wrap;
 use super::tables::{Kind, phase_name};
 use super::{App, Layer, Tone, clock};
 use crate::report::connection_text;
 use crate::store::{ConnRow, Phase};
 use crate::units::ConnId;
 
-/// A sentence in lines of a width; rows of tables, which are indented deeper, stay as they are.
+/// A line in pieces of a width, broken at blanks; what follows is indented deeper. The columns of a table stay where
+/// they are.
 fn folded(line: &str, width: usize) -> Vec<String> {
-    if line.chars().count() <= width || line.starts_with("    ") {
-        vec![line.to_string()]
-    } else {
-        wrap(line, width)
+    let indent = line.chars().take_while(|c| *c == ' ').count();
+    let indent = " ".repeat(indent.saturating_add(2).min(width / 2));
+    let mut out = Vec::new();
+    let mut rest = line.to_string();
+    while rest.chars().count() > width {
+        let start = rest.len().saturating_sub(rest.trim_start().len());
+        let at = rest
+            .char_indices()
+            .take(width.saturating_add(1))
+            .filter(|(at, c)| *c == ' ' && *at > start)
+            .map(|(at, _)| at)
+            .last();
+        let Some((piece, behind)) = at.and_then(|at| rest.split_at_checked(at)) else {
+            break;
+        };
+        out.push(piece.trim_end().to_string());
+        rest = format!("{indent}{}", behind.trim_start());
     }
+    out.push(rest);
+    out
 }
 
 impl App {
@@ -71,5 +86,30 @@ impl App {
             ));
         }
         (!parts.is_empty()).then(|| format!("opened in {}: {}", clock::span(all), parts.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_folded_at_blanks_and_lose_no_word() {
+        let line = "      M9   no      The client closed first: no FIN and no reset of the server";
+        let lines = folded(line, 40);
+        assert_eq!(
+            lines.first().unwrap(),
+            "      M9   no      The client closed"
+        );
+        assert!(lines.iter().all(|l| l.chars().count() <= 40), "{lines:?}");
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&lines.join(" ")), words(line));
+        assert_eq!(folded("short", 40), ["short"]);
+        // A word that is too long stays whole.
+        assert_eq!(folded(&"x".repeat(50), 40).len(), 1);
     }
 }
