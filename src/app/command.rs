@@ -150,7 +150,7 @@ commands! {
     PrevPhase "prev-phase" ["["] "" Jump Anywhere "" "previous phase of the connection";
     NextGap "next-gap" ["s"] "" Jump Anywhere "" "next wait longer than gap-ms (default 100)";
     PrevGap "prev-gap" ["S"] "" Jump Anywhere "" "previous wait longer than gap-ms";
-    Back "back" ["("] "" Jump Anywhere "" "back to where the last jump came from";
+    Back "back" ["("] "" Jump Anywhere "" "back to where the last jump came from, a frame or a list";
     Forward "forward" [")"] "" Jump Anywhere "" "forward again";
     NextMark "next-mark" ["'"] "" Jump Anywhere "" "next marked frame";
     PrevMark "prev-mark" ["\""] "" Jump Anywhere "" "previous marked frame";

@@ -26,7 +26,6 @@ impl Jumps {
     }
 
     /// How many places there are to go back to, and forward.
-    #[cfg(test)]
     pub(super) fn depths(&self) -> (usize, usize) {
         (self.back.len(), self.forward.len())
     }

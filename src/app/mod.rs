@@ -153,6 +153,16 @@ pub struct Stats {
     pub rate: u64,
 }
 
+/// A list that was left for one of its frames; `(` opens it again.
+#[derive(Debug, Clone)]
+struct CameFrom {
+    table: Table,
+    /// Jumps that could be gone back then; with more or less of them, the user has gone elsewhere.
+    depth: usize,
+    /// Leaving the list was a jump from another frame.
+    jumped: bool,
+}
+
 /// What the columns of the list must hold. While the capture is read, it stays what it was when the user did
 /// something last: columns that grow write the list anew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -240,6 +250,8 @@ pub struct App {
     pub files_open: Vec<String>,
     /// A file's times were moved: frame numbers are not those of the next run.
     pub shifted: bool,
+    /// The list that the frames were come to from.
+    came_from: Option<CameFrom>,
     /// What the columns of the list must hold.
     pub totals: Totals,
     carried: Option<shifting::Carried>,
@@ -319,6 +331,7 @@ impl App {
             rules: rules::Settings::default(),
             files_open: Vec::new(),
             shifted: false,
+            came_from: None,
             totals: Totals::default(),
             carried: None,
             lanes_made: timeline::Memo::default(),

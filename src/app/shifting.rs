@@ -126,6 +126,7 @@ impl App {
         self.shifted = true;
         self.store = Arc::new(Store::new());
         self.layers.clear();
+        self.came_from = None;
         self.list.rows = super::Rows::all();
         self.list.cursor = FrameNo(1);
         self.list.top = 0;

@@ -316,10 +316,7 @@ impl App {
             | C::PrevGap
             | C::NextMark
             | C::PrevMark => self.follow_target(command, times, true),
-            C::Back => match self.jumps.back(self.list.cursor) {
-                Some(frame) => self.land_from_layer(frame),
-                None => self.say(Tone::Info, "no jump to go back to"),
-            },
+            C::Back => self.go_back(),
             C::Forward => match self.jumps.forward(self.list.cursor) {
                 Some(frame) => self.land_from_layer(frame),
                 None => self.say(Tone::Info, "no jump to go forward to"),

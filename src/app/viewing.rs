@@ -3,7 +3,7 @@
 use super::command::Context;
 use super::layout::Pane;
 use super::tables::human;
-use super::{App, Layer, Tone};
+use super::{App, CameFrom, Layer, Tone};
 use crate::decode::field::Value;
 
 impl App {
@@ -153,8 +153,16 @@ impl App {
                         *slot = table;
                     }
                 } else if let Some(frame) = table.target(self) {
+                    let table = table.clone();
+                    let (before, _) = self.jumps.depths();
                     self.goto(frame);
                     self.enter_list();
+                    let (depth, _) = self.jumps.depths();
+                    self.came_from = Some(CameFrom {
+                        table,
+                        depth,
+                        jumped: depth > before,
+                    });
                 }
             }
             Some(Layer::Help(_) | Layer::Text { .. } | Layer::Export(_)) => {

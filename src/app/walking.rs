@@ -3,7 +3,7 @@
 use super::command::Command;
 use super::layout::Pane;
 use super::tables::{Table, detail_rows};
-use super::{App, Layer, Tone};
+use super::{App, CameFrom, Layer, Tone};
 use crate::units::FrameNo;
 
 impl App {
@@ -167,6 +167,25 @@ impl App {
         if let Some(finding) = found {
             let text = format!("{}: {}", finding.rule, finding.text);
             self.say(Tone::Info, text);
+        }
+    }
+
+    /// Back to where the last jump came from; where that was a row of a list, the list is open again.
+    pub(super) fn go_back(&mut self) {
+        let (depth, _) = self.jumps.depths();
+        let is_there = |from: &mut CameFrom| from.depth == depth && self.layers.is_empty();
+        let from = self.came_from.take_if(is_there);
+        if from.as_ref().is_none_or(|from| from.jumped) {
+            match self.jumps.back(self.list.cursor) {
+                Some(frame) => self.land_from_layer(frame),
+                None => self.say(Tone::Info, "no jump to go back to"),
+            }
+        }
+        let (depth, _) = self.jumps.depths();
+        self.came_from.take_if(|from| from.depth > depth);
+        if let Some(CameFrom { mut table, .. }) = from {
+            table.refresh(self);
+            self.layers.push(Layer::Table(table));
         }
     }
 

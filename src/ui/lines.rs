@@ -222,6 +222,7 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
         };
         let short = match command {
             Command::Close if !app.layers.is_empty() => "close",
+            Command::Follow if app.context() == Context::Table => "frames",
             _ => command.entry().short,
         };
         let needed =
