@@ -8,14 +8,18 @@ use crate::app::timeline::lane_name;
 use crate::store::{ConnRow, Finding, Phase, RequestRow, Store};
 use crate::units::{ConnId, End, Nanos, Side};
 
-/// Connections whose addresses are measured; those behind them are cut where they are longer.
+/// So many connections, spread over all, have their addresses measured; where others are longer, they are cut.
 const MEASURED: usize = 1000;
 
 /// Cells for the addresses of one side of all connections.
 pub(super) fn width_of_ends(app: &App, side: Side) -> u16 {
     let (screen, _) = app.size;
-    let conns = app.store.conns().iter().take(MEASURED);
+    let conns = app.store.conns();
+    let apart = conns.len().div_ceil(MEASURED).max(1);
     let longest = conns
+        .iter()
+        .rev()
+        .step_by(apart)
         .map(|conn| conn.endpoint(side).to_string().len())
         .max();
     let least = 6;

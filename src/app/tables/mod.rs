@@ -56,6 +56,8 @@ pub struct Table {
     pub unfolded: bool,
     /// Cells that the ends of connections take.
     ends: [u16; 2],
+    /// Cells that the longest number of a connection takes.
+    number: u16,
 }
 
 /// A column's head: name, width (0 for what is left), numbers stand to the right.
@@ -152,6 +154,7 @@ impl Table {
             filter: String::new(),
             unfolded: false,
             ends: [0; 2],
+            number: 0,
         };
         table.refresh(app);
         table
@@ -198,12 +201,13 @@ impl Table {
             .collect()
     }
 
-    /// Cells of a column; 0 takes what is left. Addresses get what the longest of them needs.
+    /// Cells of a column; 0 takes what is left. Addresses and numbers of connections get what the longest needs.
     pub fn width(&self, head: &Head) -> u16 {
         let [client, server] = self.ends;
         match head.name {
             "Client" => client,
             "Server" => server,
+            "C" => head.width.max(self.number),
             _ => head.width,
         }
     }
@@ -215,6 +219,8 @@ impl Table {
         }
         let here = self.rows.get(self.cursor).copied();
         let store = &app.store;
+        let last = store.conns().len().saturating_sub(1);
+        self.number = u16::try_from(last.to_string().len()).unwrap_or(0);
         let mut rows = match self.kind {
             Kind::Connections => numbers(store.conns().len()),
             Kind::Findings => self.finding_rows(store),
@@ -463,4 +469,40 @@ fn natural(a: &str, b: &str) -> Ordering {
 /// The finding that says how a connection ended.
 pub fn close_of(store: &Store, conn: ConnId) -> Option<&Finding> {
     store.conn_findings(conn).find(|f| f.close)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::settings::Settings;
+    use crate::app::testing;
+    use crate::app::{App, Event, update};
+    use crate::units::ConnId;
+
+    #[test]
+    fn numbers_and_addresses_of_many_connections_are_not_cut() {
+        let mut batch = testing::batch();
+        let first = batch.conns[0].clone();
+        batch.conns = (0..12_000)
+            .map(|number| {
+                let mut conn = first.clone();
+                conn.id = ConnId(number);
+                if number > 9000 {
+                    conn.ends.get_mut(conn.client).port = 60_999;
+                }
+                conn
+            })
+            .collect();
+        let mut app = App::new("many.pcapng", (100, 24), Settings::default());
+        update(&mut app, Event::Batch(Box::new(batch)));
+        let table = Table::new(Kind::Connections, &app);
+        let [number, client] = ["C", "Client"].map(|name| {
+            let column = CONNECTIONS.iter().position(|head| head.name == name);
+            let column = column.unwrap();
+            let cell = table.cell(&app, Row::One(11_999), column);
+            (cell.len(), usize::from(table.width(&CONNECTIONS[column])))
+        });
+        assert_eq!(number, (5, 5));
+        assert_eq!(client.0, client.1);
+    }
 }
