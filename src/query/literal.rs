@@ -74,10 +74,13 @@ pub(super) fn constant(lit: &Lit, field: &FieldRef, start: Option<Nanos>) -> Res
         Ty::Presence => None,
         Ty::Word(_) => {
             let known: Vec<_> = words.iter().map(|(_, w)| *w).collect();
-            return Err((
-                format!("no {} `{text}`; there are {}", field.name, known.join(", ")),
-                nearest(text, known).map(str::to_owned),
-            ));
+            let near = nearest(text, known.iter().copied()).map(str::to_owned);
+            // A line of the screen has no room for both.
+            let message = match near {
+                Some(_) => format!("no {} `{text}`", field.name),
+                None => format!("no {} `{text}`; there are {}", field.name, known.join(", ")),
+            };
+            return Err((message, near));
         }
     };
     val.map(Const::Val).ok_or_else(|| {
