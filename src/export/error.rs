@@ -83,6 +83,13 @@ impl fmt::Display for ExportError {
                         "the file system is read-only; choose another folder".to_owned()
                     }
                     io::ErrorKind::NotFound => "there is no such folder; make it first".to_owned(),
+                    io::ErrorKind::NotADirectory => {
+                        "what stands before the last / is no folder; choose another place"
+                            .to_owned()
+                    }
+                    io::ErrorKind::InvalidFilename => {
+                        "the name cannot be used here; choose a shorter one".to_owned()
+                    }
                     io::ErrorKind::BrokenPipe => "nobody reads it any more".to_owned(),
                     _ => error.to_string(),
                 };

@@ -360,6 +360,13 @@ mod tests {
             error.to_string().contains("there is no such folder"),
             "{error}"
         );
+        let file = folder.path().join("a.txt");
+        write(&file, None, false).unwrap();
+        let below = write(&file.join("b.txt"), None, false).unwrap_err();
+        assert!(below.to_string().contains("is no folder"), "{below}");
+        let long = folder.path().join("n".repeat(300));
+        let long = write(&long, None, false).unwrap_err();
+        assert!(long.to_string().contains("a shorter one"), "{long}");
         assert!(matches!(
             write(folder.path(), None, true),
             Err(ExportError::IsFolder(_))
