@@ -68,6 +68,13 @@ impl Close {
             && !self.unsure
     }
 
+    /// The client's FIN that was sent without the server's FIN that ended the connection: neither knew of the other.
+    pub fn crossing(&self, side: Side, ender: &Seg) -> Option<&Seg> {
+        let server_fin = side == Side::Server && ender.flags.fin();
+        let without = |fin: &&Seg| fin.ack.is_some_and(|ack| ack <= ender.end);
+        self.tf.iter().find(without).filter(|_| server_fin)
+    }
+
     /// The client's reset with ACK flag, if there is one.
     pub fn abort(&self) -> Option<&Seg> {
         self.resets.iter().find(|seg| seg.flags.ack())

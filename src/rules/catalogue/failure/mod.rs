@@ -62,7 +62,16 @@ fn ender_words(facts: &Facts<'_>) -> String {
             side.word(),
             seg.no
         ),
-        Some((side, seg)) => format!("the {} closed first in frame {}", side.word(), seg.no),
+        Some((side, seg)) => match facts.close.crossing(*side, seg) {
+            Some(other) => format!(
+                "both sides closed without the other's FIN, the {} in frame {} and the {} in frame {}",
+                side.word(),
+                seg.no,
+                other.side.word(),
+                other.no
+            ),
+            None => format!("the {} closed first in frame {}", side.word(), seg.no),
+        },
         None => "the connection did not end in the file".to_owned(),
     }
 }
