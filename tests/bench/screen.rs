@@ -96,7 +96,7 @@ const KEYS: [(&str, &str, &[&str], usize); 26] = [
 
 /// What is typed while the program is at work.
 const AT_WORK: [&str; 12] = [
-    "j", "j", "\x1b[6~", "k", "+", "G", "j", ".", "-", "gg", "c", "q",
+    "j", "j", "\x1b[6~", "k", "+", "G", "k", ".", "-", "gg", "c", "q",
 ];
 
 fn main() -> Result<()> {
