@@ -14,6 +14,11 @@ const MOST_NUMBERS: usize = 5000;
 /// What OSC 52 carries safely.
 pub const MOST: usize = 74_000;
 
+/// What is said of a text that cannot be copied.
+pub fn too_many(bytes: usize) -> String {
+    format!("{bytes} bytes are too many for the terminal's clipboard; w writes a file")
+}
+
 impl App {
     /// The text of a copy command, or why there is none.
     pub(super) fn copy_text(&self, command: Command) -> Result<String, String> {
@@ -31,10 +36,7 @@ impl App {
             _ => return Err(format!("{} copies nothing", command.entry().name)),
         };
         if text.len() > MOST {
-            return Err(format!(
-                "{} bytes are too many for the terminal's clipboard; w writes a file",
-                text.len()
-            ));
+            return Err(too_many(text.len()));
         }
         Ok(text)
     }

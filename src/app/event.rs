@@ -44,6 +44,8 @@ pub enum Event {
     Exported(Result<Written, ExportError>),
     /// An export has written so many frames.
     Exporting(u64),
+    /// The text of an export that is to be copied, or why there is none.
+    ExportText(Result<String, String>),
     /// What the export that the form describes would come to, asked with this number.
     Foreseen(u64, Foreseen),
     /// The user's own rules were applied, as the order with this number.
@@ -71,6 +73,8 @@ pub enum Effect {
     Copy(String),
     /// Write an export.
     Export(Box<super::export_form::Order>),
+    /// Make the text of an export, to be copied; the answer is [`Event::ExportText`].
+    ExportText(Box<super::export_form::Order>),
     /// Say what an export would come to; the answer is [`Event::Foreseen`] with this number.
     Foresee(u64, Box<super::export_form::Order>),
     /// Stop the export.

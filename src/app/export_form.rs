@@ -132,6 +132,8 @@ pub enum Done {
     Left,
     /// The export is to be written.
     Write(Box<Order>),
+    /// Its text is to be copied.
+    Copy(Box<Order>),
 }
 
 impl ExportForm {
@@ -291,6 +293,7 @@ impl ExportForm {
         match (key.code, key.ctrl) {
             (KeyCode::Esc, _) | (KeyCode::Char('c'), true) => return Done::Left,
             (KeyCode::Enter, _) => return self.finish(),
+            (KeyCode::Char('y'), true) => return self.copy(),
             (KeyCode::Tab | KeyCode::Down, _) => self.step(true),
             (KeyCode::BackTab | KeyCode::Up, _) => self.step(false),
             _ => self.edit(key),
@@ -306,6 +309,13 @@ impl ExportForm {
             return Done::No;
         }
         Done::Write(Box::new(self.order()))
+    }
+
+    fn copy(&self) -> Done {
+        if !self.plan.is_ready() || self.format.is_capture() {
+            return Done::No;
+        }
+        Done::Copy(Box::new(self.order()))
     }
 
     fn step(&mut self, forward: bool) {

@@ -43,6 +43,10 @@ impl App {
         match form.key(self, key) {
             Done::Left => {}
             Done::No => return self.show_form(form),
+            Done::Copy(order) => {
+                self.layers.push(Layer::Export(form));
+                return vec![Effect::ExportText(order)];
+            }
             Done::Write(order) => {
                 self.layers.push(Layer::Export(form));
                 self.jobs.exporting = Some(0);
@@ -50,6 +54,14 @@ impl App {
             }
         }
         Vec::new()
+    }
+
+    /// The text of an export that is to be copied is there; the form is done then.
+    pub(super) fn export_text(&mut self, text: Result<String, String>) -> Vec<Effect> {
+        if text.is_ok() && matches!(self.layers.last(), Some(Layer::Export(_))) {
+            self.layers.pop();
+        }
+        self.put_on_clipboard(text)
     }
 
     /// An export has ended. A file that exists is asked about in the form; any other error leaves the form open too.
@@ -77,6 +89,7 @@ mod tests {
     use super::*;
     use crate::app::testing::{app, press};
     use crate::app::{Event, update};
+    use crate::export::Format;
 
     fn form(app: &App) -> &ExportForm {
         match app.layers.last() {
@@ -118,6 +131,30 @@ mod tests {
         // An answer that comes too late says nothing.
         update(&mut app, Event::Foreseen(number, foreseen));
         assert!(!form(&app).outcome().contains("1.2 MB"));
+    }
+
+    #[test]
+    fn a_text_can_be_copied_and_a_capture_cannot() {
+        let mut app = app(80, 24);
+        assert!(form_asks_nothing(&press(&mut app, "m w Ctrl-Y")));
+        // From pcapng over pcap to the listing.
+        let effects = press(&mut app, "Tab Tab Tab Tab Right Right Ctrl-Y");
+        assert!(
+            effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::ExportText(_)))
+        );
+        let effects = update(&mut app, Event::ExportText(Err("too long".to_owned())));
+        assert!(effects.is_empty());
+        assert_eq!(form(&app).format, Format::Listing);
+        let effects = update(&mut app, Event::ExportText(Ok("Frame 1".to_owned())));
+        assert!(matches!(&effects[..], [Effect::Copy(text)] if text == "Frame 1"));
+        assert!(app.layers.is_empty());
+    }
+
+    fn form_asks_nothing(effects: &[Effect]) -> bool {
+        let mut kinds = effects.iter();
+        kinds.all(|effect| matches!(effect, Effect::Foresee(..)))
     }
 
     #[test]

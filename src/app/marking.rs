@@ -141,7 +141,13 @@ impl App {
     }
 
     pub(super) fn copy(&mut self, command: Command) -> Vec<Effect> {
-        match self.copy_text(command) {
+        let text = self.copy_text(command);
+        self.put_on_clipboard(text)
+    }
+
+    /// Copies a text, or says why there is none.
+    pub(super) fn put_on_clipboard(&mut self, text: Result<String, String>) -> Vec<Effect> {
+        match text {
             Ok(text) if self.settings.osc52 => {
                 let n = text.len();
                 self.say(Tone::Info, format!("{n} bytes sent to terminal clipboard"));

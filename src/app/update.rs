@@ -91,6 +91,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Looked(looked) => app.looked(looked),
         Event::Exported(result) => app.exported(result),
         Event::Exporting(frames) => app.jobs.exporting = Some(frames),
+        Event::ExportText(text) => return app.export_text(text),
         Event::Foreseen(number, foreseen) => app.foreseen(number, foreseen),
         Event::RulesApplied(job, applied) => app.rules_applied(job, *applied),
         Event::ListWritten(path, result) => app.list_written(path, result),

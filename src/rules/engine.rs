@@ -213,10 +213,10 @@ fn cap(facts: &Facts<'_>, finding: &mut Finding) {
         finding.notes.push("snaplen: frames are cut".to_owned());
     }
     if facts.frames.copies > 0 {
-        finding.notes.push(format!(
-            "dup-frames: {} frames are copies",
-            facts.frames.copies
-        ));
+        finding.notes.push(match facts.frames.copies {
+            1 => "dup-frames: one frame is a copy".to_owned(),
+            copies => format!("dup-frames: {copies} frames are copies"),
+        });
     }
     let port = facts.conn.endpoint(Side::Server).port;
     if port != 1433 && facts.conn.protocol == Protocol::Tds {

@@ -545,6 +545,13 @@ impl Session {
                     self.tell.clone(),
                 );
             }
+            Effect::ExportText(order) => work::export_text(
+                Arc::clone(&self.app.store),
+                self.capture.clone(),
+                order,
+                self.app.rules.clone(),
+                self.tell.clone(),
+            ),
             Effect::Foresee(number, order) => work::foresee(
                 Arc::clone(&self.app.store),
                 self.capture.clone(),

@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::Sender;
 
 use crate::app::Event;
+use crate::app::copy;
 use crate::app::export_form::{Foreseen, Order};
 use crate::capture::Capture;
 use crate::export::{ExportError, Job, Target};
@@ -84,6 +85,70 @@ impl Write for Counted {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A writer that keeps what can be copied, and counts the rest.
+#[derive(Default)]
+struct Copied {
+    text: Vec<u8>,
+    bytes: usize,
+}
+
+impl Write for Copied {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.bytes = self.bytes.saturating_add(buf.len());
+        if self.bytes <= copy::MOST {
+            self.text.extend_from_slice(buf);
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Makes the text of an export, to be copied. The store is held until it is done.
+pub fn export_text(
+    store: Arc<Store>,
+    capture: Capture,
+    order: Box<Order>,
+    rules: rules::Settings,
+    tell: Sender<Event>,
+) {
+    let failed = tell.clone();
+    let started = thread::Builder::new()
+        .name("copy".to_string())
+        .spawn(move || {
+            let stop = AtomicBool::new(false);
+            let job = Job {
+                store: &store,
+                capture: &capture,
+                plan: &order.plan,
+                options: &order.options,
+                rules: &rules,
+                stop: &stop,
+                progress: &|_| {},
+            };
+            let write = || {
+                let mut copied = Copied::default();
+                job.write_to(&mut copied).map_err(|e| e.to_string())?;
+                if copied.bytes > copy::MOST {
+                    return Err(copy::too_many(copied.bytes));
+                }
+                Ok(String::from_utf8_lossy(&copied.text).into_owned())
+            };
+            let text = catch_unwind(AssertUnwindSafe(write))
+                .unwrap_or_else(|_| Err("an error in marstui stopped it".to_string()));
+            drop(store);
+            // The screen is gone when this fails.
+            let _ = tell.send(Event::ExportText(text));
+        });
+    if let Err(error) = started {
+        let _ = failed.send(Event::ExportText(Err(format!(
+            "it cannot be copied: {error}"
+        ))));
     }
 }
 

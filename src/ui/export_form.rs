@@ -28,7 +28,11 @@ pub fn draw(pen: &mut Pen<'_>, form: &ExportForm, screen: Area) -> Position {
     };
     boxed(pen, area, "Write frames");
     let foot = area.row(h.saturating_sub(1));
-    let keys = " Enter write   Tab next   Left Right Space choose   Esc cancel ";
+    let keys = if form.format.is_capture() {
+        " Enter write   Tab next   Left Right Space choose   Esc cancel "
+    } else {
+        " Enter write   ^y copy   Tab next   Left Right Space choose   Esc cancel "
+    };
     pen.text(
         foot.x.saturating_add(2),
         foot.y,

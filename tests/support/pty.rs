@@ -10,6 +10,8 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// So long a program on a busy machine may be without a processor when a key is pressed.
+const ANSWER: Duration = Duration::from_secs(4);
 
 /// A piece of what was written: when it came, and where it ends.
 #[derive(Debug, Clone, Copy)]
@@ -122,10 +124,10 @@ impl Terminal {
         self.press(" ");
     }
 
-    /// Waits until more than `before` bytes were written, and then for rest.
+    /// Waits until more than `before` bytes were written, and then for rest. A key may be without an answer.
     fn rest_after(&self, before: usize) {
         let start = Instant::now();
-        while self.written() == before && start.elapsed() < Duration::from_millis(1500) {
+        while self.written() == before && start.elapsed() < ANSWER {
             thread::sleep(Duration::from_millis(2));
         }
         self.rest();
