@@ -5,7 +5,7 @@ pub mod grid;
 mod handles;
 mod info;
 mod link;
-mod listing;
+pub mod listing;
 mod message;
 mod packed;
 mod pdu;

@@ -12,7 +12,8 @@ use crate::app::facts::{self, Facts};
 use crate::app::layout::{Area, Pane};
 use crate::app::settings::Column;
 use crate::app::timeline::lane_name;
-use crate::store::{FrameRow, SessionRow, TcpFlags};
+use crate::dissect::listing;
+use crate::store::{FrameRow, SessionRow};
 use crate::units::{ConnId, End, FrameNo, SessionId, Side};
 
 /// Cells before the first column: cursor, mark, verdict.
@@ -403,7 +404,7 @@ fn text_of(app: &App, column: Column, no: FrameNo, row: &FrameRow, facts: &Facts
         Column::Len => facts.len.to_string(),
         Column::Src => endpoint(true).unwrap_or_else(dash),
         Column::Dst => endpoint(false).unwrap_or_else(dash),
-        Column::Flags => flag_letters(row.tcp_flags),
+        Column::Flags => listing::flag_letters(row.tcp_flags),
         Column::Info => info_text(app, no, facts),
         Column::Lanes => String::new(),
     }
@@ -424,29 +425,6 @@ fn info_text(app: &App, no: FrameNo, facts: &Facts) -> String {
         return format!("part of {part}");
     }
     app.line(no).unwrap_or_default().to_string()
-}
-
-/// The letters of Network Monitor: C E U A P R S F.
-fn flag_letters(flags: TcpFlags) -> String {
-    [
-        (0x80, 'C'),
-        (0x40, 'E'),
-        (0x20, 'U'),
-        (0x10, 'A'),
-        (0x08, 'P'),
-        (0x04, 'R'),
-        (0x02, 'S'),
-        (0x01, 'F'),
-    ]
-    .into_iter()
-    .map(|(bit, letter)| {
-        if flags.has(TcpFlags(bit)) {
-            letter
-        } else {
-            '.'
-        }
-    })
-    .collect()
 }
 
 fn time_text(app: &App, no: FrameNo, row: &FrameRow) -> String {
