@@ -9,7 +9,7 @@ use marstui::export::{
     Choice, Context, ExportError, Format, FrameSet, Job, Options, Plan, Redaction, Target, What,
     Written,
 };
-use marstui::store::{FrameFlags, Store};
+use marstui::store::{FrameFlags, Store, Verdict};
 use marstui::units::{ConnId, FrameNo, InterfaceId, Sid};
 use marstui::{rules, track};
 
@@ -439,6 +439,30 @@ fn the_ticket_of_the_page_holds_its_four_lines_and_the_verdict() {
     if let Some(hash) = hash {
         assert!(ticket.contains(hash.split_whitespace().next().unwrap()));
     }
+}
+
+#[test]
+fn a_ticket_on_many_connections_tells_of_the_gravest() {
+    let mut opened = Opened::new(&fixture("demo.pcapng.zst"));
+    let frames: Vec<String> = opened
+        .store
+        .conns()
+        .iter()
+        .map(|conn| conn.first_frame.to_string())
+        .collect();
+    let last = opened.store.conns().last().unwrap().id;
+    let mut fault = opened.store.findings()[0].clone();
+    (fault.conn, fault.verdict) = (Some(last), Verdict::Fault);
+    opened.store.add_finding(fault);
+    let ticket = opened.text(What::Typed(frames.join(",")), Format::TicketText);
+    assert!(
+        ticket.contains(&format!("- connection {last}: ")),
+        "{ticket}"
+    );
+    assert!(
+        ticket.contains("- and 1 more connection, none of them graver"),
+        "{ticket}"
+    );
 }
 
 #[test]

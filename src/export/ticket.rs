@@ -17,7 +17,7 @@ use crate::rules::order;
 use crate::store::{Finding, Verdict};
 use crate::units::{ConnId, Side};
 
-/// Connections whose filters are written out; more are counted.
+/// Connections that the page tells of, the gravest; more are counted.
 const MAX_CONNS: usize = 10;
 
 pub(super) fn write(job: &Job<'_>, markdown: bool, out: &mut dyn Write) -> Result<(), ExportError> {
@@ -83,6 +83,19 @@ impl Page<'_> {
     }
 }
 
+/// The connections that the page tells of: the gravest, in the order of their numbers.
+fn told(job: &Job<'_>) -> Vec<ConnId> {
+    let weight = |conn: &ConnId| {
+        let findings = job.store.conn_findings(*conn);
+        findings.map(|f| f.verdict.weight()).max()
+    };
+    let mut conns = job.plan.conns.clone();
+    conns.sort_by_key(|conn| std::cmp::Reverse(weight(conn)));
+    conns.truncate(MAX_CONNS);
+    conns.sort_unstable();
+    conns
+}
+
 fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     let store = job.store;
     let title = "MARS capture note";
@@ -127,13 +140,7 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
         "these files, taken together in order"
     };
     page.item(&format!("frame numbers are those of {files}"))?;
-    for conn in job
-        .plan
-        .conns
-        .iter()
-        .take(MAX_CONNS)
-        .filter_map(|id| store.conn(*id))
-    {
+    for conn in told(job).into_iter().filter_map(|id| store.conn(id)) {
         page.item(&format!(
             "connection {}: client {}, server {}",
             conn.id,
@@ -146,8 +153,8 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
 
 fn verdict(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Verdict")?;
-    for conn in job.plan.conns.iter().take(MAX_CONNS) {
-        let sentence = words::close_sentence(job.store, *conn);
+    for conn in told(job) {
+        let sentence = words::close_sentence(job.store, conn);
         if several(job) {
             page.item(&format!("connection {conn}: {sentence}"))?;
         } else {
@@ -158,7 +165,7 @@ fn verdict(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     let more = job.plan.conns.len().saturating_sub(MAX_CONNS);
     if more > 0 {
         let more = words::counted(more as u64, "more connection");
-        page.item(&format!("and {more}"))?;
+        page.item(&format!("and {more}, none of them graver"))?;
     }
     if job.plan.conns.is_empty() {
         writeln!(page.out, "The frames belong to no TCP connection.")?;
@@ -264,13 +271,9 @@ fn other_end(job: &Job<'_>, finding: &Finding, page: &mut Page<'_>) -> Result<()
 
 /// The findings about the plan's connections that are more than a matter of course, gravest first.
 fn findings<'a>(job: &'a Job<'_>) -> Vec<&'a Finding> {
-    let of_conn = |conn: &ConnId| job.store.conn_findings(*conn);
-    let mut findings: Vec<_> = job
-        .plan
-        .conns
-        .iter()
-        .take(MAX_CONNS)
-        .flat_map(of_conn)
+    let mut findings: Vec<_> = told(job)
+        .into_iter()
+        .flat_map(|conn| job.store.conn_findings(conn))
         .filter(|f| f.close || f.verdict != Verdict::Normal)
         .collect();
     findings.sort_by_key(|f| std::cmp::Reverse((f.close, f.verdict.weight())));
@@ -279,8 +282,7 @@ fn findings<'a>(job: &'a Job<'_>) -> Vec<&'a Finding> {
 
 fn unknowns(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Not known")?;
-    let conns = job.plan.conns.get(..MAX_CONNS).unwrap_or(&job.plan.conns);
-    let unknowns = words::unknowns(job.store, conns);
+    let unknowns = words::unknowns(job.store, &told(job));
     if unknowns.is_empty() {
         page.item("Nothing that the verdict needs is missing from the capture.")?;
     }
@@ -308,13 +310,7 @@ fn filters(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
         "Wireshark, these frames",
         &format!("frame.number in {{{}}}", ranges.join(",")),
     )?;
-    for conn in job
-        .plan
-        .conns
-        .iter()
-        .take(MAX_CONNS)
-        .filter_map(|id| job.store.conn(*id))
-    {
+    for conn in told(job).into_iter().filter_map(|id| job.store.conn(id)) {
         let client = conn.endpoint(Side::Client);
         let (wireshark, monitor) = if client.ip.is_ipv6() {
             ("ipv6.addr", "IPv6")
