@@ -8,7 +8,7 @@ use crate::rules::catalogue::{
 use crate::rules::facts::Facts;
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Finding, Verdict, View};
+use crate::store::{Evidence, Finding, FrameFlags, Verdict, View};
 use crate::units::Side;
 
 pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
@@ -227,9 +227,27 @@ pub(super) fn file_gap(facts: &Facts<'_>) -> Option<Finding> {
             &FILE_GAP,
             Verdict::Notice,
             format!("{missing} bytes of this connection are not in the file."),
-            vec![evidence(facts.conn.first_frame, "first frame", "")],
+            gaps(facts),
         )
     })
+}
+
+/// The first frames that show bytes to be missing before them; the connection's first frame if only its end does.
+fn gaps(facts: &Facts<'_>) -> Vec<Evidence> {
+    let mut frames = Vec::new();
+    facts.store.each_conn_frame_back(facts.conn.id, |no, row| {
+        if row.flags.has(FrameFlags::GAP_BEFORE) {
+            frames.push(no);
+        }
+        true
+    });
+    if frames.is_empty() {
+        return vec![evidence(facts.conn.first_frame, "first frame", "")];
+    }
+    let first = frames.into_iter().rev().take(MOST_FRAMES);
+    first
+        .map(|no| evidence(no, "bytes missing before it", ""))
+        .collect()
 }
 
 pub(super) fn joined_late(facts: &Facts<'_>) -> Option<Finding> {
