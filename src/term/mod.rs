@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 
+use crate::app::export_form::Order;
 use crate::app::keymap::Keymap;
 use crate::app::settings::{ColorDepth, GlyphSet, Settings};
 use crate::app::{App, Effect, Event, Tone, update};
@@ -490,6 +491,15 @@ impl Session {
         self.batches = Some(self.indexing.batches.clone());
     }
 
+    fn ordered(&self, order: Box<Order>) -> work::Ordered {
+        work::Ordered {
+            store: Arc::clone(&self.app.store),
+            capture: self.capture.clone(),
+            order,
+            rules: self.app.rules.clone(),
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> Option<Exit> {
         match effect {
             Effect::Quit => return Some(Exit::Fine),
@@ -537,29 +547,17 @@ impl Session {
             Effect::Export(order) => {
                 self.stop_export.store(false, Ordering::Relaxed);
                 self.exporting = work::export(
-                    Arc::clone(&self.app.store),
-                    self.capture.clone(),
-                    order,
-                    self.app.rules.clone(),
+                    self.ordered(order),
                     Arc::clone(&self.stop_export),
                     self.tell.clone(),
                 );
             }
-            Effect::ExportText(order) => work::export_text(
-                Arc::clone(&self.app.store),
-                self.capture.clone(),
-                order,
-                self.app.rules.clone(),
-                self.tell.clone(),
-            ),
-            Effect::Foresee(number, order) => work::foresee(
-                Arc::clone(&self.app.store),
-                self.capture.clone(),
-                order,
-                self.app.rules.clone(),
-                number,
-                self.tell.clone(),
-            ),
+            Effect::ExportText(order) => {
+                work::export_text(self.ordered(order), self.tell.clone());
+            }
+            Effect::Foresee(number, order) => {
+                work::foresee(self.ordered(order), number, self.tell.clone());
+            }
             Effect::WriteList {
                 list,
                 path,

@@ -22,12 +22,36 @@ use crate::store::Store;
 /// Frames between two notices of an export's progress; a multiple of the writers' own step of 256.
 const STEP: u64 = 51_200;
 
-/// Writes an export. The store is held until it is done; rows of the index wait as long.
+/// An export that the form asks for, with what it is made from. The store is held as long as this is; rows of the index
+/// wait until then.
+pub struct Ordered {
+    /// The rows.
+    pub store: Arc<Store>,
+    /// The bytes.
+    pub capture: Capture,
+    /// What, how and where.
+    pub order: Box<Order>,
+    /// The thresholds of the rules.
+    pub rules: rules::Settings,
+}
+
+impl Ordered {
+    fn job<'a>(&'a self, stop: &'a AtomicBool, progress: &'a dyn Fn(u64)) -> Job<'a> {
+        Job {
+            store: &self.store,
+            capture: &self.capture,
+            plan: &self.order.plan,
+            options: &self.order.options,
+            rules: &self.rules,
+            stop,
+            progress,
+        }
+    }
+}
+
+/// Writes an export.
 pub fn export(
-    store: Arc<Store>,
-    capture: Capture,
-    order: Box<Order>,
-    rules: rules::Settings,
+    ordered: Ordered,
     stop: Arc<AtomicBool>,
     tell: Sender<Event>,
 ) -> Option<JoinHandle<()>> {
@@ -43,23 +67,15 @@ pub fn export(
                     let _ = tell.send(Event::Exporting(frames));
                 }
             };
-            let job = Job {
-                store: &store,
-                capture: &capture,
-                plan: &order.plan,
-                options: &order.options,
-                rules: &rules,
-                stop: &stop,
-                progress: &progress,
-            };
-            let target = Target::from_arg(&order.path);
+            let job = ordered.job(&stop, &progress);
+            let target = Target::from_arg(&ordered.order.path);
             let result =
                 catch_unwind(AssertUnwindSafe(|| job.save(&target))).unwrap_or_else(|_| {
                     Err(ExportError::Refused(
                         "an error in marstui stopped it".to_string(),
                     ))
                 });
-            drop(store);
+            drop(ordered);
             let _ = tell.send(Event::Exported(result));
         });
     match started {
@@ -109,28 +125,14 @@ impl Write for Copied {
     }
 }
 
-/// Makes the text of an export, to be copied. The store is held until it is done.
-pub fn export_text(
-    store: Arc<Store>,
-    capture: Capture,
-    order: Box<Order>,
-    rules: rules::Settings,
-    tell: Sender<Event>,
-) {
+/// Makes the text of an export, to be copied.
+pub fn export_text(ordered: Ordered, tell: Sender<Event>) {
     let failed = tell.clone();
     let started = thread::Builder::new()
         .name("copy".to_string())
         .spawn(move || {
             let stop = AtomicBool::new(false);
-            let job = Job {
-                store: &store,
-                capture: &capture,
-                plan: &order.plan,
-                options: &order.options,
-                rules: &rules,
-                stop: &stop,
-                progress: &|_| {},
-            };
+            let job = ordered.job(&stop, &|_| {});
             let write = || {
                 let mut copied = Copied::default();
                 job.write_to(&mut copied).map_err(|e| e.to_string())?;
@@ -141,7 +143,7 @@ pub fn export_text(
             };
             let text = catch_unwind(AssertUnwindSafe(write))
                 .unwrap_or_else(|_| Err("an error in marstui stopped it".to_string()));
-            drop(store);
+            drop(ordered);
             // The screen is gone when this fails.
             let _ = tell.send(Event::ExportText(text));
         });
@@ -152,33 +154,18 @@ pub fn export_text(
     }
 }
 
-/// Looks into what an export would come to; a small one is written to nowhere for that. The store is held until it is
-/// done.
-pub fn foresee(
-    store: Arc<Store>,
-    capture: Capture,
-    order: Box<Order>,
-    rules: rules::Settings,
-    number: u64,
-    tell: Sender<Event>,
-) {
+/// Looks into what an export would come to; a small one is written to nowhere for that.
+pub fn foresee(ordered: Ordered, number: u64, tell: Sender<Event>) {
     // Without a thread the form says what the plan says.
     let _ = thread::Builder::new()
         .name("foresee".to_string())
         .spawn(move || {
             let stop = AtomicBool::new(false);
-            let job = Job {
-                store: &store,
-                capture: &capture,
-                plan: &order.plan,
-                options: &order.options,
-                rules: &rules,
-                stop: &stop,
-                progress: &|_| {},
-            };
+            let job = ordered.job(&stop, &|_| {});
             let look = || {
                 let (frames, bytes) = TRIED;
-                let small = order.plan.frames.len() <= frames && order.plan.bytes <= bytes;
+                let plan = job.plan;
+                let small = plan.frames.len() <= frames && plan.bytes <= bytes;
                 let mut counted = Counted(0);
                 let tried = small && job.write_to(&mut counted).is_ok();
                 Foreseen {
@@ -188,7 +175,7 @@ pub fn foresee(
                 }
             };
             let foreseen = catch_unwind(AssertUnwindSafe(look)).unwrap_or_default();
-            drop(store);
+            drop(ordered);
             // The screen is gone when this fails.
             let _ = tell.send(Event::Foreseen(number, foreseen));
         });
