@@ -4,20 +4,17 @@
 use std::collections::BTreeSet;
 
 use marstui::capture::{Capture, OpenOptions};
-use marstui::decode::registry;
-use marstui::query::{self, Context, Eval, Filter, Run, TableColumn};
+use marstui::query::{self, Context, Eval, Filter, Run};
 use marstui::rules;
 use marstui::store::Store;
 use marstui::track;
 use marstui::units::FrameNo;
 
+use crate::support::asking::indexed_fields;
 use crate::support::shared_or_skip;
 use crate::support::synth::big;
 use crate::support::synth::file::Format;
 use crate::support::synth::rng::Rng;
-
-/// Protocols, which are no fields of the registry.
-const PROTOCOLS: [&str; 5] = ["ip", "ipv6", "tcp", "smp", "tds"];
 
 /// Ways to ask for a field `F` that has the value `V`.
 const WAYS: [&str; 14] = [
@@ -43,45 +40,11 @@ fn index(capture: &Capture) -> Store {
     store
 }
 
-/// Values that a field may be compared with: one that it has, then some of each type.
-fn values(store: &Store, name: &str) -> Vec<String> {
-    let mut values = Vec::new();
-    if let Ok(column) = TableColumn::new(name) {
-        let step = (store.frame_count() / 40).max(1);
-        let frames = (0..store.frame_count()).step_by(step);
-        let cell = frames
-            .map(FrameNo::from_index)
-            .flat_map(|no| query::table_row(&[column], &Eval::of(store), no))
-            .flatten()
-            .next();
-        values.extend(cell.map(|cell| cell.as_str().map_or(cell.to_string(), str::to_owned)));
-    }
-    let some = ["1", "10.0.0.1", "2001:db8::1", "Benign", "mars-close-rst"];
-    values.extend(some.map(str::to_owned));
-    values
-}
-
 /// All filters on one field that are about columns alone.
 fn filters(store: &Store) -> Vec<Filter> {
     let mut filters = Vec::new();
-    for name in PROTOCOLS
-        .into_iter()
-        .chain(registry::all().map(|def| def.name))
-    {
-        let indexed = |text: &str| {
-            let filter = query::parse(text, &Context::default()).ok()?;
-            filter.is_indexed().then_some(filter)
-        };
-        if indexed(name).is_none() {
-            continue;
-        }
-        let values = values(store, name);
-        for way in WAYS {
-            let mut texts = values
-                .iter()
-                .map(|v| way.replace('F', name).replace('V', v));
-            filters.extend(texts.find_map(|text| indexed(&text)));
-        }
+    for asked in indexed_fields(store) {
+        filters.extend(WAYS.iter().filter_map(|way| asked.filter(way)));
     }
     assert!(filters.len() > 700, "{}", filters.len());
     filters

@@ -12,19 +12,23 @@
     reason = "this program's output is for whoever started it"
 )]
 
+#[path = "../support/asking.rs"]
+mod asking;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use color_eyre::eyre::{Result, eyre};
 use marstui::capture::{Capture, OpenOptions};
-use marstui::decode::registry;
 use marstui::dissect::{Dissector, Options};
-use marstui::query::{self, Context, Eval, Filter, TableColumn};
+use marstui::query::{self, Context, Eval, Filter};
 use marstui::rules;
 use marstui::store::Store;
 use marstui::track;
 use marstui::units::FrameNo;
+
+use asking::indexed_fields;
 
 #[derive(Parser)]
 #[command(about = "Measure filters and single frames on a capture")]
@@ -72,9 +76,6 @@ const WAYS: [(&str, &str); 8] = [
     ("&", "F & 3"),
     ("count", "count(F) > 1"),
 ];
-
-/// Protocols, which are no fields of the registry.
-const PROTOCOLS: [&str; 5] = ["ip", "ipv6", "tcp", "smp", "tds"];
 
 /// So many frames are decoded.
 const FRAMES: usize = 4000;
@@ -124,55 +125,22 @@ fn fields(store: &Store) {
     println!("\n| ms per million frames | {} |", heads.join(" | "));
     println!("|---|{}", "---:|".repeat(WAYS.len()));
     let mut all = Vec::new();
-    for name in PROTOCOLS
-        .into_iter()
-        .chain(registry::all().map(|def| def.name))
-    {
-        let indexed = |text: &str| {
-            let filter = query::parse(text, &Context::default()).ok()?;
-            filter.is_indexed().then_some(filter)
-        };
-        if indexed(name).is_none() {
-            continue;
-        }
-        let values = values(store, name);
+    for asked in indexed_fields(store) {
         let cells = WAYS.map(|(_, way)| {
-            let mut texts = values
-                .iter()
-                .map(|v| way.replace('F', name).replace('V', v));
-            let filter = texts.find_map(|text| indexed(&text))?;
+            let filter = asked.filter(way)?;
             let (best, _) = best_of_five(&filter, &eval);
             let ms = best.as_secs_f64() * 1e3 / millions;
             all.push((ms, filter.text().to_owned()));
             Some(format!("{ms:.1}"))
         });
         let cells = cells.map(Option::unwrap_or_default);
-        println!("| `{name}` | {} |", cells.join(" | "));
+        println!("| `{}` | {} |", asked.name, cells.join(" | "));
     }
     all.sort_by(|a, b| b.0.total_cmp(&a.0));
     println!("\n{} ways to ask; the slowest:\n", all.len());
     for (ms, text) in all.iter().take(20) {
         println!("* `{text}`: {ms:.1} ms per million frames");
     }
-}
-
-/// Values that a field may be compared with: first those that it has, then some of each type.
-fn values(store: &Store, name: &str) -> Vec<String> {
-    let mut values = Vec::new();
-    let middle = store.frame_count() / 2;
-    if let Ok(column) = TableColumn::new(name) {
-        for index in middle..middle.saturating_add(50) {
-            let cells = query::table_row(&[column], &Eval::of(store), FrameNo::from_index(index));
-            for cell in cells.iter().flatten().take(1) {
-                values.push(cell.as_str().map_or(cell.to_string(), str::to_owned));
-            }
-        }
-        values.truncate(1);
-    }
-    for value in ["1", "10.0.0.1", "2001:db8::1", "Benign", "mars-close-rst"] {
-        values.push(value.to_owned());
-    }
-    values
 }
 
 fn single_frames(capture: &Capture, store: &Store) {

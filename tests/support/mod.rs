@@ -1,5 +1,6 @@
 //! What several tests need: where recorded captures lie, and how a test says that it was skipped.
 
+pub mod asking;
 pub mod pty;
 pub mod synth;
 
