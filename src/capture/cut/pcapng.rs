@@ -100,6 +100,10 @@ impl PcapNg {
     pub(super) fn cut(&mut self, bytes: &[u8], base: u64, out: &mut Out<'_>) -> (usize, Stop) {
         let mut at = 0;
         loop {
+            at = match self.order {
+                Order::Little => self.packets(bytes, at, base, out, u32::from_le_bytes),
+                Order::Big => self.packets(bytes, at, base, out, u32::from_be_bytes),
+            };
             let rest = bytes.get(at..).unwrap_or_default();
             let position = base.saturating_add(to_u64(at));
             match self.block(rest, to_u32(at), position, out) {
@@ -107,6 +111,48 @@ impl PcapNg {
                 Err(stop) => return (at, stop),
             }
         }
+    }
+
+    /// Takes in enhanced packet blocks in which nothing is out of order, as many as come one behind the other from
+    /// `at` on, and returns where the first other block begins. [`Self::block`] can take in these as well, but looks
+    /// for more. `read` reads a number in the byte order of the section.
+    fn packets(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+        base: u64,
+        out: &mut Out<'_>,
+        read: impl Fn([u8; 4]) -> u32,
+    ) -> usize {
+        let number = |bytes: &[u8], at: usize| {
+            let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
+            bytes.map(|bytes| read(*bytes))
+        };
+        while let Some(rest) = bytes.get(at..)
+            && let Some(header) = rest.first_chunk::<PACKET_HEADER>()
+            && number(header, 0) == Some(ENHANCED)
+            && let Some(total) = number(header, 4)
+            && (to_u32(PACKET_HEADER + 4)..=MAX_RECORD).contains(&total)
+            && total.is_multiple_of(4)
+            && number(rest, to_usize(total).saturating_sub(4)) == Some(total)
+            && let Some(captured) = number(header, 20)
+            && captured <= total.saturating_sub(to_u32(PACKET_HEADER + 4))
+            && let Some(clock) = number(header, 8).and_then(|id| self.interfaces.get(to_usize(id)))
+        {
+            let word = |at| number(header, at).unwrap_or(0);
+            self.last_time = clock.time((u64::from(word(12)) << 32) | u64::from(word(16)));
+            let start = at.saturating_add(PACKET_HEADER);
+            out.records.push(RecordMeta {
+                start: to_u32(start),
+                captured,
+                wire: word(24),
+                offset: FileOffset(base.saturating_add(to_u64(start))),
+                time: self.last_time,
+                interface: clock.id,
+            });
+            at = at.saturating_add(to_usize(total));
+        }
+        at
     }
 
     /// Takes in the block that `rest` begins with; `start` is its place in the chunk, `position` in the file.
