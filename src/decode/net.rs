@@ -144,10 +144,15 @@ pub struct Fragment {
 }
 
 /// Reads the IP packet that begins at `at` in a frame of `wire` bytes.
+#[inline]
 pub fn packet(frame: &[u8], at: usize, wire: u32) -> Packet {
-    ip_packet(frame, at, wire, 0)
+    match usual(frame.get(at..).unwrap_or_default(), at) {
+        Some(packet) => packet,
+        None => ip_packet(frame, at, wire, 0),
+    }
 }
 
+#[inline(never)]
 fn ip_packet(frame: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     let bytes = frame.get(at..).unwrap_or_default();
     match bytes.first().map(|first| first >> 4) {
@@ -158,16 +163,25 @@ fn ip_packet(frame: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     }
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "what is found is large, and every call would copy it"
-)]
-#[inline(always)]
 fn ipv4(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     let Some(header) = bytes.first_chunk::<20>() else {
         return Packet::Broken("the frame ends within the IPv4 header");
     };
-    let [first, _, len0, len1, _, _, frag0, frag1, _, protocol, ..] = *header;
+    let [
+        first,
+        _,
+        len0,
+        len1,
+        id0,
+        id1,
+        frag0,
+        frag1,
+        ttl,
+        protocol,
+        _,
+        _,
+        addresses @ ..,
+    ] = *header;
     let header_len = usize::from(first & 0x0f).saturating_mul(4);
     if header_len < 20 {
         return Packet::Broken("an IPv4 header length below 20");
@@ -181,12 +195,19 @@ fn ipv4(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     } else {
         u32::from(total).saturating_sub(to_u32(header_len))
     };
+    let (src, dst) = ipv4_addresses(addresses);
+    let ip = Ip {
+        src,
+        dst,
+        protocol,
+        ttl,
+        id: u16::from_be_bytes([id0, id1]),
+        header: to_u32(at),
+        payload: to_u32(payload),
+        payload_len,
+        offloaded: total == 0,
+    };
     let fragment = u16::from_be_bytes([frag0, frag1]) & 0x3fff;
-    if protocol == protocol::TCP && fragment == 0 {
-        // The usual case, without a variable for the header: copied, it would be read before its parts are written.
-        return tcp(ipv4_header(header, at, payload, payload_len), frame);
-    }
-    let ip = ipv4_header(header, at, payload, payload_len);
     if fragment != 0 {
         let offset = u32::from(fragment & 0x1fff).saturating_mul(8);
         return self::fragment(ip, frame, u32::from(ip.id), offset, fragment & 0x2000 != 0);
@@ -194,25 +215,59 @@ fn ipv4(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     carried(ip, frame, wire, depth)
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "what is found is large, and every call would copy it"
-)]
-#[inline(always)]
-fn ipv4_header(header: &[u8; 20], at: usize, payload: usize, payload_len: u32) -> Ip {
+fn ipv4_addresses([s0, s1, s2, s3, d0, d1, d2, d3]: [u8; 8]) -> (IpAddr, IpAddr) {
+    (
+        IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
+        IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+    )
+}
+
+/// A TCP segment in an IPv4 packet, both with headers of their least length or the TCP header with options, all of
+/// them in the file, which nearly every frame is. What it finds is what the long way finds, written once, where it
+/// stays: copied in larger pieces right after it was written in small ones, it would make the processor wait.
+#[inline]
+fn usual(bytes: &[u8], at: usize) -> Option<Packet> {
     #[rustfmt::skip]
-    let [_, _, len0, len1, id0, id1, _, _, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
-    Ip {
-        src: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
-        dst: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
-        protocol,
-        ttl,
-        id: u16::from_be_bytes([id0, id1]),
-        header: to_u32(at),
-        payload: to_u32(payload),
-        payload_len,
-        offloaded: [len0, len1] == [0, 0],
+    let &[0x45, _, len0, len1, id0, id1, frag0, frag1, ttl, protocol::TCP, _, _, a0, a1, a2, a3, a4, a5, a6, a7,
+        s0, s1, d0, d1, q0, q1, q2, q3, k0, k1, k2, k3, words, flags, w0, w1, ..] = bytes.first_chunk::<40>()?
+    else {
+        return None;
+    };
+    let total = u16::from_be_bytes([len0, len1]);
+    let available = u16::try_from(bytes.len()).unwrap_or(u16::MAX).min(total);
+    let at = u16::try_from(at).ok().filter(|at| *at < 0x1000)?;
+    let header_len = (words >> 4) << 2;
+    let headers = u16::from(header_len).checked_add(20)?;
+    if u16::from_be_bytes([frag0, frag1]) & 0x3fff != 0 || header_len < 20 {
+        return None;
     }
+    let (payload_len, captured) = (total.checked_sub(headers)?, available.checked_sub(headers)?);
+    let (src, dst) = ipv4_addresses([a0, a1, a2, a3, a4, a5, a6, a7]);
+    Some(Packet::Tcp(Segment {
+        ip: Ip {
+            src,
+            dst,
+            protocol: protocol::TCP,
+            ttl,
+            id: u16::from_be_bytes([id0, id1]),
+            header: u32::from(at),
+            payload: u32::from(at).saturating_add(20),
+            payload_len: u32::from(total).saturating_sub(20),
+            offloaded: false,
+        },
+        src_port: u16::from_be_bytes([s0, s1]),
+        dst_port: u16::from_be_bytes([d0, d1]),
+        seq: TcpSeq(u32::from_be_bytes([q0, q1, q2, q3])),
+        ack: TcpSeq(u32::from_be_bytes([k0, k1, k2, k3])),
+        flags: u16::from_be_bytes([words & 1, flags]),
+        window: u16::from_be_bytes([w0, w1]),
+        header_len,
+        header_seen: header_len,
+        continued: false,
+        payload_offset: at.saturating_add(headers),
+        payload_len: u32::from(payload_len),
+        captured_payload: u32::from(captured),
+    }))
 }
 
 fn ipv6(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
@@ -274,11 +329,6 @@ fn fragment(ip: Ip, frame: &[u8], id: u32, offset: u32, more: bool) -> Packet {
     })
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "what is found is large, and every call would copy it"
-)]
-#[inline(always)]
 fn carried(ip: Ip, frame: &[u8], wire: u32, depth: u8) -> Packet {
     match ip.protocol {
         protocol::TCP => tcp(ip, frame),
@@ -292,11 +342,6 @@ fn carried(ip: Ip, frame: &[u8], wire: u32, depth: u8) -> Packet {
 }
 
 /// Reads a TCP header, as much as there is of it; without ports and sequence number it is just another packet.
-#[expect(
-    clippy::inline_always,
-    reason = "what is found is large, and every call would copy it"
-)]
-#[inline(always)]
 fn tcp(ip: Ip, frame: &[u8]) -> Packet {
     let at = to_usize(ip.payload);
     let captured = frame.get(at..).unwrap_or_default();
@@ -321,11 +366,6 @@ fn cut_tcp(ip: Ip, at: usize, seen: &[u8]) -> Packet {
 }
 
 /// The segment whose header stands at `at`, so many bytes of it and the payload `available`.
-#[expect(
-    clippy::inline_always,
-    reason = "what is found is large, and every call would copy it"
-)]
-#[inline(always)]
 fn segment(ip: Ip, at: usize, header: &[u8; 20], available: usize) -> Packet {
     #[rustfmt::skip]
     let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, ..] = *header;

@@ -378,3 +378,50 @@ proptest! {
         }
     }
 }
+
+/// A packet as the usual ones are, its fields, its length and what is there of it at random.
+fn nearly_usual() -> impl Strategy<Value = (Vec<u8>, usize)> {
+    let field = |at: usize, usual: u8| {
+        let changed = prop_oneof![6 => Just(None), 1 => any::<u8>().prop_map(Some)];
+        changed.prop_map(move |value| (at, value.unwrap_or(usual)))
+    };
+    let fields = [
+        field(0, 0x45),
+        field(2, 0),
+        field(3, 72),
+        field(6, 0x40),
+        field(7, 0),
+        field(9, 6),
+        field(32, 0x50),
+    ];
+    let bytes = proptest::collection::vec(any::<u8>(), 20..100);
+    (bytes, fields, 0_usize..20, 0_u8..16).prop_map(|(mut bytes, fields, at, words)| {
+        for (place, value) in fields {
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte = value;
+            }
+        }
+        if let Some(byte) = bytes.get_mut(32) {
+            *byte = (*byte & 0x0f) | (words << 4);
+        }
+        ([vec![0; at], bytes].concat(), at)
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_short_way_finds_what_the_long_way_finds((frame, at) in nearly_usual()) {
+        if let Some(found) = usual(&frame[at..], at) {
+            prop_assert_eq!(found, ip_packet(&frame, at, to_u32(frame.len()), 0));
+        }
+    }
+}
+
+#[test]
+fn the_usual_segment_goes_the_short_way() {
+    let frame = tcp_v4(&[1, 2, 3]);
+    assert_eq!(
+        usual(&frame, 0),
+        Some(packet(&frame, 0, to_u32(frame.len())))
+    );
+}
