@@ -7,6 +7,8 @@ use crate::capture::link::{self, Network};
 use crate::capture::{Chunk, RecordMeta};
 use crate::decode::net::{self, Fragment, Fragments, Packet};
 
+use super::tracker::Source;
+
 /// So far behind a part its first part is looked for.
 const FRAMES: usize = 64;
 /// So many bytes of frames are held back at most.
@@ -51,14 +53,15 @@ impl<'a> Ahead<'a> {
     pub(super) fn first_part(
         self,
         part: &Fragment,
-        link_types: &[u32],
+        sources: &[Source],
         fragments: &mut Fragments,
     ) -> First {
         let mut seen = 0;
         for (record, bytes) in self.frames().take(FRAMES) {
             seen += 1;
-            let link = link_types.get(record.interface.index());
-            if let Network::Ip(at) = link::network(link.copied().unwrap_or(u32::MAX), bytes)
+            let source = sources.get(record.interface.index());
+            let link = source.map_or(u32::MAX, |source| source.link_type);
+            if let Network::Ip(at) = link::network(link, bytes)
                 && let Packet::Fragment(found) = net::packet(bytes, at, record.wire)
                 && fragments.foresee(part, &found)
             {

@@ -1,5 +1,7 @@
 //! One TCP connection: which end is the client, what each segment is, its counts, and its streams.
 
+mod usual;
+
 use std::sync::Arc;
 
 use crate::decode::net::{Checksum, Segment, tcp_checksum};
@@ -35,6 +37,14 @@ struct Side {
     /// The last segment was a keepalive probe.
     probed: bool,
     copies: Copies,
+}
+
+impl Side {
+    fn acknowledges(&mut self, ack: TcpSeq) {
+        if self.last_ack.is_none_or(|last| last.before(ack)) {
+            self.last_ack = Some(ack);
+        }
+    }
 }
 
 /// One incarnation of a 4-tuple.
@@ -159,14 +169,21 @@ impl Conn {
 
     /// Whether a segment belongs to a new incarnation: a SYN whose initial sequence number is not the one of this
     /// connection, or, where the SYN is not in the file, numbers that this connection cannot have come to.
+    #[inline]
     pub(super) fn is_reopened_by(&self, segment: &Segment) -> bool {
         let flags = TcpFlags(segment.flags);
         if flags.rst() {
             return false;
         }
-        if !flags.syn() {
-            return flags.ack() && self.closed_by.is_some() && self.is_far_from(segment);
+        if flags.syn() {
+            return self.is_reopened_by_syn(segment);
         }
+        flags.ack() && self.closed_by.is_some() && self.is_far_from(segment)
+    }
+
+    #[inline(never)]
+    fn is_reopened_by_syn(&self, segment: &Segment) -> bool {
+        let flags = TcpFlags(segment.flags);
         let side = self.sides.get(self.end_of(segment));
         match side.isn {
             Some(isn) if isn == segment.seq => false,
@@ -183,6 +200,7 @@ impl Conn {
 
     /// Whether both numbers of a segment lie far outside the streams. One that does so may follow bytes that are
     /// missing from the file; behind a close, and for both ends at once, there are none.
+    #[inline(never)]
     fn is_far_from(&self, segment: &Segment) -> bool {
         let end = self.end_of(segment);
         let far = |end, seq| self.sides.get(end).order.is_far(seq);
@@ -205,30 +223,38 @@ impl Conn {
         self.row.last_time = incoming.time;
         let stats = self.row.tcp.get_mut(end);
         stats.frames = stats.frames.saturating_add(1);
+        if !self.goes_on(end, incoming, out, &mut found) {
+            self.step(end, incoming, out, &mut found);
+        }
+        found
+    }
+
+    /// What a segment may be in all, step by step.
+    #[inline(never)]
+    fn step(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out, found: &mut FrameFlags) {
         if !incoming.segment.has_flags() {
-            return found;
+            return;
         }
         let side = self.sides.get_mut(end);
         if side.copies.is_copy(incoming) {
             found.set(FrameFlags::DUPLICATE);
-            return found;
+            return;
         }
         found.set(checksum(&mut side.checksums, incoming));
         if self.is_of_earlier(end, incoming) {
-            return found;
+            return;
         }
         self.handshake(end, incoming, out);
-        self.acknowledgement(end, incoming, out, &mut found);
-        self.window(end, incoming, &mut found);
-        if !self.probe(end, incoming, &mut found) {
-            self.payload(end, incoming, out, &mut found);
+        self.acknowledgement(end, incoming, out, found);
+        self.window(end, incoming, found);
+        if !self.probe(end, incoming, found) {
+            self.payload(end, incoming, out, found);
         }
         self.close(end, incoming, out);
         self.row
             .base_seq
             .get_mut(end)
             .clone_from(&self.sides.get(end).order.base());
-        found
     }
 
     /// Whether a segment belongs to an earlier connection of the same ports that the server still knows: it answers
@@ -310,22 +336,9 @@ impl Conn {
             return;
         }
         let ack = incoming.segment.ack;
-        let own = self.sides.get_mut(end);
-        if own.last_ack.is_none_or(|last| last.before(ack)) {
-            own.last_ack = Some(ack);
-        }
+        self.sides.get_mut(end).acknowledges(ack);
         let sender = end.other();
-        let side = self.sides.get_mut(sender);
-        if let Some((until, sent)) = side.timed
-            && until.at_or_before(ack)
-        {
-            side.timed = None;
-            let span = incoming.time.since(sent);
-            let best = &mut self.row.tcp.get_mut(sender).round_trip_ns;
-            if span >= 0 && best.is_none_or(|best| span < best) {
-                *best = Some(span);
-            }
-        }
+        self.round_trip(sender, incoming);
         let with_data = incoming.segment.payload_len > 0;
         if self
             .sides
@@ -339,6 +352,21 @@ impl Conn {
                 order.declare_due(with_data, at, total, sink);
             });
             self.note_missing(sender);
+        }
+    }
+
+    /// Measures the round trip if what was sent at `sender` is acknowledged now.
+    fn round_trip(&mut self, sender: End, incoming: &Incoming<'_>) {
+        let side = self.sides.get_mut(sender);
+        if let Some((until, sent)) = side.timed
+            && until.at_or_before(incoming.segment.ack)
+        {
+            side.timed = None;
+            let span = incoming.time.since(sent);
+            let best = &mut self.row.tcp.get_mut(sender).round_trip_ns;
+            if span >= 0 && best.is_none_or(|best| span < best) {
+                *best = Some(span);
+            }
         }
     }
 
@@ -493,11 +521,16 @@ impl Conn {
             deep.piece(end, &piece, facts, &mut ctx);
         });
         out.waiting = waiting;
-        if deep.is_other() {
+        self.leave_if_other();
+        result
+    }
+
+    /// Looks no more at the payload of a connection that carries something else.
+    fn leave_if_other(&mut self) {
+        if self.deep.as_ref().is_some_and(|deep| deep.is_other()) {
             self.is_other = true;
             self.deep = None;
         }
-        result
     }
 
     fn facts(&self) -> Facts {

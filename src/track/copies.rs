@@ -32,6 +32,17 @@ struct Seen {
     time: Nanos,
 }
 
+impl Seen {
+    #[inline]
+    fn new(incoming: &Incoming<'_>) -> Self {
+        Self {
+            digest: digest(incoming),
+            interface: incoming.interface,
+            time: incoming.time,
+        }
+    }
+}
+
 /// The transmissions of one direction seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
@@ -45,15 +56,20 @@ pub(super) struct Copies {
 #[derive(Debug)]
 struct Near {
     digests: [u32; NEAR],
-    seen: [Option<Seen>; NEAR],
+    seen: [Seen; NEAR],
     next: usize,
 }
 
 impl Default for Near {
     fn default() -> Self {
+        let none = Seen {
+            digest: 0,
+            interface: u32::MAX,
+            time: Nanos(0),
+        };
         Self {
             digests: [0; NEAR],
-            seen: [None; NEAR],
+            seen: [none; NEAR],
             next: 0,
         }
     }
@@ -71,17 +87,17 @@ impl Near {
             && self
                 .seen
                 .iter()
-                .flatten()
                 .any(|old| old.digest == digest && fits(old))
     }
 
+    #[inline]
     fn push(&mut self, seen: Seen) {
         if let (Some(digest), Some(place)) = (
             self.digests.get_mut(self.next),
             self.seen.get_mut(self.next),
         ) {
             *digest = shortened(seen.digest);
-            *place = Some(seen);
+            *place = seen;
         }
         let next = self.next.saturating_add(1);
         self.next = if next < NEAR { next } else { 0 };
@@ -113,11 +129,19 @@ impl Copies {
         }
     }
 
+    #[inline]
     fn push(&mut self, seen: Seen) {
-        match (&mut self.near, self.first) {
-            (Some(near), _) => near.push(seen),
-            (None, None) => self.first = Some(seen),
-            (None, Some(first)) => {
+        match &mut self.near {
+            Some(near) => near.push(seen),
+            None => self.push_early(seen),
+        }
+    }
+
+    #[inline(never)]
+    fn push_early(&mut self, seen: Seen) {
+        match self.first {
+            None => self.first = Some(seen),
+            Some(first) => {
                 let near = self.near.insert(Box::default());
                 near.push(first);
                 near.push(seen);
@@ -125,13 +149,15 @@ impl Copies {
         }
     }
 
+    /// Takes note of a frame that is no copy of one before.
+    #[inline]
+    pub(super) fn note(&mut self, incoming: &Incoming<'_>) {
+        self.push(Seen::new(incoming));
+    }
+
     /// Whether a frame is a copy of one before.
     pub(super) fn is_copy(&mut self, incoming: &Incoming<'_>) -> bool {
-        let seen = Seen {
-            digest: digest(incoming),
-            interface: incoming.interface,
-            time: incoming.time,
-        };
+        let seen = Seen::new(incoming);
         let numbered = incoming.segment.ip.id != 0;
         let flags = TcpFlags(incoming.segment.flags);
         let reset_without_id = !numbered && flags.rst();
@@ -177,6 +203,7 @@ impl Far {
     }
 }
 
+#[inline]
 fn digest(incoming: &Incoming<'_>) -> u64 {
     let segment = incoming.segment;
     let payload = segment.payload(incoming.frame);
@@ -190,10 +217,8 @@ fn digest(incoming: &Incoming<'_>) -> u64 {
     ));
     hash.write_u16(segment.flags);
     // The checksum before the options differs where a network card fills it in.
-    if let Some(options) = segment.header(incoming.frame).get(20..)
-        && !options.is_empty()
-    {
-        hash.write(options);
+    if segment.header_seen > 20 {
+        hash.write(segment.header(incoming.frame).get(20..).unwrap_or_default());
     }
     match (
         payload.first_chunk::<SAMPLE>(),

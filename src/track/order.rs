@@ -176,9 +176,51 @@ impl Order {
 
     /// The position of a sequence number; negative for what was sent before position 0.
     pub(super) fn position(&self, seq: TcpSeq) -> Option<i64> {
-        let next_seq = self.base?.plus(low32(self.next));
         let next = i64::try_from(self.next).ok()?;
-        next.checked_add(i64::from(seq.diff(next_seq)))
+        next.checked_add(i64::from(seq.diff(self.next_seq()?)))
+    }
+
+    fn next_seq(&self) -> Option<TcpSeq> {
+        Some(self.base?.plus(low32(self.next)))
+    }
+
+    /// Whether a segment begins with the next byte of the stream, where nothing waits, nothing is known to be missing
+    /// and no end was seen.
+    pub(super) fn is_next(&self, seq: TcpSeq) -> bool {
+        self.firm
+            && self.next_seq() == Some(seq)
+            && self.high == self.next
+            && self.acked <= self.next
+            && self.fin.is_none()
+            && self.waiting.is_empty()
+    }
+
+    /// Hands on so many next bytes (see [`Self::is_next`]); returns the position of the first.
+    pub(super) fn take_next(&mut self, len: u32) -> u64 {
+        let pos = self.next;
+        self.next = pos.saturating_add(u64::from(len));
+        self.high = self.next;
+        pos
+    }
+
+    /// As [`Self::claim`] of the next byte.
+    pub(super) fn claim_next(&mut self) {
+        self.claimed = self.claimed.max(self.next);
+    }
+
+    /// The position that the peer acknowledges, if all bytes before it were handed on and none further on is known to
+    /// be acknowledged.
+    pub(super) fn handed_on_until(&self, ack: TcpSeq) -> Option<u64> {
+        let back = self.next_seq()?.diff(ack);
+        let back = u64::try_from(back).ok().filter(|_| self.firm)?;
+        self.next
+            .checked_sub(back)
+            .filter(|_| self.acked <= self.next)
+    }
+
+    /// The peer acknowledges what was handed on up to a position (see [`Self::handed_on_until`]).
+    pub(super) fn is_acknowledged(&mut self, pos: u64) {
+        self.acked = self.acked.max(pos);
     }
 
     /// Takes in a segment's payload and hands on what is in order now.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::store::{
-    Batch, CheckId, ConnRow, FrameRow, PduRow, Phase, PhaseRow, RequestRow, RowPool, SessionRow,
-    Severity, ViolationRow,
+    Batch, CheckId, ConnRow, FrameRow, PduKind, PduRow, Phase, PhaseRow, RequestRow, RowPool,
+    SessionRow, Severity, ViolationRow,
 };
 use crate::units::{FrameNo, PduId, RequestId, SessionId, Sid};
 
@@ -28,6 +28,8 @@ pub(super) struct Out {
     requests: u32,
     changed_sessions: BTreeMap<SessionId, SessionRow>,
     changed_requests: BTreeMap<RequestId, RequestRow>,
+    /// A PDU that makes no sense has come since this was last asked.
+    pub(super) bad_pdu: bool,
     /// Payload bytes that wait behind gaps, over all connections.
     pub(super) waiting: usize,
 }
@@ -54,6 +56,7 @@ impl Out {
 
     pub(super) fn push_pdu(&mut self, row: PduRow) -> PduId {
         let id = self.next_pdu();
+        self.bad_pdu |= matches!(row.kind, PduKind::Unknown | PduKind::BadSmp);
         self.batch.pdus.push(row);
         self.pdus = self.pdus.saturating_add(1);
         id

@@ -10,8 +10,7 @@ use crate::capture::{Capture, Chunk, RecordMeta};
 use crate::decode::net::{self, Fragments, Ip, Packet, Segment};
 use crate::store::chunks::Chunks;
 use crate::store::{
-    Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, PduKind, Problem, Progress,
-    TcpFlags, View,
+    Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags, View,
 };
 use crate::units::{ConnId, FileOffset, FrameNo, TcpSeq};
 
@@ -38,9 +37,7 @@ pub(super) struct Tracker {
     out: Out,
     /// Frames may be there twice: from several interfaces, or from several files.
     several_points: bool,
-    link_types: Vec<u32>,
-    snap_lens: Vec<u32>,
-    interface_files: Vec<usize>,
+    sources: Vec<Source>,
     fragments: Fragments,
     /// Frames from the end of the chunk before, the first of them a part whose first part may still come.
     held: Vec<Held>,
@@ -60,6 +57,15 @@ pub(super) struct Tracker {
     pub(super) frames_only: bool,
     pub(super) max_conns: usize,
     recent: Recent,
+}
+
+/// What the frames of an interface share.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) link_type: u32,
+    file: usize,
+    /// Frames since the last batch.
+    frames: u64,
 }
 
 /// Which connections came last, so that the segments of those that take turns need not be looked up.
@@ -142,9 +148,7 @@ impl Tracker {
         Self {
             out: Out::default(),
             several_points: capture.files().len() > 1,
-            link_types: Vec::new(),
-            snap_lens: Vec::new(),
-            interface_files: Vec::new(),
+            sources: Vec::new(),
             fragments: Fragments::default(),
             held: Vec::new(),
             conns: Chunks::default(),
@@ -170,9 +174,11 @@ impl Tracker {
     /// Takes in the frames of a chunk.
     pub(super) fn chunk(&mut self, chunk: &Chunk) {
         for interface in &chunk.interfaces {
-            self.link_types.push(interface.link_type);
-            self.snap_lens.push(interface.snap_len);
-            self.interface_files.push(interface.file);
+            self.sources.push(Source {
+                link_type: interface.link_type,
+                file: interface.file,
+                frames: 0,
+            });
             self.out.batch.interfaces.push(InterfaceRow {
                 file: interface.file,
                 local: interface.local,
@@ -184,7 +190,7 @@ impl Tracker {
                 holds: interface.holds,
             });
         }
-        self.several_points |= self.link_types.len() > 1;
+        self.several_points |= self.sources.len() > 1;
         let held = to_u32(self.held.len());
         let before = self.out.frame_count().saturating_add(held);
         self.frames_of(chunk, chunk.caught_up);
@@ -231,46 +237,53 @@ impl Tracker {
     /// Takes in a frame; says whether it could without knowing what follows.
     fn frame(&mut self, record: &RecordMeta, bytes: &[u8], ahead: Ahead<'_>) -> bool {
         let interface = record.interface.index();
-        let link = self.link_types.get(interface).copied().unwrap_or(u32::MAX);
-        let packet = match link::network(link, bytes) {
+        let source = self.sources.get_mut(interface);
+        let link = source.as_ref().map_or(u32::MAX, |source| source.link_type);
+        // By reference: what is found is large, and the rows are written once, where they stay.
+        let packet = &match link::network(link, bytes) {
             Network::Ip(at) if !self.frames_only => Some(net::packet(bytes, at, record.wire)),
             _ => None,
         };
-        if let Some(Packet::Fragment(part)) = &packet
+        if let Some(Packet::Tcp(segment)) = packet {
+            if let Some(source) = source {
+                source.frames = source.frames.saturating_add(1);
+            }
+            self.tcp(record, segment, bytes, false);
+            return true;
+        }
+        self.other(record, packet.as_ref(), bytes, ahead)
+    }
+
+    /// Takes in a frame without a TCP header of its own.
+    #[inline(never)]
+    fn other(
+        &mut self,
+        record: &RecordMeta,
+        packet: Option<&Packet>,
+        bytes: &[u8],
+        ahead: Ahead<'_>,
+    ) -> bool {
+        if let Some(Packet::Fragment(part)) = packet
             && self.fragments.wants_first(part)
-            && ahead.first_part(part, &self.link_types, &mut self.fragments) == First::Later
+            && ahead.first_part(part, &self.sources, &mut self.fragments) == First::Later
         {
             return false;
         }
-        let no = self.out.next_frame();
-        if let Some(file) = self
-            .interface_files
-            .get(interface)
-            .and_then(|file| self.files.get_mut(*file))
-        {
-            file.frames = file.frames.saturating_add(1);
-            self.files_changed = true;
+        if let Some(source) = self.sources.get_mut(record.interface.index()) {
+            source.frames = source.frames.saturating_add(1);
         }
-        let mut flags = FrameFlags::default();
-        if record.captured < record.wire {
-            flags.set(FrameFlags::CUT);
-        }
-        // By reference: what is found is large, and the rows are written once, where they stay.
-        match &packet {
+        let mut flags = cut(record);
+        match packet {
             None if self.frames_only => {}
-            Some(Packet::Tcp(segment)) => {
-                self.tcp(record, flags, no, segment, bytes, false);
-                return true;
-            }
             Some(Packet::Fragment(fragment)) => {
                 if let Some(segment) = &self.fragments.place(fragment, bytes) {
-                    self.tcp(record, flags, no, segment, bytes, true);
+                    self.tcp(record, segment, bytes, true);
                     return true;
                 }
                 flags.set(FrameFlags::FRAGMENT);
             }
             Some(Packet::Udp(..)) => flags.set(FrameFlags::UDP),
-            Some(Packet::Other(_)) => {}
+            Some(Packet::Tcp(_) | Packet::Other(_)) => {}
             None | Some(Packet::Broken(_)) => flags.set(FrameFlags::NOT_IP),
         }
         self.out.push_frame(FrameRow {
@@ -294,19 +307,13 @@ impl Tracker {
         true
     }
 
-    fn tcp(
-        &mut self,
-        record: &RecordMeta,
-        mut flags: FrameFlags,
-        no: FrameNo,
-        segment: &Segment,
-        bytes: &[u8],
-        fragment: bool,
-    ) {
+    fn tcp(&mut self, record: &RecordMeta, segment: &Segment, bytes: &[u8], fragment: bool) {
+        let mut flags = cut(record);
         flags.set(FrameFlags::TCP);
         if segment.ip.src.is_ipv6() {
             flags.set(FrameFlags::IPV6);
         }
+        let no = self.out.next_frame();
         let incoming = Incoming {
             segment,
             frame: bytes,
@@ -343,13 +350,8 @@ impl Tracker {
             self.changed.push(index);
         }
         let prev = (conn.row.frames > 0).then_some(conn.row.last_frame);
-        let pdus_before = self.out.batch.pdus.len();
         flags.set(conn.segment(&incoming, &mut self.out));
-        let new_pdus = self.out.batch.pdus.get(pdus_before..).unwrap_or_default();
-        if new_pdus
-            .iter()
-            .any(|pdu| matches!(pdu.kind, PduKind::Unknown | PduKind::BadSmp))
-        {
+        if std::mem::take(&mut self.out.bad_pdu) {
             flags.set(FrameFlags::BAD);
         }
         self.out.push_frame(row(Some(conn.row.id), prev, flags));
@@ -361,16 +363,23 @@ impl Tracker {
 
     /// The connection of a segment; a new one where there is none, or where a SYN opens it again.
     fn find(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
+        if let Some(index) = self.recent.get(incoming.segment)
+            && let Some(conn) = self.conns.get(index)
+            && !conn.is_reopened_by(incoming.segment)
+        {
+            return Some(index);
+        }
+        self.look_up(incoming)
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
         let segment = incoming.segment;
-        let recent = self.recent.get(segment);
-        let known = recent.or_else(|| self.by_tuple.get(&tuple(segment)).copied());
         let mut incarnation = 0;
-        if let Some(index) = known {
+        if let Some(index) = self.by_tuple.get(&tuple(segment)).copied() {
             let conn = self.conns.get_mut(index)?;
             if !conn.is_reopened_by(segment) {
-                if recent.is_none() {
-                    self.recent.put(segment, index);
-                }
+                self.recent.put(segment, index);
                 return Some(index);
             }
             incarnation = conn.row.incarnation.saturating_add(1);
@@ -411,6 +420,15 @@ impl Tracker {
             }
         }
         let mut batch = self.out.take();
+        for source in &mut self.sources {
+            let frames = std::mem::take(&mut source.frames);
+            if frames > 0
+                && let Some(file) = self.files.get_mut(source.file)
+            {
+                file.frames = file.frames.saturating_add(frames);
+                self.files_changed = true;
+            }
+        }
         if std::mem::take(&mut self.files_changed) {
             batch.files.clone_from(&self.files);
         }
@@ -449,6 +467,14 @@ impl Tracker {
         self.progress.caught_up = false;
         self.progress.stopped = stopped;
         hand_over(self.take());
+    }
+}
+
+fn cut(record: &RecordMeta) -> FrameFlags {
+    if record.captured < record.wire {
+        FrameFlags::CUT
+    } else {
+        FrameFlags::default()
     }
 }
 

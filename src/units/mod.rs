@@ -252,6 +252,15 @@ macro_rules! pair {
                     $key::$second => second,
                 }
             }
+
+            /// The value for a key, and the one for the other, to change them.
+            pub fn get_both_mut(&mut self, key: $key) -> (&mut T, &mut T) {
+                let [first, second] = &mut self.0;
+                match key {
+                    $key::$first => (first, second),
+                    $key::$second => (second, first),
+                }
+            }
         }
     };
 }
