@@ -58,7 +58,9 @@ fn first_chars(utf16le: &[u8]) -> String {
         .get(..super::TEXT_CHARS.saturating_mul(4))
         .unwrap_or(utf16le);
     let mut text = utf16(bytes);
-    if let Some((behind, _)) = text.char_indices().nth(super::TEXT_CHARS) {
+    if text.len() > super::TEXT_CHARS
+        && let Some((behind, _)) = text.char_indices().nth(super::TEXT_CHARS)
+    {
         text.truncate(behind);
     }
     text

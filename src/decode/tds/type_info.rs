@@ -484,8 +484,13 @@ pub fn us_varchar(r: &mut Reader<'_>) -> Option<String> {
 pub fn utf16(bytes: &[u8]) -> String {
     let (pairs, _) = bytes.as_chunks::<2>();
     // Most text is ASCII, at least at its beginning, and that needs no decoding.
-    let is_ascii = |pair: &[u8; 2]| matches!(pair, [0..=0x7f, 0]);
-    let ascii = pairs.iter().take_while(|pair| is_ascii(pair)).count();
+    let is_ascii = |part: &&[[u8; 2]]| {
+        let bits = part
+            .iter()
+            .fold(0, |all, pair| all | u16::from_le_bytes(*pair));
+        bits < 0x80
+    };
+    let ascii = pairs.chunks(32).take_while(is_ascii).map(<[_]>::len).sum();
     let (plain, rest) = pairs.split_at_checked(ascii).unwrap_or((&[], pairs));
     let plain = plain.iter().map(|[low, _]| *low).collect();
     let mut text = String::from_utf8(plain).unwrap_or_default();
