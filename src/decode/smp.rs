@@ -1,6 +1,5 @@
 //! The 16-byte SMP header ([MC-SMP] 2.2.1; all numbers little-endian).
 
-use super::reader::Reader;
 use crate::units::{Sid, SmpSeq};
 
 /// The first byte of every SMP packet.
@@ -36,16 +35,14 @@ pub struct Header {
 impl Header {
     /// Reads a header; `None` if fewer than 16 bytes are there or SMID is wrong.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let mut r = Reader::new(bytes);
-        if r.u8()? != SMID {
-            return None;
-        }
-        Some(Self {
-            flags: r.u8()?,
-            sid: Sid(r.u16_le()?),
-            length: r.u32_le()?,
-            seqnum: SmpSeq(r.u32_le()?),
-            wndw: SmpSeq(r.u32_le()?),
+        let [smid, flags, s0, s1, rest @ ..] = *bytes.first_chunk::<HEADER_LEN>()?;
+        let [l0, l1, l2, l3, n0, n1, n2, n3, w0, w1, w2, w3] = rest;
+        (smid == SMID).then(|| Self {
+            flags,
+            sid: Sid(u16::from_le_bytes([s0, s1])),
+            length: u32::from_le_bytes([l0, l1, l2, l3]),
+            seqnum: SmpSeq(u32::from_le_bytes([n0, n1, n2, n3])),
+            wndw: SmpSeq(u32::from_le_bytes([w0, w1, w2, w3])),
         })
     }
 

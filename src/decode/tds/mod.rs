@@ -18,8 +18,6 @@ pub mod version;
 
 pub use version::Version;
 
-use super::reader::Reader;
-
 /// Bytes of a TDS packet header.
 pub const HEADER_LEN: usize = 8;
 /// Status bit: last packet of its message.
@@ -77,15 +75,29 @@ pub struct Header {
 impl Header {
     /// Reads a header; `None` if fewer than 8 bytes are there.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let mut r = Reader::new(bytes);
-        Some(Self {
-            kind: r.u8()?,
-            status: r.u8()?,
-            length: r.u16_be()?,
-            spid: r.u16_be()?,
-            packet_id: r.u8()?,
-            window: r.u8()?,
-        })
+        bytes.first_chunk().map(|bytes| Self::of(*bytes))
+    }
+
+    /// The header that these bytes are.
+    pub fn of(bytes: [u8; HEADER_LEN]) -> Self {
+        let [
+            kind,
+            status,
+            len_hi,
+            len_lo,
+            spid_hi,
+            spid_lo,
+            packet_id,
+            window,
+        ] = bytes;
+        Self {
+            kind,
+            status,
+            length: u16::from_be_bytes([len_hi, len_lo]),
+            spid: u16::from_be_bytes([spid_hi, spid_lo]),
+            packet_id,
+            window,
+        }
     }
 
     /// Whether type, status and length are those of a real packet, so that a stream can be walked by it.
