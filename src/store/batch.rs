@@ -20,7 +20,7 @@ pub struct Batch {
     pub conns: Vec<ConnRow>,
     /// New and changed sessions, by number.
     pub sessions: Vec<SessionRow>,
-    /// New and changed requests, by number.
+    /// New requests, by number, and behind them those before that have changed.
     pub requests: Vec<RequestRow>,
     /// New results of the SMP checks.
     pub violations: Vec<ViolationRow>,

@@ -1,6 +1,4 @@
 //! TDS messages of one session (or of a connection without SMP): packets to messages, requests to answers.
-//!
-//! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step.
 
 mod data;
 mod holes;
@@ -17,12 +15,7 @@ use super::order::At;
 use super::out::{Broken, Ctx, warn};
 use super::requests::{self, Requests, Start};
 use super::sender::{ChainEnd, Message};
-use super::tokens::{Walker, done};
-
-/// Bytes kept of a request, for its text.
-const HEAD: usize = 2048;
-/// Bytes kept of PRELOGIN, LOGIN7 and handshake messages.
-const LOGIN_HEAD: usize = 16 << 10;
+use super::tokens::{Outcome, Walker, done};
 
 /// The packets of one session, or of a connection outside SMP.
 #[derive(Debug, Default)]
@@ -38,13 +31,13 @@ pub(super) struct Chain {
 
 /// Who sends, where it stands in the file, and what the connection knows at that point.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct Moment<'a> {
     pub(super) end: End,
     pub(super) at: At,
-    pub(super) around: Around,
+    pub(super) around: &'a Around,
 }
 
-impl Moment {
+impl Moment<'_> {
     fn is_from_client(&self) -> Option<bool> {
         self.around.client.map(|client| client == self.end)
     }
@@ -95,19 +88,42 @@ impl Chain {
     }
 
     /// A TDS packet begins.
+    #[inline]
     pub(super) fn packet_start(
         &mut self,
-        moment: Moment,
+        moment: &Moment<'_>,
         header: tds::Header,
         pdu: &mut OpenPdu,
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, .. } = moment;
+        let side = self.ends.get_mut(moment.end);
+        side.status = header.status;
+        // Most packets are the next ones of a long message.
+        if side.missing == Missing::Nothing
+            && let Some(message) = &mut side.message
+            && message.goes_on_with(header)
+        {
+            message.last_packet_id = header.packet_id;
+            message.packet_len = header.length;
+            return;
+        }
+        self.other_packet_start(moment, header, pdu, login, ctx);
+    }
+
+    /// A TDS packet begins that is not simply the next one of its message.
+    fn other_packet_start(
+        &mut self,
+        moment: &Moment<'_>,
+        header: tds::Header,
+        pdu: &mut OpenPdu,
+        login: &LoginState,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let Moment { end, at, .. } = *moment;
         let session = self.session_id();
         let from_client = moment.is_from_client();
         let side = self.ends.get_mut(end);
-        side.status = header.status;
         let missing = std::mem::take(&mut side.missing);
         let under_way = side.message.as_ref().map(Message::under_way);
         let place = missing::place(under_way, header.kind, header.packet_id, missing);
@@ -167,6 +183,7 @@ impl Chain {
             kind: header.kind,
             first_frame: pdu.first_frame,
             first_time: at.time,
+            said: None,
             head: Vec::new(),
             head_cut: unclear,
             last_packet_id: header.packet_id,
@@ -191,8 +208,8 @@ impl Chain {
         }
     }
 
-    /// Bytes of a TDS packet's body.
-    pub(super) fn packet_body(&mut self, end: End, bytes: &[u8]) {
+    /// Bytes of a TDS packet's body, behind which it has `left` more.
+    pub(super) fn packet_body(&mut self, end: End, bytes: &[u8], left: u32) {
         let side = self.ends.get_mut(end);
         let Some(message) = &mut side.message else {
             return;
@@ -210,17 +227,7 @@ impl Chain {
             }
             return;
         }
-        let limit = match message.kind {
-            pt::SQL_BATCH | pt::RPC | pt::TRANSACTION_MANAGER => HEAD,
-            _ if message.login_step => LOGIN_HEAD,
-            _ => 0,
-        };
-        if !message.head_cut && message.head.len() < limit {
-            let room = limit.saturating_sub(message.head.len());
-            message
-                .head
-                .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-        }
+        message.keep(bytes, left);
     }
 
     /// Bytes of a TDS packet's body that are not in the file.
@@ -240,13 +247,13 @@ impl Chain {
     /// A TDS packet is complete; status and type are those of its header.
     pub(super) fn packet_end(
         &mut self,
-        moment: Moment,
+        moment: &Moment<'_>,
         pdu: &mut OpenPdu,
         id: PduId,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, .. } = moment;
+        let Moment { end, at, .. } = *moment;
         let side = self.ends.get_mut(end);
         side.in_packet = false;
         let Some(message) = &mut side.message else {
@@ -258,13 +265,11 @@ impl Chain {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }
         let (kind, walked, begun) = (message.kind, message.walked, message.first_time);
-        if moment.is_from_client() != Some(false) {
+        if kind != pt::TABULAR_RESULT && moment.is_from_client() != Some(false) {
             if starts {
-                // What the file lacks of the login does not come any more.
-                login.logged_in |= requests::kind(kind).is_some();
-                self.request_begins(kind, moment, pdu, id, ctx);
+                self.request_begins(kind, moment, pdu, id, login, ctx);
             } else if requests::kind(kind).is_some() {
-                self.requests.go_on(at);
+                self.requests.go_on(at, ctx);
             }
         }
         if walked {
@@ -280,29 +285,32 @@ impl Chain {
     fn request_begins(
         &mut self,
         packet_type: u8,
-        moment: Moment,
+        moment: &Moment<'_>,
         pdu: &OpenPdu,
         id: PduId,
+        login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, .. } = moment;
+        let Moment { end, at, .. } = *moment;
         if packet_type == pt::ATTENTION {
-            self.requests.attention(at);
+            self.requests.attention(at, ctx);
             return;
         }
         let Some(kind) = requests::kind(packet_type) else {
             return;
         };
+        // What the file lacks of the login does not come any more.
+        login.logged_in = true;
         self.settle_answers(moment, pdu, ctx);
         let start = Start {
             kind,
             session: self.session_id(),
             pdu,
             id,
-            message: self.ends.get(end).message.as_ref(),
+            message: self.ends.get_mut(end).message.as_mut(),
             at,
         };
-        self.requests.begin(&start, ctx);
+        self.requests.begin(start, ctx);
         ctx.phase(
             Phase::Commands,
             at.done,
@@ -322,7 +330,7 @@ impl Chain {
         let Some(walker) = &mut self.walker else {
             return;
         };
-        for note in std::mem::take(&mut walker.outcome.notes) {
+        for note in walker.outcome.notes.drain(..) {
             login.token(note, at, ctx);
         }
         if let Some(class) = walker.outcome.worst_class.take() {
@@ -338,21 +346,24 @@ impl Chain {
     /// The packet with EOM is complete.
     fn message_end(
         &mut self,
-        moment: Moment,
+        moment: &Moment<'_>,
         pdu: &mut OpenPdu,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, .. } = moment;
+        let Moment { end, at, .. } = *moment;
         pdu.flags.set(PduFlags::MESSAGE_END);
-        let Some(message) = self.ends.get_mut(end).message.take() else {
+        let wrapped = pdu.flags.has(PduFlags::WRAPPED_TLS);
+        let under_way = &mut self.ends.get_mut(end).message;
+        let Some(message) = under_way else {
             return;
         };
-        let wrapped = pdu.flags.has(PduFlags::WRAPPED_TLS);
         login::count(ctx.row, end, message.kind, message.login_step, wrapped);
         if requests::kind(message.kind).is_some() {
-            self.requests.sent(&message, pdu, at);
+            self.requests.sent(message, pdu, at, ctx);
+            *under_way = None;
         } else if message.walked {
+            *under_way = None;
             self.answer_end(moment, pdu, login, ctx);
         } else {
             login.message(
@@ -364,12 +375,13 @@ impl Chain {
                 at,
                 ctx,
             );
+            *under_way = None;
         }
     }
 
     fn answer_end(
         &mut self,
-        moment: Moment,
+        moment: &Moment<'_>,
         pdu: &mut OpenPdu,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
@@ -395,9 +407,9 @@ impl Chain {
             return;
         }
         pdu.flags.set(PduFlags::ANSWER_END);
-        let outcome = walker.take_outcome();
-        login.answer(&outcome, at, ctx);
-        let known = self.requests.answered(outcome, read, at, ctx);
+        login.answer(&walker.outcome, at, ctx);
+        let known = self.requests.answered(&mut walker.outcome, read, at, ctx);
+        walker.outcome = Outcome::default();
         if !known && *moment.around.behind_ack.get(moment.end.other()) {
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
             self.requests.note_early(taken);

@@ -33,6 +33,36 @@ pub(super) struct OpenPdu {
     pub(super) tds_type: u8,
     pub(super) tds_status: u8,
     pub(super) session: Option<SessionId>,
+    /// Inside SMP: where its session stands among those of the connection.
+    pub(super) chain: usize,
+}
+
+impl Default for OpenPdu {
+    fn default() -> Self {
+        Self::new(PduKind::Unknown, 0, FrameNo(0))
+    }
+}
+
+impl OpenPdu {
+    /// One that begins at `pos`, of which nothing more is known.
+    #[inline]
+    pub(super) fn new(kind: PduKind, pos: u64, first_frame: FrameNo) -> Self {
+        Self {
+            kind,
+            flags: PduFlags::default(),
+            pos,
+            len: 0,
+            left: 0,
+            first_frame,
+            sid: Sid(0),
+            seqnum: SmpSeq(0),
+            wndw: SmpSeq(0),
+            tds_type: 0,
+            tds_status: 0,
+            session: None,
+            chain: 0,
+        }
+    }
 }
 
 /// What is known of a Sid.
@@ -49,16 +79,19 @@ pub(super) enum SidState {
 /// What the layers above do with what was cut.
 pub(super) trait Sink {
     fn known(&self) -> Known;
+    /// Whether the stream was recognised.
+    fn is_proven(&self) -> bool;
     /// What is known of a Sid's numbers in what this end sends.
     fn sid_state(&self, end: End, sid: Sid) -> SidState;
     /// A TDS or SQL Server TLS stream was recognised by what this end sent.
     fn prove(&mut self, end: End, class_type: Option<u8>);
     /// A header was read.
     fn open(&mut self, end: End, pdu: &mut OpenPdu, tds: Option<tds::Header>, at: At);
+    /// Bytes of the body, which `left` does not count any more.
     fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: At);
     /// So many bytes of the body are not in the file.
     fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32);
-    fn finish(&mut self, end: End, pdu: OpenPdu, at: At);
+    fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: At);
     /// Nothing more comes, and the PDU is not complete.
     fn unfinished(&mut self, pdu: &OpenPdu);
     /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
@@ -85,7 +118,8 @@ pub(super) struct Unread {
 enum Mode {
     #[default]
     Border,
-    Body(OpenPdu),
+    /// Inside the PDU at hand.
+    Body,
     Lost(Lost),
     Other,
 }
@@ -94,6 +128,8 @@ enum Mode {
 #[derive(Debug, Default)]
 pub(super) struct Framer {
     mode: Mode,
+    /// The PDU at hand, or the last one.
+    pdu: OpenPdu,
     /// SMP was seen in this direction.
     smp: bool,
     /// What is there of a header that does not end in the segment it began in.
@@ -175,30 +211,32 @@ impl Framer {
     }
 
     fn advance(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
-        match &mut self.mode {
-            Mode::Other => cursor.skip(cursor.data.len()),
-            Mode::Body(pdu) => {
-                let left = usize::try_from(pdu.left).unwrap_or(usize::MAX);
-                let n = left.min(cursor.data.len());
-                let bytes = cursor.data.get(..n).unwrap_or_default();
-                pdu.first_frame = pdu.first_frame.min(cursor.at.frame);
-                sink.body(end, pdu, bytes, cursor.at);
-                pdu.left = pdu
-                    .left
-                    .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
-                cursor.skip(n);
-                self.close_if_complete(end, cursor.at, sink);
-            }
-            Mode::Lost(_) => self.search(end, cursor, sink),
+        match self.mode {
+            Mode::Body => self.body(end, cursor, sink),
             Mode::Border => self.border(end, cursor, sink),
+            Mode::Lost(_) => self.search(end, cursor, sink),
+            Mode::Other => cursor.skip(cursor.data.len()),
         }
     }
 
+    fn body(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+        let pdu = &mut self.pdu;
+        let left = usize::try_from(pdu.left).unwrap_or(usize::MAX);
+        let n = left.min(cursor.data.len());
+        let bytes = cursor.data.get(..n).unwrap_or_default();
+        pdu.left = pdu
+            .left
+            .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
+        pdu.first_frame = pdu.first_frame.min(cursor.at.frame);
+        sink.body(end, pdu, bytes, cursor.at);
+        cursor.skip(n);
+        self.close_if_complete(end, cursor.at, sink);
+    }
+
     fn close_if_complete(&mut self, end: End, at: At, sink: &mut impl Sink) {
-        if matches!(&self.mode, Mode::Body(pdu) if pdu.left == 0)
-            && let Mode::Body(pdu) = std::mem::take(&mut self.mode)
-        {
-            sink.finish(end, pdu, at);
+        if matches!(self.mode, Mode::Body) && self.pdu.left == 0 {
+            sink.finish(end, &mut self.pdu, at);
+            self.mode = Mode::Border;
         }
     }
 
@@ -272,22 +310,9 @@ impl Framer {
         at: At,
         sink: &mut impl Sink,
     ) -> usize {
-        let mut pdu = OpenPdu {
-            kind: PduKind::Unknown,
-            flags: PduFlags::default(),
-            pos: begin.pos,
-            len: 0,
-            left: 0,
-            first_frame: begin.frame,
-            sid: Sid(0),
-            seqnum: SmpSeq(0),
-            wndw: SmpSeq(0),
-            tds_type: 0,
-            tds_status: 0,
-            session: None,
-        };
-        if self.resynced {
-            self.resynced = false;
+        self.pdu = OpenPdu::new(PduKind::Unknown, begin.pos, begin.frame);
+        let pdu = &mut self.pdu;
+        if std::mem::take(&mut self.resynced) {
             pdu.flags.set(PduFlags::RESYNCED);
         }
         let mut tds_header = None;
@@ -334,14 +359,14 @@ impl Framer {
                 return 0;
             }
         };
-        if !sink.known().proven {
+        if !sink.is_proven() {
             sink.prove(end, tds_header.map(|h| h.kind));
         }
         pdu.left = pdu
             .len
             .saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
-        sink.open(end, &mut pdu, tds_header, at);
-        self.mode = Mode::Body(pdu);
+        sink.open(end, pdu, tds_header, at);
+        self.mode = Mode::Body;
         used
     }
 
@@ -372,7 +397,8 @@ impl Framer {
             let class = self.classify(end, self.begin, &self.head, &[], true, sink);
             self.enter_with_head(end, class, at, sink);
         }
-        if let Mode::Body(pdu) = &mut self.mode {
+        if matches!(self.mode, Mode::Body) {
+            let pdu = &mut self.pdu;
             let part = u64::from(pdu.left).min(len);
             if part > 0 {
                 let n = u32::try_from(part).unwrap_or(u32::MAX);
@@ -410,8 +436,9 @@ impl Framer {
                 unfinished: true,
                 first_frame: self.begin.frame,
             }),
-            Mode::Body(pdu) => {
-                sink.unfinished(&pdu);
+            Mode::Body => {
+                let pdu = &self.pdu;
+                sink.unfinished(pdu);
                 Some(Unread {
                     pos: pdu.pos,
                     len: u64::from(pdu.len.saturating_sub(pdu.left)),
@@ -430,7 +457,7 @@ impl Framer {
         };
         self.mode = Mode::Other;
         if let Some(unread) = unread.filter(|u| u.len > 0)
-            && sink.known().proven
+            && sink.is_proven()
         {
             // What closes the connection holds none of these bytes.
             let at = self.latest.filter(|_| !unread.hidden).unwrap_or(at);
@@ -448,7 +475,6 @@ impl Framer {
         no_more: bool,
         sink: &impl Sink,
     ) -> Class {
-        let known = sink.known();
         let short = |need: usize| {
             if no_more {
                 Class::Unknown
@@ -474,6 +500,7 @@ impl Framer {
                 Class::Unknown
             };
         }
+        let known = sink.known();
         if !known.proven {
             return first_bytes(end, view, rest, no_more, known, begin.pos == 0);
         }

@@ -16,8 +16,9 @@ pub(super) const WINDOW: u32 = 4;
 const LEAST_PACKET: u64 = 16;
 
 /// What a session needs to know of its connection.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Around {
+    /// The client, if it is known.
     pub(super) client: Option<End>,
     /// Holes so far in each direction.
     pub(super) holes: PerEnd<u32>,

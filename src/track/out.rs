@@ -1,6 +1,5 @@
 //! Where the pass puts its rows until the next batch leaves: new rows in order, changed rows once.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::store::{
@@ -25,9 +24,10 @@ pub(super) struct Out {
     frames: u32,
     pdus: u32,
     sessions: u32,
-    requests: u32,
-    changed_sessions: BTreeMap<SessionId, SessionRow>,
-    changed_requests: BTreeMap<RequestId, RequestRow>,
+    /// Requests that began before this batch, whose rows it does not hold.
+    earlier_requests: u32,
+    /// Rows of such requests that have changed.
+    changed_requests: Vec<RequestRow>,
     /// A PDU that makes no sense has come since this was last asked.
     pub(super) bad_pdu: bool,
     /// Payload bytes that wait behind gaps, over all connections.
@@ -68,10 +68,21 @@ impl Out {
         id
     }
 
-    pub(super) fn new_request(&mut self) -> RequestId {
-        let id = RequestId(self.requests);
-        self.requests = self.requests.saturating_add(1);
-        id
+    /// The number that the next request gets.
+    pub(super) fn next_request(&self) -> RequestId {
+        let begun = u32::try_from(self.batch.requests.len()).unwrap_or(u32::MAX);
+        RequestId(self.earlier_requests.saturating_add(begun))
+    }
+
+    /// A request begins. Its row stays where it is written now until the batch leaves.
+    pub(super) fn push_request(&mut self, row: RequestRow) {
+        self.batch.requests.push(row);
+    }
+
+    /// The row of a request that began in this batch.
+    pub(super) fn request_mut(&mut self, id: RequestId) -> Option<&mut RequestRow> {
+        let at = id.0.checked_sub(self.earlier_requests)?;
+        self.batch.requests.get_mut(usize::try_from(at).ok()?)
     }
 
     /// Connections are handed over once for each batch, in the order of their numbers.
@@ -79,28 +90,28 @@ impl Out {
         self.batch.conns.push(row);
     }
 
+    /// A session's row, at most once for each batch.
     pub(super) fn session_changed(&mut self, row: SessionRow) {
-        self.changed_sessions.insert(row.id, row);
+        self.batch.sessions.push(row);
     }
 
+    /// The row of a request that began before this batch, at most once for each batch.
     pub(super) fn request_changed(&mut self, row: RequestRow) {
-        self.changed_requests.insert(row.id, row);
+        self.changed_requests.push(row);
     }
 
-    /// The batch, with the changed rows in the order of their numbers.
+    /// The batch.
     pub(super) fn take(&mut self) -> Batch {
+        self.earlier_requests = self.next_request().0;
         let next = Batch {
             frames: self.frame_pool.rows(),
             pdus: self.pdu_pool.rows(),
+            requests: Vec::with_capacity(self.batch.requests.len()),
             ..Batch::default()
         };
         let mut batch = std::mem::replace(&mut self.batch, next);
-        batch.sessions = std::mem::take(&mut self.changed_sessions)
-            .into_values()
-            .collect();
-        batch.requests = std::mem::take(&mut self.changed_requests)
-            .into_values()
-            .collect();
+        batch.sessions.sort_unstable_by_key(|row| row.id);
+        batch.requests.append(&mut self.changed_requests);
         batch
     }
 }

@@ -11,11 +11,11 @@ use std::collections::VecDeque;
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
 use crate::store::{HeaderCheck, RequestEnd, RequestKind, RequestRow};
-use crate::units::{FrameNo, Nanos, PduId, SessionId, SmpSeq};
+use crate::units::{FrameNo, Nanos, PduId, RequestId, SessionId, SmpSeq};
 
 use super::framing::OpenPdu;
 use super::order::At;
-use super::out::Ctx;
+use super::out::{Ctx, Out};
 use super::sender::Message;
 use super::tokens::Outcome;
 
@@ -25,19 +25,90 @@ const MAX_OPEN: usize = 64;
 /// A request whose answer has not ended.
 #[derive(Debug)]
 struct Open {
-    row: RequestRow,
+    row: Row,
+    /// What has come of its answer, if anything has.
+    answer: Option<Answer>,
+    /// The request was sent to its end.
+    complete: bool,
     /// When its last packet was sent.
     sent: Option<Nanos>,
     /// Inside SMP: SEQNUM of its first DATA.
     number: Option<SmpSeq>,
 }
 
+/// What has come of an answer.
+#[derive(Debug)]
+struct Answer {
+    first_frame: FrameNo,
+    last_frame: FrameNo,
+    bytes: u64,
+    first_byte_ns: Option<i64>,
+    /// The row does not say so yet.
+    changed: bool,
+}
+
+impl Open {
+    /// Puts into the row what has come of the answer.
+    fn note_answer(&mut self, out: &mut Out) {
+        if let Some(answer) = self.answer.as_mut().filter(|answer| answer.changed) {
+            answer.changed = false;
+            self.row.change(out, |row| {
+                row.answer_first_frame = Some(answer.first_frame);
+                row.answer_last_frame = Some(answer.last_frame);
+                row.answer_bytes = answer.bytes;
+                row.first_byte_ns = answer.first_byte_ns;
+            });
+        }
+    }
+}
+
+/// Where a request's row is: in the batch at hand if it began there, else here.
+#[derive(Debug)]
+struct Row {
+    id: RequestId,
+    kept: Option<Box<RequestRow>>,
+    /// What is kept has changed since the batch before.
+    changed: bool,
+}
+
+impl Row {
+    /// Changes the row.
+    fn change(&mut self, out: &mut Out, change: impl FnOnce(&mut RequestRow)) {
+        if let Some(row) = &mut self.kept {
+            self.changed = true;
+            change(row);
+        } else if let Some(row) = out.request_mut(self.id) {
+            change(row);
+        }
+    }
+
+    /// The batch leaves: what it takes along is kept, for what changes later.
+    fn flush(&mut self, out: &mut Out) {
+        match &self.kept {
+            Some(row) if std::mem::take(&mut self.changed) => {
+                out.request_changed(RequestRow::clone(row));
+            }
+            Some(_) => {}
+            None => self.kept = out.request_mut(self.id).map(|row| Box::new(row.clone())),
+        }
+    }
+
+    /// Nothing more changes.
+    fn end(self, out: &mut Out) {
+        if let Some(row) = self.kept.filter(|_| self.changed) {
+            out.request_changed(*row);
+        }
+    }
+}
+
 /// The requests of one chain.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     open: VecDeque<Open>,
-    last: Option<RequestRow>,
+    last: Option<Row>,
     attention: Option<FrameNo>,
+    /// The last request that was answered has been cancelled.
+    last_cancelled: bool,
     /// The answer at hand is not to any of them.
     stray: bool,
     /// Answers that came before their requests were complete in the file: SEQNUM of the last DATA that they answer.
@@ -46,8 +117,6 @@ pub(super) struct Requests {
     early_plain: bool,
     /// Requests that began.
     pub(super) begun: u32,
-    changed_open: bool,
-    changed_last: bool,
 }
 
 /// Where a request begins.
@@ -56,7 +125,7 @@ pub(super) struct Start<'a> {
     pub(super) session: Option<SessionId>,
     pub(super) pdu: &'a OpenPdu,
     pub(super) id: PduId,
-    pub(super) message: Option<&'a Message>,
+    pub(super) message: Option<&'a mut Message>,
     pub(super) at: At,
 }
 
@@ -81,36 +150,37 @@ impl Requests {
         self.attention.is_some()
     }
 
-    /// Puts the changed rows into the batch.
+    /// Puts the changed rows into the batch, which leaves.
     pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
-        if std::mem::take(&mut self.changed_open) {
-            for request in &self.open {
-                ctx.out.request_changed(request.row.clone());
-            }
+        for request in &mut self.open {
+            request.note_answer(ctx.out);
+            request.row.flush(ctx.out);
         }
-        if std::mem::take(&mut self.changed_last)
-            && let Some(last) = &self.last
-        {
-            ctx.out.request_changed(last.clone());
+        if let Some(last) = &mut self.last {
+            last.flush(ctx.out);
         }
     }
 
     /// The client cancels what is under way.
-    pub(super) fn attention(&mut self, at: At) {
+    pub(super) fn attention(&mut self, at: At, ctx: &mut Ctx<'_>) {
         self.attention = Some(at.done);
-        if let Some(request) = self.open.front_mut() {
-            request.row.attention_frame = Some(at.done);
-            self.changed_open = true;
-        } else if let Some(last) = &mut self.last {
-            last.attention_frame = Some(at.done);
-            self.changed_last = true;
-        }
+        let row = match self.open.front_mut() {
+            Some(request) => &mut request.row,
+            None => match &mut self.last {
+                Some(last) => {
+                    self.last_cancelled = true;
+                    last
+                }
+                None => return,
+            },
+        };
+        row.change(ctx.out, |row| row.attention_frame = Some(at.done));
     }
 
     /// The first packet of a request is complete.
-    pub(super) fn begin(&mut self, start: &Start<'_>, ctx: &mut Ctx<'_>) {
-        let Start { pdu, at, .. } = *start;
-        if self.open.back().is_some_and(|r| !r.row.complete) {
+    pub(super) fn begin(&mut self, mut start: Start<'_>, ctx: &mut Ctx<'_>) {
+        let Start { pdu, at, .. } = start;
+        if self.open.back().is_some_and(|r| !r.complete) {
             // Its end is missing, and with it whether it was sent at all.
             self.lose_track(ctx);
         }
@@ -119,19 +189,21 @@ impl Requests {
         {
             self.retire_unknown(old, ctx);
         }
-        let text = start
-            .message
-            .map_or_else(String::new, |m| m.text(start.kind));
+        let (mut text, mut headers, mut time) = (Box::default(), HeaderCheck::Unknown, at.time);
+        if let Some(message) = &mut start.message {
+            text = message.text(start.kind);
+            headers = message.headers();
+            time = message.first_time();
+        }
         let reset = pdu.tds_status & (tds::STATUS_RESET | tds::STATUS_RESET_SKIP_TRAN) != 0;
-        let row = RequestRow {
-            id: ctx.out.new_request(),
+        let id = ctx.out.next_request();
+        ctx.out.push_request(RequestRow {
+            id,
             conn: ctx.row.id,
             session: start.session,
             kind: start.kind,
-            text: text.into(),
-            headers: start
-                .message
-                .map_or_else(HeaderCheck::default, Message::headers),
+            text,
+            headers,
             first_frame: pdu.first_frame,
             last_frame: at.done,
             first_pdu: start.id,
@@ -142,7 +214,7 @@ impl Requests {
             answer_first_frame: None,
             answer_last_frame: None,
             answer_bytes: 0,
-            start: start.message.map_or(at.time, Message::first_time),
+            start: time,
             first_byte_ns: None,
             duration_ns: None,
             rows: None,
@@ -151,15 +223,21 @@ impl Requests {
             attention_frame: None,
             attention_ack_frame: None,
             end: RequestEnd::Outstanding,
-        };
+        });
         let number = pdu.kind.is_smp().then_some(pdu.seqnum);
+        let row = Row {
+            id,
+            kept: None,
+            changed: false,
+        };
         self.open.push_back(Open {
             row,
+            answer: None,
+            complete: false,
             sent: None,
             number,
         });
         self.begun = self.begun.saturating_add(1);
-        self.changed_open = true;
         let early = match number {
             Some(number) => self.early.is_some_and(|e| number.at_or_before(e)),
             None => std::mem::take(&mut self.early_plain),
@@ -170,33 +248,34 @@ impl Requests {
     }
 
     /// Another packet of the request being sent.
-    pub(super) fn go_on(&mut self, at: At) {
+    pub(super) fn go_on(&mut self, at: At, ctx: &mut Ctx<'_>) {
         if let Some(request) = self.being_sent() {
-            request.row.last_frame = at.done;
-            self.changed_open = true;
+            request.row.change(ctx.out, |row| row.last_frame = at.done);
         }
     }
 
     /// The request being sent is complete.
-    pub(super) fn sent(&mut self, message: &Message, pdu: &OpenPdu, at: At) {
-        let Some(Open { row, sent, .. }) = self.being_sent() else {
+    pub(super) fn sent(&mut self, message: &mut Message, pdu: &OpenPdu, at: At, ctx: &mut Ctx<'_>) {
+        let Some(request) = self.being_sent() else {
             return;
         };
-        row.complete = true;
-        row.last_frame = at.done;
-        row.ignored = pdu.tds_status & tds::STATUS_IGNORE != 0;
-        *sent = Some(at.time);
-        if row.text.is_empty() {
-            row.text = message.text(row.kind).into();
-        }
-        if row.headers == HeaderCheck::Unknown {
-            row.headers = message.headers();
-        }
-        self.changed_open = true;
+        request.complete = true;
+        request.sent = Some(at.time);
+        request.row.change(ctx.out, |row| {
+            row.complete = true;
+            row.last_frame = at.done;
+            row.ignored = pdu.tds_status & tds::STATUS_IGNORE != 0;
+            if row.text.is_empty() {
+                row.text = message.text(row.kind);
+            }
+            if row.headers == HeaderCheck::Unknown {
+                row.headers = message.headers();
+            }
+        });
     }
 
     fn being_sent(&mut self) -> Option<&mut Open> {
-        self.open.back_mut().filter(|r| !r.row.complete)
+        self.open.back_mut().filter(|r| !r.complete)
     }
 
     /// An answer begins, inside SMP by a server that has taken the client's DATA up to `taken`. `doubt` says that
@@ -231,61 +310,67 @@ impl Requests {
         if self.stray {
             return;
         }
-        let Some(Open { row, sent, .. }) = self.open.front_mut() else {
+        let Some(Open { answer, sent, .. }) = self.open.front_mut() else {
             return;
         };
-        if row.answer_first_frame.is_none() {
-            row.answer_first_frame = Some(pdu.first_frame);
-            row.first_byte_ns = sent.filter(|_| whole).map(|sent| begun.since(sent));
-        }
-        row.answer_last_frame = Some(at.done);
+        let answer = answer.get_or_insert_with(|| Answer {
+            first_frame: pdu.first_frame,
+            last_frame: at.done,
+            bytes: 0,
+            first_byte_ns: sent.filter(|_| whole).map(|sent| begun.since(sent)),
+            changed: true,
+        });
         let header = if pdu.kind.is_smp() { 16 } else { 0 };
-        row.answer_bytes = row
-            .answer_bytes
-            .saturating_add(u64::from(pdu.len.saturating_sub(header)));
-        self.changed_open = true;
+        let bytes = u64::from(pdu.len.saturating_sub(header));
+        answer.last_frame = at.done;
+        answer.bytes = answer.bytes.saturating_add(bytes);
+        answer.changed = true;
     }
 
     /// The answer to the oldest request is complete; `read` says that its last DONE was read. Returns whether there
     /// is such a request.
     pub(super) fn answered(
         &mut self,
-        outcome: Outcome,
+        outcome: &mut Outcome,
         read: bool,
         at: At,
         ctx: &mut Ctx<'_>,
     ) -> bool {
-        if outcome.attention_ack {
+        let cancelled = outcome.attention_ack;
+        if cancelled {
             self.attention = None;
         }
         if self.stray {
             return false;
         }
-        let Some(Open { mut row, .. }) = self.open.pop_front() else {
-            if outcome.attention_ack
+        let Some(mut open) = self.open.pop_front() else {
+            if cancelled
+                && self.last_cancelled
                 && let Some(last) = &mut self.last
-                && last.attention_frame.is_some()
             {
-                last.attention_ack_frame = Some(at.done);
-                self.changed_last = true;
+                last.change(ctx.out, |row| row.attention_ack_frame = Some(at.done));
             }
             return false;
         };
-        row.rows = outcome.rows();
-        row.done_status = outcome.last_done.filter(|_| read);
-        row.duration_ns = Some(at.time.since(row.start));
-        row.answer_last_frame = Some(at.done);
-        if outcome.attention_ack {
-            row.attention_ack_frame = Some(at.done);
-        }
-        row.end = match (&outcome.error, outcome.attention_ack) {
-            (_, true) => RequestEnd::Attention,
-            (Some(_), false) => RequestEnd::Error,
-            (None, false) => RequestEnd::Done,
-        };
-        row.reset_acknowledged = outcome.reset_ack;
-        row.error = outcome.error;
-        self.retire(row, ctx);
+        open.note_answer(ctx.out);
+        open.row.change(ctx.out, |row| {
+            row.rows = outcome.rows();
+            row.done_status = outcome.last_done.filter(|_| read);
+            row.duration_ns = Some(at.time.since(row.start));
+            row.answer_last_frame = Some(at.done);
+            if cancelled {
+                row.attention_ack_frame = Some(at.done);
+            }
+            row.end = match (&outcome.error, cancelled) {
+                (_, true) => RequestEnd::Attention,
+                (Some(_), false) => RequestEnd::Error,
+                (None, false) => RequestEnd::Done,
+            };
+            row.reset_acknowledged = outcome.reset_ack;
+            row.error = outcome.error.take();
+            self.last_cancelled = row.attention_frame.is_some();
+        });
+        self.retire(open.row, ctx);
         true
     }
 
@@ -299,10 +384,8 @@ impl Requests {
 
     /// What comes next has nothing to do with the last request that was answered.
     pub(super) fn forget_last(&mut self, ctx: &mut Ctx<'_>) {
-        if let Some(last) = self.last.take()
-            && std::mem::take(&mut self.changed_last)
-        {
-            ctx.out.request_changed(last);
+        if let Some(last) = self.last.take() {
+            last.end(ctx.out);
         }
     }
 
@@ -312,16 +395,20 @@ impl Requests {
     }
 
     fn retire_unknown(&mut self, mut old: Open, ctx: &mut Ctx<'_>) {
-        old.row.end = RequestEnd::Unknown;
+        old.note_answer(ctx.out);
+        old.row.change(ctx.out, |row| {
+            row.end = RequestEnd::Unknown;
+            self.last_cancelled = row.attention_frame.is_some();
+        });
         self.retire(old.row, ctx);
     }
 
-    fn retire(&mut self, request: RequestRow, ctx: &mut Ctx<'_>) {
-        if let Some(last) = self.last.replace(request)
-            && self.changed_last
-        {
-            ctx.out.request_changed(last);
+    fn retire(&mut self, row: Row, ctx: &mut Ctx<'_>) {
+        if let Some(last) = self.last.replace(row) {
+            last.end(ctx.out);
         }
-        self.changed_last = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

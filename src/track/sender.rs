@@ -1,10 +1,18 @@
 //! What is known of one sender in a chain: the message that it is sending, and its side of the SMP session.
+//!
+//! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step.
 
+use crate::decode::tds;
 use crate::store::{HeaderCheck, RequestKind};
 use crate::units::{FrameNo, Nanos, PduId, PerEnd, SmpSeq};
 
 use super::missing::{self, Missing, Seen, UnderWay};
-use super::request_text;
+use super::{request_text, requests};
+
+/// Bytes kept of a request, for its text.
+const HEAD: usize = 2048;
+/// Bytes kept of PRELOGIN, LOGIN7 and handshake messages.
+const LOGIN_HEAD: usize = 16 << 10;
 
 /// A TDS message being sent.
 #[derive(Debug)]
@@ -12,6 +20,9 @@ pub(super) struct Message {
     pub(super) kind: u8,
     pub(super) first_frame: FrameNo,
     pub(super) first_time: Nanos,
+    /// What the first packet of a request says, where it says all that is asked.
+    pub(super) said: Option<Said>,
+    /// The first bytes, where they are needed later.
     pub(super) head: Vec<u8>,
     /// Bytes are missing in `head`: nothing more is added.
     pub(super) head_cut: bool,
@@ -27,20 +38,70 @@ pub(super) struct Message {
     pub(super) open: bool,
 }
 
+/// What a request says of itself.
+#[derive(Debug)]
+pub(super) struct Said {
+    text: Box<str>,
+    headers: HeaderCheck,
+}
+
 impl Message {
-    /// What its ALL_HEADERS say, if it is a request.
-    pub(super) fn headers(&self) -> HeaderCheck {
-        request_text::headers(&self.head)
+    /// Keeps what is needed later of body bytes behind which their packet has `left` more.
+    pub(super) fn keep(&mut self, bytes: &[u8], left: u32) {
+        let kind = requests::kind(self.kind);
+        let limit = match kind {
+            Some(RequestKind::BulkLoad) => 0,
+            Some(_) => HEAD,
+            None if self.login_step => LOGIN_HEAD,
+            None => 0,
+        };
+        if self.head_cut || self.said.is_some() || self.head.len() >= limit {
+            return;
+        }
+        let room = limit.saturating_sub(self.head.len());
+        let bytes = bytes.get(..room).unwrap_or(bytes);
+        // Mostly the first packet comes in one piece, and nothing of it has to be kept.
+        if let Some(kind) = kind
+            && self.starts
+            && self.head.is_empty()
+            && (left == 0 || bytes.len() == limit)
+        {
+            let text = request_text::text(kind, bytes, false).into();
+            let headers = request_text::headers(bytes);
+            let said = Said { text, headers };
+            if !said.text.is_empty() && headers != HeaderCheck::Unknown {
+                self.said = Some(said);
+                return;
+            }
+        }
+        self.head.extend_from_slice(bytes);
     }
 
-    /// What it says in a few words, if it is a request.
-    pub(super) fn text(&self, kind: RequestKind) -> String {
-        request_text::text(kind, &self.head, self.head_cut)
+    /// What its ALL_HEADERS say, if it is a request.
+    pub(super) fn headers(&self) -> HeaderCheck {
+        match &self.said {
+            Some(said) => said.headers,
+            None => request_text::headers(&self.head),
+        }
+    }
+
+    /// What it says in a few words, if it is a request; told once.
+    pub(super) fn text(&mut self, kind: RequestKind) -> Box<str> {
+        match &mut self.said {
+            Some(said) => std::mem::take(&mut said.text),
+            None => request_text::text(kind, &self.head, self.head_cut).into(),
+        }
     }
 
     /// When its first packet was sent.
     pub(super) fn first_time(&self) -> Nanos {
         self.first_time
+    }
+
+    /// Whether it goes on with a packet, where nothing is missing in front of that.
+    #[inline]
+    pub(super) fn goes_on_with(&self, header: tds::Header) -> bool {
+        header.kind == self.kind && header.packet_id == self.last_packet_id.wrapping_add(1)
     }
 
     pub(super) fn under_way(&self) -> UnderWay {
@@ -63,7 +124,7 @@ pub(super) struct ChainEnd {
     pub(super) seen: Seen,
     /// Inside SMP: bytes left of the TDS packet at hand, and the header as far as it came.
     pub(super) packet_left: u32,
-    pub(super) header: Vec<u8>,
+    header: Vec<u8>,
     /// Status bits of the packet at hand, which need not be those of the first one in its DATA.
     pub(super) status: u8,
     pub(super) in_packet: bool,
@@ -78,6 +139,22 @@ impl ChainEnd {
             smp,
             ..Self::default()
         }
+    }
+
+    /// Inside SMP: the header of the next TDS packet, and what follows it; `None` until all of it has come.
+    #[inline]
+    pub(super) fn header<'a>(&mut self, bytes: &'a [u8]) -> Option<(tds::Header, &'a [u8])> {
+        if self.header.is_empty()
+            && let Some((header, rest)) = bytes.split_first_chunk()
+        {
+            return Some((tds::Header::of(*header), rest));
+        }
+        let want = tds::HEADER_LEN.saturating_sub(self.header.len());
+        let (part, rest) = bytes.split_at_checked(want).unwrap_or((bytes, &[]));
+        self.header.extend_from_slice(part);
+        let header = tds::Header::read(&self.header)?;
+        self.header.clear();
+        Some((header, rest))
     }
 
     /// Packets are missing in front of the next one: what was under way inside a DATA does not go on.

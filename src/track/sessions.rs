@@ -9,7 +9,7 @@ use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, PduKind, SessionRow, Severity, SmpCounts, StallInfo};
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
-use super::chain::Chain;
+use super::chain::{Chain, Moment};
 use super::framing::OpenPdu;
 use super::missing::{Around, Missing, WINDOW};
 use super::order::At;
@@ -48,7 +48,7 @@ pub(super) fn new_life(
 }
 
 /// Both ends' numbers at the start of a session: certain when its SYN was seen.
-pub(super) fn starting_ends(around: Around, syn_seen: bool) -> PerEnd<ChainEnd> {
+pub(super) fn starting_ends(around: &Around, syn_seen: bool) -> PerEnd<ChainEnd> {
     let side = |end| {
         let numbers = SmpEnd {
             synced: syn_seen,
@@ -60,7 +60,7 @@ pub(super) fn starting_ends(around: Around, syn_seen: bool) -> PerEnd<ChainEnd> 
 }
 
 /// An SMP packet begins: what is missing in front of it, by its numbers.
-pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &OpenPdu, around: Around) {
+pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &OpenPdu, around: &Around) {
     let now = around.seen(end);
     let side = chain.ends.get_mut(end);
     let hole = side.seen.is_followed_by_hole(now);
@@ -86,17 +86,16 @@ pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &OpenPdu, around: Around)
 /// An SMP packet is complete: counts, numbers, window, checks.
 pub(super) fn packet(
     chain: &mut Chain,
-    end: End,
+    moment: &Moment<'_>,
     pdu: &OpenPdu,
     id: PduId,
-    at: At,
-    around: Around,
     ctx: &mut Ctx<'_>,
 ) {
-    for broken in checks(chain, end, pdu, around) {
-        let session = chain.session.as_ref().map(|s| s.id);
+    let Moment { end, at, around } = *moment;
+    let session = chain.session.as_ref().map(|s| s.id);
+    checks(chain, moment, pdu, &mut |broken| {
         ctx.violation(broken, at.done, Some(id), session);
-    }
+    });
     let in_message = chain.in_message(end);
     let peer_wnd = chain.ends.get(end.other()).smp.wnd;
     let side = &mut chain.ends.get_mut(end).smp;
@@ -111,8 +110,10 @@ pub(super) fn packet(
             side.used_last_slot |= credit <= 0;
             // SqlClient's own network layer stops one before the limit.
             let closed = credit <= 0 || (credit == 1 && !side.used_last_slot);
-            let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
-            side.blocked = (in_message && closed).then_some((at.time, lacking));
+            side.blocked = (in_message && closed).then(|| {
+                let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
+                (at.time, lacking)
+            });
         }
         PduKind::Fin => {
             side.fin = true;
@@ -131,7 +132,7 @@ pub(super) fn packet(
     chain.changed = true;
 }
 
-fn end_stall(chain: &mut Chain, sender: End, at: At, around: Around) {
+fn end_stall(chain: &mut Chain, sender: End, at: At, around: &Around) {
     let Some((since, lacking)) = chain.ends.get_mut(sender).smp.blocked.take() else {
         return;
     };
@@ -191,29 +192,30 @@ fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: At) {
     }
 }
 
-fn checks(chain: &Chain, end: End, pdu: &OpenPdu, around: Around) -> Vec<Broken> {
-    let mut broken = Vec::new();
+/// Tells of every check that a packet breaks.
+fn checks(chain: &Chain, moment: &Moment<'_>, pdu: &OpenPdu, tell: &mut impl FnMut(Broken)) {
+    let Moment { end, around, .. } = *moment;
     let own = &chain.ends.get(end).smp;
     let peer = &chain.ends.get(end.other()).smp;
     // What the peer sent before a hole says nothing about its numbers behind it.
     let peer_seen = chain.ends.get(end.other()).seen;
     let synced = peer.synced && !around.may_miss(end.other(), peer_seen);
-    header_checks(pdu, &mut broken);
+    header_checks(pdu, tell);
     match pdu.kind {
-        PduKind::Syn => syn_checks(end, pdu, around, &mut broken),
-        PduKind::Data => data_checks(own, peer, synced, pdu, &mut broken),
+        PduKind::Syn => syn_checks(end, pdu, around, tell),
+        PduKind::Data => data_checks(own, peer, synced, pdu, tell),
         PduKind::Ack => {
             if own.synced && pdu.seqnum != own.seq {
                 let fact = format!("ACK with SEQNUM {}, last DATA was {}", pdu.seqnum, own.seq);
-                broken.push(error(CheckId::Q3, fact));
+                tell(error(CheckId::Q3, fact));
             }
             if own.fin {
-                broken.push(warn(CheckId::F2, "ACK behind the own FIN".to_owned()));
+                tell(warn(CheckId::F2, "ACK behind the own FIN".to_owned()));
             }
             if own.synced {
                 match pdu.wndw.diff(own.wnd) {
-                    0 => broken.push(note(CheckId::W5, format!("WNDW stays {}", pdu.wndw))),
-                    1 => broken.push(note(CheckId::W6, format!("WNDW up by one to {}", pdu.wndw))),
+                    0 => tell(note(CheckId::W5, format!("WNDW stays {}", pdu.wndw))),
+                    1 => tell(note(CheckId::W6, format!("WNDW up by one to {}", pdu.wndw))),
                     _ => {}
                 }
             }
@@ -221,39 +223,38 @@ fn checks(chain: &Chain, end: End, pdu: &OpenPdu, around: Around) -> Vec<Broken>
         PduKind::Fin => {
             if own.synced && pdu.seqnum != own.seq {
                 let fact = format!("FIN with SEQNUM {}, last DATA was {}", pdu.seqnum, own.seq);
-                broken.push(warn(CheckId::Q4, fact));
+                tell(warn(CheckId::Q4, fact));
             }
             if own.fin {
-                broken.push(error(CheckId::F3, "a second FIN".to_owned()));
+                tell(error(CheckId::F3, "a second FIN".to_owned()));
             }
             if chain.outstanding() > 0 && !own.fin {
                 let fact = format!("{} requests without a complete answer", chain.outstanding());
-                broken.push(note(CheckId::F7, fact));
+                tell(note(CheckId::F7, fact));
             }
         }
         _ => {}
     }
     if pdu.kind != PduKind::Syn && pdu.kind != PduKind::BadSmp {
-        window_checks(own, peer, synced, pdu, &mut broken);
+        window_checks(own, peer, synced, pdu, tell);
     }
-    broken
 }
 
-fn header_checks(pdu: &OpenPdu, broken: &mut Vec<Broken>) {
+fn header_checks(pdu: &OpenPdu, tell: &mut impl FnMut(Broken)) {
     match pdu.kind {
         PduKind::BadSmp => {
-            broken.push(error(CheckId::H2, format!("FLAGS 0x{:02x}", pdu.tds_type)));
+            tell(error(CheckId::H2, format!("FLAGS 0x{:02x}", pdu.tds_type)));
         }
         PduKind::Data if pdu.len == 16 => {
-            broken.push(warn(CheckId::H5, "DATA without data".to_owned()));
+            tell(warn(CheckId::H5, "DATA without data".to_owned()));
         }
         PduKind::Data if pdu.len > smp::MAX_DATA_LEN => {
             let fact = format!("LENGTH {} above {}", pdu.len, smp::MAX_DATA_LEN);
-            broken.push(warn(CheckId::H6, fact));
+            tell(warn(CheckId::H6, fact));
         }
         PduKind::Data => {}
         _ if pdu.len != 16 => {
-            broken.push(error(
+            tell(error(
                 CheckId::H4,
                 format!("control packet with LENGTH {}", pdu.len),
             ));
@@ -262,20 +263,26 @@ fn header_checks(pdu: &OpenPdu, broken: &mut Vec<Broken>) {
     }
 }
 
-fn syn_checks(end: End, pdu: &OpenPdu, around: Around, broken: &mut Vec<Broken>) {
+fn syn_checks(end: End, pdu: &OpenPdu, around: &Around, tell: &mut impl FnMut(Broken)) {
     if around.client.is_some_and(|client| client != end) {
-        broken.push(error(CheckId::S3, "SYN from the server".to_owned()));
+        tell(error(CheckId::S3, "SYN from the server".to_owned()));
     }
     if pdu.seqnum != SmpSeq(0) {
-        broken.push(warn(CheckId::S4, format!("SYN with SEQNUM {}", pdu.seqnum)));
+        tell(warn(CheckId::S4, format!("SYN with SEQNUM {}", pdu.seqnum)));
     }
     if pdu.wndw != SmpSeq(WINDOW) {
-        broken.push(note(CheckId::S5, format!("SYN with WNDW {}", pdu.wndw)));
+        tell(note(CheckId::S5, format!("SYN with WNDW {}", pdu.wndw)));
     }
 }
 
 /// `synced` says that the peer's numbers are certain.
-fn data_checks(own: &SmpEnd, peer: &SmpEnd, synced: bool, pdu: &OpenPdu, broken: &mut Vec<Broken>) {
+fn data_checks(
+    own: &SmpEnd,
+    peer: &SmpEnd,
+    synced: bool,
+    pdu: &OpenPdu,
+    tell: &mut impl FnMut(Broken),
+) {
     let expected = own.seq.plus(1);
     if own.synced && pdu.seqnum != expected {
         let check = if own.sent == 0 {
@@ -284,7 +291,7 @@ fn data_checks(own: &SmpEnd, peer: &SmpEnd, synced: bool, pdu: &OpenPdu, broken:
             CheckId::Q2
         };
         let fact = format!("DATA with SEQNUM {}, expected {expected}", pdu.seqnum);
-        broken.push(error(check, fact));
+        tell(error(check, fact));
     }
     if synced {
         let excess = pdu.seqnum.diff(peer.wnd);
@@ -292,7 +299,7 @@ fn data_checks(own: &SmpEnd, peer: &SmpEnd, synced: bool, pdu: &OpenPdu, broken:
             let fact = format!("DATA with SEQNUM {} beyond WNDW {}", pdu.seqnum, peer.wnd);
             // FreeTDS sends an attention without looking at the window.
             let attention = excess == 1 && pdu.tds_type == pt::ATTENTION;
-            broken.push(if attention {
+            tell(if attention {
                 warn(CheckId::W1, fact)
             } else {
                 error(CheckId::W1, fact)
@@ -300,10 +307,10 @@ fn data_checks(own: &SmpEnd, peer: &SmpEnd, synced: bool, pdu: &OpenPdu, broken:
         }
     }
     if own.fin {
-        broken.push(error(CheckId::F1, "DATA behind the own FIN".to_owned()));
+        tell(error(CheckId::F1, "DATA behind the own FIN".to_owned()));
     }
     if peer.fin && !own.fin {
-        broken.push(note(CheckId::F4, "DATA behind the peer's FIN".to_owned()));
+        tell(note(CheckId::F4, "DATA behind the peer's FIN".to_owned()));
     }
 }
 
@@ -313,11 +320,11 @@ fn window_checks(
     peer: &SmpEnd,
     synced: bool,
     pdu: &OpenPdu,
-    broken: &mut Vec<Broken>,
+    tell: &mut impl FnMut(Broken),
 ) {
     if own.synced && pdu.wndw.before(own.wnd) {
         let fact = format!("WNDW {} after {}", pdu.wndw, own.wnd);
-        broken.push(error(CheckId::W2, fact));
+        tell(error(CheckId::W2, fact));
     }
     if !synced {
         return;
@@ -325,10 +332,10 @@ fn window_checks(
     let window = pdu.wndw.diff(peer.seq);
     if window > i32::try_from(WINDOW).unwrap_or(4) {
         let fact = format!("WNDW {} with {} DATA sent by the peer", pdu.wndw, peer.seq);
-        broken.push(warn(CheckId::W3, fact));
+        tell(warn(CheckId::W3, fact));
     } else if window < 0 {
         let fact = format!("WNDW {} below the peer's SEQNUM {}", pdu.wndw, peer.seq);
-        broken.push(error(CheckId::W4, fact));
+        tell(error(CheckId::W4, fact));
     }
 }
 
@@ -363,7 +370,7 @@ pub(super) fn reopen(chain: &Chain) -> Reopen {
 
 /// Whether DATA belongs to a new life of the Sid whose SYN can lie in a hole of the client's stream since its last
 /// packet: the sender had closed the session, or its numbers begin anew.
-pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &OpenPdu, around: Around) -> bool {
+pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &OpenPdu, around: &Around) -> bool {
     let side = chain.ends.get(end);
     let hidden = around
         .client
@@ -373,7 +380,7 @@ pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &OpenPdu, around: A
 }
 
 /// The connection is over: whether packets of the session may lie in holes behind those that were seen.
-pub(super) fn may_lack_an_end(chain: &Chain, around: Around) -> bool {
+pub(super) fn may_lack_an_end(chain: &Chain, around: &Around) -> bool {
     End::BOTH.into_iter().any(|end| {
         let side = chain.ends.get(end);
         // Behind its FIN a side sends nothing ([MC-SMP] 2.2.4).

@@ -8,7 +8,7 @@ use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol, SessionRow};
-use crate::units::{End, FrameNo, PduId, PerEnd, Sid, SmpSeq, StreamPos};
+use crate::units::{End, FrameNo, PduId, PerEnd, Sid, StreamPos};
 
 use super::chain::{Chain, Moment};
 use super::framing::{Framer, OpenPdu, SidState, Sink, Unread};
@@ -29,7 +29,7 @@ pub(super) struct Deep {
 impl Deep {
     /// The next piece of a direction's stream.
     pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, facts: Facts, ctx: &mut Ctx<'_>) {
-        self.upper.facts = facts;
+        self.upper.learn(facts);
         let mut layer = Layer {
             upper: &mut self.upper,
             ctx,
@@ -59,7 +59,7 @@ impl Deep {
         at: At,
         ctx: &mut Ctx<'_>,
     ) {
-        self.upper.facts = facts;
+        self.upper.learn(facts);
         let mut layer = Layer {
             upper: &mut self.upper,
             ctx,
@@ -87,76 +87,91 @@ pub(super) struct Facts {
     pub(super) behind_ack: PerEnd<bool>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Plain,
-    Sid(Sid),
+/// The sessions of a connection: the latest life of each Sid.
+#[derive(Debug, Default)]
+struct Sessions {
+    places: FxHashMap<Sid, usize>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a chain is large, and a list of them would hold room for three more where there is one"
+    )]
+    chains: Vec<Box<Chain>>,
+    /// Places of those with changed rows.
+    changed: Vec<usize>,
+}
+
+impl Sessions {
+    fn of(&self, sid: Sid) -> Option<(usize, &Chain)> {
+        let place = *self.places.get(&sid)?;
+        Some((place, self.chains.get(place)?))
+    }
+
+    fn at(&mut self, place: usize) -> Option<&mut Chain> {
+        self.chains.get_mut(place).map(Box::as_mut)
+    }
+
+    /// A life of a Sid begins, in place of the one before if there was one.
+    fn begin(&mut self, sid: Sid, chain: Chain, ctx: &mut Ctx<'_>) -> usize {
+        let place = *self.places.entry(sid).or_insert(self.chains.len());
+        match self.chains.get_mut(place) {
+            Some(old) => {
+                old.flush(ctx);
+                **old = chain;
+            }
+            None => self.chains.push(Box::new(chain)),
+        }
+        place
+    }
+
+    /// The rows of a session have changed.
+    #[inline]
+    fn touch(&mut self, place: usize) {
+        if let Some(chain) = self.chains.get_mut(place)
+            && !std::mem::replace(&mut chain.listed, true)
+        {
+            self.changed.push(place);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Upper {
-    facts: Facts,
+    around: Around,
+    sql_port: bool,
     proven: bool,
     plain: Chain,
-    sids: FxHashMap<Sid, Box<Chain>>,
+    sessions: Sessions,
     login: LoginState,
     /// A TLS record outside TDS packets was read.
     bare_tls: bool,
-    /// Holes so far whose PDUs are not known, per direction.
-    holes: PerEnd<u32>,
-    /// Bytes so far that no PDU is known of, per direction.
-    unread: PerEnd<u64>,
-    /// No PDU border is known at present, per direction.
-    lost: PerEnd<bool>,
-    /// Chains with changed rows.
-    changed: Vec<Key>,
     /// The SMP switch-over has been seen in a direction.
     smp_in: PerEnd<bool>,
 }
 
 impl Upper {
-    fn around(&self) -> Around {
-        Around {
-            client: self.facts.client,
-            holes: self.holes,
-            unread: self.unread,
-            lost: self.lost,
-            behind_ack: self.facts.behind_ack,
-        }
-    }
-
-    fn touch(&mut self, key: Key) {
-        let chain = match key {
-            Key::Plain => &mut self.plain,
-            Key::Sid(sid) => match self.sids.get_mut(&sid) {
-                Some(chain) => chain,
-                None => return,
-            },
-        };
-        if !std::mem::replace(&mut chain.listed, true) {
-            self.changed.push(key);
-        }
+    fn learn(&mut self, facts: Facts) {
+        self.around.client = facts.client;
+        self.around.behind_ack = facts.behind_ack;
+        self.sql_port = facts.sql_port;
     }
 
     fn flush(&mut self, ctx: &mut Ctx<'_>) {
-        for key in std::mem::take(&mut self.changed) {
-            let chain = match key {
-                Key::Plain => Some(&mut self.plain),
-                Key::Sid(sid) => self.sids.get_mut(&sid).map(Box::as_mut),
-            };
-            if let Some(chain) = chain {
+        for place in std::mem::take(&mut self.sessions.changed) {
+            if let Some(chain) = self.sessions.at(place) {
                 chain.listed = false;
                 chain.flush(ctx);
             }
         }
+        self.plain.flush(ctx);
     }
 
     fn end(&mut self, closed_by: Option<FrameNo>, ctx: &mut Ctx<'_>) {
-        let mut sids: Vec<Sid> = self.sids.keys().copied().collect();
-        sids.sort_unstable();
-        let around = self.around();
-        for sid in sids {
-            let Some(chain) = self.sids.get_mut(&sid) else {
+        let mut places: Vec<(Sid, usize)> =
+            self.sessions.places.iter().map(|(s, p)| (*s, *p)).collect();
+        places.sort_unstable();
+        let around = &self.around;
+        for (_, place) in places {
+            let Some(chain) = self.sessions.at(place) else {
                 continue;
             };
             if sessions::may_lack_an_end(chain, around)
@@ -174,46 +189,58 @@ impl Upper {
         }
         self.plain.end(around, ctx);
         self.plain.flush(ctx);
-        self.changed.clear();
+        self.sessions.changed.clear();
     }
 
-    /// The chain of a Sid; a Sid that was never opened gets a session from its first packet on.
-    fn session_for(&mut self, end: End, pdu: &OpenPdu, at: At, ctx: &mut Ctx<'_>) -> Sid {
+    /// The place of a packet's session; a Sid that was never opened gets one from its first packet on.
+    fn session_for(&mut self, end: End, pdu: &OpenPdu, at: At, ctx: &mut Ctx<'_>) -> usize {
         let sid = pdu.sid;
-        let around = self.around();
         let is_syn = pdu.kind == PduKind::Syn;
-        let at = At {
-            done: pdu.first_frame.min(at.done),
-            ..at
-        };
-        let life = match self.sids.get(&sid) {
-            Some(old) if !is_syn && !sessions::opened_in_a_hole(old, end, pdu, around) => {
-                return sid;
+        let life = match self.sessions.of(sid) {
+            Some((place, chain))
+                if !is_syn && !sessions::opened_in_a_hole(chain, end, pdu, &self.around) =>
+            {
+                return place;
             }
-            Some(old) => {
+            Some((place, old)) => {
                 let reopen = if is_syn {
                     sessions::reopen(old)
                 } else {
                     sessions::Reopen::Legal
                 };
                 let id = old.session.as_ref().map(|s| s.id);
-                let pdu = ctx.out.next_pdu();
-                ctx.violation(reopen.broken(), at.done, Some(pdu), id);
+                let pdu_id = ctx.out.next_pdu();
+                let frame = pdu.first_frame.min(at.done);
+                ctx.violation(reopen.broken(), frame, Some(pdu_id), id);
                 if reopen == sessions::Reopen::WhileOpen {
-                    return sid;
+                    return place;
                 }
                 old.session.as_ref().map_or(1, |s| s.life).saturating_add(1)
             }
             None => 1,
         };
-        if let Some(mut old) = self.sids.remove(&sid) {
-            old.flush(ctx);
-        }
-        let client_holes = self.facts.client.map_or(0, |c| *self.holes.get(c));
+        self.begin_session(end, pdu, life, at, ctx)
+    }
+
+    fn begin_session(
+        &mut self,
+        end: End,
+        pdu: &OpenPdu,
+        life: u32,
+        at: At,
+        ctx: &mut Ctx<'_>,
+    ) -> usize {
+        let sid = pdu.sid;
+        let is_syn = pdu.kind == PduKind::Syn;
+        let at = At {
+            done: pdu.first_frame.min(at.done),
+            ..at
+        };
+        let client_holes = self.around.client.map_or(0, |c| *self.around.holes.get(c));
         let behind = self
-            .facts
+            .around
             .client
-            .is_some_and(|c| *self.facts.behind_ack.get(c));
+            .is_some_and(|c| *self.around.behind_ack.get(c));
         if !is_syn && ctx.row.syn_frame.is_some() && client_holes == 0 && !behind {
             let fact = format!("packet for Sid {sid}, which was not opened");
             ctx.violation(error(CheckId::S1, fact), at.done, None, None);
@@ -221,14 +248,13 @@ impl Upper {
         let id = ctx.out.new_session();
         let syn = is_syn.then_some(pdu.wndw);
         let row: SessionRow = sessions::new_life(ctx, id, sid, life, at, syn);
-        let ends = sessions::starting_ends(around, is_syn);
-        let chain = Chain::starting(row, ends);
-        self.sids.insert(sid, Box::new(chain));
-        self.touch(Key::Sid(sid));
+        let ends = sessions::starting_ends(&self.around, is_syn);
+        let place = self.sessions.begin(sid, Chain::starting(row, ends), ctx);
+        self.sessions.touch(place);
         if is_syn && end == ctx.row.client {
             ctx.phase(Phase::SessionOpen, at.done, Some(sid));
         }
-        sid
+        place
     }
 }
 
@@ -246,6 +272,7 @@ impl Layer<'_, '_> {
         id
     }
 
+    #[inline]
     fn push(&mut self, end: End, pdu: &OpenPdu, prev: Option<PduId>, at: At) -> PduId {
         let row = PduRow {
             frame: at.done,
@@ -274,49 +301,54 @@ impl Layer<'_, '_> {
         id
     }
 
-    fn finish_smp(&mut self, end: End, mut pdu: OpenPdu, at: At) {
-        let around = self.upper.around();
-        let Some(chain) = self.upper.sids.get_mut(&pdu.sid) else {
+    #[inline]
+    fn finish_smp(&mut self, end: End, pdu: &mut OpenPdu, at: At) {
+        let upper = &mut *self.upper;
+        let Some(chain) = upper.sessions.at(pdu.chain) else {
             return;
         };
         let id = self.ctx.out.next_pdu();
-        sessions::packet(chain, end, &pdu, id, at, around, self.ctx);
+        let moment = Moment {
+            end,
+            at,
+            around: &upper.around,
+        };
+        sessions::packet(chain, &moment, pdu, id, self.ctx);
         if pdu.kind == PduKind::Data {
-            let login = &mut self.upper.login;
-            let moment = Moment { end, at, around };
-            chain.data_end(moment, &mut pdu, id, login, self.ctx);
+            chain.data_end(&moment, pdu, id, &mut upper.login, self.ctx);
         }
-        let side = chain.ends.get_mut(end);
-        let prev = side.last_pdu.replace(id);
+        let prev = chain.ends.get_mut(end).last_pdu.replace(id);
         sessions::count(self.ctx.row.smp.get_mut(end), pdu.kind);
         if pdu.kind == PduKind::Fin {
             self.ctx.phase(Phase::SessionClosed, at.done, Some(pdu.sid));
         }
-        self.upper.touch(Key::Sid(pdu.sid));
-        self.push(end, &pdu, prev, at);
+        upper.sessions.touch(pdu.chain);
+        self.push(end, pdu, prev, at);
     }
 
-    fn finish_plain(&mut self, end: End, mut pdu: OpenPdu, at: At) {
+    fn finish_plain(&mut self, end: End, pdu: &mut OpenPdu, at: At) {
         let id = self.ctx.out.next_pdu();
+        let upper = &mut *self.upper;
         match pdu.kind {
             PduKind::Tds => {
-                let around = self.upper.around();
-                let upper = &mut *self.upper;
-                let moment = Moment { end, at, around };
+                let moment = Moment {
+                    end,
+                    at,
+                    around: &upper.around,
+                };
                 upper
                     .plain
-                    .packet_end(moment, &mut pdu, id, &mut upper.login, self.ctx);
-                self.upper.touch(Key::Plain);
+                    .packet_end(&moment, pdu, id, &mut upper.login, self.ctx);
             }
             PduKind::Tls => {
-                self.upper.bare_tls = true;
-                self.upper
+                upper.bare_tls = true;
+                upper
                     .login
                     .record(end, pdu.tds_type, pdu.first_frame, self.ctx);
             }
             _ => {}
         }
-        self.plain_row(end, &pdu, at);
+        self.plain_row(end, pdu, at);
     }
 }
 
@@ -327,8 +359,8 @@ impl Sink for Layer<'_, '_> {
         Known {
             from_start: row.syn_frame.is_some(),
             proven: self.upper.proven,
-            sql_port: self.upper.facts.sql_port,
-            client: self.upper.facts.client,
+            sql_port: self.upper.sql_port,
+            client: self.upper.around.client,
             mars: row.mars,
             logged_in: self.upper.login.logged_in,
             bare_tls: self.upper.bare_tls,
@@ -344,9 +376,9 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn sid_state(&self, end: End, sid: Sid) -> SidState {
-        match self.upper.sids.get(&sid) {
+        match self.upper.sessions.of(sid) {
             None => SidState::Unknown,
-            Some(chain) => {
+            Some((_, chain)) => {
                 let side = &chain.ends.get(end).smp;
                 if side.synced {
                     SidState::At(side.seq)
@@ -355,6 +387,10 @@ impl Sink for Layer<'_, '_> {
                 }
             }
         }
+    }
+
+    fn is_proven(&self) -> bool {
+        self.upper.proven
     }
 
     fn prove(&mut self, end: End, tds_type: Option<u8>) {
@@ -369,18 +405,19 @@ impl Sink for Layer<'_, '_> {
             if let Some(client) = client {
                 self.ctx.row.client = client;
                 self.ctx.row.client_evidence = Some(why);
-                self.upper.facts.client = Some(client);
+                self.upper.around.client = Some(client);
             }
         }
     }
 
+    #[inline]
     fn open(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: At) {
-        *self.upper.lost.get_mut(end) = false;
+        *self.upper.around.lost.get_mut(end) = false;
         if pdu.kind.is_smp() {
             if pdu.kind == PduKind::Syn && self.ctx.row.client_evidence.is_none() {
                 self.ctx.row.client = end;
                 self.ctx.row.client_evidence = Some("it opens SMP sessions");
-                self.upper.facts.client = Some(end);
+                self.upper.around.client = Some(end);
             }
             if !*self.upper.smp_in.get(end) {
                 *self.upper.smp_in.get_mut(end) = true;
@@ -388,17 +425,16 @@ impl Sink for Layer<'_, '_> {
             }
             self.ctx.row.smp_seen = true;
             self.ctx.row.mars = Some(true);
-            let sid = self.upper.session_for(end, pdu, at, self.ctx);
-            let around = self.upper.around();
-            if let Some(chain) = self.upper.sids.get_mut(&sid) {
-                sessions::arrive(chain, end, pdu, around);
+            pdu.chain = self.upper.session_for(end, pdu, at, self.ctx);
+            let upper = &mut *self.upper;
+            if let Some(chain) = upper.sessions.at(pdu.chain) {
+                sessions::arrive(chain, end, pdu, &upper.around);
                 pdu.session = chain.session.as_ref().map(|s| s.id);
             }
         }
         match header {
             Some(header) => {
-                let around = self.upper.around();
-                if around.client != Some(end) && header.kind == pt::TABULAR_RESULT {
+                if self.upper.around.client != Some(end) && header.kind == pt::TABULAR_RESULT {
                     login::spid(header.spid, self.ctx);
                 }
                 if !self.ctx.row.smp_seen && self.ctx.row.tls.is_some() {
@@ -406,12 +442,16 @@ impl Sink for Layer<'_, '_> {
                 }
                 let upper = &mut *self.upper;
                 let side = upper.plain.ends.get_mut(end);
-                let seen = std::mem::replace(&mut side.seen, around.seen(end));
+                let seen = std::mem::replace(&mut side.seen, upper.around.seen(end));
                 side.miss(Missing::by_holes(seen, side.seen));
-                let moment = Moment { end, at, around };
+                let moment = Moment {
+                    end,
+                    at,
+                    around: &upper.around,
+                };
                 upper
                     .plain
-                    .packet_start(moment, header, pdu, &upper.login, self.ctx);
+                    .packet_start(&moment, header, pdu, &upper.login, self.ctx);
             }
             None if pdu.kind == PduKind::Tls
                 && pdu.pos == 0
@@ -424,15 +464,22 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
+    #[inline]
     fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: At) {
         match pdu.kind {
-            PduKind::Tds => self.upper.plain.packet_body(end, bytes),
+            PduKind::Tds => self.upper.plain.packet_body(end, bytes, pdu.left),
             PduKind::Data => {
-                let around = self.upper.around();
                 let upper = &mut *self.upper;
-                if let Some(chain) = upper.sids.get_mut(&pdu.sid) {
-                    let moment = Moment { end, at, around };
-                    chain.data_body(moment, pdu, bytes, &mut upper.login, self.ctx);
+                if let Some(chain) = upper.sessions.at(pdu.chain) {
+                    let moment = Moment {
+                        end,
+                        at,
+                        around: &upper.around,
+                    };
+                    chain.data_body(&moment, pdu, bytes, &mut upper.login, self.ctx);
+                    if chain.changed {
+                        upper.sessions.touch(pdu.chain);
+                    }
                 }
                 if self.ctx.row.client_evidence.is_none() && pdu.flags.has(PduFlags::TDS_HEADER) {
                     self.prove(end, Some(pdu.tds_type));
@@ -443,7 +490,8 @@ impl Sink for Layer<'_, '_> {
                 let [hi, lo] = len.to_be_bytes();
                 let header = [pdu.tds_type, 3, 3, hi, lo];
                 // The record header went by; a hello is read from the handshake bytes behind one.
-                let first = pdu.left == pdu.len.saturating_sub(5);
+                let read = pdu.len.saturating_sub(pdu.left);
+                let first = usize::try_from(read) == Ok(bytes.len().saturating_add(5));
                 let bytes = if first {
                     [&header[..], bytes].concat()
                 } else {
@@ -463,7 +511,7 @@ impl Sink for Layer<'_, '_> {
         match pdu.kind {
             PduKind::Tds => self.upper.plain.packet_hidden(end),
             PduKind::Data => {
-                if let Some(chain) = self.upper.sids.get_mut(&pdu.sid) {
+                if let Some(chain) = self.upper.sessions.at(pdu.chain) {
                     chain.data_hidden(end, pdu, len);
                 }
             }
@@ -471,7 +519,8 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    fn finish(&mut self, end: End, pdu: OpenPdu, at: At) {
+    #[inline]
+    fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: At) {
         if pdu.kind.is_smp() {
             self.finish_smp(end, pdu, at);
         } else {
@@ -481,7 +530,7 @@ impl Sink for Layer<'_, '_> {
 
     fn unfinished(&mut self, pdu: &OpenPdu) {
         if pdu.kind.is_smp()
-            && let Some(chain) = self.upper.sids.get_mut(&pdu.sid)
+            && let Some(chain) = self.upper.sessions.at(pdu.chain)
             && let Some(session) = &mut chain.session
         {
             session.holes = true;
@@ -490,13 +539,13 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn hole(&mut self, end: End) {
-        let holes = self.upper.holes.get_mut(end);
+        let holes = self.upper.around.holes.get_mut(end);
         *holes = holes.saturating_add(1);
     }
 
     fn lost(&mut self, end: End, at: At, view: &[u8]) {
         self.hole(end);
-        *self.upper.lost.get_mut(end) = true;
+        *self.upper.around.lost.get_mut(end) = true;
         if !*self.upper.smp_in.get(end) {
             return;
         }
@@ -519,7 +568,7 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn unread(&mut self, end: End, unread: Unread, at: At) {
-        let sum = self.upper.unread.get_mut(end);
+        let sum = self.upper.around.unread.get_mut(end);
         *sum = sum.saturating_add(unread.len);
         let mut pos = unread.pos;
         let mut left = unread.len;
@@ -529,24 +578,14 @@ impl Sink for Layer<'_, '_> {
         }
         while left > 0 {
             let len = u32::try_from(left).unwrap_or(u32::MAX);
-            let row = OpenPdu {
-                kind: if unread.hidden {
-                    PduKind::Hidden
-                } else {
-                    PduKind::Unknown
-                },
-                flags,
-                pos,
-                len,
-                left: 0,
-                first_frame: unread.first_frame,
-                sid: Sid(0),
-                seqnum: SmpSeq(0),
-                wndw: SmpSeq(0),
-                tds_type: 0,
-                tds_status: 0,
-                session: None,
+            let kind = if unread.hidden {
+                PduKind::Hidden
+            } else {
+                PduKind::Unknown
             };
+            let mut row = OpenPdu::new(kind, pos, unread.first_frame);
+            row.flags = flags;
+            row.len = len;
             self.plain_row(end, &row, at);
             pos = pos.saturating_add(u64::from(len));
             left = left.saturating_sub(u64::from(len));

@@ -14,13 +14,13 @@ impl Chain {
     /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
     pub(in crate::track) fn data_body(
         &mut self,
-        moment: Moment,
+        moment: &Moment<'_>,
         pdu: &mut OpenPdu,
         mut bytes: &[u8],
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, .. } = moment;
+        let Moment { end, at, .. } = *moment;
         while !bytes.is_empty() {
             let side = self.ends.get_mut(end);
             if !side.in_packet && pdu.flags.has(PduFlags::BODY_HIDDEN) {
@@ -34,7 +34,8 @@ impl Chain {
                     .packet_left
                     .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
                 let (body, rest) = bytes.split_at_checked(n).unwrap_or((bytes, &[]));
-                self.packet_body(end, body);
+                let left = side.packet_left;
+                self.packet_body(end, body, left);
                 bytes = rest;
                 continue;
             }
@@ -44,14 +45,10 @@ impl Chain {
                 self.packet_end(moment, pdu, next, login, ctx);
             }
             let side = self.ends.get_mut(end);
-            let want = tds::HEADER_LEN.saturating_sub(side.header.len());
-            let (part, rest) = bytes.split_at_checked(want).unwrap_or((bytes, &[]));
-            side.header.extend_from_slice(part);
-            bytes = rest;
-            let Some(header) = tds::Header::read(&side.header) else {
+            let Some((header, rest)) = side.header(bytes) else {
                 return;
             };
-            side.header.clear();
+            bytes = rest;
             if !header.is_plausible() {
                 // Not TDS: the rest of this DATA cannot be walked.
                 let known = side.missing == Missing::Nothing;
@@ -102,13 +99,13 @@ impl Chain {
     /// Inside SMP: a DATA is complete.
     pub(in crate::track) fn data_end(
         &mut self,
-        moment: Moment,
+        moment: &Moment<'_>,
         pdu: &mut OpenPdu,
         id: PduId,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, .. } = moment;
+        let Moment { end, .. } = *moment;
         let side = self.ends.get_mut(end);
         if side.in_packet && side.packet_left == 0 {
             self.packet_end(moment, pdu, id, login, ctx);

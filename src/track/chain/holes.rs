@@ -9,7 +9,7 @@ use super::{Chain, Moment};
 
 impl Chain {
     /// Whether an answer of which packets are missing may be to a request that is not in the file.
-    pub(super) fn unseen_request(&self, moment: Moment, pdu: &OpenPdu) -> bool {
+    pub(super) fn unseen_request(&self, moment: &Moment<'_>, pdu: &OpenPdu) -> bool {
         let client = moment.end.other();
         let side = self.ends.get(client);
         if side.missing.is_something() {
@@ -32,7 +32,7 @@ impl Chain {
     }
 
     /// A request begins, so the answers to those before it are complete: what is missing of them lies in a hole.
-    pub(super) fn settle_answers(&mut self, moment: Moment, pdu: &OpenPdu, ctx: &mut Ctx<'_>) {
+    pub(super) fn settle_answers(&mut self, moment: &Moment<'_>, pdu: &OpenPdu, ctx: &mut Ctx<'_>) {
         let server = moment.end.other();
         let now = moment.around.seen(server);
         let side = self.ends.get_mut(server);
@@ -68,7 +68,7 @@ impl Chain {
     }
 
     /// Nothing more comes: what may have been answered in a hole is not known to be outstanding.
-    pub(in crate::track) fn end(&mut self, around: Around, ctx: &mut Ctx<'_>) {
+    pub(in crate::track) fn end(&mut self, around: &Around, ctx: &mut Ctx<'_>) {
         for end in End::BOTH {
             if around.client == Some(end) || !self.requests.is_any_open() {
                 continue;

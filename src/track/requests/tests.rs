@@ -1,0 +1,64 @@
+//! Rows that change while batches leave.
+
+use std::path::{Path, PathBuf};
+
+use super::super::tracker::Tracker;
+use crate::capture::{Capture, Chunk, OpenOptions};
+use crate::store::Store;
+
+fn fixtures(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(folder);
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|kind| kind == "zst"));
+    files
+}
+
+/// Indexes a capture; a batch leaves behind every so many frames.
+fn indexed(path: &Path, every: usize) -> Store {
+    let capture = Capture::open(&[path.to_owned()], &OpenOptions::default()).unwrap();
+    let mut store = Store::new();
+    let mut tracker = Tracker::new(&capture);
+    let mut chunks = capture.chunks();
+    while let Some(mut chunk) = chunks.next_chunk() {
+        let interfaces = std::mem::take(&mut chunk.interfaces);
+        tracker.chunk(&Chunk {
+            interfaces,
+            ..Chunk::default()
+        });
+        for records in chunk.records.chunks(every) {
+            let mut data = Vec::new();
+            let mut records = records.to_vec();
+            for record in &mut records {
+                let bytes = chunk.bytes(record);
+                record.start = u32::try_from(data.len()).unwrap();
+                data.extend_from_slice(bytes);
+            }
+            tracker.chunk(&Chunk {
+                data: data.into(),
+                records,
+                ..Chunk::default()
+            });
+            store.append(tracker.take());
+        }
+    }
+    tracker.finish(None, |batch| store.append(batch));
+    store
+}
+
+#[test]
+fn rows_are_the_same_in_whatever_batches_they_leave() {
+    let mut requests = 0;
+    for path in [fixtures(""), fixtures("rules"), fixtures("near-misses")].concat() {
+        let whole = indexed(&path, usize::MAX);
+        requests += whole.requests().len();
+        for every in [1, 5] {
+            let parts = indexed(&path, every);
+            assert_eq!(parts.requests(), whole.requests(), "{path:?}, {every}");
+            assert_eq!(parts.sessions(), whole.sessions(), "{path:?}, {every}");
+        }
+    }
+    assert!(requests > 100, "{requests} requests");
+}
