@@ -14,7 +14,7 @@ use crate::decode::reader::Reader;
 use crate::decode::tds::type_info::ValueLength;
 use crate::decode::tds::version::Version;
 
-use metadata::{Bytes, Shape};
+use metadata::{Bytes, Shape, Terms};
 pub(super) use outcome::{Note, Outcome, done};
 use rows::Columns;
 
@@ -65,6 +65,8 @@ enum State {
         column: usize,
         row: Row,
     },
+    /// The next column with a length, in a row of short ones.
+    Hop(usize),
     /// The value of a RETURNVALUE.
     Value(ValueLength),
     /// A chunk of a PLP value, then on with the row or value.
@@ -138,11 +140,6 @@ impl Walker {
         self.failed = false;
         self.outcome.ends_with_done = false;
         self.outcome.last_done = None;
-    }
-
-    /// What the answer has shown, which begins anew.
-    pub(super) fn take_outcome(&mut self) -> Outcome {
-        std::mem::take(&mut self.outcome)
     }
 
     /// Bytes of the message are not in the file, or it is joined in its middle: no more is read of it.
@@ -265,6 +262,7 @@ impl Walker {
             } => self.key(view, left, values, columns),
             State::Columns { left, clause } => self.column(view, left, clause),
             State::Row { column, row } => self.row(view, column, row),
+            State::Hop(_) => self.hop(view),
             State::Value(rule) => {
                 let (used, plp) = self.value(rule, view)?;
                 self.state = if plp {
@@ -355,6 +353,10 @@ impl Walker {
         if columns == 0xffff {
             return Ok(b.position());
         }
+        if let Some(len) = self.columns.description.comes_again(view, self.terms()) {
+            self.clauses.clear();
+            return Ok(len);
+        }
         let keys = if self.column_encryption { b.u16()? } else { 0 };
         self.forget_columns();
         self.has_keys = keys > 0;
@@ -367,7 +369,25 @@ impl Walker {
         } else {
             Self::columns_or_token(columns)
         };
+        self.describe(view, b.position());
         Ok(b.position())
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            version: self.version,
+            column_encryption: self.column_encryption,
+        }
+    }
+
+    /// The first bytes of `view` describe columns of rows, perhaps the last of them.
+    fn describe(&mut self, view: &[u8], used: usize) {
+        let terms = self.terms();
+        let description = &mut self.columns.description;
+        description.add(view.get(..used).unwrap_or_default());
+        if self.state == State::Token {
+            description.end(terms);
+        }
     }
 
     fn columns_or_token(left: u16) -> State {
@@ -397,6 +417,7 @@ impl Walker {
                 columns,
             }
         };
+        self.describe(view, used);
         Ok(used)
     }
 
@@ -448,6 +469,9 @@ impl Walker {
             0 => State::Token,
             left => State::Columns { left, clause },
         };
+        if clause.is_none() {
+            self.describe(view, used);
+        }
         Ok(used)
     }
 

@@ -80,6 +80,50 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// The bytes of the COLMETADATA that describes the columns: a result that comes again need not be read again.
+#[derive(Debug, Default)]
+pub(super) struct Description {
+    bytes: Vec<u8>,
+    /// They are all that describes them, read on these terms.
+    whole: Option<Terms>,
+}
+
+/// What the meaning of COLMETADATA's bytes rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) version: Version,
+    /// A table of encryption keys comes first.
+    pub(super) column_encryption: bool,
+}
+
+impl Description {
+    /// The longest that is kept.
+    const MAX: usize = 4096;
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.whole = None;
+    }
+
+    /// Takes the bytes that were read next.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        let room = (Self::MAX + 1).saturating_sub(self.bytes.len());
+        self.bytes
+            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    /// All columns are read.
+    pub(super) fn end(&mut self, terms: Terms) {
+        self.whole = (self.bytes.len() <= Self::MAX).then_some(terms);
+    }
+
+    /// Whether `view` begins with the same, on the same terms; its bytes.
+    pub(super) fn comes_again(&self, view: &[u8], terms: Terms) -> Option<usize> {
+        let same = self.whole == Some(terms) && view.starts_with(&self.bytes);
+        same.then_some(self.bytes.len())
+    }
+}
+
 /// What columns look like.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {

@@ -3,63 +3,106 @@
 use crate::decode::reader::Reader;
 use crate::decode::tds::type_info::ValueLength;
 
-use super::metadata::Bytes;
+use super::metadata::{Bytes, Description};
 use super::{ROW, Row, State, Step, Stop, Walker};
 
 /// How a result's rows are delimited.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Columns {
     rules: Vec<ValueLength>,
-    /// The columns with a length in front, and the bytes that lie between them.
+    /// Bytes in front of a row's first length: the token, and columns that have none.
+    ahead: u32,
+    /// The columns with a length in front.
     hops: Vec<Hop>,
-    /// Bytes behind the last of them.
-    rest: usize,
     /// Some column is delimited in another way than by a short length.
     others: bool,
+    /// What they were read from.
+    pub(super) description: Description,
 }
 
-/// Bytes of columns without a length, then a length and its bytes.
+/// A value with its length in front, and what lies behind it without lengths.
 #[derive(Debug, Clone, Copy)]
 struct Hop {
-    over: usize,
-    length: Length,
+    /// The bits of a length of two bytes; 0xFFFF is NULL. Of one byte it is the lower ones; 0 is NULL.
+    length: u16,
+    /// Bytes beside those of the value.
+    beside: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Length {
-    /// In one byte; 0 is NULL.
-    Byte,
-    /// In two bytes; 0xFFFF is NULL.
-    Short,
+impl Hop {
+    const BYTE: Self = Self {
+        length: 0xff,
+        beside: 1,
+    };
+    const SHORT: Self = Self {
+        length: 0xffff,
+        beside: 2,
+    };
+
+    /// All its bytes, if its length is there.
+    #[inline]
+    fn len(self, view: &[u8]) -> Option<usize> {
+        let pair = match view {
+            [low, high, ..] => [*low, *high],
+            [low] if self.length == 0xff => [*low, 0],
+            _ => return None,
+        };
+        let len = match u16::from_le_bytes(pair) & self.length {
+            0xffff => 0,
+            len => usize::from(len),
+        };
+        Some(len.saturating_add(size(self.beside)))
+    }
+}
+
+/// Passes over a row from a place in `view` on, hop by hop; what is left of it, and where that stands. It may stand
+/// behind the view, but no further than one hop, so nothing wraps.
+#[inline]
+fn pass<'a>(mut hops: &'a [Hop], view: &[u8], mut at: usize) -> (&'a [Hop], usize) {
+    while let [hop, later @ ..] = hops
+        && let Some(len) = view.get(at..).and_then(|rest| hop.len(rest))
+    {
+        at = at.wrapping_add(len);
+        hops = later;
+    }
+    (hops, at)
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            ahead: 1,
+            hops: Vec::new(),
+            others: false,
+            description: Description::default(),
+        }
+    }
 }
 
 impl Columns {
     pub(super) fn clear(&mut self) {
-        *self = Self {
-            rules: std::mem::take(&mut self.rules),
-            hops: std::mem::take(&mut self.hops),
-            ..Self::default()
-        };
         self.rules.clear();
         self.hops.clear();
+        self.ahead = 1;
+        self.others = false;
+        self.description.clear();
     }
 
     pub(super) fn push(&mut self, rule: ValueLength) {
         self.rules.push(rule);
-        let length = match rule {
+        match rule {
             ValueLength::Fixed(n) => {
-                self.rest = self.rest.saturating_add(usize::from(n));
-                return;
+                let bytes = match self.hops.last_mut() {
+                    Some(hop) => &mut hop.beside,
+                    None => &mut self.ahead,
+                };
+                *bytes = bytes.saturating_add(u32::from(n));
             }
-            ValueLength::Byte => Length::Byte,
-            ValueLength::Short => Length::Short,
-            _ => {
-                self.others = true;
-                return;
-            }
-        };
-        let over = std::mem::take(&mut self.rest);
-        self.hops.push(Hop { over, length });
+            ValueLength::Byte => self.hops.push(Hop::BYTE),
+            ValueLength::Short => self.hops.push(Hop::SHORT),
+            _ => self.others = true,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,50 +112,41 @@ impl Columns {
     pub(super) fn len(&self) -> usize {
         self.rules.len()
     }
-
-    /// What stands behind a row whose values begin with `rest`, if it lies whole in it.
-    #[inline]
-    fn behind_row<'a>(&self, mut rest: &'a [u8]) -> Option<&'a [u8]> {
-        for hop in &self.hops {
-            let value = rest.get(hop.over..)?;
-            rest = match hop.length {
-                Length::Byte => {
-                    let (len, value) = value.split_first()?;
-                    value.get(usize::from(*len)..)?
-                }
-                Length::Short => {
-                    let (len, value) = value.split_first_chunk()?;
-                    match u16::from_le_bytes(*len) {
-                        u16::MAX => value,
-                        len => value.get(usize::from(len)..)?,
-                    }
-                }
-            };
-        }
-        rest.get(self.rest..)
-    }
 }
 
 impl Walker {
-    /// Skips the rows at the start of `view` that lie whole in it: they are what most bytes of an answer are.
-    /// Returns what stands behind them.
+    /// Passes over the rows at the start of `view`, and over as much as there is of one that goes on behind it: they
+    /// are what most bytes of an answer are. Returns what stands behind them.
     #[inline]
     pub(super) fn behind_rows<'a>(&mut self, view: &'a [u8]) -> &'a [u8] {
-        if self.state != State::Token || self.columns.is_empty() || self.columns.others {
-            return view;
+        let columns = &self.columns;
+        let (mut hops, mut at) = match self.state {
+            State::Token if !columns.is_empty() && !columns.others => (&[][..], 0),
+            State::Hop(hop) => pass(columns.hops.get(hop..).unwrap_or_default(), view, 0),
+            _ => return view,
+        };
+        let inside = self.state != State::Token;
+        let mut rows = u64::from(inside && hops.is_empty());
+        while hops.is_empty() && view.get(at) == Some(&ROW) {
+            (hops, at) = pass(&columns.hops, view, at.wrapping_add(size(columns.ahead)));
+            rows = rows.wrapping_add(u64::from(hops.is_empty()));
         }
-        let (mut rest, mut rows) = (view, 0_u64);
-        while let Some((&ROW, values)) = rest.split_first()
-            && let Some(behind) = self.columns.behind_row(values)
-        {
-            rest = behind;
-            rows = rows.saturating_add(1);
+        self.state = match columns.hops.len().checked_sub(hops.len()) {
+            Some(hop) if !hops.is_empty() => State::Hop(hop),
+            _ => State::Token,
+        };
+        self.skip = u64::try_from(at.saturating_sub(view.len())).unwrap_or(u64::MAX);
+        self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(rows);
+        self.outcome.ends_with_done &= at == 0;
+        view.get(at..).unwrap_or_default()
+    }
+
+    /// A length that lies in two pieces.
+    pub(super) fn hop(&mut self, view: &[u8]) -> Step {
+        match view.len().saturating_sub(self.behind_rows(view).len()) {
+            0 => Err(Stop::Need(view.len().saturating_add(1))),
+            used => Ok(used),
         }
-        if rows > 0 {
-            self.outcome.ends_with_done = false;
-            self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(rows);
-        }
-        rest
     }
 
     pub(super) fn begin_row(&mut self, row: Row, used: usize) -> Step {
@@ -237,6 +271,10 @@ impl Walker {
         }
         Ok(4)
     }
+}
+
+fn size(bytes: u32) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn is_null(bits: &[u8], column: usize) -> bool {

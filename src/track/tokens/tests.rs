@@ -15,7 +15,7 @@ fn walk(body: &[u8], cut: usize, version: Option<Version>) -> (bool, Outcome) {
     });
     walker.feed(&body[..cut]);
     walker.feed(&body[cut..]);
-    (walker.end(), walker.take_outcome())
+    (walker.end(), std::mem::take(&mut walker.outcome))
 }
 
 /// [MS-TDS] 4.7: one column `bar` varchar(3), one row, DONE with count 1.
@@ -104,7 +104,7 @@ fn walk_agreed(body: &[u8], cut: usize, agreed: Agreed) -> (bool, Outcome) {
     walker.begin(agreed);
     walker.feed(&body[..cut]);
     walker.feed(&body[cut..]);
-    (walker.end(), walker.take_outcome())
+    (walker.end(), std::mem::take(&mut walker.outcome))
 }
 
 const AGREED: Agreed = Agreed {
@@ -224,4 +224,87 @@ fn rows_of_compute_clauses_are_walked_and_not_counted() {
     // A clause that was not described.
     let body = hex("81 01 00 00 00 00 00 00 00 38 01 62 00 D3 07 00 00");
     assert!(!walk(&body, 0, Some(Version::V73B)).0);
+}
+
+/// int, varchar(3), bit, intn(4), smallint: lengths of both kinds among columns without one.
+const MIXED: &str =
+    "81 05 00 00 00 00 00 08 00 38 01 61 00 00 00 00 00 09 00 A7 03 00 09 04 D0 00 34 01 62 00
+    00 00 00 00 08 00 32 01 63 00 00 00 00 00 09 00 26 04 01 64 00 00 00 00 00 08 00 34 01 65 00";
+
+#[test]
+fn rows_of_short_columns_are_passed_wherever_they_are_cut() {
+    let mut body = hex(MIXED);
+    body.extend(hex("D1 01 00 00 00 03 00 D1 D1 D1 01 04 D1 00 00 00 D1 D1"));
+    body.extend(hex("D1 02 00 00 00 FF FF 00 00 FD FD"));
+    body.extend(hex("D1 03 00 00 00 00 00 00 04 01 02 03 04 FD FD"));
+    body.extend(done_with(3));
+    for first in 0..=body.len() {
+        for second in first..=body.len() {
+            let mut walker = Walker::new();
+            walker.begin(AGREED_PLAIN);
+            walker.feed(&body[..first]);
+            walker.feed(&body[first..second]);
+            walker.feed(&body[second..]);
+            assert!(walker.end(), "cut at {first} and {second}");
+            assert_eq!(walker.outcome.rows_seen, 3);
+        }
+    }
+}
+
+const AGREED_PLAIN: Agreed = Agreed {
+    version: Some(Version::V74),
+    column_encryption: false,
+    classification: None,
+};
+
+/// Walks an answer after others, all with one walker.
+fn walk_next(walker: &mut Walker, agreed: Agreed, pieces: &[&[u8]]) -> (bool, u64) {
+    walker.begin(agreed);
+    for piece in pieces {
+        walker.feed(piece);
+    }
+    let read = walker.end();
+    (read, std::mem::take(&mut walker.outcome).rows_seen)
+}
+
+#[test]
+fn columns_that_are_described_again_are_the_same_and_others_are_not() {
+    let mixed = [
+        hex(MIXED),
+        hex("D1 02 00 00 00 FF FF 00 00 FD FD"),
+        done_with(1),
+    ]
+    .concat();
+    let row = hex("D1 03 00 66 6F 6F");
+    let single = [&hex(RESULT)[..], &row, &row, &done_with(2)].concat();
+    let columns = hex(RESULT).len() - 19;
+    for cut in 0..=single.len() {
+        let mut walker = Walker::new();
+        for _ in 0..2 {
+            let pieces = [&single[..cut], &single[cut..]];
+            assert_eq!(walk_next(&mut walker, AGREED_PLAIN, &pieces), (true, 3));
+            assert_eq!(walk_next(&mut walker, AGREED_PLAIN, &[&single]), (true, 3));
+            assert_eq!(walk_next(&mut walker, AGREED_PLAIN, &[&mixed]), (true, 1));
+        }
+        // A description of which only the beginning was read says nothing about the next.
+        let begun = &single[..cut.min(columns)];
+        assert!(!walk_next(&mut walker, AGREED_PLAIN, &[begun]).0);
+        assert_eq!(walk_next(&mut walker, AGREED_PLAIN, &[&single]), (true, 3));
+    }
+}
+
+#[test]
+fn the_same_bytes_on_other_terms_describe_other_columns() {
+    // With keys: none, and a column; without them the count of keys is the beginning of a column that is none.
+    let body = [
+        columns_encrypted("00 00", ""),
+        hex("D1 03 00 01 02 03 00"),
+        done_with(1),
+    ]
+    .concat();
+    let mut walker = Walker::new();
+    assert_eq!(walk_next(&mut walker, AGREED, &[&body]), (true, 1));
+    assert_eq!(walk_next(&mut walker, AGREED, &[&body]), (true, 1));
+    assert!(!walk_next(&mut walker, AGREED_PLAIN, &[&body]).0);
+    assert_eq!(walk_next(&mut walker, AGREED, &[&body]), (true, 1));
 }
