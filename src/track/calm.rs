@@ -89,7 +89,10 @@ impl Watch {
         };
         holds(own.sent.ttl == row.ttl)?;
         if row.tcp_flags.ack() {
-            peer.as_mut()?.acknowledged(row.ack, row.time)?;
+            let peer = peer.as_mut()?;
+            if row.ack != peer.acked {
+                peer.acknowledged(row.ack, row.time)?;
+            }
             own.sent.ack = row.ack;
         }
         if row.payload_len > 0 {
@@ -141,11 +144,7 @@ impl Half {
     }
 
     /// `None` if the number makes no sense, or data waited long for it.
-    #[inline]
     fn acknowledged(&mut self, ack: TcpSeq, time: Nanos) -> Option<()> {
-        if ack == self.acked {
-            return Some(());
-        }
         let forward = self.acked.before(ack) && ack.at_or_before(self.sent.next_seq);
         holds(forward && time.since(self.since) < Calm::ACKED_WITHIN.0)?;
         self.acked = ack;
