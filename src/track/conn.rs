@@ -2,6 +2,7 @@
 
 mod usual;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::decode::net::{Checksum, Segment, tcp_checksum};
@@ -151,40 +152,45 @@ impl Conn {
         }
     }
 
-    /// The end that sent a segment.
-    pub(super) fn end_of(&self, segment: &Segment) -> End {
+    /// The end that sent a segment, if it is one of this connection.
+    #[inline]
+    pub(super) fn end_of(&self, segment: &Segment) -> Option<End> {
+        let Segment {
+            ip,
+            src_port,
+            dst_port,
+            ..
+        } = segment;
         let [a, b] = &self.row.ends.0;
-        if a.port != b.port {
-            if a.port == segment.src_port {
-                End::A
-            } else {
-                End::B
-            }
-        } else if a.ip == segment.ip.src {
-            End::A
+        let is =
+            |end: &Endpoint, port: u16, address: &IpAddr| end.port == port && end.ip == *address;
+        if is(a, *src_port, &ip.src) && is(b, *dst_port, &ip.dst) {
+            Some(End::A)
+        } else if is(b, *src_port, &ip.src) && is(a, *dst_port, &ip.dst) {
+            Some(End::B)
         } else {
-            End::B
+            None
         }
     }
 
     /// Whether a segment belongs to a new incarnation: a SYN whose initial sequence number is not the one of this
     /// connection, or, where the SYN is not in the file, numbers that this connection cannot have come to.
     #[inline]
-    pub(super) fn is_reopened_by(&self, segment: &Segment) -> bool {
+    pub(super) fn is_reopened_by(&self, end: End, segment: &Segment) -> bool {
         let flags = TcpFlags(segment.flags);
         if flags.rst() {
             return false;
         }
         if flags.syn() {
-            return self.is_reopened_by_syn(segment);
+            return self.is_reopened_by_syn(end, segment);
         }
-        flags.ack() && self.closed_by.is_some() && self.is_far_from(segment)
+        flags.ack() && self.closed_by.is_some() && self.is_far_from(end, segment)
     }
 
     #[inline(never)]
-    fn is_reopened_by_syn(&self, segment: &Segment) -> bool {
+    fn is_reopened_by_syn(&self, end: End, segment: &Segment) -> bool {
         let flags = TcpFlags(segment.flags);
-        let side = self.sides.get(self.end_of(segment));
+        let side = self.sides.get(end);
         match side.isn {
             Some(isn) if isn == segment.seq => false,
             Some(_) if flags.ack() => self.closed_by.is_some() || self.has_payload(),
@@ -201,8 +207,7 @@ impl Conn {
     /// Whether both numbers of a segment lie far outside the streams. One that does so may follow bytes that are
     /// missing from the file; behind a close, and for both ends at once, there are none.
     #[inline(never)]
-    fn is_far_from(&self, segment: &Segment) -> bool {
-        let end = self.end_of(segment);
+    fn is_far_from(&self, end: End, segment: &Segment) -> bool {
         let far = |end, seq| self.sides.get(end).order.is_far(seq);
         far(end, segment.seq) && far(end.other(), segment.ack)
     }
@@ -212,8 +217,12 @@ impl Conn {
     }
 
     /// Takes in a segment; returns what was found out about its frame.
-    pub(super) fn segment(&mut self, incoming: &Incoming<'_>, out: &mut Out) -> FrameFlags {
-        let end = self.end_of(incoming.segment);
+    pub(super) fn segment(
+        &mut self,
+        end: End,
+        incoming: &Incoming<'_>,
+        out: &mut Out,
+    ) -> FrameFlags {
         let mut found = FrameFlags::TCP;
         if end == End::B {
             found.set(FrameFlags::FROM_B);

@@ -7,12 +7,12 @@ use std::net::IpAddr;
 
 use crate::capture::link::{self, Network};
 use crate::capture::{Capture, Chunk, RecordMeta};
-use crate::decode::net::{self, Fragments, Ip, Packet, Segment};
+use crate::decode::net::{self, Fragments, Packet, Segment};
 use crate::store::chunks::Chunks;
 use crate::store::{
     Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags, View,
 };
-use crate::units::{ConnId, FileOffset, FrameNo, TcpSeq};
+use crate::units::{ConnId, End, FileOffset, FrameNo, TcpSeq};
 
 use super::ahead::{Ahead, First, Held};
 use super::conn::{Conn, Incoming};
@@ -68,65 +68,30 @@ pub(super) struct Source {
     frames: u64,
 }
 
-/// Which connections came last, so that the segments of those that take turns need not be looked up.
+/// The connection that came last on each place, so that the segments of those that take turns need not be looked up. The
+/// table is so small that it stays in the processor's nearest cache; whether it is the segment's connection, the
+/// connection itself tells.
 #[derive(Debug, Default)]
-struct Recent(Vec<Option<(Flow, usize)>>);
-
-/// The addresses and ports of a segment, as they stand in it.
-type Flow = (IpAddr, IpAddr, u16, u16);
-
-fn flow(segment: &Segment) -> Flow {
-    let Ip { src, dst, .. } = segment.ip;
-    (src, dst, segment.src_port, segment.dst_port)
-}
+struct Recent(Vec<u32>);
 
 impl Recent {
-    const PLACES: usize = 2048;
+    const BITS: u32 = 11;
 
-    fn place(src_port: u16, dst_port: u16) -> usize {
-        let ports = usize::from(src_port)
-            .wrapping_mul(31)
-            .wrapping_add(usize::from(dst_port));
-        ports % Self::PLACES
+    /// The same for both directions.
+    fn place(segment: &Segment) -> usize {
+        let ports = u32::from(segment.src_port).wrapping_add(u32::from(segment.dst_port));
+        let place = ports.wrapping_mul(0x9e37_79b1) >> (u32::BITS - Self::BITS);
+        usize::try_from(place).unwrap_or(0)
     }
 
-    /// The connection of a segment. Its addresses are compared where they stand: what was written in parts is slow to
-    /// copy in one piece right away.
-    #[inline]
     fn get(&self, segment: &Segment) -> Option<usize> {
-        let place = Self::place(segment.src_port, segment.dst_port);
-        let ((src, dst, src_port, dst_port), index) = self.0.get(place)?.as_ref()?;
-        let known = *src_port == segment.src_port
-            && *dst_port == segment.dst_port
-            && *src == segment.ip.src
-            && *dst == segment.ip.dst;
-        known.then_some(*index)
+        usize::try_from(*self.0.get(Self::place(segment))?).ok()
     }
 
     fn put(&mut self, segment: &Segment, index: usize) {
-        self.0.resize(Self::PLACES, None);
-        let (flow, place) = (
-            flow(segment),
-            Self::place(segment.src_port, segment.dst_port),
-        );
-        if let Some(place) = self.0.get_mut(place) {
-            *place = Some((flow, index));
-        }
-    }
-
-    /// Forgets a connection that is over: both directions.
-    fn forget(&mut self, segment: &Segment) {
-        let (src, dst, src_port, dst_port) = flow(segment);
-        for flow in [
-            (src, dst, src_port, dst_port),
-            (dst, src, dst_port, src_port),
-        ] {
-            let place = self.0.get_mut(Self::place(flow.2, flow.3));
-            if let Some(place) = place
-                && place.is_some_and(|(known, _)| known == flow)
-            {
-                *place = None;
-            }
+        self.0.resize(1 << Self::BITS, u32::MAX);
+        if let Some(place) = self.0.get_mut(Self::place(segment)) {
+            *place = to_u32(index);
         }
     }
 }
@@ -341,8 +306,10 @@ impl Tracker {
             ttl: segment.ip.ttl,
             flags,
         };
-        let index = self.find(&incoming);
-        let Some((index, conn)) = index.and_then(|i| Some((i, self.conns.get_mut(i)?))) else {
+        let found = self.find(&incoming);
+        let Some((index, end, conn)) =
+            found.and_then(|(index, end)| Some((index, end, self.conns.get_mut(index)?)))
+        else {
             self.out.push_frame(row(None, None, flags));
             return;
         };
@@ -350,7 +317,7 @@ impl Tracker {
             self.changed.push(index);
         }
         let prev = (conn.row.frames > 0).then_some(conn.row.last_frame);
-        flags.set(conn.segment(&incoming, &mut self.out));
+        flags.set(conn.segment(end, &incoming, &mut self.out));
         if std::mem::take(&mut self.out.bad_pdu) {
             flags.set(FrameFlags::BAD);
         }
@@ -361,26 +328,30 @@ impl Tracker {
         }
     }
 
-    /// The connection of a segment; a new one where there is none, or where a SYN opens it again.
-    fn find(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
-        if let Some(index) = self.recent.get(incoming.segment)
+    /// The connection of a segment and the end that sent it; a new one where there is none, or where a SYN opens it
+    /// again.
+    fn find(&mut self, incoming: &Incoming<'_>) -> Option<(usize, End)> {
+        let segment = incoming.segment;
+        if let Some(index) = self.recent.get(segment)
             && let Some(conn) = self.conns.get(index)
-            && !conn.is_reopened_by(incoming.segment)
+            && let Some(end) = conn.end_of(segment)
+            && !conn.is_reopened_by(end, segment)
         {
-            return Some(index);
+            return Some((index, end));
         }
         self.look_up(incoming)
     }
 
     #[inline(never)]
-    fn look_up(&mut self, incoming: &Incoming<'_>) -> Option<usize> {
+    fn look_up(&mut self, incoming: &Incoming<'_>) -> Option<(usize, End)> {
         let segment = incoming.segment;
         let mut incarnation = 0;
         if let Some(index) = self.by_tuple.get(&tuple(segment)).copied() {
             let conn = self.conns.get_mut(index)?;
-            if !conn.is_reopened_by(segment) {
+            let end = conn.end_of(segment)?;
+            if !conn.is_reopened_by(end, segment) {
                 self.recent.put(segment, index);
-                return Some(index);
+                return Some((index, end));
             }
             incarnation = conn.row.incarnation.saturating_add(1);
             if conn.end(incoming.no, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
@@ -405,9 +376,8 @@ impl Tracker {
         let id = ConnId::from_index(index);
         self.conns.push(Conn::new(id, incarnation, incoming));
         self.by_tuple.insert(tuple(segment), index);
-        self.recent.forget(segment);
         self.recent.put(segment, index);
-        Some(index)
+        Some((index, End::A))
     }
 
     /// The rows that are new or changed since the batch before.
