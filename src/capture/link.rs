@@ -46,10 +46,18 @@ const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
 /// Finds the IP packet in a frame.
+#[inline]
 pub fn network(link: u32, frame: &[u8]) -> Network {
+    if link == link_type::ETHERNET && matches!(u16_at(frame, 12), Some(IPV4 | IPV6)) {
+        return Network::Ip(14);
+    }
+    other_network(link, frame)
+}
+
+#[inline(never)]
+fn other_network(link: u32, frame: &[u8]) -> Network {
     match link {
         link_type::ETHERNET => match u16_at(frame, 12) {
-            Some(IPV4 | IPV6) => Network::Ip(14),
             Some(ether_type) => behind(ether_type, frame, 14),
             None => Network::Cut,
         },

@@ -13,10 +13,11 @@ pub(super) struct Watch {
     over: bool,
     ends: PerEnd<Option<Half>>,
     frames: u32,
+    /// From this number of frames on the beginning so far is looked at.
+    due: u32,
     time: Option<Nanos>,
-    /// The latest beginning whose data were acknowledged in the frame behind it at the latest, and that frame's number
-    /// within the connection.
-    settled: Option<(Calm, u32)>,
+    /// The latest beginning whose data were acknowledged in the frame behind it at the latest.
+    settled: Option<Calm>,
 }
 
 #[derive(Debug)]
@@ -39,16 +40,15 @@ impl Watch {
             return;
         }
         self.frames = self.frames.saturating_add(1);
-        let before = self.settled.as_ref().map_or(0, |(_, at)| *at);
-        let due = self.frames.saturating_sub(before) >= APART;
-        let until_here = if due { self.so_far(row) } else { None };
+        let is_due = self.frames >= self.due.max(APART);
+        let until_here = if is_due { self.so_far(row) } else { None };
         self.over = self.goes_on(conn, no, row).is_none();
         if let Some(calm) = until_here
             && !self.over
             && self.all_acked(row.end().other())
         {
-            conn.calm = self.settled.map(|(calm, _)| calm);
-            self.settled = Some((calm, self.frames));
+            conn.calm = self.settled.replace(calm);
+            self.due = self.frames.saturating_add(APART);
         }
     }
 

@@ -49,15 +49,16 @@ pub(super) struct Copies {
     /// Many a direction has one only, of which memory for [`NEAR`] would be a waste.
     first: Option<Seen>,
     near: Option<Box<Near>>,
+    /// Where the next goes in `near`; here, as this is at hand when the rest is not.
+    next: usize,
     far: Option<Box<Far>>,
 }
 
-/// The last transmissions, the digests apart from the rest: of them all are looked through for every frame.
+/// The last transmissions, the digests apart from the rest: all of them are looked through.
 #[derive(Debug)]
 struct Near {
     digests: [u32; NEAR],
     seen: [Seen; NEAR],
-    next: usize,
 }
 
 impl Default for Near {
@@ -70,7 +71,6 @@ impl Default for Near {
         Self {
             digests: [0; NEAR],
             seen: [none; NEAR],
-            next: 0,
         }
     }
 }
@@ -90,17 +90,15 @@ impl Near {
                 .any(|old| old.digest == digest && fits(old))
     }
 
+    /// Puts a transmission in the place of the oldest; returns where the next one goes.
     #[inline]
-    fn push(&mut self, seen: Seen) {
-        if let (Some(digest), Some(place)) = (
-            self.digests.get_mut(self.next),
-            self.seen.get_mut(self.next),
-        ) {
+    fn put(&mut self, at: usize, seen: Seen) -> usize {
+        if let (Some(digest), Some(place)) = (self.digests.get_mut(at), self.seen.get_mut(at)) {
             *digest = shortened(seen.digest);
             *place = seen;
         }
-        let next = self.next.saturating_add(1);
-        self.next = if next < NEAR { next } else { 0 };
+        let next = at.saturating_add(1);
+        if next < NEAR { next } else { 0 }
     }
 }
 
@@ -132,7 +130,7 @@ impl Copies {
     #[inline]
     fn push(&mut self, seen: Seen) {
         match &mut self.near {
-            Some(near) => near.push(seen),
+            Some(near) => self.next = near.put(self.next, seen),
             None => self.push_early(seen),
         }
     }
@@ -143,8 +141,8 @@ impl Copies {
             None => self.first = Some(seen),
             Some(first) => {
                 let near = self.near.insert(Box::default());
-                near.push(first);
-                near.push(seen);
+                self.next = near.put(0, first);
+                self.next = near.put(self.next, seen);
             }
         }
     }
