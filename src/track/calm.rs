@@ -40,13 +40,20 @@ impl Watch {
             return;
         }
         self.frames = self.frames.saturating_add(1);
-        let is_due = self.frames >= self.due.max(APART);
-        let until_here = if is_due { self.so_far(row) } else { None };
+        let until_here = if self.frames < self.due.max(APART) {
+            None
+        } else {
+            self.so_far(row)
+        };
         self.over = self.goes_on(conn, no, row).is_none();
-        if let Some(calm) = until_here
-            && !self.over
-            && self.all_acked(row.end().other())
-        {
+        if let Some(calm) = until_here {
+            self.settle(calm, conn, row);
+        }
+    }
+
+    #[inline(never)]
+    fn settle(&mut self, calm: Calm, conn: &mut ConnRow, row: &FrameRow) {
+        if !self.over && self.all_acked(row.end().other()) {
             conn.calm = self.settled.replace(calm);
             self.due = self.frames.saturating_add(APART);
         }
@@ -58,6 +65,7 @@ impl Watch {
     }
 
     /// The beginning up to the frame in front of this one, if the sender has nothing unacknowledged there.
+    #[inline(never)]
     fn so_far(&self, row: &FrameRow) -> Option<Calm> {
         let PerEnd([Some(a), Some(b)]) = &self.ends else {
             return None;
@@ -69,7 +77,11 @@ impl Watch {
     }
 
     /// `None` if it shows anything else than that its side goes on.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "it is part of what is done for every frame"
+    )]
+    #[inline(always)]
     fn goes_on(&mut self, conn: &ConnRow, no: FrameNo, row: &FrameRow) -> Option<()> {
         let PerEnd([a, b]) = &mut self.ends;
         let (own, peer) = if row.flags.has(FrameFlags::FROM_B) {
@@ -81,7 +93,7 @@ impl Watch {
         self.time = Some(row.time);
         let own = if row.tcp_flags.syn() {
             holds(own.is_none() && opens(conn, no, row))?;
-            own.insert(Half::new(no, row))
+            own.get_or_insert_with(|| Half::new(no, row))
         } else {
             let own = own.as_mut()?;
             holds(row.just_goes_on() && own.sent.next_seq == row.seq)?;
@@ -106,6 +118,7 @@ impl Watch {
 }
 
 /// Whether it is the SYN that opens the connection, or the answer to that.
+#[inline(never)]
 fn opens(conn: &ConnRow, no: FrameNo, row: &FrameRow) -> bool {
     let first = if row.tcp_flags == TcpFlags::SYN {
         conn.syn_frame == Some(no)
@@ -117,6 +130,7 @@ fn opens(conn: &ConnRow, no: FrameNo, row: &FrameRow) -> bool {
 }
 
 impl Half {
+    #[inline(never)]
     fn new(no: FrameNo, row: &FrameRow) -> Self {
         Self {
             sent: CalmEnd {
@@ -144,6 +158,7 @@ impl Half {
     }
 
     /// `None` if the number makes no sense, or data waited long for it.
+    #[inline(never)]
     fn acknowledged(&mut self, ack: TcpSeq, time: Nanos) -> Option<()> {
         let forward = self.acked.before(ack) && ack.at_or_before(self.sent.next_seq);
         holds(forward && time.since(self.since) < Calm::ACKED_WITHIN.0)?;

@@ -56,6 +56,8 @@ pub(super) struct Conn {
     deep: Option<Box<Deep>>,
     /// It carries something else: only its segments are counted.
     is_other: bool,
+    /// One end uses SQL Server's port.
+    sql_port: bool,
     violations: u32,
     closed_by: Option<FrameNo>,
     /// What the server acknowledged of an earlier connection when it was sent a SYN.
@@ -107,6 +109,7 @@ impl Conn {
             },
         ]);
         let (client, client_evidence) = by_port(&ends);
+        let sql_port = ends.0.iter().any(|end| end.port == SQL_PORT);
         Self {
             row: ConnRow {
                 id,
@@ -142,6 +145,7 @@ impl Conn {
             sides: PerEnd::default(),
             deep: None,
             is_other: false,
+            sql_port,
             violations: 0,
             closed_by: None,
             earlier: None,
@@ -543,11 +547,10 @@ impl Conn {
     }
 
     fn facts(&self) -> Facts {
-        let [a, b] = &self.row.ends.0;
         let [side_a, side_b] = &self.sides.0;
         Facts {
             client: self.row.client_evidence.map(|_| self.row.client),
-            sql_port: a.port == SQL_PORT || b.port == SQL_PORT,
+            sql_port: self.sql_port,
             behind_ack: PerEnd([side_a.order.behind_ack(), side_b.order.behind_ack()]),
         }
     }
