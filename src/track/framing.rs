@@ -45,7 +45,6 @@ impl Default for OpenPdu {
 
 impl OpenPdu {
     /// One that begins at `pos`, of which nothing more is known.
-    #[inline]
     pub(super) fn new(kind: PduKind, pos: u64, first_frame: FrameNo) -> Self {
         Self {
             kind,
@@ -61,6 +60,51 @@ impl OpenPdu {
             tds_status: 0,
             session: None,
             chain: 0,
+        }
+    }
+
+    /// An SMP packet whose header was read.
+    #[inline]
+    fn smp(header: smp::Header, begin: Begin) -> Self {
+        let kind = match header.flags {
+            smp::SYN => PduKind::Syn,
+            smp::ACK => PduKind::Ack,
+            smp::FIN => PduKind::Fin,
+            smp::DATA => PduKind::Data,
+            _ => PduKind::BadSmp,
+        };
+        let is_bad = kind == PduKind::BadSmp;
+        Self {
+            len: header.length.max(16),
+            left: header.length.saturating_sub(16),
+            sid: header.sid,
+            seqnum: header.seqnum,
+            wndw: header.wndw,
+            tds_type: if is_bad { header.flags } else { 0 },
+            ..Self::new(kind, begin.pos, begin.frame)
+        }
+    }
+
+    /// A TDS packet outside SMP whose header was read.
+    fn tds(header: tds::Header, begin: Begin) -> Self {
+        Self {
+            flags: PduFlags::TDS_HEADER,
+            len: u32::from(header.length),
+            left: u32::from(header.length.saturating_sub(8)),
+            tds_type: header.kind,
+            tds_status: header.status,
+            ..Self::new(PduKind::Tds, begin.pos, begin.frame)
+        }
+    }
+
+    /// A TLS record whose header was read.
+    fn tls(header: RecordHeader, begin: Begin) -> Self {
+        let left = u32::from(header.length);
+        Self {
+            len: left.saturating_add(5),
+            left,
+            tds_type: header.content,
+            ..Self::new(PduKind::Tls, begin.pos, begin.frame)
         }
     }
 }
@@ -120,7 +164,7 @@ enum Mode {
     Border,
     /// Inside the PDU at hand.
     Body,
-    Lost(Lost),
+    Lost(Box<Lost>),
     Other,
 }
 
@@ -202,42 +246,50 @@ impl Framer {
                     at: piece.at,
                     starts_segment: piece.starts_segment,
                 };
-                while !cursor.data.is_empty() {
-                    self.advance(end, &mut cursor, sink);
-                }
+                self.run(end, &mut cursor, sink);
             }
             Content::Hidden(len) => self.hidden(end, piece.pos, len, piece.at, sink),
         }
     }
 
-    fn advance(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
-        match self.mode {
-            Mode::Body => self.body(end, cursor, sink),
-            Mode::Border => self.border(end, cursor, sink),
-            Mode::Lost(_) => self.search(end, cursor, sink),
-            Mode::Other => cursor.skip(cursor.data.len()),
+    /// Takes in all that a cursor has. A PDU ends with its last byte, be that in its header.
+    fn run(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+        loop {
+            match self.mode {
+                Mode::Body => {
+                    if !cursor.data.is_empty() {
+                        self.body(end, cursor, sink);
+                    }
+                    if self.pdu.left > 0 {
+                        return;
+                    }
+                    sink.finish(end, &mut self.pdu, cursor.at);
+                    self.mode = Mode::Border;
+                }
+                _ if cursor.data.is_empty() => return,
+                Mode::Border => self.border(end, cursor, sink),
+                Mode::Lost(_) => self.search(end, cursor, sink),
+                Mode::Other => return,
+            }
         }
     }
 
+    /// As much of the PDU's body as there is.
+    #[inline]
     fn body(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
         let pdu = &mut self.pdu;
         let left = usize::try_from(pdu.left).unwrap_or(usize::MAX);
-        let n = left.min(cursor.data.len());
-        let bytes = cursor.data.get(..n).unwrap_or_default();
-        pdu.left = pdu
-            .left
-            .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
+        let (bytes, rest) = cursor
+            .data
+            .split_at_checked(left)
+            .unwrap_or((cursor.data, &[]));
+        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        pdu.left = pdu.left.saturating_sub(n);
         pdu.first_frame = pdu.first_frame.min(cursor.at.frame);
+        cursor.data = rest;
+        cursor.pos = cursor.pos.saturating_add(u64::from(n));
+        cursor.starts_segment &= n == 0;
         sink.body(end, pdu, bytes, cursor.at);
-        cursor.skip(n);
-        self.close_if_complete(end, cursor.at, sink);
-    }
-
-    fn close_if_complete(&mut self, end: End, at: At, sink: &mut impl Sink) {
-        if matches!(self.mode, Mode::Body) && self.pdu.left == 0 {
-            sink.finish(end, &mut self.pdu, at);
-            self.mode = Mode::Border;
-        }
     }
 
     fn border(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
@@ -248,11 +300,18 @@ impl Framer {
                 starts_segment: cursor.starts_segment,
             };
             // The usual case: the header lies whole in this segment.
+            if self.smp
+                && let Some(header) = walkable_smp(cursor.data)
+            {
+                let pdu = OpenPdu::smp(header, begin);
+                self.open(end, pdu, None, cursor.at, sink);
+                cursor.skip(smp::HEADER_LEN);
+                return;
+            }
             let class = self.classify(end, begin, cursor.data, &[], false, sink);
             if !matches!(class, Class::Need(_)) {
                 let used = self.enter(end, begin, class, cursor.data, cursor.at, sink);
                 cursor.skip(used);
-                self.close_if_complete(end, cursor.at, sink);
                 return;
             }
             self.begin = begin;
@@ -285,7 +344,6 @@ impl Framer {
         let head = std::mem::take(&mut self.head);
         let begin = self.begin;
         let used = self.enter(end, begin, class, &head, at, sink);
-        self.close_if_complete(end, at, sink);
         let pos = begin
             .pos
             .saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
@@ -295,9 +353,7 @@ impl Framer {
             at,
             starts_segment: used == 0 && begin.starts_segment,
         };
-        while !rest.data.is_empty() {
-            self.advance(end, &mut rest, sink);
-        }
+        self.run(end, &mut rest, sink);
     }
 
     /// Goes on with what begins here; returns how many bytes of it are used up.
@@ -310,64 +366,51 @@ impl Framer {
         at: At,
         sink: &mut impl Sink,
     ) -> usize {
-        self.pdu = OpenPdu::new(PduKind::Unknown, begin.pos, begin.frame);
-        let pdu = &mut self.pdu;
-        if std::mem::take(&mut self.resynced) {
-            pdu.flags.set(PduFlags::RESYNCED);
-        }
         let mut tds_header = None;
-        let used = match class {
+        let pdu = match class {
             Class::Smp(header) => {
-                pdu.kind = match header.flags {
-                    smp::SYN => PduKind::Syn,
-                    smp::ACK => PduKind::Ack,
-                    smp::FIN => PduKind::Fin,
-                    smp::DATA => PduKind::Data,
-                    _ => PduKind::BadSmp,
-                };
-                if pdu.kind == PduKind::BadSmp {
-                    pdu.tds_type = header.flags;
-                }
-                pdu.len = header.length.max(16);
-                pdu.sid = header.sid;
-                pdu.seqnum = header.seqnum;
-                pdu.wndw = header.wndw;
                 self.smp = true;
-                smp::HEADER_LEN
+                OpenPdu::smp(header, begin)
             }
             Class::Tds(header) => {
-                pdu.kind = PduKind::Tds;
-                pdu.len = u32::from(header.length);
-                pdu.tds_type = header.kind;
-                pdu.tds_status = header.status;
-                pdu.flags.set(PduFlags::TDS_HEADER);
                 tds_header = Some(header);
-                tds::HEADER_LEN
+                OpenPdu::tds(header, begin)
             }
-            Class::Tls(header) => {
-                pdu.kind = PduKind::Tls;
-                pdu.len = u32::from(header.length).saturating_add(5);
-                pdu.tds_type = header.content;
-                5
-            }
+            Class::Tls(header) => OpenPdu::tls(header, begin),
             Class::Other => {
                 self.set_other();
                 return 0;
             }
             Class::Unknown | Class::Need(_) => {
+                self.resynced = false;
                 self.lose(end, begin.pos, begin.frame, at, view, sink);
                 return 0;
             }
         };
-        if !sink.is_proven() {
-            sink.prove(end, tds_header.map(|h| h.kind));
-        }
-        pdu.left = pdu
-            .len
-            .saturating_sub(u32::try_from(used).unwrap_or(u32::MAX));
-        sink.open(end, pdu, tds_header, at);
-        self.mode = Mode::Body;
+        let used = usize::try_from(pdu.len.saturating_sub(pdu.left)).unwrap_or(usize::MAX);
+        self.open(end, pdu, tds_header, at, sink);
         used
+    }
+
+    /// A PDU's header was read.
+    #[inline]
+    fn open(
+        &mut self,
+        end: End,
+        pdu: OpenPdu,
+        tds: Option<tds::Header>,
+        at: At,
+        sink: &mut impl Sink,
+    ) {
+        self.pdu = pdu;
+        if std::mem::take(&mut self.resynced) {
+            self.pdu.flags.set(PduFlags::RESYNCED);
+        }
+        if !sink.is_proven() {
+            sink.prove(end, tds.map(|h| h.kind));
+        }
+        sink.open(end, &mut self.pdu, tds, at);
+        self.mode = Mode::Body;
     }
 
     fn lose(
@@ -380,7 +423,7 @@ impl Framer {
         sink: &mut impl Sink,
     ) {
         sink.lost(end, at, view);
-        self.mode = Mode::Lost(Lost {
+        self.mode = Mode::Lost(Box::new(Lost {
             from,
             hidden: false,
             hidden_to: from,
@@ -388,7 +431,7 @@ impl Framer {
             carry: Vec::new(),
             looked_at: 0,
             carry_starts_segment: false,
-        });
+        }));
     }
 
     fn hidden(&mut self, end: End, pos: u64, len: u64, at: At, sink: &mut impl Sink) {
@@ -408,7 +451,13 @@ impl Framer {
                 pos = pos.saturating_add(part);
                 len = len.saturating_sub(part);
             }
-            self.close_if_complete(end, at, sink);
+            let mut nothing = Cursor {
+                pos,
+                data: &[],
+                at,
+                starts_segment: false,
+            };
+            self.run(end, &mut nothing, sink);
         }
         if len == 0 {
             return;
@@ -489,15 +538,10 @@ impl Framer {
             if first != smp::SMID {
                 return Class::Unknown;
             }
-            let Some(header) = smp::Header::read(view) else {
-                return short(smp::HEADER_LEN);
-            };
-            // A LENGTH below the header's own or far beyond the largest packet cannot lead to the next header.
-            let walkable = (16..=smp::MAX_DATA_LEN.saturating_mul(4)).contains(&header.length);
-            return if walkable {
-                Class::Smp(header)
-            } else {
-                Class::Unknown
+            return match walkable_smp(view) {
+                Some(header) => Class::Smp(header),
+                None if view.len() < smp::HEADER_LEN => short(smp::HEADER_LEN),
+                None => Class::Unknown,
             };
         }
         let known = sink.known();
@@ -536,4 +580,11 @@ impl Framer {
             }
         }
     }
+}
+
+/// An SMP header that leads to the next one: a LENGTH below the header's own or far beyond the largest packet cannot.
+#[inline]
+fn walkable_smp(view: &[u8]) -> Option<smp::Header> {
+    let walkable = |header: &smp::Header| (16..=smp::MAX_DATA_LEN * 4).contains(&header.length);
+    smp::Header::read(view).filter(walkable)
 }

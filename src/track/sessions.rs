@@ -11,7 +11,7 @@ use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
 use super::chain::{Chain, Moment};
 use super::framing::OpenPdu;
-use super::missing::{Around, Missing, WINDOW};
+use super::missing::{Around, Missing, Seen, WINDOW};
 use super::order::At;
 use super::out::{Broken, Ctx, error, note, warn};
 use super::sender::{ChainEnd, SmpEnd};
@@ -60,27 +60,36 @@ pub(super) fn starting_ends(around: &Around, syn_seen: bool) -> PerEnd<ChainEnd>
 }
 
 /// An SMP packet begins: what is missing in front of it, by its numbers.
+#[inline]
 pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &OpenPdu, around: &Around) {
     let now = around.seen(end);
     let side = chain.ends.get_mut(end);
+    if side.smp.synced && !side.seen.is_followed_by_hole(now) {
+        side.seen = now;
+        return;
+    }
+    arrive_behind(chain, end, pdu, now);
+}
+
+/// An SMP packet begins behind a hole, or the numbers in front of it are not known.
+fn arrive_behind(chain: &mut Chain, end: End, pdu: &OpenPdu, now: Seen) {
+    let side = chain.ends.get_mut(end);
     let hole = side.seen.is_followed_by_hole(now);
     let joined = !side.smp.synced;
-    if hole || joined {
-        let room = (!joined).then_some((side.seen, now));
-        let missing = Missing::by_number(side.smp.last(), pdu, room);
-        side.miss(missing);
-        // Without DATA it can only have been an ACK, which raises WNDW.
-        let spared = !joined && !missing.is_something() && pdu.wndw == side.smp.wnd;
-        side.smp.synced = false;
-        side.smp.blocked = None;
-        if hole
-            && !spared
-            && let Some(session) = &mut chain.session
-        {
-            session.holes = true;
-        }
+    let room = (!joined).then_some((side.seen, now));
+    let missing = Missing::by_number(side.smp.last(), pdu, room);
+    side.miss(missing);
+    // Without DATA it can only have been an ACK, which raises WNDW.
+    let spared = !joined && !missing.is_something() && pdu.wndw == side.smp.wnd;
+    side.smp.synced = false;
+    side.smp.blocked = None;
+    side.seen = now;
+    if hole
+        && !spared
+        && let Some(session) = &mut chain.session
+    {
+        session.holes = true;
     }
-    chain.ends.get_mut(end).seen = now;
 }
 
 /// An SMP packet is complete: counts, numbers, window, checks.
@@ -92,12 +101,18 @@ pub(super) fn packet(
     ctx: &mut Ctx<'_>,
 ) {
     let Moment { end, at, around } = *moment;
-    let session = chain.session.as_ref().map(|s| s.id);
-    checks(chain, moment, pdu, &mut |broken| {
-        ctx.violation(broken, at.done, Some(id), session);
-    });
+    let own = &chain.ends.get(end).smp;
+    let peer = chain.ends.get(end.other());
+    // What the peer sent before a hole says nothing about its numbers behind it.
+    let certain = peer.smp.synced && !around.may_miss(end.other(), peer.seen);
+    if !(certain && is_usual(own, &peer.smp, pdu)) {
+        let session = chain.session.as_ref().map(|s| s.id);
+        checks(chain, end, pdu, around, certain, &mut |broken| {
+            ctx.violation(broken, at.done, Some(id), session);
+        });
+    }
     let in_message = chain.in_message(end);
-    let peer_wnd = chain.ends.get(end.other()).smp.wnd;
+    let peer_wnd = peer.smp.wnd;
     let side = &mut chain.ends.get_mut(end).smp;
     let raised = pdu.wndw.diff(side.wnd) > 0;
     side.wnd = pdu.wndw;
@@ -110,10 +125,12 @@ pub(super) fn packet(
             side.used_last_slot |= credit <= 0;
             // SqlClient's own network layer stops one before the limit.
             let closed = credit <= 0 || (credit == 1 && !side.used_last_slot);
-            side.blocked = (in_message && closed).then(|| {
+            if in_message && closed {
                 let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
-                (at.time, lacking)
-            });
+                side.blocked = Some((at.time, lacking));
+            } else {
+                side.blocked = None;
+            }
         }
         PduKind::Fin => {
             side.fin = true;
@@ -192,14 +209,37 @@ fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: At) {
     }
 }
 
-/// Tells of every check that a packet breaks.
-fn checks(chain: &Chain, moment: &Moment<'_>, pdu: &OpenPdu, tell: &mut impl FnMut(Broken)) {
-    let Moment { end, around, .. } = *moment;
+/// Whether DATA or an ACK is as it has to be by numbers that are all certain: such a packet breaks no check.
+#[inline]
+fn is_usual(own: &SmpEnd, peer: &SmpEnd, pdu: &OpenPdu) -> bool {
+    let raised = pdu.wndw.diff(own.wnd);
+    let fits = match pdu.kind {
+        PduKind::Data => {
+            (17..=smp::MAX_DATA_LEN).contains(&pdu.len)
+                && pdu.seqnum == own.seq.plus(1)
+                && pdu.seqnum.at_or_before(peer.wnd)
+                && raised >= 0
+        }
+        PduKind::Ack => pdu.len == 16 && pdu.seqnum == own.seq && raised > 1,
+        _ => false,
+    };
+    fits && own.synced
+        && !own.fin
+        && !peer.fin
+        && u32::try_from(pdu.wndw.diff(peer.seq)).is_ok_and(|window| window <= WINDOW)
+}
+
+/// Tells of every check that a packet breaks. `synced` says that the peer's numbers are certain.
+fn checks(
+    chain: &Chain,
+    end: End,
+    pdu: &OpenPdu,
+    around: &Around,
+    synced: bool,
+    tell: &mut impl FnMut(Broken),
+) {
     let own = &chain.ends.get(end).smp;
     let peer = &chain.ends.get(end.other()).smp;
-    // What the peer sent before a hole says nothing about its numbers behind it.
-    let peer_seen = chain.ends.get(end.other()).seen;
-    let synced = peer.synced && !around.may_miss(end.other(), peer_seen);
     header_checks(pdu, tell);
     match pdu.kind {
         PduKind::Syn => syn_checks(end, pdu, around, tell),
@@ -372,11 +412,9 @@ pub(super) fn reopen(chain: &Chain) -> Reopen {
 /// packet: the sender had closed the session, or its numbers begin anew.
 pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &OpenPdu, around: &Around) -> bool {
     let side = chain.ends.get(end);
-    let hidden = around
-        .client
-        .is_some_and(|c| around.may_miss(c, chain.ends.get(c).seen));
     let anew = side.smp.synced && pdu.seqnum.before(side.smp.seq) && pdu.seqnum.0 <= WINDOW;
-    pdu.kind == PduKind::Data && hidden && (side.smp.fin || anew)
+    let hidden = |client| around.may_miss(client, chain.ends.get(client).seen);
+    pdu.kind == PduKind::Data && (side.smp.fin || anew) && around.client.is_some_and(hidden)
 }
 
 /// The connection is over: whether packets of the session may lie in holes behind those that were seen.
@@ -415,3 +453,6 @@ impl Reopen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -262,7 +262,7 @@ impl Walker {
             } => self.key(view, left, values, columns),
             State::Columns { left, clause } => self.column(view, left, clause),
             State::Row { column, row } => self.row(view, column, row),
-            State::Hop(_) => self.hop(view),
+            State::Hop(at) => self.hop(view, at),
             State::Value(rule) => {
                 let (used, plp) = self.value(rule, view)?;
                 self.state = if plp {

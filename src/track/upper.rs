@@ -477,7 +477,7 @@ impl Sink for Layer<'_, '_> {
                         around: &upper.around,
                     };
                     chain.data_body(&moment, pdu, bytes, &mut upper.login, self.ctx);
-                    if chain.changed {
+                    if chain.changed && !chain.listed {
                         upper.sessions.touch(pdu.chain);
                     }
                 }

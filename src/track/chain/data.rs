@@ -12,6 +12,7 @@ use super::{Chain, Moment};
 
 impl Chain {
     /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
+    #[inline]
     pub(in crate::track) fn data_body(
         &mut self,
         moment: &Moment<'_>,
@@ -97,6 +98,7 @@ impl Chain {
     }
 
     /// Inside SMP: a DATA is complete.
+    #[inline]
     pub(in crate::track) fn data_end(
         &mut self,
         moment: &Moment<'_>,

@@ -160,7 +160,6 @@ impl Framer {
         };
         let header = view.get(at..).unwrap_or_default();
         let used = self.enter(end, begin, class, header, frame, sink);
-        self.close_if_complete(end, frame, sink);
         let from = at.saturating_add(used);
         let mut rest = Cursor {
             pos: pos.saturating_add(u64::try_from(used).unwrap_or(0)),
@@ -168,9 +167,7 @@ impl Framer {
             at: frame,
             starts_segment: false,
         };
-        while !rest.data.is_empty() {
-            self.advance(end, &mut rest, sink);
-        }
+        self.run(end, &mut rest, sink);
     }
 }
 

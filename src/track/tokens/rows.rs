@@ -42,10 +42,10 @@ impl Hop {
     /// All its bytes, if its length is there.
     #[inline]
     fn len(self, view: &[u8]) -> Option<usize> {
-        let pair = match view {
-            [low, high, ..] => [*low, *high],
-            [low] if self.length == 0xff => [*low, 0],
-            _ => return None,
+        let pair = match (view.first_chunk(), view) {
+            (Some(pair), _) => *pair,
+            (None, [low]) if self.length == 0xff => [*low, 0],
+            (None, _) => return None,
         };
         let len = match u16::from_le_bytes(pair) & self.length {
             0xffff => 0,
@@ -141,12 +141,21 @@ impl Walker {
         view.get(at..).unwrap_or_default()
     }
 
-    /// A length that lies in two pieces.
-    pub(super) fn hop(&mut self, view: &[u8]) -> Step {
-        match view.len().saturating_sub(self.behind_rows(view).len()) {
-            0 => Err(Stop::Need(view.len().saturating_add(1))),
-            used => Ok(used),
+    /// A hop whose length lies in two pieces.
+    pub(super) fn hop(&mut self, view: &[u8], at: usize) -> Step {
+        let hop = self.columns.hops.get(at).ok_or(Stop::Bad)?;
+        let need = view.len().saturating_add(1);
+        let len = hop.len(view).ok_or(Stop::Need(need))?;
+        let next = at.saturating_add(1);
+        if next < self.columns.hops.len() {
+            self.state = State::Hop(next);
+        } else {
+            self.state = State::Token;
+            self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(1);
         }
+        let here = len.min(view.len());
+        self.skip = u64::try_from(len.saturating_sub(here)).unwrap_or(u64::MAX);
+        Ok(here)
     }
 
     pub(super) fn begin_row(&mut self, row: Row, used: usize) -> Step {
