@@ -7,6 +7,7 @@ use super::{
     ConnRow, FileRow, FrameRow, InterfaceRow, PduRow, Problem, RequestRow, SessionRow, View,
     ViolationRow,
 };
+use crate::units::{FrameNo, RequestId};
 
 /// New and changed rows of one stretch of the capture. Frames, PDUs, violations, problems and interfaces are
 /// appended; connections, sessions, requests and files replace the row with their number or come next.
@@ -22,6 +23,8 @@ pub struct Batch {
     pub sessions: Vec<SessionRow>,
     /// New requests, by number, and behind them those before that have changed.
     pub requests: Vec<RequestRow>,
+    /// Attentions to requests that were over.
+    pub late_attentions: Vec<LateAttention>,
     /// New results of the SMP checks.
     pub violations: Vec<ViolationRow>,
     /// New problems of the file.
@@ -34,6 +37,17 @@ pub struct Batch {
     pub view: Option<(View, Vec<String>)>,
     /// How far the pass has come with this batch.
     pub progress: Progress,
+}
+
+/// An attention, or its acknowledgement, that comes when its request is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LateAttention {
+    /// The request, of this batch or one before.
+    pub request: RequestId,
+    /// The frame of the attention, if that is it.
+    pub attention: Option<FrameNo>,
+    /// The frame that acknowledges it, if that is it.
+    pub acknowledgement: Option<FrameNo>,
 }
 
 /// How far the indexing pass has come.

@@ -17,7 +17,7 @@ mod request;
 mod session;
 mod shapes;
 
-pub use batch::{Batch, Progress, RowPool, Rows};
+pub use batch::{Batch, LateAttention, Progress, RowPool, Rows};
 pub use calm::{Calm, CalmEnd};
 pub use check::{CheckId, Severity, ViolationRow};
 pub use conn::{
@@ -110,6 +110,12 @@ impl Store {
             }
         }
         upsert(&mut self.requests, batch.requests, |row| row.id.index());
+        for late in batch.late_attentions {
+            if let Some(row) = self.requests.get_mut(late.request.index()) {
+                row.attention_frame = late.attention.or(row.attention_frame);
+                row.attention_ack_frame = late.acknowledgement.or(row.attention_ack_frame);
+            }
+        }
         self.violations.extend(batch.violations);
         self.problems.extend(batch.problems);
         if batch.view.is_some() {

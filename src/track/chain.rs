@@ -166,7 +166,7 @@ impl Chain {
         if header.kind == pt::ATTENTION && missing.is_something() {
             // What it cancels may be a request that is not in the file.
             self.settle_answers(moment, pdu, ctx);
-            self.requests.forget_last(ctx);
+            self.requests.forget_last();
         }
         if to_walk && missing.is_something() && self.unseen_request(moment, pdu) {
             self.requests.lose_track(ctx);
@@ -311,11 +311,10 @@ impl Chain {
             at,
         };
         self.requests.begin(start, ctx);
-        ctx.phase(
-            Phase::Commands,
-            at.done,
-            self.session.as_ref().map(|s| s.sid),
-        );
+        if self.requests.begun == 1 {
+            let sid = self.session.as_ref().map(|s| s.sid);
+            ctx.phase(Phase::Commands, at.done, sid);
+        }
     }
 
     /// A packet of an answer is complete.
@@ -330,8 +329,10 @@ impl Chain {
         let Some(walker) = &mut self.walker else {
             return;
         };
-        for note in walker.outcome.notes.drain(..) {
-            login.token(note, at, ctx);
+        if !walker.outcome.notes.is_empty() {
+            for note in std::mem::take(&mut walker.outcome.notes) {
+                login.token(note, at, ctx);
+            }
         }
         if let Some(class) = walker.outcome.worst_class.take() {
             pdu.flags.set(PduFlags::ERROR);

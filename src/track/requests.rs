@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{HeaderCheck, RequestEnd, RequestKind, RequestRow};
+use crate::store::{HeaderCheck, LateAttention, RequestEnd, RequestKind, RequestRow};
 use crate::units::{FrameNo, Nanos, PduId, RequestId, SessionId, SmpSeq};
 
 use super::framing::OpenPdu;
@@ -62,7 +62,7 @@ impl Open {
     }
 }
 
-/// Where a request's row is: in the batch at hand if it began there, else here.
+/// Where the row of a request under way is: in the batch at hand if it began there, else here.
 #[derive(Debug)]
 struct Row {
     id: RequestId,
@@ -93,7 +93,7 @@ impl Row {
         }
     }
 
-    /// Nothing more changes.
+    /// The request is over.
     fn end(self, out: &mut Out) {
         if let Some(row) = self.kept.filter(|_| self.changed) {
             out.request_changed(*row);
@@ -101,14 +101,20 @@ impl Row {
     }
 }
 
+/// The last request that is over.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    id: RequestId,
+    /// There was an attention to it.
+    cancelled: bool,
+}
+
 /// The requests of one chain.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     open: VecDeque<Open>,
-    last: Option<Row>,
+    last: Option<Last>,
     attention: Option<FrameNo>,
-    /// The last request that was answered has been cancelled.
-    last_cancelled: bool,
     /// The answer at hand is not to any of them.
     stray: bool,
     /// Answers that came before their requests were complete in the file: SEQNUM of the last DATA that they answer.
@@ -156,25 +162,22 @@ impl Requests {
             request.note_answer(ctx.out);
             request.row.flush(ctx.out);
         }
-        if let Some(last) = &mut self.last {
-            last.flush(ctx.out);
-        }
     }
 
     /// The client cancels what is under way.
     pub(super) fn attention(&mut self, at: At, ctx: &mut Ctx<'_>) {
         self.attention = Some(at.done);
-        let row = match self.open.front_mut() {
-            Some(request) => &mut request.row,
-            None => match &mut self.last {
-                Some(last) => {
-                    self.last_cancelled = true;
-                    last
-                }
-                None => return,
-            },
-        };
-        row.change(ctx.out, |row| row.attention_frame = Some(at.done));
+        if let Some(request) = self.open.front_mut() {
+            let row = &mut request.row;
+            row.change(ctx.out, |row| row.attention_frame = Some(at.done));
+        } else if let Some(last) = &mut self.last {
+            last.cancelled = true;
+            ctx.out.batch.late_attentions.push(LateAttention {
+                request: last.id,
+                attention: Some(at.done),
+                acknowledgement: None,
+            });
+        }
     }
 
     /// The first packet of a request is complete.
@@ -343,17 +346,17 @@ impl Requests {
         if self.stray {
             return false;
         }
-        let Some(mut open) = self.open.pop_front() else {
-            if cancelled
-                && self.last_cancelled
-                && let Some(last) = &mut self.last
-            {
-                last.change(ctx.out, |row| row.attention_ack_frame = Some(at.done));
+        let Some(open) = self.open.pop_front() else {
+            if let Some(last) = self.last.filter(|last| cancelled && last.cancelled) {
+                ctx.out.batch.late_attentions.push(LateAttention {
+                    request: last.id,
+                    attention: None,
+                    acknowledgement: Some(at.done),
+                });
             }
             return false;
         };
-        open.note_answer(ctx.out);
-        open.row.change(ctx.out, |row| {
+        self.retire(open, ctx, |row| {
             row.rows = outcome.rows();
             row.done_status = outcome.last_done.filter(|_| read);
             row.duration_ns = Some(at.time.since(row.start));
@@ -368,9 +371,7 @@ impl Requests {
             };
             row.reset_acknowledged = outcome.reset_ack;
             row.error = outcome.error.take();
-            self.last_cancelled = row.attention_frame.is_some();
         });
-        self.retire(open.row, ctx);
         true
     }
 
@@ -383,10 +384,8 @@ impl Requests {
     }
 
     /// What comes next has nothing to do with the last request that was answered.
-    pub(super) fn forget_last(&mut self, ctx: &mut Ctx<'_>) {
-        if let Some(last) = self.last.take() {
-            last.end(ctx.out);
-        }
+    pub(super) fn forget_last(&mut self) {
+        self.last = None;
     }
 
     /// Whether any request is under way.
@@ -394,19 +393,29 @@ impl Requests {
         !self.open.is_empty()
     }
 
-    fn retire_unknown(&mut self, mut old: Open, ctx: &mut Ctx<'_>) {
-        old.note_answer(ctx.out);
-        old.row.change(ctx.out, |row| {
-            row.end = RequestEnd::Unknown;
-            self.last_cancelled = row.attention_frame.is_some();
-        });
-        self.retire(old.row, ctx);
+    fn retire_unknown(&mut self, old: Open, ctx: &mut Ctx<'_>) {
+        self.retire(old, ctx, |row| row.end = RequestEnd::Unknown);
     }
 
-    fn retire(&mut self, row: Row, ctx: &mut Ctx<'_>) {
-        if let Some(last) = self.last.replace(row) {
-            last.end(ctx.out);
-        }
+    /// A request is over; `conclude` puts into its row what became of it.
+    fn retire(
+        &mut self,
+        mut request: Open,
+        ctx: &mut Ctx<'_>,
+        conclude: impl FnOnce(&mut RequestRow),
+    ) {
+        request.note_answer(ctx.out);
+        let mut row = request.row;
+        let mut cancelled = false;
+        row.change(ctx.out, |row| {
+            conclude(row);
+            cancelled = row.attention_frame.is_some();
+        });
+        self.last = Some(Last {
+            id: row.id,
+            cancelled,
+        });
+        row.end(ctx.out);
     }
 }
 
