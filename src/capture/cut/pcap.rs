@@ -93,6 +93,13 @@ impl Pcap {
         // The record before, if its length may be wrong.
         let mut before = None;
         loop {
+            let behind = match self.order {
+                Order::Little => self.records(bytes, at, base, interface, out, u32::from_le_bytes),
+                Order::Big => self.records(bytes, at, base, interface, out, u32::from_be_bytes),
+            };
+            if behind > at {
+                (at, before) = (behind, None);
+            }
             let rest = bytes.get(at..).unwrap_or_default();
             let Some(bytes_of_header) = rest.first_chunk::<RECORD_HEADER>() else {
                 return (at, Stop::More(self.record_header));
@@ -164,6 +171,50 @@ impl Pcap {
         let next = behind?.first_chunk::<RECORD_HEADER>()?;
         self.is_impossible(&Header::new(next, self.order))
             .then(|| "a record header that makes no sense".to_owned())
+    }
+
+    /// Takes in whole frames whose records are in order, as many as come one behind the other from `at` on, and returns
+    /// where the first other record begins. [`Self::cut`] can take in these as well, but looks for more. `read` reads
+    /// a number in the byte order of the file.
+    fn records(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+        base: u64,
+        interface: InterfaceId,
+        out: &mut Out<'_>,
+        read: impl Fn([u8; 4]) -> u32,
+    ) -> usize {
+        let number = |bytes: &[u8; RECORD_HEADER], at: usize| {
+            let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
+            bytes.map_or(0, |bytes| read(*bytes))
+        };
+        let (limit, one_second) = (self.limit(), self.one_second());
+        while let Some(rest) = bytes.get(at..)
+            && let Some(header) = rest.first_chunk::<RECORD_HEADER>()
+            && let [seconds, fraction, captured, wire] = [0, 4, 8, 12].map(|at| number(header, at))
+            && (1..=limit).contains(&captured)
+            && captured == wire
+            && fraction < one_second
+            && self
+                .last_seconds
+                .is_some_and(|last| last.abs_diff(seconds) <= NEAR)
+            && let len = self.record_header.saturating_add(to_usize(captured))
+            && len <= rest.len()
+        {
+            let start = at.saturating_add(self.record_header);
+            self.last_seconds = Some(seconds);
+            out.records.push(RecordMeta {
+                start: to_u32(start),
+                captured,
+                wire,
+                offset: FileOffset(base.saturating_add(to_u64(start))),
+                time: self.time(seconds, fraction),
+                interface,
+            });
+            at = at.saturating_add(len);
+        }
+        at
     }
 
     fn is_impossible(&self, header: &Header) -> bool {
