@@ -68,14 +68,14 @@ pub(super) struct Source {
     frames: u64,
 }
 
-/// The connection that came last on each place, so that the segments of those that take turns need not be looked up. The
-/// table is so small that it stays in the processor's nearest cache; whether it is the segment's connection, the
-/// connection itself tells.
+/// The connection that came last on each place, so that the segments of those that take turns need not be looked up. A
+/// place is a number and nothing else, so that it stays in the processor's nearest cache; whether it is the segment's
+/// connection, the connection itself tells.
 #[derive(Debug, Default)]
 struct Recent(Vec<u32>);
 
 impl Recent {
-    const BITS: u32 = 11;
+    const BITS: u32 = 14;
 
     /// The same for both directions.
     fn place(segment: &Segment) -> usize {
