@@ -287,18 +287,17 @@ pub(crate) fn read(app: &mut App) -> Vec<Effect> {
 pub(crate) fn many_sids(sids: u16, busy: u16) -> App {
     let mut app = App::new("many.pcapng", (80, 24), Settings::default());
     let mut batch = batch();
-    batch.frames.clear();
-    batch.pdus.clear();
     batch.sessions.clear();
+    let (mut frames, mut pdus) = (Vec::new(), Vec::new());
     let template = pdu_row(4);
     let mut add = |sid: u16, kind: PduKind| {
-        let at = batch.frames.len();
+        let at = frames.len();
         let mut frame = frame_row(4);
         frame.time = Nanos(frame.time.0 + i64::try_from(at).unwrap_or(0) * 1000);
         frame.prev = at.checked_sub(1).map(FrameNo::from_index);
-        batch.frames.push(frame);
+        frames.push(frame);
         let no = FrameNo::from_index(at);
-        batch.pdus.extend(template.map(|pdu| PduRow {
+        pdus.extend(template.map(|pdu| PduRow {
             frame: no,
             first_frame: no,
             kind,
@@ -316,9 +315,10 @@ pub(crate) fn many_sids(sids: u16, busy: u16) -> App {
         row.ends.get_mut(End::A).fin_frame = None;
         batch.sessions.push(row);
     }
-    let last = FrameNo(u32::try_from(batch.frames.len()).unwrap_or(1));
-    batch.conns[0].last_frame = last;
-    batch.conns[0].last_time = batch.frames[batch.frames.len() - 1].time;
+    batch.conns[0].last_frame = FrameNo::from_index(frames.len() - 1);
+    batch.conns[0].last_time = frames[frames.len() - 1].time;
+    batch.frames = frames.into_iter().collect();
+    batch.pdus = pdus.into_iter().collect();
     batch.conns[0].phases = Arc::new(Vec::new());
     update(&mut app, Event::Batch(Box::new(batch)));
     update(&mut app, Event::Indexed(None));

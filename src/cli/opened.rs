@@ -94,6 +94,14 @@ fn apply_own(own: &[UserRule], store: &mut Store, capture: &Capture, stop: &Atom
     }
 }
 
+/// A command ends with the program, which gives its memory back as a whole: taking the rows apart one by one before
+/// that would be for nothing.
+impl Drop for Opened {
+    fn drop(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.store));
+    }
+}
+
 impl Opened {
     /// Opens, indexes and judges files.
     pub fn files(files: &[PathBuf], args: &RuleArgs) -> Result<Self, Failure> {

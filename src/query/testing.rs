@@ -7,15 +7,17 @@ use crate::store::*;
 use crate::units::*;
 
 /// A store in the making: frames and PDUs are added in file order.
+#[derive(Default)]
 pub(crate) struct Builder {
+    pub(crate) frames: Vec<FrameRow>,
+    pub(crate) pdus: Vec<PduRow>,
+    /// The rest.
     pub(crate) batch: Batch,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self {
-            batch: Batch::default(),
-        }
+        Self::default()
     }
 
     /// A connection from 10.0.0.5 to 10.0.0.9:1433, whose end A is the client.
@@ -48,7 +50,7 @@ impl Builder {
 
     /// A frame of a connection, 1 ms behind the one before.
     pub(crate) fn frame(&mut self, conn: ConnId, end: End, flags: u16, payload: u32) -> FrameNo {
-        let no = FrameNo::from_index(self.batch.frames.len());
+        let no = FrameNo::from_index(self.frames.len());
         let ms = i64::from(no.0);
         let row = self.batch.conns.get_mut(conn.index()).unwrap();
         let prev = (row.frames > 0).then_some(row.last_frame);
@@ -61,7 +63,7 @@ impl Builder {
         if end == End::B {
             frame_flags.set(FrameFlags::FROM_B);
         }
-        self.batch.frames.push(FrameRow {
+        self.frames.push(FrameRow {
             offset: FileOffset(u64::from(no.0) * 100),
             time: Nanos(1_773_480_672_000_000_000 + ms * 1_000_000),
             captured: 54 + payload,
@@ -84,11 +86,11 @@ impl Builder {
 
     /// A PDU that is completed in the last frame.
     pub(crate) fn pdu(&mut self, kind: PduKind, session: Option<SessionId>) -> PduId {
-        let id = PduId::from_index(self.batch.pdus.len());
-        let frame = self.batch.frames.last().unwrap();
-        let no = FrameNo::from_index(self.batch.frames.len() - 1);
+        let id = PduId::from_index(self.pdus.len());
+        let frame = self.frames.last().unwrap();
+        let no = FrameNo::from_index(self.frames.len() - 1);
         let sid = session.map_or(0, |s| self.batch.sessions[s.index()].sid.0);
-        self.batch.pdus.push(PduRow {
+        self.pdus.push(PduRow {
             frame: no,
             first_frame: no,
             conn: frame.conn.unwrap(),
@@ -122,7 +124,7 @@ impl Builder {
             PduKind::Tds
         };
         let id = self.pdu(outside, session);
-        let pdu = self.batch.pdus.last_mut().unwrap();
+        let pdu = self.pdus.last_mut().unwrap();
         pdu.flags.set(PduFlags::TDS_HEADER);
         pdu.tds_type = kind;
         pdu.tds_status = status;
@@ -131,12 +133,16 @@ impl Builder {
     }
 
     pub(crate) fn last_frame(&mut self) -> &mut FrameRow {
-        self.batch.frames.last_mut().unwrap()
+        self.frames.last_mut().unwrap()
     }
 
     pub(crate) fn build(self) -> Store {
         let mut store = Store::new();
-        store.append(self.batch);
+        store.append(Batch {
+            frames: self.frames.into_iter().collect(),
+            pdus: self.pdus.into_iter().collect(),
+            ..self.batch
+        });
         store
     }
 }

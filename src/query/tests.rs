@@ -578,10 +578,10 @@ fn from_numbers(numbers: &[u16]) -> Store {
             if n % 7 == 0 {
                 let mut earlier = no;
                 for _ in 0..n % 60 {
-                    let row = b.batch.frames[earlier.index()];
+                    let row = b.frames[earlier.index()];
                     earlier = row.prev.unwrap_or(earlier);
                 }
-                let pdu = b.batch.pdus.last_mut().unwrap();
+                let pdu = b.pdus.last_mut().unwrap();
                 (pdu.frame, pdu.first_frame) = (earlier, earlier);
             }
         }

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    ConnRow, FileRow, FrameRow, InterfaceRow, PduRow, Problem, RequestRow, SessionRow, View,
+    ConnRow, FileRow, InterfaceRow, NewFrames, NewPdus, Problem, RequestRow, SessionRow, View,
     ViolationRow,
 };
 use crate::units::{FrameNo, RequestId};
@@ -14,9 +14,9 @@ use crate::units::{FrameNo, RequestId};
 #[derive(Debug, Default)]
 pub struct Batch {
     /// New frames, in file order.
-    pub frames: Rows<FrameRow>,
+    pub frames: NewFrames,
     /// New PDUs, in order of completion.
-    pub pdus: Rows<PduRow>,
+    pub pdus: NewPdus,
     /// New and changed connections, by number.
     pub conns: Vec<ConnRow>,
     /// New and changed sessions, by number.
@@ -68,14 +68,17 @@ pub struct Progress {
 /// Rows on their way from one thread to the other. Their memory goes back to where it came from when they are dropped:
 /// fresh memory for every batch would cost as much as filling it does.
 #[derive(Debug)]
-pub struct Rows<T> {
+pub(super) struct Rows<T> {
     rows: Vec<T>,
     home: Option<RowPool<T>>,
 }
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
-        std::iter::empty().collect()
+        Self {
+            rows: Vec::new(),
+            home: None,
+        }
     }
 }
 
@@ -93,15 +96,6 @@ impl<T> DerefMut for Rows<T> {
     }
 }
 
-impl<T> FromIterator<T> for Rows<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(rows: I) -> Self {
-        Self {
-            rows: rows.into_iter().collect(),
-            home: None,
-        }
-    }
-}
-
 impl<T> Drop for Rows<T> {
     fn drop(&mut self) {
         if let Some(home) = self.home.take() {
@@ -114,7 +108,7 @@ impl<T> Drop for Rows<T> {
 
 /// Memory of batches that waits to be filled again: as much as there were batches on their way at once.
 #[derive(Debug)]
-pub struct RowPool<T>(Arc<Mutex<Vec<Vec<T>>>>);
+pub(super) struct RowPool<T>(Arc<Mutex<Vec<Vec<T>>>>);
 
 impl<T> Default for RowPool<T> {
     fn default() -> Self {
@@ -124,7 +118,7 @@ impl<T> Default for RowPool<T> {
 
 impl<T> RowPool<T> {
     /// No rows, with room for some where there is any.
-    pub fn rows(&self) -> Rows<T> {
+    pub(super) fn rows(&self) -> Rows<T> {
         Rows {
             rows: self.waiting().pop().unwrap_or_default(),
             home: Some(Self(Arc::clone(&self.0))),

@@ -51,6 +51,26 @@ impl<T> Chunks<T> {
         self.len = self.len.saturating_add(1);
     }
 
+    /// Adds rows behind those that are there.
+    pub(crate) fn extend(&mut self, rows: &[T])
+    where
+        T: Copy,
+    {
+        let mut rest = rows;
+        while !rest.is_empty() {
+            if self.chunks.last().is_none_or(|chunk| chunk.len() >= ROWS) {
+                self.chunks.push(Vec::with_capacity(ROWS));
+            }
+            if let Some(chunk) = self.chunks.last_mut() {
+                let room = ROWS.saturating_sub(chunk.len());
+                let (fits, more) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+                chunk.extend_from_slice(fits);
+                rest = more;
+            }
+        }
+        self.len = self.len.saturating_add(rows.len());
+    }
+
     pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = &T> + Clone {
         let first = start / ROWS;
         let skip = start % ROWS;
@@ -110,9 +130,9 @@ mod tests {
     #[test]
     fn rows_keep_their_index_across_chunk_borders() {
         let mut table = Chunks::default();
-        for row in 0..3 * ROWS {
-            table.push(row);
-        }
+        let (one_by_one, at_once) = (0..ROWS + 10, (ROWS + 10..3 * ROWS).collect::<Vec<_>>());
+        one_by_one.for_each(|row| table.push(row));
+        table.extend(&at_once);
         assert_eq!(table.len(), 3 * ROWS);
         assert_eq!(table.get(ROWS), Some(&ROWS));
         assert_eq!(

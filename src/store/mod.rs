@@ -5,11 +5,14 @@ mod calm;
 mod check;
 pub(crate) mod chunks;
 mod conn;
+mod few;
 mod file;
 mod finding;
 mod frame;
 mod frame_table;
 mod oddity;
+mod packed_frame;
+mod packed_pdu;
 mod pdu;
 mod pdu_table;
 mod places;
@@ -17,7 +20,7 @@ mod request;
 mod session;
 mod shapes;
 
-pub use batch::{Batch, LateAttention, Progress, RowPool, Rows};
+pub use batch::{Batch, LateAttention, Progress};
 pub use calm::{Calm, CalmEnd};
 pub use check::{CheckId, Severity, ViolationRow};
 pub use conn::{
@@ -28,6 +31,8 @@ pub use file::{FileRow, InterfaceRow, Problem, View};
 pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
 pub use frame::{FrameFlags, FrameRow, TcpFlags};
 pub use oddity::{Oddities, Oddity};
+pub use packed_frame::{FramePacker, NewFrames};
+pub use packed_pdu::{NewPdus, PduPacker};
 pub use pdu::{PduFlags, PduKind, PduRow};
 pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow};
 pub use session::{SessionEnd, SessionRow, StallInfo};
@@ -54,7 +59,6 @@ struct ConnLists {
 pub struct Store {
     frames: FrameTable,
     pdus: PduTable,
-    oddities: Oddities,
     conns: Vec<ConnRow>,
     sessions: Vec<SessionRow>,
     requests: Vec<RequestRow>,
@@ -82,21 +86,16 @@ impl Store {
     pub fn append(&mut self, batch: Batch) {
         self.interfaces.extend(batch.interfaces);
         upsert(&mut self.files, batch.files, |row| row.index);
+        let before = self.frames.len();
+        self.frames.append(batch.frames);
         if self.files.len() > 1 {
-            for frame in batch.frames.iter() {
+            self.frames.each(before, usize::MAX, |_, frame| {
                 let interface = self.interfaces.get(frame.interface.index());
                 let file = interface.map_or(usize::MAX, |row| row.file);
                 self.places.push(file, self.files.len());
-            }
+            });
         }
-        for row in batch.frames.iter() {
-            self.oddities
-                .note(FrameNo::from_index(self.frames.len()), row);
-            self.frames.push(row);
-        }
-        for row in batch.pdus.iter() {
-            self.pdus.push(row);
-        }
+        self.pdus.append(batch.pdus);
         upsert(&mut self.conns, batch.conns, |row| row.id.index());
         for session in &batch.sessions {
             if session.id.index() >= self.sessions.len() {
@@ -161,7 +160,7 @@ impl Store {
 
     /// What is odd about the frames.
     pub fn oddities(&self) -> &Oddities {
-        &self.oddities
+        self.frames.oddities()
     }
 
     /// A frame by its number.

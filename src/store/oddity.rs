@@ -1,7 +1,7 @@
 //! What is odd about frames, counted as they come, so that nobody has to look at all of them again.
 
 use super::frame::{FrameFlags, FrameRow};
-use crate::units::{FrameNo, Nanos};
+use crate::units::FrameNo;
 
 /// How many frames are odd in one way, and the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,18 +38,23 @@ pub struct Oddities {
     pub earlier: Oddity,
     /// Resets.
     pub resets: Oddity,
-    last: Option<Nanos>,
 }
 
 impl Oddities {
-    pub(super) fn note(&mut self, no: FrameNo, row: &FrameRow) {
+    /// Whether a frame can be odd by itself; few are.
+    #[inline]
+    pub(super) fn may_be_odd(row: &FrameRow) -> bool {
+        row.flags.0 & (FrameFlags::DUPLICATE.0 | FrameFlags::CUT.0) != 0 || row.tcp_flags.rst()
+    }
+
+    /// Takes note of a frame that may be odd.
+    #[cold]
+    pub(super) fn note(&mut self, no: FrameNo, row: &FrameRow, earlier: bool) {
         let flags = row.flags;
         self.copies.note(no, flags.has(FrameFlags::DUPLICATE));
         let cut = flags.has(FrameFlags::CUT) && row.payload_len > 0;
         self.cut.note(no, cut);
-        let before = self.last.replace(row.time);
-        self.earlier
-            .note(no, before.is_some_and(|before| row.time < before));
+        self.earlier.note(no, earlier);
         self.resets.note(no, row.tcp_flags.rst());
     }
 }

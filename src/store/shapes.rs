@@ -1,77 +1,69 @@
 //! What many rows have in common, kept once and named by a number.
 
-use std::hash::Hash;
-
 use rustc_hash::FxHashMap;
 
-/// A shape as two numbers, which are quick to compare.
-pub(super) type Key = [u64; 2];
+/// A shape as some numbers, which are quick to compare: different for different shapes, and never all ones.
+pub(super) type Key<const N: usize> = [u64; N];
 
 /// Places for the shapes that came last; a power of two.
-const RECENT: usize = 16;
+const RECENT: usize = 64;
 
-/// What rows have in common.
-pub(super) trait Shape: Copy + Eq + Hash {
-    /// Different for different shapes.
-    fn key(self) -> Key;
-}
-
-/// The shapes so far, each at the number that stands for it.
+/// Gives shapes their numbers, in the order in which they first come.
 #[derive(Debug)]
-pub(super) struct Shapes<S> {
-    list: Vec<S>,
-    numbers: FxHashMap<S, u32>,
+pub(super) struct Shapes<S, const N: usize> {
+    numbers: FxHashMap<Key<N>, u16>,
     /// Those that came last, each at a place of its own: a capture has a handful that take turns.
-    recent: [Option<(Key, u32)>; RECENT],
+    recent: [(Key<N>, u16); RECENT],
+    /// Those that got a number since they were last taken.
+    new: Vec<S>,
 }
 
-impl<S> Default for Shapes<S> {
+impl<S, const N: usize> Default for Shapes<S, N> {
     fn default() -> Self {
         Self {
-            list: Vec::new(),
             numbers: FxHashMap::default(),
-            recent: [None; RECENT],
+            recent: [([u64::MAX; N], 0); RECENT],
+            new: Vec::new(),
         }
     }
 }
 
-impl<S: Shape> Shapes<S> {
+impl<S, const N: usize> Shapes<S, N> {
+    /// The number of the shape with a key, if it came lately.
     #[inline]
-    pub(super) fn get(&self, number: u32) -> Option<&S> {
-        self.list.get(usize::try_from(number).ok()?)
+    pub(super) fn recent(&self, key: Key<N>) -> Option<u16> {
+        let (known, number) = self.recent.get(place(key))?;
+        let pairs = known.iter().zip(key);
+        let differing = pairs.fold(0, |all, (known, part)| all | (known ^ part));
+        (differing == 0).then_some(*number)
     }
 
-    /// The number of a shape; `None` for a new one if there are `limit` already.
-    #[inline]
-    pub(super) fn number(&mut self, shape: S, limit: u32) -> Option<u32> {
-        let key = shape.key();
-        if let Some(Some((known, number))) = self.recent.get(place(key))
-            && *known == key
-        {
-            return Some(*number);
-        }
-        let number = self.look_up(shape, limit)?;
+    /// The number of the shape with a key; `None` for a new one if there are `limit` already.
+    pub(super) fn number(&mut self, key: Key<N>, limit: u16, shape: S) -> Option<u16> {
+        let number = if let Some(number) = self.numbers.get(&key) {
+            *number
+        } else {
+            let next = u16::try_from(self.numbers.len()).ok();
+            let next = next.filter(|next| *next < limit)?;
+            self.new.push(shape);
+            self.numbers.insert(key, next);
+            next
+        };
         if let Some(recent) = self.recent.get_mut(place(key)) {
-            *recent = Some((key, number));
+            *recent = (key, number);
         }
         Some(number)
     }
 
-    fn look_up(&mut self, shape: S, limit: u32) -> Option<u32> {
-        if let Some(number) = self.numbers.get(&shape) {
-            return Some(*number);
-        }
-        let next = u32::try_from(self.list.len())
-            .ok()
-            .filter(|next| *next < limit)?;
-        self.list.push(shape);
-        self.numbers.insert(shape, next);
-        Some(next)
+    /// The shapes that are new since this was asked last, in the order of their numbers.
+    pub(super) fn take_new(&mut self) -> Vec<S> {
+        std::mem::take(&mut self.new)
     }
 }
 
 #[inline]
-fn place([low, high]: Key) -> usize {
-    let mixed = (low ^ high).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - RECENT.ilog2());
+fn place<const N: usize>(key: Key<N>) -> usize {
+    let all = key.into_iter().fold(0, |all, part| all ^ part);
+    let mixed = all.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - RECENT.ilog2());
     usize::try_from(mixed).unwrap_or(0)
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::store::{
-    Batch, CheckId, ConnRow, FrameRow, PduKind, PduRow, Phase, PhaseRow, RequestRow, RowPool,
-    SessionRow, Severity, ViolationRow,
+    Batch, CheckId, ConnRow, FramePacker, FrameRow, PduKind, PduPacker, PduRow, Phase, PhaseRow,
+    RequestRow, SessionRow, Severity, ViolationRow,
 };
 use crate::units::{FrameNo, PduId, RequestId, SessionId, Sid};
 
@@ -19,10 +19,8 @@ const MAX_PHASES: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Out {
     pub(super) batch: Batch,
-    frame_pool: RowPool<FrameRow>,
-    pdu_pool: RowPool<PduRow>,
-    frames: u32,
-    pdus: u32,
+    frames: FramePacker,
+    pdus: PduPacker,
     sessions: u32,
     /// Requests that began before this batch, whose rows it does not hold.
     earlier_requests: u32,
@@ -37,28 +35,27 @@ pub(super) struct Out {
 impl Out {
     /// The number that the frame at hand gets.
     pub(super) fn next_frame(&self) -> FrameNo {
-        FrameNo(self.frames.saturating_add(1))
+        self.frames.next()
     }
 
     pub(super) fn frame_count(&self) -> u32 {
-        self.frames
+        self.frames.len()
     }
 
-    pub(super) fn push_frame(&mut self, row: FrameRow) {
-        self.batch.frames.push(row);
-        self.frames = self.frames.saturating_add(1);
+    #[inline]
+    pub(super) fn push_frame(&mut self, row: &FrameRow) {
+        self.frames.push(row);
     }
 
     /// The number that the next PDU gets.
     pub(super) fn next_pdu(&self) -> PduId {
-        PduId(self.pdus)
+        self.pdus.next()
     }
 
-    pub(super) fn push_pdu(&mut self, row: PduRow) -> PduId {
+    pub(super) fn push_pdu(&mut self, row: &PduRow) -> PduId {
         let id = self.next_pdu();
         self.bad_pdu |= matches!(row.kind, PduKind::Unknown | PduKind::BadSmp);
-        self.batch.pdus.push(row);
-        self.pdus = self.pdus.saturating_add(1);
+        self.pdus.push(row);
         id
     }
 
@@ -104,12 +101,12 @@ impl Out {
     pub(super) fn take(&mut self) -> Batch {
         self.earlier_requests = self.next_request().0;
         let next = Batch {
-            frames: self.frame_pool.rows(),
-            pdus: self.pdu_pool.rows(),
             requests: Vec::with_capacity(self.batch.requests.len()),
             ..Batch::default()
         };
         let mut batch = std::mem::replace(&mut self.batch, next);
+        batch.frames = self.frames.take();
+        batch.pdus = self.pdus.take();
         batch.sessions.sort_unstable_by_key(|row| row.id);
         batch.requests.append(&mut self.changed_requests);
         batch

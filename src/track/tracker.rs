@@ -251,7 +251,7 @@ impl Tracker {
             Some(Packet::Tcp(_) | Packet::Other(_)) => {}
             None | Some(Packet::Broken(_)) => flags.set(FrameFlags::NOT_IP),
         }
-        self.out.push_frame(FrameRow {
+        self.out.push_frame(&FrameRow {
             offset: record.offset,
             time: record.time,
             captured: record.captured,
@@ -310,7 +310,7 @@ impl Tracker {
         let Some((index, end, conn)) =
             found.and_then(|(index, end)| Some((index, end, self.conns.get_mut(index)?)))
         else {
-            self.out.push_frame(row(None, None, flags));
+            self.out.push_frame(&row(None, None, flags));
             return;
         };
         if !std::mem::replace(&mut conn.listed, true) {
@@ -321,11 +321,10 @@ impl Tracker {
         if std::mem::take(&mut self.out.bad_pdu) {
             flags.set(FrameFlags::BAD);
         }
-        self.out.push_frame(row(Some(conn.row.id), prev, flags));
-        if let Some(row) = self.out.batch.frames.last() {
-            conn.evidence.frame(&conn.row, row, self.several_points);
-            conn.watch.frame(&mut conn.row, no, row);
-        }
+        let row = &row(Some(conn.row.id), prev, flags);
+        self.out.push_frame(row);
+        conn.evidence.frame(&conn.row, row, self.several_points);
+        conn.watch.frame(&mut conn.row, no, row);
     }
 
     /// The connection of a segment and the end that sent it; a new one where there is none, or where a SYN opens it

@@ -295,7 +295,7 @@ impl Layer<'_, '_> {
             let counts = self.ctx.row.tds.get_mut(end);
             counts.wrong_reset_bits = counts.wrong_reset_bits.saturating_add(1);
         }
-        let id = self.ctx.out.push_pdu(row);
+        let id = self.ctx.out.push_pdu(&row);
         self.ctx.row.first_pdu.get_or_insert(id);
         self.ctx.row.last_pdu = Some(id);
         id

@@ -1,0 +1,40 @@
+//! What few rows of a table have beside it.
+
+/// Values by the indices of their rows, which rise.
+#[derive(Debug)]
+pub(super) struct Few<T>(Vec<(usize, T)>);
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Copy> Few<T> {
+    /// Of a row behind all that have one so far.
+    #[cold]
+    pub(super) fn push(&mut self, index: usize, value: T) {
+        self.0.push((index, value));
+    }
+
+    /// Those of rows behind all that have one so far.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    #[cold]
+    pub(super) fn get(&self, index: usize) -> Option<T> {
+        let place = self.0.binary_search_by_key(&index, |(index, _)| *index);
+        self.0.get(place.ok()?).map(|(_, value)| *value)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Bytes that they hold.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<(usize, T)>().saturating_mul(self.0.capacity())
+    }
+}

@@ -1,0 +1,338 @@
+//! A PDU in 24 bytes, and what packs PDUs as they are completed.
+//!
+//! What most PDUs have in common (kind, flags, TDS header, the upper halves of numbers that rarely are so high) stands
+//! once in a list of shapes, and what those of a session have in common once for each session. The rare row that does
+//! not fit, and one that comes late, is kept whole beside.
+
+use super::batch::{RowPool, Rows};
+use super::few::Few;
+use super::packed_frame::halves;
+use super::pdu::{PduFlags, PduKind, PduRow};
+use super::shapes::{Key, Shapes};
+use crate::units::{ConnId, End, FrameNo, PduId, SessionId, Sid, SmpSeq, StreamPos};
+
+/// As many shapes have a number; the one behind says that a row is kept whole.
+const SHAPES: u16 = u16::MAX;
+/// In `prev`: the PDU before is farther away, and kept beside.
+const FAR: u16 = u16::MAX;
+const FAR_FROM: u32 = 0xffff;
+/// In `owner`: the rest is the number of a session, else of a connection.
+const OF_SESSION: u32 = 1 << 31;
+
+/// What many PDUs have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pos_high: u32,
+    seqnum_high: u16,
+    wndw_high: u16,
+    flags: PduFlags,
+    end: End,
+    kind: PduKind,
+    tds_type: u8,
+    tds_status: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packed {
+    /// Its frame; of a row that is kept whole, the highest frame so far.
+    pub(super) frame: u32,
+    owner: u32,
+    pos_low: u32,
+    shape: u16,
+    len: u16,
+    /// Frames between its first and its last.
+    span: u16,
+    /// So far in front is the PDU before it in its chain; 0 without one.
+    prev: u16,
+    seqnum: u16,
+    wndw: u16,
+}
+
+impl Packed {
+    fn whole(frame: FrameNo) -> Self {
+        Self {
+            frame: frame.0,
+            owner: 0,
+            pos_low: 0,
+            shape: SHAPES,
+            len: 0,
+            span: 0,
+            prev: 0,
+            seqnum: 0,
+            wndw: 0,
+        }
+    }
+
+    /// The row of the PDU at an index; `None` if it is kept whole.
+    #[expect(
+        clippy::inline_always,
+        reason = "in a scan's loop only what the scan looks at is unpacked"
+    )]
+    #[inline(always)]
+    pub(super) fn unpack(
+        &self,
+        index: usize,
+        shapes: &[Shape],
+        owners: &Owners,
+        far: &Few<PduId>,
+    ) -> Option<PduRow> {
+        let shape = shapes.get(usize::from(self.shape))?;
+        let (conn, session, sid) = owners.of(self.owner);
+        let number = |high: u16, low: u16| (u32::from(high) << 16) | u32::from(low);
+        let prev = match self.prev {
+            0 => None,
+            FAR => far.get(index),
+            distance => {
+                let id = PduId::from_index(index);
+                Some(PduId(id.0.saturating_sub(u32::from(distance))))
+            }
+        };
+        Some(PduRow {
+            frame: FrameNo(self.frame),
+            first_frame: FrameNo(self.frame.saturating_sub(u32::from(self.span))),
+            conn,
+            end: shape.end,
+            kind: shape.kind,
+            flags: shape.flags,
+            pos: StreamPos((u64::from(shape.pos_high) << 32) | u64::from(self.pos_low)),
+            len: u32::from(self.len),
+            session,
+            sid,
+            seqnum: SmpSeq(number(shape.seqnum_high, self.seqnum)),
+            wndw: SmpSeq(number(shape.wndw_high, self.wndw)),
+            tds_type: shape.tds_type,
+            tds_status: shape.tds_status,
+            prev,
+        })
+    }
+}
+
+/// The connection and the Sid of a session.
+pub(super) type Owner = (ConnId, Sid);
+
+/// The owner of each session.
+#[derive(Debug, Default)]
+pub(super) struct Owners(Vec<Option<Owner>>);
+
+impl Owners {
+    /// Of a session: what is known, to be set if it is not. `None` for a number far beyond those so far: sessions are
+    /// numbered as they come, it is none of theirs.
+    #[inline]
+    pub(super) fn of_session(&mut self, session: SessionId) -> Option<&mut Option<Owner>> {
+        let index = session.index();
+        if index >= self.0.len() {
+            if index > self.0.len().saturating_add(1 << 16) || session.0 >= OF_SESSION {
+                return None;
+            }
+            self.0.resize(index.saturating_add(1), None);
+        }
+        self.0.get_mut(index)
+    }
+
+    #[inline]
+    fn of(&self, number: u32) -> (ConnId, Option<SessionId>, Sid) {
+        if number < OF_SESSION {
+            return (ConnId(number), None, Sid(0));
+        }
+        let session = SessionId(number ^ OF_SESSION);
+        let (conn, sid) = self
+            .0
+            .get(session.index())
+            .copied()
+            .flatten()
+            .unwrap_or((ConnId(0), Sid(0)));
+        (conn, Some(session), sid)
+    }
+
+    /// Bytes that they hold.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Option<Owner>>().saturating_mul(self.0.capacity())
+    }
+}
+
+/// Packed PDUs on their way into the table, with what they need that the table does not have yet.
+#[derive(Debug, Default)]
+pub struct NewPdus {
+    /// So many PDUs stand before them.
+    pub(super) start: usize,
+    pub(super) rows: Rows<Packed>,
+    pub(super) shapes: Vec<Shape>,
+    pub(super) owners: Vec<(SessionId, Owner)>,
+    /// Those that do not fit, or come late.
+    pub(super) whole: Few<PduRow>,
+    /// The PDU before in the chain, where it is far away.
+    pub(super) far: Few<PduId>,
+    /// Those whose frame stands before that of one that was there already.
+    pub(super) late: Vec<(FrameNo, PduId)>,
+}
+
+/// The first PDUs of a capture.
+impl FromIterator<PduRow> for NewPdus {
+    fn from_iter<I: IntoIterator<Item = PduRow>>(rows: I) -> Self {
+        let mut packer = PduPacker::default();
+        rows.into_iter().for_each(|row| packer.push(&row));
+        packer.take()
+    }
+}
+
+/// Packs the PDUs of a capture in order of completion.
+#[derive(Debug, Default)]
+pub struct PduPacker {
+    new: NewPdus,
+    /// So many PDUs came so far.
+    len: u32,
+    shapes: Shapes<Shape, 2>,
+    owners: Owners,
+    /// The highest frame so far.
+    last: u32,
+    pool: RowPool<Packed>,
+}
+
+impl PduPacker {
+    /// The number that the next PDU gets.
+    #[inline]
+    pub fn next(&self) -> PduId {
+        PduId(self.len)
+    }
+
+    fn index(&self) -> usize {
+        self.next().index()
+    }
+
+    /// Takes in the next PDU.
+    #[inline]
+    pub fn push(&mut self, row: &PduRow) {
+        let is_late = row.frame.0 < self.last;
+        self.last = self.last.max(row.frame.0);
+        let packed = if is_late { None } else { self.pack(row) };
+        match packed {
+            Some(packed) => self.new.rows.push(packed),
+            None => self.push_whole(row, is_late),
+        }
+        self.len = self.len.saturating_add(1);
+    }
+
+    #[cold]
+    fn push_whole(&mut self, row: &PduRow, is_late: bool) {
+        if is_late {
+            self.new.late.push((row.frame, self.next()));
+        }
+        self.new.whole.push(self.index(), *row);
+        let packed = Packed::whole(FrameNo(self.last));
+        self.new.rows.push(packed);
+    }
+
+    #[inline]
+    fn pack(&mut self, row: &PduRow) -> Option<Packed> {
+        let owner = self.owner(row)?;
+        let span = row.frame.0.checked_sub(row.first_frame.0)?;
+        let (span, len) = (u16::try_from(span).ok()?, u16::try_from(row.len).ok()?);
+        let [pos_low, pos_high] = halves(row.pos.0);
+        let [seqnum, seqnum_high] = quarters(row.seqnum.0);
+        let [wndw, wndw_high] = quarters(row.wndw.0);
+        let kind = (u64::from(row.kind as u8) << 8) | u64::from(row.end as u8);
+        let tds = (u64::from(row.tds_type) << 8) | u64::from(row.tds_status);
+        let high = (u64::from(seqnum_high) << 16) | u64::from(wndw_high);
+        let key = [
+            (kind << 32) | (tds << 16) | u64::from(row.flags.0),
+            (u64::from(pos_high) << 32) | high,
+        ];
+        let shape = match self.shapes.recent(key) {
+            Some(shape) => shape,
+            None => self.shape(key, row)?,
+        };
+        Some(Packed {
+            frame: row.frame.0,
+            owner,
+            pos_low,
+            shape,
+            len,
+            span,
+            prev: match row.prev {
+                Some(prev) => self.distance(prev)?,
+                None => 0,
+            },
+            seqnum,
+            wndw,
+        })
+    }
+
+    #[cold]
+    fn shape(&mut self, key: Key<2>, row: &PduRow) -> Option<u16> {
+        let [_, pos_high] = halves(row.pos.0);
+        let [_, seqnum_high] = quarters(row.seqnum.0);
+        let [_, wndw_high] = quarters(row.wndw.0);
+        let shape = Shape {
+            pos_high,
+            seqnum_high,
+            wndw_high,
+            flags: row.flags,
+            end: row.end,
+            kind: row.kind,
+            tds_type: row.tds_type,
+            tds_status: row.tds_status,
+        };
+        self.shapes.number(key, SHAPES, shape)
+    }
+
+    /// What stands for the owner of a row.
+    #[inline]
+    fn owner(&mut self, row: &PduRow) -> Option<u32> {
+        let Some(session) = row.session else {
+            return (row.sid == Sid(0) && row.conn.0 < OF_SESSION).then_some(row.conn.0);
+        };
+        let own = (row.conn, row.sid);
+        let known = self.owners.of_session(session)?;
+        if known.is_none() {
+            *known = Some(own);
+            self.new.owners.push((session, own));
+        }
+        (*known == Some(own)).then_some(session.0 | OF_SESSION)
+    }
+
+    /// How far in front a PDU is; `None` if it is none of those in front.
+    #[inline]
+    fn distance(&mut self, prev: PduId) -> Option<u16> {
+        let id = self.next();
+        match id.0.checked_sub(prev.0) {
+            Some(distance @ 1..FAR_FROM) => u16::try_from(distance).ok(),
+            _ => self.far(prev, id),
+        }
+    }
+
+    #[cold]
+    fn far(&mut self, prev: PduId, id: PduId) -> Option<u16> {
+        (prev < id).then(|| {
+            self.new.far.push(self.index(), prev);
+            FAR
+        })
+    }
+
+    /// The PDUs that came since this was asked last.
+    pub fn take(&mut self) -> NewPdus {
+        self.new.shapes = self.shapes.take_new();
+        let next = NewPdus {
+            start: self.index(),
+            rows: self.pool.rows(),
+            ..NewPdus::default()
+        };
+        std::mem::replace(&mut self.new, next)
+    }
+}
+
+/// The lower and the upper 16 bits.
+#[inline]
+fn quarters(number: u32) -> [u16; 2] {
+    let [a, b, c, d] = number.to_le_bytes();
+    [[a, b], [c, d]].map(u16::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pdu_costs_24_bytes() {
+        assert_eq!(size_of::<Packed>(), 24);
+    }
+}
