@@ -249,9 +249,11 @@ impl FramePacker {
         let time_high = i16::try_from(time >> 32).ok()?;
         let len = u16::try_from(len).ok()?;
         let own = (u64::from(row.payload_offset) << 16) | u64::from(row.tcp_flags.0);
+        // No two that lie side by side in the row: read in one piece right after they were written in two, they would
+        // make the processor wait.
         let key = [
-            (u64::from(row.flags.0) << 32) | u64::from(row.interface.0),
-            (own << 16) | (u64::from(row.ttl) << 8) | u64::from(size as u8),
+            (u64::from(row.flags.0) << 32) | own,
+            (u64::from(row.interface.0) << 32) | (u64::from(row.ttl) << 8) | u64::from(size as u8),
             (u64::from(bytes) << 32) | u64::from(offset_high),
         ];
         let shape = match self.shapes.recent(key) {
