@@ -39,33 +39,37 @@ impl Hop {
         beside: 2,
     };
 
-    /// All its bytes, if its length is there.
+    /// All its bytes, by the first two of them.
     #[inline]
-    fn len(self, view: &[u8]) -> Option<usize> {
-        let pair = match (view.first_chunk(), view) {
-            (Some(pair), _) => *pair,
-            (None, [low]) if self.length == 0xff => [*low, 0],
-            (None, _) => return None,
-        };
+    fn len(self, pair: [u8; 2]) -> usize {
         let len = match u16::from_le_bytes(pair) & self.length {
             0xffff => 0,
             len => usize::from(len),
         };
-        Some(len.saturating_add(size(self.beside)))
+        len.saturating_add(size(self.beside))
+    }
+
+    /// As [`Hop::len`] where a view may end sooner.
+    fn len_in(self, view: &[u8]) -> Option<usize> {
+        match view {
+            [low, high, ..] => Some(self.len([*low, *high])),
+            [low] if self.length == 0xff => Some(self.len([*low, 0])),
+            _ => None,
+        }
     }
 }
 
-/// Passes over a row from a place in `view` on, hop by hop; what is left of it, and where that stands. It may stand
-/// behind the view, but no further than one hop, so nothing wraps.
+/// Passes over a row from a place in `view` on, hop by hop, as long as two bytes are there; what is left of it. The
+/// place may come to lie behind the view, but no further than one hop, so nothing wraps.
 #[inline]
-fn pass<'a>(mut hops: &'a [Hop], view: &[u8], mut at: usize) -> (&'a [Hop], usize) {
+fn pass<'a>(mut hops: &'a [Hop], view: &[u8], at: &mut usize) -> &'a [Hop] {
     while let [hop, later @ ..] = hops
-        && let Some(len) = view.get(at..).and_then(|rest| hop.len(rest))
+        && let Some(pair) = view.get(*at..).and_then(<[u8]>::first_chunk)
     {
-        at = at.wrapping_add(len);
+        *at = at.wrapping_add(hop.len(*pair));
         hops = later;
     }
-    (hops, at)
+    hops
 }
 
 impl Default for Columns {
@@ -120,16 +124,24 @@ impl Walker {
     #[inline]
     pub(super) fn behind_rows<'a>(&mut self, view: &'a [u8]) -> &'a [u8] {
         let columns = &self.columns;
-        let (mut hops, mut at) = match self.state {
-            State::Token if !columns.is_empty() && !columns.others => (&[][..], 0),
-            State::Hop(hop) => pass(columns.hops.get(hop..).unwrap_or_default(), view, 0),
+        let (mut at, mut rows) = (0, 0_u64);
+        let mut hops = match self.state {
+            State::Token if !columns.is_empty() && !columns.others => &[],
+            State::Hop(hop) => {
+                let left = columns.hops.get(hop..).unwrap_or_default();
+                let left = pass(left, view, &mut at);
+                rows = u64::from(left.is_empty());
+                left
+            }
             _ => return view,
         };
-        let inside = self.state != State::Token;
-        let mut rows = u64::from(inside && hops.is_empty());
         while hops.is_empty() && view.get(at) == Some(&ROW) {
-            (hops, at) = pass(&columns.hops, view, at.wrapping_add(size(columns.ahead)));
-            rows = rows.wrapping_add(u64::from(hops.is_empty()));
+            at = at.wrapping_add(size(columns.ahead));
+            hops = pass(&columns.hops, view, &mut at);
+            if !hops.is_empty() {
+                break;
+            }
+            rows = rows.wrapping_add(1);
         }
         self.state = match columns.hops.len().checked_sub(hops.len()) {
             Some(hop) if !hops.is_empty() => State::Hop(hop),
@@ -141,11 +153,11 @@ impl Walker {
         view.get(at..).unwrap_or_default()
     }
 
-    /// A hop whose length lies in two pieces.
+    /// A hop of which less than two bytes are there yet, or were.
     pub(super) fn hop(&mut self, view: &[u8], at: usize) -> Step {
         let hop = self.columns.hops.get(at).ok_or(Stop::Bad)?;
         let need = view.len().saturating_add(1);
-        let len = hop.len(view).ok_or(Stop::Need(need))?;
+        let len = hop.len_in(view).ok_or(Stop::Need(need))?;
         let next = at.saturating_add(1);
         if next < self.columns.hops.len() {
             self.state = State::Hop(next);
