@@ -33,7 +33,7 @@ pub(super) struct Chain {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment<'a> {
     pub(super) end: End,
-    pub(super) at: At,
+    pub(super) at: &'a At,
     pub(super) around: &'a Around,
 }
 
@@ -265,18 +265,19 @@ impl Chain {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }
         let (kind, walked, begun) = (message.kind, message.walked, message.first_time);
-        if kind != pt::TABULAR_RESULT && moment.is_from_client() != Some(false) {
+        let asks = kind != pt::TABULAR_RESULT && moment.is_from_client() != Some(false);
+        if asks {
             if starts {
                 self.request_begins(kind, moment, pdu, id, login, ctx);
             } else if requests::kind(kind).is_some() {
-                self.requests.go_on(at, ctx);
+                self.requests.go_on(*at, ctx);
             }
         }
         if walked {
-            self.answer_goes_on(pdu, begun, at, login, ctx);
+            self.answer_goes_on(pdu, begun, *at, login, ctx);
         }
         if eom {
-            self.message_end(moment, pdu, login, ctx);
+            self.message_end(moment, pdu, asks && starts, login, ctx);
         }
         self.changed = true;
     }
@@ -293,7 +294,7 @@ impl Chain {
     ) {
         let Moment { end, at, .. } = *moment;
         if packet_type == pt::ATTENTION {
-            self.requests.attention(at, ctx);
+            self.requests.attention(*at, ctx);
             return;
         }
         let Some(kind) = requests::kind(packet_type) else {
@@ -307,8 +308,9 @@ impl Chain {
             session: self.session_id(),
             pdu,
             id,
+            complete: self.ends.get(end).status & tds::STATUS_EOM != 0,
             message: self.ends.get_mut(end).message.as_mut(),
-            at,
+            at: *at,
         };
         self.requests.begin(start, ctx);
         if self.requests.begun == 1 {
@@ -344,11 +346,12 @@ impl Chain {
         self.requests.answer(pdu, begun, whole, at);
     }
 
-    /// The packet with EOM is complete.
+    /// The packet with EOM is complete; `told` says that a request began with it, and was told to be complete.
     fn message_end(
         &mut self,
         moment: &Moment<'_>,
         pdu: &mut OpenPdu,
+        told: bool,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
@@ -361,7 +364,9 @@ impl Chain {
         };
         login::count(ctx.row, end, message.kind, message.login_step, wrapped);
         if requests::kind(message.kind).is_some() {
-            self.requests.sent(message, pdu, at, ctx);
+            if !told {
+                self.requests.sent(message, pdu, *at, ctx);
+            }
             *under_way = None;
         } else if message.walked {
             *under_way = None;
@@ -373,7 +378,7 @@ impl Chain {
                 &message.head,
                 wrapped,
                 message.first_frame,
-                at,
+                *at,
                 ctx,
             );
             *under_way = None;
@@ -387,7 +392,7 @@ impl Chain {
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let at = moment.at;
+        let at = *moment.at;
         let Some(walker) = &mut self.walker else {
             return;
         };

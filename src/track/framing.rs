@@ -130,21 +130,21 @@ pub(super) trait Sink {
     /// A TDS or SQL Server TLS stream was recognised by what this end sent.
     fn prove(&mut self, end: End, class_type: Option<u8>);
     /// A header was read.
-    fn open(&mut self, end: End, pdu: &mut OpenPdu, tds: Option<tds::Header>, at: At);
+    fn open(&mut self, end: End, pdu: &mut OpenPdu, tds: Option<tds::Header>, at: &At);
     /// Bytes of the body, which `left` does not count any more.
-    fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: At);
+    fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At);
     /// So many bytes of the body are not in the file.
     fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32);
-    fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: At);
+    fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: &At);
     /// Nothing more comes, and the PDU is not complete.
     fn unfinished(&mut self, pdu: &OpenPdu);
     /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
     /// `view` are the bytes there; empty if they are missing.
-    fn lost(&mut self, end: End, at: At, view: &[u8]);
+    fn lost(&mut self, end: End, at: &At, view: &[u8]);
     /// More bytes are missing, among them possibly whole PDUs.
     fn hole(&mut self, end: End);
     /// This range could not be read.
-    fn unread(&mut self, end: End, row: Unread, at: At);
+    fn unread(&mut self, end: End, row: Unread, at: &At);
 }
 
 /// A range of the stream without PDU borders.
@@ -207,11 +207,19 @@ impl Default for Begin {
 struct Cursor<'a> {
     pos: u64,
     data: &'a [u8],
-    at: At,
+    at: &'a At,
     starts_segment: bool,
 }
 
 impl Cursor<'_> {
+    fn begin(&self) -> Begin {
+        Begin {
+            pos: self.pos,
+            frame: self.at.frame,
+            starts_segment: self.starts_segment,
+        }
+    }
+
     fn skip(&mut self, n: usize) {
         if n == 0 {
             return;
@@ -239,16 +247,35 @@ impl Framer {
     pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, sink: &mut impl Sink) {
         match piece.content {
             Content::Bytes(data) => {
+                if self.takes_inside(data, &piece.at) {
+                    sink.body(end, &mut self.pdu, data, &piece.at);
+                } else {
+                    let mut cursor = Cursor {
+                        pos: piece.pos,
+                        data,
+                        at: &piece.at,
+                        starts_segment: piece.starts_segment,
+                    };
+                    self.run(end, &mut cursor, sink);
+                }
+                // Last, for what was written just now in parts is slow to copy in one.
                 self.latest = Some(piece.at);
-                let mut cursor = Cursor {
-                    pos: piece.pos,
-                    data,
-                    at: piece.at,
-                    starts_segment: piece.starts_segment,
-                };
-                self.run(end, &mut cursor, sink);
             }
-            Content::Hidden(len) => self.hidden(end, piece.pos, len, piece.at, sink),
+            Content::Hidden(len) => self.hidden(end, piece.pos, len, &piece.at, sink),
+        }
+    }
+
+    /// Whether a piece lies inside the PDU at hand and does not end it; then it is booked.
+    #[inline]
+    fn takes_inside(&mut self, data: &[u8], at: &At) -> bool {
+        let pdu = &mut self.pdu;
+        match u32::try_from(data.len()) {
+            Ok(n) if matches!(self.mode, Mode::Body) && n < pdu.left => {
+                pdu.left = pdu.left.saturating_sub(n);
+                pdu.first_frame = pdu.first_frame.min(at.frame);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -292,22 +319,25 @@ impl Framer {
         sink.body(end, pdu, bytes, cursor.at);
     }
 
+    #[inline]
     fn border(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+        // The usual case: an SMP header that lies whole in this segment.
+        if self.smp
+            && self.head.is_empty()
+            && let Some(header) = walkable_smp(cursor.data)
+        {
+            self.pdu = OpenPdu::smp(header, cursor.begin());
+            self.open(end, None, cursor.at, sink);
+            cursor.skip(smp::HEADER_LEN);
+        } else {
+            self.other_border(end, cursor, sink);
+        }
+    }
+
+    #[inline(never)]
+    fn other_border(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
         if self.head.is_empty() {
-            let begin = Begin {
-                pos: cursor.pos,
-                frame: cursor.at.frame,
-                starts_segment: cursor.starts_segment,
-            };
-            // The usual case: the header lies whole in this segment.
-            if self.smp
-                && let Some(header) = walkable_smp(cursor.data)
-            {
-                let pdu = OpenPdu::smp(header, begin);
-                self.open(end, pdu, None, cursor.at, sink);
-                cursor.skip(smp::HEADER_LEN);
-                return;
-            }
+            let begin = cursor.begin();
             let class = self.classify(end, begin, cursor.data, &[], false, sink);
             if !matches!(class, Class::Need(_)) {
                 let used = self.enter(end, begin, class, cursor.data, cursor.at, sink);
@@ -340,7 +370,7 @@ impl Framer {
     }
 
     /// As [`Framer::enter`] where the header was collected over segments; what was collected beyond it is body.
-    fn enter_with_head(&mut self, end: End, class: Class, at: At, sink: &mut impl Sink) {
+    fn enter_with_head(&mut self, end: End, class: Class, at: &At, sink: &mut impl Sink) {
         let head = std::mem::take(&mut self.head);
         let begin = self.begin;
         let used = self.enter(end, begin, class, &head, at, sink);
@@ -363,11 +393,11 @@ impl Framer {
         begin: Begin,
         class: Class,
         view: &[u8],
-        at: At,
+        at: &At,
         sink: &mut impl Sink,
     ) -> usize {
         let mut tds_header = None;
-        let pdu = match class {
+        self.pdu = match class {
             Class::Smp(header) => {
                 self.smp = true;
                 OpenPdu::smp(header, begin)
@@ -387,22 +417,14 @@ impl Framer {
                 return 0;
             }
         };
-        let used = usize::try_from(pdu.len.saturating_sub(pdu.left)).unwrap_or(usize::MAX);
-        self.open(end, pdu, tds_header, at, sink);
-        used
+        let used = self.pdu.len.saturating_sub(self.pdu.left);
+        self.open(end, tds_header, at, sink);
+        usize::try_from(used).unwrap_or(usize::MAX)
     }
 
-    /// A PDU's header was read.
+    /// The header of the PDU at hand was read.
     #[inline]
-    fn open(
-        &mut self,
-        end: End,
-        pdu: OpenPdu,
-        tds: Option<tds::Header>,
-        at: At,
-        sink: &mut impl Sink,
-    ) {
-        self.pdu = pdu;
+    fn open(&mut self, end: End, tds: Option<tds::Header>, at: &At, sink: &mut impl Sink) {
         if std::mem::take(&mut self.resynced) {
             self.pdu.flags.set(PduFlags::RESYNCED);
         }
@@ -418,7 +440,7 @@ impl Framer {
         end: End,
         from: u64,
         first_frame: FrameNo,
-        at: At,
+        at: &At,
         view: &[u8],
         sink: &mut impl Sink,
     ) {
@@ -434,7 +456,7 @@ impl Framer {
         }));
     }
 
-    fn hidden(&mut self, end: End, pos: u64, len: u64, at: At, sink: &mut impl Sink) {
+    fn hidden(&mut self, end: End, pos: u64, len: u64, at: &At, sink: &mut impl Sink) {
         let (mut pos, mut len) = (pos, len);
         if matches!(self.mode, Mode::Border) && !self.head.is_empty() {
             let class = self.classify(end, self.begin, &self.head, &[], true, sink);
@@ -475,7 +497,7 @@ impl Framer {
     }
 
     /// Nothing more comes: `next` is the position behind the last byte.
-    pub(super) fn end(&mut self, end: End, next: u64, at: At, sink: &mut impl Sink) {
+    pub(super) fn end(&mut self, end: End, next: u64, at: &At, sink: &mut impl Sink) {
         let unread = match std::mem::take(&mut self.mode) {
             Mode::Other => None,
             Mode::Border => (!self.head.is_empty()).then(|| Unread {
@@ -509,8 +531,8 @@ impl Framer {
             && sink.is_proven()
         {
             // What closes the connection holds none of these bytes.
-            let at = self.latest.filter(|_| !unread.hidden).unwrap_or(at);
-            sink.unread(end, unread, at);
+            let at = self.latest.filter(|_| !unread.hidden).unwrap_or(*at);
+            sink.unread(end, unread, &at);
         }
     }
 

@@ -131,6 +131,8 @@ pub(super) struct Start<'a> {
     pub(super) session: Option<SessionId>,
     pub(super) pdu: &'a OpenPdu,
     pub(super) id: PduId,
+    /// Its first packet is its last.
+    pub(super) complete: bool,
     pub(super) message: Option<&'a mut Message>,
     pub(super) at: At,
 }
@@ -182,15 +184,15 @@ impl Requests {
 
     /// The first packet of a request is complete.
     pub(super) fn begin(&mut self, mut start: Start<'_>, ctx: &mut Ctx<'_>) {
-        let Start { pdu, at, .. } = start;
+        let Start {
+            pdu, at, complete, ..
+        } = start;
         if self.open.back().is_some_and(|r| !r.complete) {
             // Its end is missing, and with it whether it was sent at all.
             self.lose_track(ctx);
         }
-        if self.open.len() >= MAX_OPEN
-            && let Some(old) = self.open.pop_front()
-        {
-            self.retire_unknown(old, ctx);
+        if self.open.len() >= MAX_OPEN {
+            self.retire_unknown(ctx);
         }
         let (mut text, mut headers, mut time) = (Box::default(), HeaderCheck::Unknown, at.time);
         if let Some(message) = &mut start.message {
@@ -199,6 +201,12 @@ impl Requests {
             time = message.first_time();
         }
         let reset = pdu.tds_status & (tds::STATUS_RESET | tds::STATUS_RESET_SKIP_TRAN) != 0;
+        let number = pdu.kind.is_smp().then_some(pdu.seqnum);
+        let early = match number {
+            Some(number) => self.early.is_some_and(|e| number.at_or_before(e)),
+            None => std::mem::take(&mut self.early_plain),
+        };
+        let complete = complete && !early;
         let id = ctx.out.next_request();
         ctx.out.push_request(RequestRow {
             id,
@@ -210,8 +218,8 @@ impl Requests {
             first_frame: pdu.first_frame,
             last_frame: at.done,
             first_pdu: start.id,
-            complete: false,
-            ignored: false,
+            complete,
+            ignored: complete && pdu.tds_status & tds::STATUS_IGNORE != 0,
             reset_connection: reset,
             reset_acknowledged: false,
             answer_first_frame: None,
@@ -227,7 +235,6 @@ impl Requests {
             attention_ack_frame: None,
             end: RequestEnd::Outstanding,
         });
-        let number = pdu.kind.is_smp().then_some(pdu.seqnum);
         let row = Row {
             id,
             kept: None,
@@ -236,15 +243,11 @@ impl Requests {
         self.open.push_back(Open {
             row,
             answer: None,
-            complete: false,
-            sent: None,
+            complete,
+            sent: complete.then_some(at.time),
             number,
         });
         self.begun = self.begun.saturating_add(1);
-        let early = match number {
-            Some(number) => self.early.is_some_and(|e| number.at_or_before(e)),
-            None => std::mem::take(&mut self.early_plain),
-        };
         if early {
             self.lose_track(ctx);
         }
@@ -257,7 +260,7 @@ impl Requests {
         }
     }
 
-    /// The request being sent is complete.
+    /// The request being sent, which has several packets, is complete.
     pub(super) fn sent(&mut self, message: &mut Message, pdu: &OpenPdu, at: At, ctx: &mut Ctx<'_>) {
         let Some(request) = self.being_sent() else {
             return;
@@ -293,9 +296,8 @@ impl Requests {
         while let (Some(first), Some(next)) = (self.open.front(), self.open.get(1))
             && first.number != next.number
             && is_taken(next)
-            && let Some(old) = self.open.pop_front()
         {
-            self.retire_unknown(old, ctx);
+            self.retire_unknown(ctx);
         }
         self.stray = doubt && self.open.front().is_some_and(|open| !is_taken(open));
     }
@@ -346,7 +348,7 @@ impl Requests {
         if self.stray {
             return false;
         }
-        let Some(open) = self.open.pop_front() else {
+        if self.open.is_empty() {
             if let Some(last) = self.last.filter(|last| cancelled && last.cancelled) {
                 ctx.out.batch.late_attentions.push(LateAttention {
                     request: last.id,
@@ -355,8 +357,8 @@ impl Requests {
                 });
             }
             return false;
-        };
-        self.retire(open, ctx, |row| {
+        }
+        self.retire(ctx, |row| {
             row.rows = outcome.rows();
             row.done_status = outcome.last_done.filter(|_| read);
             row.duration_ns = Some(at.time.since(row.start));
@@ -377,8 +379,8 @@ impl Requests {
 
     /// The answers to what is under way lie, or may lie, in a hole: what comes next does not belong to it.
     pub(super) fn lose_track(&mut self, ctx: &mut Ctx<'_>) {
-        while let Some(old) = self.open.pop_front() {
-            self.retire_unknown(old, ctx);
+        while !self.open.is_empty() {
+            self.retire_unknown(ctx);
         }
         self.attention = None;
     }
@@ -393,29 +395,28 @@ impl Requests {
         !self.open.is_empty()
     }
 
-    fn retire_unknown(&mut self, old: Open, ctx: &mut Ctx<'_>) {
-        self.retire(old, ctx, |row| row.end = RequestEnd::Unknown);
+    fn retire_unknown(&mut self, ctx: &mut Ctx<'_>) {
+        self.retire(ctx, |row| row.end = RequestEnd::Unknown);
     }
 
-    /// A request is over; `conclude` puts into its row what became of it.
-    fn retire(
-        &mut self,
-        mut request: Open,
-        ctx: &mut Ctx<'_>,
-        conclude: impl FnOnce(&mut RequestRow),
-    ) {
+    /// The oldest request is over; `conclude` puts into its row what became of it.
+    fn retire(&mut self, ctx: &mut Ctx<'_>, conclude: impl FnOnce(&mut RequestRow)) {
+        let Some(request) = self.open.front_mut() else {
+            return;
+        };
         request.note_answer(ctx.out);
-        let mut row = request.row;
         let mut cancelled = false;
-        row.change(ctx.out, |row| {
+        request.row.change(ctx.out, |row| {
             conclude(row);
             cancelled = row.attention_frame.is_some();
         });
         self.last = Some(Last {
-            id: row.id,
+            id: request.row.id,
             cancelled,
         });
-        row.end(ctx.out);
+        if let Some(request) = self.open.pop_front() {
+            request.row.end(ctx.out);
+        }
     }
 }
 

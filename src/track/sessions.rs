@@ -149,7 +149,7 @@ pub(super) fn packet(
     chain.changed = true;
 }
 
-fn end_stall(chain: &mut Chain, sender: End, at: At, around: &Around) {
+fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
     let Some((since, lacking)) = chain.ends.get_mut(sender).smp.blocked.take() else {
         return;
     };
@@ -185,7 +185,7 @@ pub(super) fn count(counts: &mut SmpCounts, kind: PduKind) {
     *slot = slot.saturating_add(1);
 }
 
-fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: At) {
+fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: &At) {
     let Some(session) = &mut chain.session else {
         return;
     };

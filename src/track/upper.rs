@@ -35,9 +35,8 @@ impl Deep {
             ctx,
         };
         let framer = self.framers.get_mut(end);
-        let was_other = framer.is_other();
         framer.piece(end, piece, &mut layer);
-        if framer.is_other() && !was_other && !self.upper.proven {
+        if !self.upper.proven && framer.is_other() {
             for framer in &mut self.framers.0 {
                 framer.set_other();
             }
@@ -67,7 +66,7 @@ impl Deep {
         for end in End::BOTH {
             self.framers
                 .get_mut(end)
-                .end(end, *next.get(end), at, &mut layer);
+                .end(end, *next.get(end), &at, &mut layer);
         }
         self.upper.end(closed_by, ctx);
     }
@@ -96,12 +95,20 @@ struct Sessions {
         reason = "a chain is large, and a list of them would hold room for three more where there is one"
     )]
     chains: Vec<Box<Chain>>,
+    /// The place that was asked for last: mostly it is asked for again.
+    latest: usize,
     /// Places of those with changed rows.
     changed: Vec<usize>,
 }
 
 impl Sessions {
+    #[inline]
     fn of(&self, sid: Sid) -> Option<(usize, &Chain)> {
+        if let Some(chain) = self.chains.get(self.latest)
+            && chain.session.as_ref().is_some_and(|s| s.sid == sid)
+        {
+            return Some((self.latest, chain));
+        }
         let place = *self.places.get(&sid)?;
         Some((place, self.chains.get(place)?))
     }
@@ -193,17 +200,25 @@ impl Upper {
     }
 
     /// The place of a packet's session; a Sid that was never opened gets one from its first packet on.
-    fn session_for(&mut self, end: End, pdu: &OpenPdu, at: At, ctx: &mut Ctx<'_>) -> usize {
-        let sid = pdu.sid;
-        let is_syn = pdu.kind == PduKind::Syn;
-        let life = match self.sessions.of(sid) {
+    #[inline]
+    fn session_for(&mut self, end: End, pdu: &OpenPdu, at: &At, ctx: &mut Ctx<'_>) -> usize {
+        match self.sessions.of(pdu.sid) {
             Some((place, chain))
-                if !is_syn && !sessions::opened_in_a_hole(chain, end, pdu, &self.around) =>
+                if pdu.kind != PduKind::Syn
+                    && !sessions::opened_in_a_hole(chain, end, pdu, &self.around) =>
             {
-                return place;
+                place
             }
+            _ => self.begin_life(end, pdu, at, ctx),
+        }
+    }
+
+    /// A life of a Sid begins, if it can.
+    #[inline(never)]
+    fn begin_life(&mut self, end: End, pdu: &OpenPdu, at: &At, ctx: &mut Ctx<'_>) -> usize {
+        let life = match self.sessions.of(pdu.sid) {
             Some((place, old)) => {
-                let reopen = if is_syn {
+                let reopen = if pdu.kind == PduKind::Syn {
                     sessions::reopen(old)
                 } else {
                     sessions::Reopen::Legal
@@ -227,14 +242,14 @@ impl Upper {
         end: End,
         pdu: &OpenPdu,
         life: u32,
-        at: At,
+        at: &At,
         ctx: &mut Ctx<'_>,
     ) -> usize {
         let sid = pdu.sid;
         let is_syn = pdu.kind == PduKind::Syn;
         let at = At {
             done: pdu.first_frame.min(at.done),
-            ..at
+            ..*at
         };
         let client_holes = self.around.client.map_or(0, |c| *self.around.holes.get(c));
         let behind = self
@@ -265,7 +280,105 @@ struct Layer<'a, 'b> {
 }
 
 impl Layer<'_, '_> {
-    fn plain_row(&mut self, end: End, pdu: &OpenPdu, at: At) -> PduId {
+    #[inline]
+    fn open_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
+        if !*self.upper.smp_in.get(end) || pdu.kind == PduKind::Syn {
+            self.first_smp(end, pdu.kind, at);
+        }
+        self.ctx.row.smp_seen = true;
+        self.ctx.row.mars = Some(true);
+        pdu.chain = self.upper.session_for(end, pdu, at, self.ctx);
+        let upper = &mut *self.upper;
+        upper.sessions.latest = pdu.chain;
+        if let Some(chain) = upper.sessions.at(pdu.chain) {
+            sessions::arrive(chain, end, pdu, &upper.around);
+            pdu.session = chain.session.as_ref().map(|s| s.id);
+        }
+    }
+
+    #[inline(never)]
+    fn open_plain(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: &At) {
+        match header {
+            Some(header) => {
+                if self.upper.around.client != Some(end) && header.kind == pt::TABULAR_RESULT {
+                    login::spid(header.spid, self.ctx);
+                }
+                if !self.ctx.row.smp_seen && self.ctx.row.tls.is_some() {
+                    self.clear_again();
+                }
+                let upper = &mut *self.upper;
+                let side = upper.plain.ends.get_mut(end);
+                let seen = std::mem::replace(&mut side.seen, upper.around.seen(end));
+                side.miss(Missing::by_holes(seen, side.seen));
+                let moment = Moment {
+                    end,
+                    at,
+                    around: &upper.around,
+                };
+                upper
+                    .plain
+                    .packet_start(&moment, header, pdu, &upper.login, self.ctx);
+            }
+            None if pdu.kind == PduKind::Tls
+                && pdu.pos == 0
+                && self.ctx.row.syn_frame.is_some()
+                && self.ctx.row.encryption.is_none() =>
+            {
+                self.ctx.row.encryption = Some(Encryption::Strict);
+            }
+            None => {}
+        }
+    }
+
+    /// Bytes of an SMP:DATA.
+    #[inline]
+    fn data(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
+        let upper = &mut *self.upper;
+        if let Some(chain) = upper.sessions.at(pdu.chain)
+            && !chain.goes_on_with(end, bytes)
+        {
+            let moment = Moment {
+                end,
+                at,
+                around: &upper.around,
+            };
+            chain.data_body(&moment, pdu, bytes, &mut upper.login, self.ctx);
+            if chain.changed && !chain.listed {
+                upper.sessions.touch(pdu.chain);
+            }
+        }
+        if self.ctx.row.client_evidence.is_none() && pdu.flags.has(PduFlags::TDS_HEADER) {
+            self.prove(end, Some(pdu.tds_type));
+        }
+    }
+
+    #[inline(never)]
+    fn other_body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8]) {
+        match pdu.kind {
+            PduKind::Tds => self.upper.plain.packet_body(end, bytes, pdu.left),
+            PduKind::Tls if matches!(pdu.tds_type, 21 | 22) => {
+                let len = u16::try_from(pdu.len.saturating_sub(5)).unwrap_or(u16::MAX);
+                let [hi, lo] = len.to_be_bytes();
+                let header = [pdu.tds_type, 3, 3, hi, lo];
+                // The record header went by; a hello is read from the handshake bytes behind one.
+                let read = pdu.len.saturating_sub(pdu.left);
+                let first = usize::try_from(read) == Ok(bytes.len().saturating_add(5));
+                let bytes = if first {
+                    [&header[..], bytes].concat()
+                } else {
+                    bytes.to_vec()
+                };
+                let frame = pdu.first_frame;
+                self.upper
+                    .login
+                    .handshake_bytes(end, &bytes, frame, self.ctx);
+                self.ctx.phase(Phase::Tls, frame, None);
+            }
+            _ => {}
+        }
+    }
+
+    fn plain_row(&mut self, end: End, pdu: &OpenPdu, at: &At) -> PduId {
         let prev = *self.ctx.row.last_plain_pdu.get(end);
         let id = self.push(end, pdu, prev, at);
         *self.ctx.row.last_plain_pdu.get_mut(end) = Some(id);
@@ -273,7 +386,7 @@ impl Layer<'_, '_> {
     }
 
     #[inline]
-    fn push(&mut self, end: End, pdu: &OpenPdu, prev: Option<PduId>, at: At) -> PduId {
+    fn push(&mut self, end: End, pdu: &OpenPdu, prev: Option<PduId>, at: &At) -> PduId {
         let row = PduRow {
             frame: at.done,
             first_frame: pdu.first_frame.min(at.done),
@@ -302,7 +415,7 @@ impl Layer<'_, '_> {
     }
 
     #[inline]
-    fn finish_smp(&mut self, end: End, pdu: &mut OpenPdu, at: At) {
+    fn finish_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
         let upper = &mut *self.upper;
         let Some(chain) = upper.sessions.at(pdu.chain) else {
             return;
@@ -326,7 +439,8 @@ impl Layer<'_, '_> {
         self.push(end, pdu, prev, at);
     }
 
-    fn finish_plain(&mut self, end: End, pdu: &mut OpenPdu, at: At) {
+    #[inline(never)]
+    fn finish_plain(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
         let id = self.ctx.out.next_pdu();
         let upper = &mut *self.upper;
         match pdu.kind {
@@ -411,99 +525,21 @@ impl Sink for Layer<'_, '_> {
     }
 
     #[inline]
-    fn open(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: At) {
+    fn open(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: &At) {
         *self.upper.around.lost.get_mut(end) = false;
         if pdu.kind.is_smp() {
-            if pdu.kind == PduKind::Syn && self.ctx.row.client_evidence.is_none() {
-                self.ctx.row.client = end;
-                self.ctx.row.client_evidence = Some("it opens SMP sessions");
-                self.upper.around.client = Some(end);
-            }
-            if !*self.upper.smp_in.get(end) {
-                *self.upper.smp_in.get_mut(end) = true;
-                self.first_smp(at);
-            }
-            self.ctx.row.smp_seen = true;
-            self.ctx.row.mars = Some(true);
-            pdu.chain = self.upper.session_for(end, pdu, at, self.ctx);
-            let upper = &mut *self.upper;
-            if let Some(chain) = upper.sessions.at(pdu.chain) {
-                sessions::arrive(chain, end, pdu, &upper.around);
-                pdu.session = chain.session.as_ref().map(|s| s.id);
-            }
-        }
-        match header {
-            Some(header) => {
-                if self.upper.around.client != Some(end) && header.kind == pt::TABULAR_RESULT {
-                    login::spid(header.spid, self.ctx);
-                }
-                if !self.ctx.row.smp_seen && self.ctx.row.tls.is_some() {
-                    self.clear_again();
-                }
-                let upper = &mut *self.upper;
-                let side = upper.plain.ends.get_mut(end);
-                let seen = std::mem::replace(&mut side.seen, upper.around.seen(end));
-                side.miss(Missing::by_holes(seen, side.seen));
-                let moment = Moment {
-                    end,
-                    at,
-                    around: &upper.around,
-                };
-                upper
-                    .plain
-                    .packet_start(&moment, header, pdu, &upper.login, self.ctx);
-            }
-            None if pdu.kind == PduKind::Tls
-                && pdu.pos == 0
-                && self.ctx.row.syn_frame.is_some()
-                && self.ctx.row.encryption.is_none() =>
-            {
-                self.ctx.row.encryption = Some(Encryption::Strict);
-            }
-            None => {}
+            self.open_smp(end, pdu, at);
+        } else {
+            self.open_plain(end, pdu, header, at);
         }
     }
 
     #[inline]
-    fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: At) {
-        match pdu.kind {
-            PduKind::Tds => self.upper.plain.packet_body(end, bytes, pdu.left),
-            PduKind::Data => {
-                let upper = &mut *self.upper;
-                if let Some(chain) = upper.sessions.at(pdu.chain) {
-                    let moment = Moment {
-                        end,
-                        at,
-                        around: &upper.around,
-                    };
-                    chain.data_body(&moment, pdu, bytes, &mut upper.login, self.ctx);
-                    if chain.changed && !chain.listed {
-                        upper.sessions.touch(pdu.chain);
-                    }
-                }
-                if self.ctx.row.client_evidence.is_none() && pdu.flags.has(PduFlags::TDS_HEADER) {
-                    self.prove(end, Some(pdu.tds_type));
-                }
-            }
-            PduKind::Tls if matches!(pdu.tds_type, 21 | 22) => {
-                let len = u16::try_from(pdu.len.saturating_sub(5)).unwrap_or(u16::MAX);
-                let [hi, lo] = len.to_be_bytes();
-                let header = [pdu.tds_type, 3, 3, hi, lo];
-                // The record header went by; a hello is read from the handshake bytes behind one.
-                let read = pdu.len.saturating_sub(pdu.left);
-                let first = usize::try_from(read) == Ok(bytes.len().saturating_add(5));
-                let bytes = if first {
-                    [&header[..], bytes].concat()
-                } else {
-                    bytes.to_vec()
-                };
-                let frame = pdu.first_frame;
-                self.upper
-                    .login
-                    .handshake_bytes(end, &bytes, frame, self.ctx);
-                self.ctx.phase(Phase::Tls, frame, None);
-            }
-            _ => {}
+    fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
+        if pdu.kind == PduKind::Data {
+            self.data(end, pdu, bytes, at);
+        } else {
+            self.other_body(end, pdu, bytes);
         }
     }
 
@@ -520,7 +556,7 @@ impl Sink for Layer<'_, '_> {
     }
 
     #[inline]
-    fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: At) {
+    fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
         if pdu.kind.is_smp() {
             self.finish_smp(end, pdu, at);
         } else {
@@ -543,7 +579,7 @@ impl Sink for Layer<'_, '_> {
         *holes = holes.saturating_add(1);
     }
 
-    fn lost(&mut self, end: End, at: At, view: &[u8]) {
+    fn lost(&mut self, end: End, at: &At, view: &[u8]) {
         self.hole(end);
         *self.upper.around.lost.get_mut(end) = true;
         if !*self.upper.smp_in.get(end) {
@@ -567,7 +603,7 @@ impl Sink for Layer<'_, '_> {
         self.ctx.violation(broken, at.done, None, None);
     }
 
-    fn unread(&mut self, end: End, unread: Unread, at: At) {
+    fn unread(&mut self, end: End, unread: Unread, at: &At) {
         let sum = self.upper.around.unread.get_mut(end);
         *sum = sum.saturating_add(unread.len);
         let mut pos = unread.pos;
@@ -594,8 +630,17 @@ impl Sink for Layer<'_, '_> {
 }
 
 impl Layer<'_, '_> {
-    /// The first SMP packet of a direction.
-    fn first_smp(&mut self, at: At) {
+    /// The first SMP packet of a direction, or one that opens a session.
+    #[inline(never)]
+    fn first_smp(&mut self, end: End, kind: PduKind, at: &At) {
+        if kind == PduKind::Syn && self.ctx.row.client_evidence.is_none() {
+            self.ctx.row.client = end;
+            self.ctx.row.client_evidence = Some("it opens SMP sessions");
+            self.upper.around.client = Some(end);
+        }
+        if std::mem::replace(self.upper.smp_in.get_mut(end), true) {
+            return;
+        }
         if self.ctx.row.prelogin.server_mars == Some(false) && !self.ctx.row.smp_seen {
             let fact = "SMP although MARS was refused".to_owned();
             self.ctx

@@ -11,8 +11,22 @@ use super::super::out::{Broken, Ctx, error, warn};
 use super::{Chain, Moment};
 
 impl Chain {
-    /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
+    /// Inside SMP: takes bytes of DATA payload that lie in the TDS packet at hand, as most do. Whether it has.
     #[inline]
+    pub(in crate::track) fn goes_on_with(&mut self, end: End, bytes: &[u8]) -> bool {
+        let side = self.ends.get_mut(end);
+        let left = u32::try_from(bytes.len())
+            .ok()
+            .and_then(|n| side.packet_left.checked_sub(n));
+        let Some(left) = left else {
+            return false;
+        };
+        side.packet_left = left;
+        self.packet_body(end, bytes, left);
+        true
+    }
+
+    /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
     pub(in crate::track) fn data_body(
         &mut self,
         moment: &Moment<'_>,

@@ -121,7 +121,14 @@ impl Framer {
     }
 
     /// A header was found at `view[at..]`: what stands before it is booked as unread, then on from there.
-    fn found(&mut self, end: End, class: Class, place: Found<'_>, frame: At, sink: &mut impl Sink) {
+    fn found(
+        &mut self,
+        end: End,
+        class: Class,
+        place: Found<'_>,
+        frame: &At,
+        sink: &mut impl Sink,
+    ) {
         let Found { base, at, view } = place;
         let pos = base.saturating_add(u64::try_from(at).unwrap_or(0));
         if let Mode::Lost(lost) = std::mem::take(&mut self.mode) {
