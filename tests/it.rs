@@ -53,6 +53,7 @@ mod tls;
 mod tokens;
 mod truth;
 mod tshark;
+mod usual_segments;
 mod variants;
 mod vectors;
 mod verdicts;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use marstui::capture::{Capture, FrameSource, OpenOptions};
 use marstui::dissect::stream::Frames;
 use marstui::store::{
-    ConnRow, FrameFlags, PduKind, PduRow, RequestEnd, RequestRow, Severity, SmpCounts, Store,
+    FrameFlags, PduKind, PduRow, RequestEnd, RequestRow, Severity, SmpCounts, Store,
 };
 use marstui::track;
 use marstui::units::{End, FrameNo};
@@ -22,7 +22,7 @@ use crate::support::shared_or_skip;
 /// What each end said, in the order of the file.
 pub type Talk = Vec<(End, Vec<u8>)>;
 
-const FILES: [&str; 4] = [
+pub const FILES: [&str; 4] = [
     "b1-interleaved-odbc.client.pcapng",
     "i1-login-only-tls-mars.server.pcap",
     "g2-attention-mid-result.client.pcapng",
@@ -59,7 +59,7 @@ pub fn talk(file: &str) -> Option<Talk> {
 pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -67,7 +67,7 @@ impl Dice {
         (z ^ (z >> 31)) as usize % n.max(1)
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
@@ -483,65 +483,8 @@ fn nothing_false_appears(
 }
 
 /// How many cases each property is tried with: `STREAM_CASES`, or a few.
-/// The capture with ECE in every segment, which no step of the analysis looks at; without one such flag a segment may
-/// be taken in a shorter way.
-fn with_ece(wire: &Wire) -> Wire {
-    const FILE_HEADER: usize = 24;
-    const RECORD_HEADER: usize = 16;
-    let mut file = wire.file.clone();
-    let mut at = FILE_HEADER;
-    while let Some(len) = file.get(at + 8..at + 12) {
-        let len = u32::from_le_bytes(len.try_into().unwrap()) as usize;
-        file[at + RECORD_HEADER + 20 + 13] |= 0x40;
-        at += RECORD_HEADER + len;
-    }
-    Wire {
-        file,
-        ..Wire::new()
-    }
-}
-
-/// All rows, but for what ECE itself changes, as it does the checksum.
-fn rows(store: &Store) -> Vec<String> {
-    let checksum = FrameFlags::GOOD_CHECKSUM.0 | FrameFlags::BAD_CHECKSUM.0;
-    let mut rows = Vec::new();
-    for (_, frame) in store.frames_from(FrameNo(1)) {
-        let mut frame = frame;
-        frame.tcp_flags.0 &= !0x40;
-        frame.flags.0 &= !checksum;
-        rows.push(format!("{frame:?}"));
-    }
-    for (_, pdu) in store.pdus_from(marstui::units::PduId(0)) {
-        rows.push(format!("{pdu:?}"));
-    }
-    for conn in store.conns() {
-        // That nothing out of the usual happens is only followed where every flag is a usual one.
-        let conn = ConnRow {
-            calm: None,
-            ..conn.clone()
-        };
-        rows.push(format!("{conn:?}"));
-    }
-    rows.extend(store.sessions().iter().map(|row| format!("{row:?}")));
-    rows.extend(store.requests().iter().map(|row| format!("{row:?}")));
-    rows.extend(store.violations().iter().map(|row| format!("{row:?}")));
-    rows
-}
-
-fn an_extra_flag_changes_nothing(seed: u64, file: &str, network: Network) -> TestCaseResult {
-    let Some(talk) = talk(file) else {
-        return Ok(());
-    };
-    let wire = capture(&talk, network, &mut Dice(seed));
-    let (short, long) = (rows(&load(&wire).1), rows(&load(&with_ece(&wire)).1));
-    for (a, b) in short.iter().zip(&long) {
-        prop_assert_eq!(a, b);
-    }
-    prop_assert_eq!(short.len(), long.len());
-    Ok(())
-}
-
-fn cases() -> u32 {
+/// As many cases of each property are tried.
+pub fn cases() -> u32 {
     let set = std::env::var("STREAM_CASES").ok();
     set.and_then(|n| n.parse().ok()).unwrap_or(24)
 }
@@ -575,33 +518,6 @@ proptest! {
         wrap in 0_u32..100_000,
     ) {
         nothing_false_appears(seed, FILES[file], largest, lose, with_syn, wrap)?;
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn usual_segments_are_taken_in_as_all_others_are(
-        seed: u64,
-        file in 0..FILES.len(),
-        largest in prop_oneof![1_usize..40, 40_usize..300, 300_usize..4000],
-        [reorder, again, lose] in [0_usize..10, 0_usize..10, 0_usize..3],
-        with_syn: bool,
-        wrap in 0_u32..100_000,
-    ) {
-        an_extra_flag_changes_nothing(seed, FILES[file], Network {
-            largest,
-            reorder,
-            again,
-            lose,
-            with_syn,
-            first_seq: [0_u32.wrapping_sub(wrap), 0_u32.wrapping_sub(wrap / 3)],
-        })?;
     }
 }
 
