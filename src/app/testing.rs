@@ -237,12 +237,14 @@ pub(crate) fn batch() -> Batch {
     Batch {
         frames: (0..FRAMES.len()).map(frame_row).collect(),
         pdus: (0..FRAMES.len()).filter_map(pdu_row).collect(),
-        conns: vec![conn_row()],
-        sessions: vec![
+        conns: std::iter::once(conn_row()).collect(),
+        sessions: [
             session_row(0, 0, 4, (10, None)),
             session_row(1, 5, 7, (8, Some(9))),
-        ],
-        requests: vec![request_row()],
+        ]
+        .into_iter()
+        .collect(),
+        requests: std::iter::once(request_row()).collect(),
         interfaces: vec![InterfaceRow {
             file: 0,
             local: 0,

@@ -18,11 +18,11 @@ pub struct Batch {
     /// New PDUs, in order of completion.
     pub pdus: NewPdus,
     /// New and changed connections, by number.
-    pub conns: Vec<ConnRow>,
+    pub conns: Rows<ConnRow>,
     /// New and changed sessions, by number.
-    pub sessions: Vec<SessionRow>,
+    pub sessions: Rows<SessionRow>,
     /// New requests, by number, and behind them those before that have changed.
-    pub requests: Vec<RequestRow>,
+    pub requests: Rows<RequestRow>,
     /// Attentions to requests that were over.
     pub late_attentions: Vec<LateAttention>,
     /// New results of the SMP checks.
@@ -68,7 +68,7 @@ pub struct Progress {
 /// Rows on their way from one thread to the other. Their memory goes back to where it came from when they are dropped:
 /// fresh memory for every batch would cost as much as filling it does.
 #[derive(Debug)]
-pub(super) struct Rows<T> {
+pub struct Rows<T> {
     rows: Vec<T>,
     home: Option<RowPool<T>>,
 }
@@ -96,6 +96,15 @@ impl<T> DerefMut for Rows<T> {
     }
 }
 
+impl<T> FromIterator<T> for Rows<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(rows: I) -> Self {
+        Self {
+            rows: rows.into_iter().collect(),
+            home: None,
+        }
+    }
+}
+
 impl<T> Drop for Rows<T> {
     fn drop(&mut self) {
         if let Some(home) = self.home.take() {
@@ -108,7 +117,7 @@ impl<T> Drop for Rows<T> {
 
 /// Memory of batches that waits to be filled again: as much as there were batches on their way at once.
 #[derive(Debug)]
-pub(super) struct RowPool<T>(Arc<Mutex<Vec<Vec<T>>>>);
+pub struct RowPool<T>(Arc<Mutex<Vec<Vec<T>>>>);
 
 impl<T> Default for RowPool<T> {
     fn default() -> Self {
@@ -118,7 +127,7 @@ impl<T> Default for RowPool<T> {
 
 impl<T> RowPool<T> {
     /// No rows, with room for some where there is any.
-    pub(super) fn rows(&self) -> Rows<T> {
+    pub fn rows(&self) -> Rows<T> {
         Rows {
             rows: self.waiting().pop().unwrap_or_default(),
             home: Some(Self(Arc::clone(&self.0))),

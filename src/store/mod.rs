@@ -20,7 +20,7 @@ mod request;
 mod session;
 mod shapes;
 
-pub use batch::{Batch, LateAttention, Progress};
+pub use batch::{Batch, LateAttention, Progress, RowPool, Rows};
 pub use calm::{Calm, CalmEnd};
 pub use check::{CheckId, Severity, ViolationRow};
 pub use conn::{
@@ -83,7 +83,7 @@ impl Store {
     }
 
     /// Takes in a batch of the indexing pass: new rows are appended, changed rows replace the older ones.
-    pub fn append(&mut self, batch: Batch) {
+    pub fn append(&mut self, mut batch: Batch) {
         self.interfaces.extend(batch.interfaces);
         upsert(&mut self.files, batch.files, |row| row.index);
         let before = self.frames.len();
@@ -96,19 +96,21 @@ impl Store {
             });
         }
         self.pdus.append(batch.pdus);
-        upsert(&mut self.conns, batch.conns, |row| row.id.index());
-        for session in &batch.sessions {
+        upsert(&mut self.conns, batch.conns.drain(..), |row| row.id.index());
+        for session in batch.sessions.iter() {
             if session.id.index() >= self.sessions.len() {
                 self.lists_mut(session.conn).sessions.push(session.id);
             }
         }
-        upsert(&mut self.sessions, batch.sessions, |row| row.id.index());
-        for request in &batch.requests {
+        let sessions = batch.sessions.drain(..);
+        upsert(&mut self.sessions, sessions, |row| row.id.index());
+        for request in batch.requests.iter() {
             if request.id.index() >= self.requests.len() {
                 self.lists_mut(request.conn).requests.push(request.id);
             }
         }
-        upsert(&mut self.requests, batch.requests, |row| row.id.index());
+        let requests = batch.requests.drain(..);
+        upsert(&mut self.requests, requests, |row| row.id.index());
         for late in batch.late_attentions {
             if let Some(row) = self.requests.get_mut(late.request.index()) {
                 row.attention_frame = late.attention.or(row.attention_frame);
@@ -571,7 +573,7 @@ fn vec_memory<T>(table: &Vec<T>) -> usize {
 
 /// Replaces rows that exist and appends those that are new. Rows come in the order of their numbers, so that a
 /// new row's number is always the next free one; a row that would leave a hole is dropped.
-fn upsert<T>(table: &mut Vec<T>, rows: Vec<T>, index: impl Fn(&T) -> usize) {
+fn upsert<T>(table: &mut Vec<T>, rows: impl IntoIterator<Item = T>, index: impl Fn(&T) -> usize) {
     for row in rows {
         let at = index(&row);
         if let Some(slot) = table.get_mut(at) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::store::{
     Batch, CheckId, ConnRow, FramePacker, FrameRow, PduKind, PduPacker, PduRow, Phase, PhaseRow,
-    RequestRow, SessionRow, Severity, ViolationRow,
+    RequestRow, RowPool, SessionRow, Severity, ViolationRow,
 };
 use crate::units::{FrameNo, PduId, RequestId, SessionId, Sid};
 
@@ -21,6 +21,9 @@ pub(super) struct Out {
     pub(super) batch: Batch,
     frames: FramePacker,
     pdus: PduPacker,
+    conn_pool: RowPool<ConnRow>,
+    session_pool: RowPool<SessionRow>,
+    request_pool: RowPool<RequestRow>,
     sessions: u32,
     /// Requests that began before this batch, whose rows it does not hold.
     earlier_requests: u32,
@@ -101,7 +104,9 @@ impl Out {
     pub(super) fn take(&mut self) -> Batch {
         self.earlier_requests = self.next_request().0;
         let next = Batch {
-            requests: Vec::with_capacity(self.batch.requests.len()),
+            conns: self.conn_pool.rows(),
+            sessions: self.session_pool.rows(),
+            requests: self.request_pool.rows(),
             ..Batch::default()
         };
         let mut batch = std::mem::replace(&mut self.batch, next);

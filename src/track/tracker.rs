@@ -322,9 +322,9 @@ impl Tracker {
             flags.set(FrameFlags::BAD);
         }
         let row = &row(Some(conn.row.id), prev, flags);
-        self.out.push_frame(row);
         conn.evidence.frame(&conn.row, row, self.several_points);
         conn.watch.frame(&mut conn.row, no, row);
+        self.out.push_frame(row);
     }
 
     /// The connection of a segment and the end that sent it; a new one where there is none, or where a SYN opens it

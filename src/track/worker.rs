@@ -40,7 +40,7 @@ impl Default for Options {
         Self {
             first_batch: Duration::from_millis(5),
             every: Duration::from_millis(80),
-            frames: 8192,
+            frames: 16_384,
             frames_only: false,
             connections: MAX_CONNS,
         }
