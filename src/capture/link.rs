@@ -45,17 +45,21 @@ pub enum Network {
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
-/// Finds the IP packet in a frame.
+/// Where the IP packet in a frame begins, if there is one.
 #[inline]
-pub fn network(link: u32, frame: &[u8]) -> Network {
+pub fn ip_packet(link: u32, frame: &[u8]) -> Option<usize> {
     if link == link_type::ETHERNET && matches!(u16_at(frame, 12), Some(IPV4 | IPV6)) {
-        return Network::Ip(14);
+        return Some(14);
     }
-    other_network(link, frame)
+    match network(link, frame) {
+        Network::Ip(at) => Some(at),
+        _ => None,
+    }
 }
 
+/// Finds the IP packet in a frame.
 #[inline(never)]
-fn other_network(link: u32, frame: &[u8]) -> Network {
+pub fn network(link: u32, frame: &[u8]) -> Network {
     match link {
         link_type::ETHERNET => match u16_at(frame, 12) {
             Some(ether_type) => behind(ether_type, frame, 14),

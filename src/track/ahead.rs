@@ -3,7 +3,7 @@
 //! Bounds: [`FRAMES`] frames are looked at, and only for such a part. Where the chunk ends before that many, the
 //! frames from the part on are held back until the next chunk, [`BYTES`] at most.
 
-use crate::capture::link::{self, Network};
+use crate::capture::link;
 use crate::capture::{Chunk, RecordMeta};
 use crate::decode::net::{self, Fragment, Fragments, Packet};
 
@@ -43,6 +43,18 @@ pub(super) enum First {
 }
 
 impl<'a> Ahead<'a> {
+    /// The next frame; from then on this is what stands behind it.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<(&'a RecordMeta, &'a [u8])> {
+        if let [Held { record, bytes }, rest @ ..] = self.held {
+            self.held = rest;
+            return Some((record, bytes));
+        }
+        let (record, rest) = self.records.split_first()?;
+        self.records = rest;
+        Some((record, self.chunk.bytes(record)))
+    }
+
     fn frames(self) -> impl Iterator<Item = (&'a RecordMeta, &'a [u8])> {
         let held = self.held.iter().map(|h| (&h.record, h.bytes.as_slice()));
         let of_chunk = self.records.iter();
@@ -61,7 +73,7 @@ impl<'a> Ahead<'a> {
             seen += 1;
             let source = sources.get(record.interface.index());
             let link = source.map_or(u32::MAX, |source| source.link_type);
-            if let Network::Ip(at) = link::network(link, bytes)
+            if let Some(at) = link::ip_packet(link, bytes)
                 && let Packet::Fragment(found) = net::packet(bytes, at, record.wire)
                 && fragments.foresee(part, &found)
             {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::capture::link::{self, Network};
+use crate::capture::link;
 use crate::capture::{Capture, Chunk, RecordMeta};
 use crate::decode::net::{self, Fragments, Packet, Segment};
 use crate::store::chunks::Chunks;
@@ -182,17 +182,8 @@ impl Tracker {
             records: &chunk.records,
             last,
         };
-        while let [Held { record, bytes }, rest @ ..] = ahead.held {
-            ahead.held = rest;
-            if !self.frame(record, bytes, ahead) {
-                self.held = ahead.hold(record, bytes);
-                return;
-            }
-        }
-        while let [record, rest @ ..] = ahead.records {
-            ahead.records = rest;
-            let bytes = chunk.bytes(record);
-            if !self.frame(record, bytes, ahead) {
+        while let Some((record, bytes)) = ahead.next() {
+            if !self.frame(record, bytes, &ahead) {
                 self.held = ahead.hold(record, bytes);
                 return;
             }
@@ -200,13 +191,12 @@ impl Tracker {
     }
 
     /// Takes in a frame; says whether it could without knowing what follows.
-    fn frame(&mut self, record: &RecordMeta, bytes: &[u8], ahead: Ahead<'_>) -> bool {
-        let interface = record.interface.index();
-        let source = self.sources.get_mut(interface);
+    fn frame(&mut self, record: &RecordMeta, bytes: &[u8], ahead: &Ahead<'_>) -> bool {
+        let source = self.sources.get_mut(record.interface.index());
         let link = source.as_ref().map_or(u32::MAX, |source| source.link_type);
         // By reference: what is found is large, and the rows are written once, where they stay.
-        let packet = &match link::network(link, bytes) {
-            Network::Ip(at) if !self.frames_only => Some(net::packet(bytes, at, record.wire)),
+        let packet = &match link::ip_packet(link, bytes) {
+            Some(at) if !self.frames_only => Some(net::packet(bytes, at, record.wire)),
             _ => None,
         };
         if let Some(Packet::Tcp(segment)) = packet {
@@ -226,7 +216,7 @@ impl Tracker {
         record: &RecordMeta,
         packet: Option<&Packet>,
         bytes: &[u8],
-        ahead: Ahead<'_>,
+        ahead: &Ahead<'_>,
     ) -> bool {
         if let Some(Packet::Fragment(part)) = packet
             && self.fragments.wants_first(part)
