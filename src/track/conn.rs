@@ -58,6 +58,8 @@ pub(super) struct Conn {
     is_other: bool,
     /// One end uses SQL Server's port.
     sql_port: bool,
+    /// See [`Conn::is_steady`].
+    steady: bool,
     violations: u32,
     closed_by: Option<FrameNo>,
     /// What the server acknowledged of an earlier connection when it was sent a SYN.
@@ -146,6 +148,7 @@ impl Conn {
             deep: None,
             is_other: false,
             sql_port,
+            steady: false,
             violations: 0,
             closed_by: None,
             earlier: None,
@@ -238,6 +241,7 @@ impl Conn {
         stats.frames = stats.frames.saturating_add(1);
         if !self.goes_on(end, incoming, out, &mut found) {
             self.step(end, incoming, out, &mut found);
+            self.steady = self.is_steady();
         }
         found
     }

@@ -180,22 +180,21 @@ impl Order {
         next.checked_add(i64::from(seq.diff(self.next_seq()?)))
     }
 
-    fn next_seq(&self) -> Option<TcpSeq> {
+    /// The sequence number of the next byte to be handed on.
+    pub(super) fn next_seq(&self) -> Option<TcpSeq> {
         Some(self.base?.plus(low32(self.next)))
     }
 
-    /// Whether a segment begins with the next byte of the stream, where nothing waits, nothing is known to be missing
-    /// and no end was seen.
-    pub(super) fn is_next(&self, seq: TcpSeq) -> bool {
+    /// Whether nothing waits, nothing is known to be missing and no end was seen.
+    pub(super) fn is_whole(&self) -> bool {
         self.firm
-            && self.next_seq() == Some(seq)
             && self.high == self.next
             && self.acked <= self.next
             && self.fin.is_none()
             && self.waiting.is_empty()
     }
 
-    /// Hands on so many next bytes (see [`Self::is_next`]); returns the position of the first.
+    /// Hands on so many next bytes of a whole stream; returns the position of the first.
     pub(super) fn take_next(&mut self, len: u32) -> u64 {
         let pos = self.next;
         self.next = pos.saturating_add(u64::from(len));
@@ -208,17 +207,13 @@ impl Order {
         self.claimed = self.claimed.max(self.next);
     }
 
-    /// The position that the peer acknowledges, if all bytes before it were handed on and none further on is known to
-    /// be acknowledged.
+    /// The position that the peer of a whole stream acknowledges, if all bytes before it were handed on.
     pub(super) fn handed_on_until(&self, ack: TcpSeq) -> Option<u64> {
-        let back = self.next_seq()?.diff(ack);
-        let back = u64::try_from(back).ok().filter(|_| self.firm)?;
-        self.next
-            .checked_sub(back)
-            .filter(|_| self.acked <= self.next)
+        let back = u64::try_from(self.next_seq()?.diff(ack)).ok()?;
+        self.next.checked_sub(back)
     }
 
-    /// The peer acknowledges what was handed on up to a position (see [`Self::handed_on_until`]).
+    /// The peer acknowledges what was handed on up to a position.
     pub(super) fn is_acknowledged(&mut self, pos: u64) {
         self.acked = self.acked.max(pos);
     }

@@ -58,16 +58,21 @@ impl Conn {
             && segment.header_seen >= 20
             && segment.captured_payload == len
             && len != 1
-            && !(len == 0 && peer.probed);
-        let opened = self.has_payload()
-            && self.closed_by.is_none()
-            && (self.row.handshake_frame.is_some() || self.row.syn_ack_frame.is_none());
-        let windows = segment.window > 0 && side.zero_since.is_none();
-        if plain && opened && windows && side.order.is_next(segment.seq) {
+            && !(len == 0 && peer.probed)
+            && segment.window > 0;
+        if self.steady && plain && side.order.next_seq() == Some(segment.seq) {
             peer.order.handed_on_until(segment.ack)
         } else {
             None
         }
+    }
+
+    /// Whether both sides just go on: segments of this kind leave it so.
+    pub(super) fn is_steady(&self) -> bool {
+        let opened = self.row.handshake_frame.is_some() || self.row.syn_ack_frame.is_none();
+        let open = self.has_payload() && self.closed_by.is_none();
+        let mut sides = self.sides.0.iter();
+        opened && open && sides.all(|side| side.zero_since.is_none() && side.order.is_whole())
     }
 
     fn next_bytes(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
