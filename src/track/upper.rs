@@ -163,8 +163,11 @@ impl Upper {
     }
 
     fn flush(&mut self, ctx: &mut Ctx<'_>) {
-        for place in std::mem::take(&mut self.sessions.changed) {
-            if let Some(chain) = self.sessions.at(place) {
+        let Sessions {
+            chains, changed, ..
+        } = &mut self.sessions;
+        for place in changed.drain(..) {
+            if let Some(chain) = chains.get_mut(place) {
                 chain.listed = false;
                 chain.flush(ctx);
             }
