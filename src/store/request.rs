@@ -1,5 +1,7 @@
 //! The row of a request with its answer.
 
+use std::sync::Arc;
+
 use crate::units::{ConnId, FrameNo, Nanos, PduId, RequestId, SessionId};
 
 /// What a request is.
@@ -98,7 +100,7 @@ pub struct RequestRow {
     /// What it is.
     pub kind: RequestKind,
     /// The first 200 characters of the SQL text, or the procedure's name, or the transaction request.
-    pub text: Box<str>,
+    pub text: Arc<str>,
     /// What its ALL_HEADERS say.
     pub headers: HeaderCheck,
     /// First frame of the request.

@@ -13,6 +13,7 @@ use super::login::{self, LoginState};
 use super::missing::{self, Around, Missing, Place, UnderWay};
 use super::order::At;
 use super::out::{Broken, Ctx, warn};
+use super::request_text::Texts;
 use super::requests::{self, Requests, Start};
 use super::sender::{ChainEnd, Message};
 use super::tokens::{Outcome, Walker, done};
@@ -209,7 +210,7 @@ impl Chain {
     }
 
     /// Bytes of a TDS packet's body, behind which it has `left` more.
-    pub(super) fn packet_body(&mut self, end: End, bytes: &[u8], left: u32) {
+    pub(super) fn packet_body(&mut self, end: End, bytes: &[u8], left: u32, texts: &mut Texts) {
         let side = self.ends.get_mut(end);
         let Some(message) = &mut side.message else {
             return;
@@ -227,7 +228,7 @@ impl Chain {
             }
             return;
         }
-        message.keep(bytes, left);
+        message.keep(bytes, left, texts);
     }
 
     /// Bytes of a TDS packet's body that are not in the file.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::request_text::Texts;
 use crate::store::{
     Batch, CheckId, ConnRow, FramePacker, FrameRow, PduKind, PduPacker, PduRow, Phase, PhaseRow,
     RequestRow, RowPool, SessionRow, Severity, ViolationRow,
@@ -31,6 +32,8 @@ pub(super) struct Out {
     changed_requests: Vec<RequestRow>,
     /// A PDU that makes no sense has come since this was last asked.
     pub(super) bad_pdu: bool,
+    /// Texts of requests so far.
+    pub(super) texts: Texts,
     /// Payload bytes that wait behind gaps, over all connections.
     pub(super) waiting: usize,
 }

@@ -1,6 +1,12 @@
 //! What a request says in a few words: the beginning of its SQL text, its procedure, its transaction request; and
 //! whether its headers are sound.
 
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use rustc_hash::FxHasher;
+
+use super::TEXT_CHARS;
 use crate::decode::reader::Reader;
 use crate::decode::registry::word;
 use crate::decode::tds::type_info::utf16;
@@ -9,18 +15,71 @@ use crate::store::{HeaderCheck, RequestKind};
 /// Bytes from which ALL_HEADERS can be told from text.
 const TELLING: usize = 10;
 
-/// The text of a request by the first bytes of its message; `cut` says that they are not all that there were.
-pub(super) fn text(kind: RequestKind, head: &[u8], cut: bool) -> String {
-    if cut && head.len() < TELLING {
-        return String::new();
+/// Texts of requests, which come again and again: each stays for the next that says the same, until another takes
+/// its place.
+#[derive(Debug, Default)]
+pub(super) struct Texts(Vec<Option<Arc<str>>>);
+
+impl Texts {
+    const PLACES: usize = 1024;
+
+    /// The text of a request by the first bytes of its message; `cut` says that they are not all that there were.
+    pub(super) fn of(&mut self, kind: RequestKind, head: &[u8], cut: bool) -> Arc<str> {
+        if cut && head.len() < TELLING {
+            return Arc::default();
+        }
+        let body = head.get(all_headers_len(head)..).unwrap_or_default();
+        let text = match kind {
+            RequestKind::SqlBatch => Some(self.first_chars(body)),
+            RequestKind::Rpc => self.procedure(body),
+            RequestKind::TransactionManager => transaction(body),
+            RequestKind::BulkLoad => None,
+        };
+        text.unwrap_or_default()
     }
-    let body = head.get(all_headers_len(head)..).unwrap_or_default();
-    match kind {
-        RequestKind::SqlBatch => first_chars(body),
-        RequestKind::Rpc => procedure(body).unwrap_or_default(),
-        RequestKind::TransactionManager => transaction(body).unwrap_or_default(),
-        RequestKind::BulkLoad => String::new(),
+
+    fn procedure(&mut self, body: &[u8]) -> Option<Arc<str>> {
+        let mut r = Reader::new(body);
+        let chars = r.u16_le()?;
+        if chars == 0xffff {
+            let id = r.u16_le()?;
+            let name = word("tds.rpc.proc_id", u64::from(id));
+            return Some(name.map_or_else(|| format!("ProcID {id}").into(), Arc::from));
+        }
+        let bytes = usize::from(chars).saturating_mul(2);
+        let have = r.left().min(bytes);
+        r.take(have).map(|name| self.first_chars(name))
     }
+
+    fn first_chars(&mut self, utf16le: &[u8]) -> Arc<str> {
+        // Two units per character at most.
+        let bytes = utf16le
+            .get(..TEXT_CHARS.saturating_mul(4))
+            .unwrap_or(utf16le);
+        let mut hasher = FxHasher::default();
+        hasher.write(bytes);
+        if self.0.is_empty() {
+            self.0.resize(Self::PLACES, None);
+        }
+        let place = usize::try_from(hasher.finish() >> 32).unwrap_or(0) % Self::PLACES;
+        let Some(place) = self.0.get_mut(place) else {
+            return first_chars(bytes).into();
+        };
+        match place {
+            Some(text) if is_plainly(text, bytes) => Arc::clone(text),
+            _ => Arc::clone(place.insert(first_chars(bytes).into())),
+        }
+    }
+}
+
+/// Whether the first characters of UTF-16LE bytes are this text, where both are ASCII.
+fn is_plainly(text: &str, utf16le: &[u8]) -> bool {
+    let (pairs, _) = utf16le.as_chunks::<2>();
+    let differ = |bits, (byte, pair): (u8, &[u8; 2])| {
+        let byte = u16::from(byte);
+        bits | (byte & 0x80) | (byte ^ u16::from_le_bytes(*pair))
+    };
+    text.len() == pairs.len().min(TEXT_CHARS) && text.bytes().zip(pairs).fold(0, differ) == 0
 }
 
 /// Checks ALL_HEADERS at the start of a message by the bytes that are there.
@@ -53,13 +112,9 @@ fn walk_headers(head: &[u8]) -> Option<HeaderCheck> {
 }
 
 fn first_chars(utf16le: &[u8]) -> String {
-    // Two units per character at most.
-    let bytes = utf16le
-        .get(..super::TEXT_CHARS.saturating_mul(4))
-        .unwrap_or(utf16le);
-    let mut text = utf16(bytes);
-    if text.len() > super::TEXT_CHARS
-        && let Some((behind, _)) = text.char_indices().nth(super::TEXT_CHARS)
+    let mut text = utf16(utf16le);
+    if text.len() > TEXT_CHARS
+        && let Some((behind, _)) = text.char_indices().nth(TEXT_CHARS)
     {
         text.truncate(behind);
     }
@@ -83,21 +138,47 @@ fn all_headers_len(head: &[u8]) -> usize {
     }
 }
 
-fn procedure(body: &[u8]) -> Option<String> {
-    let mut r = Reader::new(body);
-    let chars = r.u16_le()?;
-    if chars == 0xffff {
-        let id = r.u16_le()?;
-        let name = word("tds.rpc.proc_id", u64::from(id));
-        return Some(name.map_or_else(|| format!("ProcID {id}"), str::to_owned));
-    }
-    let bytes = usize::from(chars).saturating_mul(2);
-    let have = r.left().min(bytes);
-    r.take(have).map(first_chars)
-}
-
-fn transaction(body: &[u8]) -> Option<String> {
+fn transaction(body: &[u8]) -> Option<Arc<str>> {
     let kind = Reader::new(body).u16_le()?;
     let name = word("tds.transmgr", u64::from(kind));
-    Some(name.map_or_else(|| format!("transaction request {kind}"), str::to_owned))
+    Some(name.map_or_else(|| format!("transaction request {kind}").into(), Arc::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn a_text_that_comes_again_is_kept_once_and_no_other_is_taken_for_it() {
+        let long = "select 1; ".repeat(30);
+        let words = [
+            "",
+            "a",
+            "select 1",
+            "select 2",
+            "Ã©",
+            "é",
+            "日本語",
+            "\u{1f600}",
+            &long,
+            &long[..200],
+            &long[..199],
+        ];
+        let kept = |text: &str| text.chars().take(TEXT_CHARS).collect::<String>();
+        let mut texts = Texts::default();
+        for first in words {
+            let of = |texts: &mut Texts| texts.of(RequestKind::SqlBatch, &units(first), false);
+            let (text, again) = (of(&mut texts), of(&mut texts));
+            assert_eq!((&*text, &*again), (&*kept(first), &*kept(first)));
+            assert_eq!(Arc::ptr_eq(&text, &again), first.is_ascii());
+            for second in words {
+                let same = first.is_ascii() && kept(first) == kept(second);
+                assert_eq!(is_plainly(&text, &units(second)), same, "{first}, {second}");
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@
 //! Bounds: [`MAX_OPEN`] requests under way.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
@@ -28,6 +29,8 @@ struct Open {
     row: Row,
     /// What has come of its answer, if anything has.
     answer: Option<Answer>,
+    /// What it is, where its first packet did not say all that is asked.
+    untold: Option<RequestKind>,
     /// The request was sent to its end.
     complete: bool,
     /// When its last packet was sent.
@@ -194,12 +197,13 @@ impl Requests {
         if self.open.len() >= MAX_OPEN {
             self.retire_unknown(ctx);
         }
-        let (mut text, mut headers, mut time) = (Box::default(), HeaderCheck::Unknown, at.time);
+        let (mut text, mut headers, mut time) = (Arc::default(), HeaderCheck::Unknown, at.time);
         if let Some(message) = &mut start.message {
-            text = message.text(start.kind);
+            text = message.text(start.kind, &mut ctx.out.texts);
             headers = message.headers();
             time = message.first_time();
         }
+        let is_untold = text.is_empty() || headers == HeaderCheck::Unknown;
         let reset = pdu.tds_status & (tds::STATUS_RESET | tds::STATUS_RESET_SKIP_TRAN) != 0;
         let number = pdu.kind.is_smp().then_some(pdu.seqnum);
         let early = match number {
@@ -243,6 +247,7 @@ impl Requests {
         self.open.push_back(Open {
             row,
             answer: None,
+            untold: is_untold.then_some(start.kind),
             complete,
             sent: complete.then_some(at.time),
             number,
@@ -267,15 +272,22 @@ impl Requests {
         };
         request.complete = true;
         request.sent = Some(at.time);
+        let said = request.untold.map(|kind| {
+            let text = message.text(kind, &mut ctx.out.texts);
+            (text, message.headers())
+        });
         request.row.change(ctx.out, |row| {
             row.complete = true;
             row.last_frame = at.done;
             row.ignored = pdu.tds_status & tds::STATUS_IGNORE != 0;
+            let Some((text, headers)) = said else {
+                return;
+            };
             if row.text.is_empty() {
-                row.text = message.text(row.kind);
+                row.text = text;
             }
             if row.headers == HeaderCheck::Unknown {
-                row.headers = message.headers();
+                row.headers = headers;
             }
         });
     }

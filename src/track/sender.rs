@@ -2,11 +2,14 @@
 //!
 //! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step.
 
+use std::sync::Arc;
+
 use crate::decode::tds;
 use crate::store::{HeaderCheck, RequestKind};
 use crate::units::{FrameNo, Nanos, PduId, PerEnd, SmpSeq};
 
 use super::missing::{self, Missing, Seen, UnderWay};
+use super::request_text::Texts;
 use super::{request_text, requests};
 
 /// Bytes kept of a request, for its text.
@@ -41,13 +44,13 @@ pub(super) struct Message {
 /// What a request says of itself.
 #[derive(Debug)]
 pub(super) struct Said {
-    text: Box<str>,
+    text: Arc<str>,
     headers: HeaderCheck,
 }
 
 impl Message {
     /// Keeps what is needed later of body bytes behind which their packet has `left` more.
-    pub(super) fn keep(&mut self, bytes: &[u8], left: u32) {
+    pub(super) fn keep(&mut self, bytes: &[u8], left: u32, texts: &mut Texts) {
         let kind = requests::kind(self.kind);
         let limit = match kind {
             Some(RequestKind::BulkLoad) => 0,
@@ -66,7 +69,7 @@ impl Message {
             && self.head.is_empty()
             && (left == 0 || bytes.len() == limit)
         {
-            let text = request_text::text(kind, bytes, false).into();
+            let text = texts.of(kind, bytes, false);
             let headers = request_text::headers(bytes);
             let said = Said { text, headers };
             if !said.text.is_empty() && headers != HeaderCheck::Unknown {
@@ -86,10 +89,10 @@ impl Message {
     }
 
     /// What it says in a few words, if it is a request; told once.
-    pub(super) fn text(&mut self, kind: RequestKind) -> Box<str> {
+    pub(super) fn text(&mut self, kind: RequestKind, texts: &mut Texts) -> Arc<str> {
         match &mut self.said {
             Some(said) => std::mem::take(&mut said.text),
-            None => request_text::text(kind, &self.head, self.head_cut).into(),
+            None => texts.of(kind, &self.head, self.head_cut),
         }
     }
 

@@ -338,7 +338,7 @@ impl Layer<'_, '_> {
     fn data(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
         let upper = &mut *self.upper;
         if let Some(chain) = upper.sessions.at(pdu.chain)
-            && !chain.goes_on_with(end, bytes)
+            && !chain.goes_on_with(end, bytes, &mut self.ctx.out.texts)
         {
             let moment = Moment {
                 end,
@@ -358,7 +358,10 @@ impl Layer<'_, '_> {
     #[inline(never)]
     fn other_body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8]) {
         match pdu.kind {
-            PduKind::Tds => self.upper.plain.packet_body(end, bytes, pdu.left),
+            PduKind::Tds => {
+                let texts = &mut self.ctx.out.texts;
+                self.upper.plain.packet_body(end, bytes, pdu.left, texts);
+            }
             PduKind::Tls if matches!(pdu.tds_type, 21 | 22) => {
                 let len = u16::try_from(pdu.len.saturating_sub(5)).unwrap_or(u16::MAX);
                 let [hi, lo] = len.to_be_bytes();

@@ -8,12 +8,18 @@ use super::super::framing::OpenPdu;
 use super::super::login::LoginState;
 use super::super::missing::Missing;
 use super::super::out::{Broken, Ctx, error, warn};
+use super::super::request_text::Texts;
 use super::{Chain, Moment};
 
 impl Chain {
     /// Inside SMP: takes bytes of DATA payload that lie in the TDS packet at hand, as most do. Whether it has.
     #[inline]
-    pub(in crate::track) fn goes_on_with(&mut self, end: End, bytes: &[u8]) -> bool {
+    pub(in crate::track) fn goes_on_with(
+        &mut self,
+        end: End,
+        bytes: &[u8],
+        texts: &mut Texts,
+    ) -> bool {
         let side = self.ends.get_mut(end);
         let left = u32::try_from(bytes.len())
             .ok()
@@ -22,7 +28,7 @@ impl Chain {
             return false;
         };
         side.packet_left = left;
-        self.packet_body(end, bytes, left);
+        self.packet_body(end, bytes, left, texts);
         true
     }
 
@@ -50,7 +56,7 @@ impl Chain {
                     .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
                 let (body, rest) = bytes.split_at_checked(n).unwrap_or((bytes, &[]));
                 let left = side.packet_left;
-                self.packet_body(end, body, left);
+                self.packet_body(end, body, left, &mut ctx.out.texts);
                 bytes = rest;
                 continue;
             }
