@@ -1,113 +1,25 @@
 //! Cuts one direction's stream into PDUs: SMP packets, TDS packets, TLS records, and ranges that cannot be read.
 
+mod pdu;
 mod search;
 
 use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tls::RecordHeader;
-use crate::store::{PduFlags, PduKind};
-use crate::units::{End, FrameNo, SessionId, Sid, SmpSeq};
+use crate::store::PduFlags;
+use crate::units::{End, FrameNo, Sid, SmpSeq};
 
 use super::order::{At, Content, Piece};
 use super::recognise::{Class, Known, confirmed_smp, first_bytes, plausible, right_direction};
 
+pub(super) use pdu::OpenPdu;
+use pdu::{Begin, walkable_smp};
 use search::Lost;
 
 /// Bytes in front of a TDS packet that say whether it stands inside SMP.
 const BEFORE: usize = smp::HEADER_LEN;
 /// As many bytes decide what begins at a PDU border, at most.
 const HEAD: usize = 32;
-
-/// A PDU whose body is being read.
-#[derive(Debug, Clone)]
-pub(super) struct OpenPdu {
-    pub(super) kind: PduKind,
-    pub(super) flags: PduFlags,
-    pub(super) pos: u64,
-    pub(super) len: u32,
-    pub(super) left: u32,
-    pub(super) first_frame: FrameNo,
-    pub(super) sid: Sid,
-    pub(super) seqnum: SmpSeq,
-    pub(super) wndw: SmpSeq,
-    pub(super) tds_type: u8,
-    pub(super) tds_status: u8,
-    pub(super) session: Option<SessionId>,
-    /// Inside SMP: where its session stands among those of the connection.
-    pub(super) chain: usize,
-}
-
-impl Default for OpenPdu {
-    fn default() -> Self {
-        Self::new(PduKind::Unknown, 0, FrameNo(0))
-    }
-}
-
-impl OpenPdu {
-    /// One that begins at `pos`, of which nothing more is known.
-    pub(super) fn new(kind: PduKind, pos: u64, first_frame: FrameNo) -> Self {
-        Self {
-            kind,
-            flags: PduFlags::default(),
-            pos,
-            len: 0,
-            left: 0,
-            first_frame,
-            sid: Sid(0),
-            seqnum: SmpSeq(0),
-            wndw: SmpSeq(0),
-            tds_type: 0,
-            tds_status: 0,
-            session: None,
-            chain: 0,
-        }
-    }
-
-    /// An SMP packet whose header was read.
-    #[inline]
-    fn smp(header: smp::Header, begin: Begin) -> Self {
-        let kind = match header.flags {
-            smp::SYN => PduKind::Syn,
-            smp::ACK => PduKind::Ack,
-            smp::FIN => PduKind::Fin,
-            smp::DATA => PduKind::Data,
-            _ => PduKind::BadSmp,
-        };
-        let is_bad = kind == PduKind::BadSmp;
-        Self {
-            len: header.length.max(16),
-            left: header.length.saturating_sub(16),
-            sid: header.sid,
-            seqnum: header.seqnum,
-            wndw: header.wndw,
-            tds_type: if is_bad { header.flags } else { 0 },
-            ..Self::new(kind, begin.pos, begin.frame)
-        }
-    }
-
-    /// A TDS packet outside SMP whose header was read.
-    fn tds(header: tds::Header, begin: Begin) -> Self {
-        Self {
-            flags: PduFlags::TDS_HEADER,
-            len: u32::from(header.length),
-            left: u32::from(header.length.saturating_sub(8)),
-            tds_type: header.kind,
-            tds_status: header.status,
-            ..Self::new(PduKind::Tds, begin.pos, begin.frame)
-        }
-    }
-
-    /// A TLS record whose header was read.
-    fn tls(header: RecordHeader, begin: Begin) -> Self {
-        let left = u32::from(header.length);
-        Self {
-            len: left.saturating_add(5),
-            left,
-            tds_type: header.content,
-            ..Self::new(PduKind::Tls, begin.pos, begin.frame)
-        }
-    }
-}
 
 /// What is known of a Sid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,25 +95,6 @@ pub(super) struct Framer {
     resynced: bool,
     /// Where the last bytes came from.
     latest: Option<At>,
-}
-
-/// Where a PDU begins.
-#[derive(Debug, Clone, Copy)]
-struct Begin {
-    pos: u64,
-    frame: FrameNo,
-    /// A segment begins with it.
-    starts_segment: bool,
-}
-
-impl Default for Begin {
-    fn default() -> Self {
-        Self {
-            pos: 0,
-            frame: FrameNo(0),
-            starts_segment: false,
-        }
-    }
 }
 
 struct Cursor<'a> {
@@ -602,11 +495,4 @@ impl Framer {
             }
         }
     }
-}
-
-/// An SMP header that leads to the next one: a LENGTH below the header's own or far beyond the largest packet cannot.
-#[inline]
-fn walkable_smp(view: &[u8]) -> Option<smp::Header> {
-    let walkable = |header: &smp::Header| (16..=smp::MAX_DATA_LEN * 4).contains(&header.length);
-    smp::Header::read(view).filter(walkable)
 }

@@ -1,0 +1,63 @@
+//! The sessions of a connection: the latest life of each Sid.
+
+use rustc_hash::FxHashMap;
+
+use super::super::chain::Chain;
+use super::super::out::Ctx;
+use crate::units::Sid;
+
+/// Each Sid's session, in the order in which they were first seen.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    pub(super) places: FxHashMap<Sid, usize>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a chain is large, and a list of them would hold room for three more where there is one"
+    )]
+    pub(super) chains: Vec<Box<Chain>>,
+    /// The place that was asked for last: mostly it is asked for again.
+    pub(super) latest: usize,
+    /// Places of those with changed rows.
+    pub(super) changed: Vec<usize>,
+}
+
+impl Sessions {
+    #[inline]
+    pub(super) fn of(&self, sid: Sid) -> Option<(usize, &Chain)> {
+        if let Some(chain) = self.chains.get(self.latest)
+            && chain.session.as_ref().is_some_and(|s| s.sid == sid)
+        {
+            return Some((self.latest, chain));
+        }
+        let place = *self.places.get(&sid)?;
+        Some((place, self.chains.get(place)?))
+    }
+
+    #[inline]
+    pub(super) fn at(&mut self, place: usize) -> Option<&mut Chain> {
+        self.chains.get_mut(place).map(Box::as_mut)
+    }
+
+    /// A life of a Sid begins, in place of the one before if there was one.
+    pub(super) fn begin(&mut self, sid: Sid, chain: Chain, ctx: &mut Ctx<'_>) -> usize {
+        let place = *self.places.entry(sid).or_insert(self.chains.len());
+        match self.chains.get_mut(place) {
+            Some(old) => {
+                old.flush(ctx);
+                **old = chain;
+            }
+            None => self.chains.push(Box::new(chain)),
+        }
+        place
+    }
+
+    /// The rows of a session have changed.
+    #[inline]
+    pub(super) fn touch(&mut self, place: usize) {
+        if let Some(chain) = self.chains.get_mut(place)
+            && !std::mem::replace(&mut chain.listed, true)
+        {
+            self.changed.push(place);
+        }
+    }
+}
