@@ -166,7 +166,7 @@ fn lost_between(facts: &Facts<'_>) -> Option<Finding> {
 
 /// The same as far as one end's file shows it.
 fn sent_in_vain(facts: &Facts<'_>) -> Option<Finding> {
-    let runs = facts.frames.resend_runs();
+    let runs = &facts.frames.resend_runs;
     let run = runs.iter().rev().find(|run| {
         let first = run.segs.first().map(|seg| seg.no);
         let at = facts

@@ -266,6 +266,9 @@ pub(in crate::rules) struct Frames {
     pub late: PerSide<Vec<Seg>>,
     pub probes: Vec<Probe>,
     pub resent: Vec<Seg>,
+    /// Runs of the same bytes sent again by one side: first and last frame of each, and how often they were sent
+    /// again. FINs without payload count too.
+    pub resend_runs: Vec<ResendRun>,
     /// For each of `resent`, how many segments with new data the peer sent behind it.
     pub fresh_behind: Vec<u32>,
     pub late_acks: Vec<LateAck>,
@@ -381,9 +384,8 @@ impl Frames {
         runs
     }
 
-    /// Runs of the same bytes sent again by one side: first and last frame of each, and how often they were sent
-    /// again. FINs without payload count too.
-    pub(in crate::rules) fn resend_runs(&self) -> Vec<ResendRun> {
+    /// Finds the runs among what was sent again and the FINs.
+    pub(super) fn read_resend_runs(&self) -> Vec<ResendRun> {
         let mut runs: std::collections::BTreeMap<(Side, Pos), ResendRun> =
             std::collections::BTreeMap::new();
         let bare_fins = self
@@ -407,7 +409,7 @@ impl Frames {
 }
 
 /// The same first byte sent several times by one side.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::rules) struct ResendRun {
     pub side: Side,
     pub pos: Pos,

@@ -15,10 +15,15 @@ const ACKS: usize = 4096;
 
 /// The acknowledgements of one side that stand behind the current frame, the nearest last; each covers more than those
 /// after it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct AcksBehind(Vec<(Pos, FrameNo, Nanos)>);
 
 impl AcksBehind {
+    /// None yet, with room for those behind a calm beginning.
+    fn new() -> Self {
+        Self(Vec::with_capacity(64))
+    }
+
     #[inline]
     fn add(&mut self, ack: Pos, no: FrameNo, time: Nanos) {
         while self.0.last().is_some_and(|(later, ..)| *later <= ack) {
@@ -78,7 +83,7 @@ impl Half {
             heard: PerPoint::default(),
             open: None,
             run: None,
-            acks: AcksBehind::default(),
+            acks: AcksBehind::new(),
             fresh: 0,
             late: Vec::new(),
             ttl: PerPoint::default(),
@@ -366,6 +371,7 @@ impl Walk<'_> {
         out.fresh_behind.reverse();
         out.late_acks.reverse();
         out.zero_windows.sort_by_key(|z| z.start.no);
+        out.resend_runs = out.read_resend_runs();
         out
     }
 }

@@ -184,9 +184,9 @@ fn arrival_note(facts: &Facts<'_>, segs: impl Iterator<Item = Seg>, what: &str) 
 }
 
 /// A run of retransmissions that was given up, with the reset that did.
-fn lost_segment<'f>(facts: &'f Facts<'_>) -> Option<(ResendRun, &'f Seg)> {
+fn lost_segment<'f>(facts: &'f Facts<'_>) -> Option<(&'f ResendRun, &'f Seg)> {
     let least = facts.settings.count(Threshold::Retransmissions);
-    facts.frames.resend_runs().into_iter().find_map(|run| {
+    facts.frames.resend_runs.iter().find_map(|run| {
         let end = run.segs.last()?.no;
         let reset = facts
             .close

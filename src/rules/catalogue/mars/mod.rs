@@ -340,7 +340,7 @@ fn add_notes(facts: &Facts<'_>, conclusion: &mut Conclusion) {
             .notes
             .push("loss-after-close: the server sent closing packets again".to_owned());
     }
-    for run in facts.frames.resend_runs() {
+    for run in &facts.frames.resend_runs {
         if (3..=4).contains(&run.resent()) && conclusion.notes.len() < 16 {
             conclusion.notes.push(format!(
                 "the {} sent one segment again {} times (frame {})",

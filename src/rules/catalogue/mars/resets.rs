@@ -104,7 +104,7 @@ pub(in crate::rules) fn trouble_before(
             ));
         }
     }
-    for run in facts.frames.resend_runs() {
+    for run in &facts.frames.resend_runs {
         let count = run.segs.iter().filter(|seg| recent(seg)).count();
         let count = count.min(run.resent());
         if count >= facts.settings.count(Threshold::Retransmissions) {
