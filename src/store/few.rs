@@ -22,7 +22,6 @@ impl<T: Copy> Few<T> {
         self.0.extend(more.0);
     }
 
-    #[cold]
     pub(super) fn get(&self, index: usize) -> Option<T> {
         let place = self.0.binary_search_by_key(&index, |(index, _)| *index);
         self.0.get(place.ok()?).map(|(_, value)| *value)

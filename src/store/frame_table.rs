@@ -93,8 +93,20 @@ impl FrameTable {
     )]
     #[inline(always)]
     fn unpack(&self, index: usize, row: &Packed) -> Option<FrameRow> {
-        row.unpack(index, &self.bases, &self.shapes, &self.far)
-            .or_else(|| self.whole.get(index))
+        row.unpack(index, &self.bases, &self.shapes)
+            .or_else(|| self.unpack_with_beside(index, row))
+    }
+
+    #[cold]
+    fn unpack_with_beside(&self, index: usize, row: &Packed) -> Option<FrameRow> {
+        let near = row.without_far();
+        match near.unpack(index, &self.bases, &self.shapes) {
+            Some(near) => Some(FrameRow {
+                prev: self.far.get(index),
+                ..near
+            }),
+            None => self.whole.get(index),
+        }
     }
 }
 

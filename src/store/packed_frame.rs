@@ -63,6 +63,11 @@ pub(super) struct Packed {
 }
 
 impl Packed {
+    /// The same without the one before, where that is far away.
+    pub(super) fn without_far(self) -> Self {
+        Self { prev: 0, ..self }
+    }
+
     fn whole() -> Self {
         Self {
             offset_low: 0,
@@ -79,7 +84,7 @@ impl Packed {
         }
     }
 
-    /// The row of the frame at an index; `None` if it is kept whole.
+    /// The row of the frame at an index; `None` if it has something beside.
     #[expect(
         clippy::inline_always,
         reason = "in a scan's loop only what the scan looks at is unpacked"
@@ -90,8 +95,10 @@ impl Packed {
         index: usize,
         bases: &[Nanos],
         shapes: &[Shape],
-        far: &Few<FrameNo>,
     ) -> Option<FrameRow> {
+        if self.prev == FAR {
+            return None;
+        }
         let shape = shapes.get(usize::from(self.shape))?;
         let base = bases.get(index / ROWS).copied().unwrap_or_default();
         let time = (i64::from(self.time_high) << 32) | i64::from(self.time_low);
@@ -105,14 +112,9 @@ impl Packed {
             Size::Cut => (bytes, whole, len),
             Size::Alone => (len, len, 0),
         };
-        let prev = match self.prev {
-            0 => None,
-            FAR => far.get(index),
-            distance => {
-                let no = FrameNo::from_index(index);
-                Some(FrameNo(no.0.saturating_sub(u32::from(distance))))
-            }
-        };
+        let distance = u32::from(self.prev);
+        let prev = FrameNo::from_index(index).0.saturating_sub(distance);
+        let prev = (distance > 0).then_some(FrameNo(prev));
         Some(FrameRow {
             offset: FileOffset((u64::from(shape.offset_high) << 32) | u64::from(self.offset_low)),
             time: Nanos(base.0.wrapping_add(time)),

@@ -49,6 +49,11 @@ pub(super) struct Packed {
 }
 
 impl Packed {
+    /// The same without the one before, where that is far away.
+    pub(super) fn without_far(self) -> Self {
+        Self { prev: 0, ..self }
+    }
+
     fn whole(frame: FrameNo) -> Self {
         Self {
             frame: frame.0,
@@ -63,30 +68,22 @@ impl Packed {
         }
     }
 
-    /// The row of the PDU at an index; `None` if it is kept whole.
+    /// The row of the PDU at an index; `None` if it has something beside.
     #[expect(
         clippy::inline_always,
         reason = "in a scan's loop only what the scan looks at is unpacked"
     )]
     #[inline(always)]
-    pub(super) fn unpack(
-        &self,
-        index: usize,
-        shapes: &[Shape],
-        owners: &Owners,
-        far: &Few<PduId>,
-    ) -> Option<PduRow> {
+    pub(super) fn unpack(&self, index: usize, shapes: &[Shape], owners: &Owners) -> Option<PduRow> {
+        if self.prev == FAR {
+            return None;
+        }
         let shape = shapes.get(usize::from(self.shape))?;
         let (conn, session, sid) = owners.of(self.owner);
         let number = |high: u16, low: u16| (u32::from(high) << 16) | u32::from(low);
-        let prev = match self.prev {
-            0 => None,
-            FAR => far.get(index),
-            distance => {
-                let id = PduId::from_index(index);
-                Some(PduId(id.0.saturating_sub(u32::from(distance))))
-            }
-        };
+        let distance = u32::from(self.prev);
+        let prev = PduId::from_index(index).0.saturating_sub(distance);
+        let prev = (distance > 0).then_some(PduId(prev));
         Some(PduRow {
             frame: FrameNo(self.frame),
             first_frame: FrameNo(self.frame.saturating_sub(u32::from(self.span))),

@@ -121,8 +121,20 @@ impl PduTable {
 
     #[inline]
     fn unpack(&self, index: usize, row: &Packed) -> Option<PduRow> {
-        row.unpack(index, &self.shapes, &self.owners, &self.far)
-            .or_else(|| self.whole.get(index))
+        row.unpack(index, &self.shapes, &self.owners)
+            .or_else(|| self.unpack_with_beside(index, row))
+    }
+
+    #[cold]
+    fn unpack_with_beside(&self, index: usize, row: &Packed) -> Option<PduRow> {
+        let near = row.without_far();
+        match near.unpack(index, &self.shapes, &self.owners) {
+            Some(near) => Some(PduRow {
+                prev: self.far.get(index),
+                ..near
+            }),
+            None => self.whole.get(index),
+        }
     }
 }
 
