@@ -250,8 +250,13 @@ impl Order {
 /// The number at `at` in a block of fixed size; `at` is a constant of the format, so that a block too short for
 /// it cannot occur.
 pub(super) fn word<const N: usize>(block: &[u8; N], at: usize, order: Order) -> u32 {
-    let bytes = block.get(at..).and_then(<[u8]>::first_chunk::<4>);
-    bytes.map_or(0, |bytes| order.u32(*bytes))
+    number(block, at, |bytes| order.u32(bytes)).unwrap_or(0)
+}
+
+/// The number at `at`, if it is there; `read` knows the byte order.
+fn number(bytes: &[u8], at: usize, read: impl Fn([u8; 4]) -> u32) -> Option<u32> {
+    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
+    bytes.map(|bytes| read(*bytes))
 }
 
 fn to_u64(n: usize) -> u64 {

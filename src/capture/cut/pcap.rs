@@ -1,7 +1,8 @@
 //! Records of pcap files: both byte orders, micro- and nanoseconds, and the "modified" kind with longer headers.
 
 use super::{
-    Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, to_u32, to_u64, to_usize, word,
+    Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, number, to_u32, to_u64, to_usize,
+    word,
 };
 use crate::capture::chunk::{Interface, RecordMeta};
 use crate::units::{FileOffset, Holds, InterfaceId, Nanos};
@@ -185,14 +186,11 @@ impl Pcap {
         out: &mut Out<'_>,
         read: impl Fn([u8; 4]) -> u32,
     ) -> usize {
-        let number = |bytes: &[u8; RECORD_HEADER], at: usize| {
-            let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
-            bytes.map_or(0, |bytes| read(*bytes))
-        };
         let (limit, one_second) = (self.limit(), self.one_second());
         while let Some(rest) = bytes.get(at..)
             && let Some(header) = rest.first_chunk::<RECORD_HEADER>()
-            && let [seconds, fraction, captured, wire] = [0, 4, 8, 12].map(|at| number(header, at))
+            && let [seconds, fraction, captured, wire] =
+                [0, 4, 8, 12].map(|at| number(header, at, &read).unwrap_or(0))
             && (1..=limit).contains(&captured)
             && captured == wire
             && fraction < one_second

@@ -4,7 +4,8 @@
 //! not UTF-8, an address of odd length, picoseconds) must not cost the frames behind it.
 
 use super::{
-    Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, to_u32, to_u64, to_usize, word,
+    Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, number, to_u32, to_u64, to_usize,
+    word,
 };
 use crate::capture::chunk::{Blocks, Interface, RecordMeta, SideBlock, SideKind};
 use crate::capture::link::link_type;
@@ -124,10 +125,7 @@ impl PcapNg {
         out: &mut Out<'_>,
         read: impl Fn([u8; 4]) -> u32,
     ) -> usize {
-        let number = |bytes: &[u8], at: usize| {
-            let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk::<4>);
-            bytes.map(|bytes| read(*bytes))
-        };
+        let number = |bytes: &[u8], at| number(bytes, at, &read);
         while let Some(rest) = bytes.get(at..)
             && let Some(header) = rest.first_chunk::<PACKET_HEADER>()
             && number(header, 0) == Some(ENHANCED)
