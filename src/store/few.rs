@@ -1,4 +1,21 @@
-//! What few rows of a table have beside it.
+//! What few rows of a table have beside it, and how a row says that it is one of them.
+
+/// In the place of a distance: it is a greater one, and what lies there is kept beside.
+pub(super) const FAR: u16 = u16::MAX;
+
+/// How far in front of `here` a row is, both by their numbers; `None` if it is not in front. Where it is too far for the
+/// distance, `keep` keeps it beside.
+#[inline]
+pub(super) fn distance(here: u32, before: u32, keep: impl FnOnce()) -> Option<u16> {
+    let distance = here.checked_sub(before).filter(|distance| *distance > 0)?;
+    match u16::try_from(distance) {
+        Ok(distance) if distance < FAR => Some(distance),
+        _ => {
+            keep();
+            Some(FAR)
+        }
+    }
+}
 
 /// Values by the indices of their rows, which rise.
 #[derive(Debug)]

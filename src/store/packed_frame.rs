@@ -7,7 +7,7 @@
 
 use super::batch::{RowPool, Rows};
 use super::chunks::ROWS;
-use super::few::Few;
+use super::few::{FAR, Few, distance};
 use super::frame::{FrameFlags, FrameRow, TcpFlags};
 use super::oddity::Oddities;
 use super::shapes::{Key, Shapes};
@@ -15,9 +15,6 @@ use crate::units::{ConnId, FileOffset, FrameNo, InterfaceId, Nanos, TcpSeq};
 
 /// As many shapes have a number; the one behind says that a row is kept whole.
 const SHAPES: u16 = u16::MAX;
-/// In `prev`: the frame before is farther away, and kept beside.
-const FAR: u16 = u16::MAX;
-const FAR_FROM: u32 = 0xffff;
 
 /// What many frames have in common.
 #[derive(Debug, Clone, Copy)]
@@ -302,19 +299,8 @@ impl FramePacker {
     /// How far in front a frame is; `None` if it is none of those in front.
     #[inline]
     fn distance(&mut self, prev: FrameNo) -> Option<u16> {
-        let no = self.next();
-        match no.0.checked_sub(prev.0) {
-            Some(distance @ 1..FAR_FROM) => u16::try_from(distance).ok(),
-            _ => self.far(prev, no),
-        }
-    }
-
-    #[cold]
-    fn far(&mut self, prev: FrameNo, no: FrameNo) -> Option<u16> {
-        (prev < no).then(|| {
-            self.new.far.push(self.index(), prev);
-            FAR
-        })
+        let (no, index) = (self.next(), self.index());
+        distance(no.0, prev.0, || self.new.far.push(index, prev))
     }
 
     /// The frames that came since this was asked last.

@@ -5,7 +5,7 @@
 //! not fit, and one that comes late, is kept whole beside.
 
 use super::batch::{RowPool, Rows};
-use super::few::Few;
+use super::few::{FAR, Few, distance};
 use super::packed_frame::halves;
 use super::pdu::{PduFlags, PduKind, PduRow};
 use super::shapes::{Key, Shapes};
@@ -13,9 +13,6 @@ use crate::units::{ConnId, End, FrameNo, PduId, SessionId, Sid, SmpSeq, StreamPo
 
 /// As many shapes have a number; the one behind says that a row is kept whole.
 const SHAPES: u16 = u16::MAX;
-/// In `prev`: the PDU before is farther away, and kept beside.
-const FAR: u16 = u16::MAX;
-const FAR_FROM: u32 = 0xffff;
 /// In `owner`: the rest is the number of a session, else of a connection.
 const OF_SESSION: u32 = 1 << 31;
 
@@ -290,19 +287,8 @@ impl PduPacker {
     /// How far in front a PDU is; `None` if it is none of those in front.
     #[inline]
     fn distance(&mut self, prev: PduId) -> Option<u16> {
-        let id = self.next();
-        match id.0.checked_sub(prev.0) {
-            Some(distance @ 1..FAR_FROM) => u16::try_from(distance).ok(),
-            _ => self.far(prev, id),
-        }
-    }
-
-    #[cold]
-    fn far(&mut self, prev: PduId, id: PduId) -> Option<u16> {
-        (prev < id).then(|| {
-            self.new.far.push(self.index(), prev);
-            FAR
-        })
+        let (id, index) = (self.next(), self.index());
+        distance(id.0, prev.0, || self.new.far.push(index, prev))
     }
 
     /// The PDUs that came since this was asked last.
