@@ -235,9 +235,10 @@ fn usual(bytes: &[u8], at: usize) -> Option<Packet> {
     };
     let total = u16::from_be_bytes([len0, len1]);
     let available = u16::try_from(bytes.len()).unwrap_or(u16::MAX).min(total);
-    let at = u16::try_from(at).ok().filter(|at| *at < 0x1000)?;
+    let at = u16::try_from(at).ok()?;
     let header_len = (words >> 4) << 2;
     let headers = u16::from(header_len).checked_add(20)?;
+    let payload_offset = at.checked_add(headers)?;
     if u16::from_be_bytes([frag0, frag1]) & 0x3fff != 0 || header_len < 20 {
         return None;
     }
@@ -264,7 +265,7 @@ fn usual(bytes: &[u8], at: usize) -> Option<Packet> {
         header_len,
         header_seen: header_len,
         continued: false,
-        payload_offset: at.saturating_add(headers),
+        payload_offset,
         payload_len: u32::from(payload_len),
         captured_payload: u32::from(captured),
     }))
