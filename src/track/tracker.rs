@@ -68,6 +68,12 @@ pub(super) struct Source {
     frames: u64,
 }
 
+impl Source {
+    fn count(&mut self) {
+        self.frames = self.frames.saturating_add(1);
+    }
+}
+
 /// The connection that came last on each place, so that the segments of those that take turns need not be looked up. A
 /// place is a number and nothing else, so that it stays in the processor's nearest cache; whether it is the segment's
 /// connection, the connection itself tells.
@@ -201,7 +207,7 @@ impl Tracker {
         };
         if let Some(Packet::Tcp(segment)) = packet {
             if let Some(source) = source {
-                source.frames = source.frames.saturating_add(1);
+                source.count();
             }
             self.tcp(record, segment, bytes, false);
             return true;
@@ -225,7 +231,7 @@ impl Tracker {
             return false;
         }
         if let Some(source) = self.sources.get_mut(record.interface.index()) {
-            source.frames = source.frames.saturating_add(1);
+            source.count();
         }
         let mut flags = cut(record);
         match packet {
