@@ -483,18 +483,18 @@ fn nothing_false_appears(
 }
 
 /// How many cases each property is tried with: `STREAM_CASES`, or a few.
-/// As many cases of each property are tried.
-pub fn cases() -> u32 {
+/// How each property is tried.
+pub fn config() -> ProptestConfig {
     let set = std::env::var("STREAM_CASES").ok();
-    set.and_then(|n| n.parse().ok()).unwrap_or(24)
+    ProptestConfig {
+        cases: set.and_then(|n| n.parse().ok()).unwrap_or(24),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
 
     #[test]
     fn cutting_repeating_reordering_and_renumbering_change_nothing(

@@ -11,7 +11,7 @@ use marstui::units::{FrameNo, PduId};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use crate::streams::{Dice, FILES, Network, Wire, capture, cases, talk};
+use crate::streams::{Dice, FILES, Network, Wire, capture, config, talk};
 
 /// A packet, and how many bytes of it are in the file.
 type Seen = (Vec<u8>, usize);
@@ -165,11 +165,7 @@ fn an_extra_flag_changes_nothing(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config())]
 
     #[test]
     fn usual_segments_are_taken_in_as_all_others_are(
