@@ -188,35 +188,47 @@ impl Walker {
     }
 
     /// Takes the next bytes of the message.
-    pub(super) fn feed(&mut self, mut data: &[u8]) {
-        while !data.is_empty() && !self.failed {
-            if self.skip > 0 {
-                let n = usize::try_from(self.skip)
-                    .unwrap_or(usize::MAX)
-                    .min(data.len());
-                self.skip = self
-                    .skip
-                    .saturating_sub(u64::try_from(n).unwrap_or(u64::MAX));
-                data = data.get(n..).unwrap_or_default();
-                continue;
+    #[inline]
+    pub(super) fn feed(&mut self, data: &[u8]) {
+        if self.failed {
+            return;
+        }
+        // Most bytes lie in rows.
+        let rest = if self.carry.is_empty() {
+            self.behind_rows(data)
+        } else {
+            data
+        };
+        if !rest.is_empty() {
+            self.feed_elements(rest);
+        }
+    }
+
+    /// Takes bytes at whose start there is something else than rows.
+    fn feed_elements(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            data = if self.carry.is_empty() {
+                self.feed_element(data)
+            } else {
+                self.feed_carry(data)
+            };
+            if self.failed {
+                return;
             }
             if self.carry.is_empty() {
                 data = self.behind_rows(data);
-                if data.is_empty() {
-                    return;
-                }
-                match self.step(data) {
-                    Ok(n) => data = data.get(n..).unwrap_or_default(),
-                    Err(Stop::Need(need)) if need <= MAX_ELEMENT => {
-                        self.carry.extend_from_slice(data);
-                        return;
-                    }
-                    Err(_) => self.give_up(),
-                }
-            } else {
-                data = self.feed_carry(data);
             }
         }
+    }
+
+    /// Takes the element at the start of `data`; returns what stands behind it.
+    fn feed_element<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
+        match self.step(data) {
+            Ok(n) => return data.get(n..).unwrap_or_default(),
+            Err(Stop::Need(need)) if need <= MAX_ELEMENT => self.carry.extend_from_slice(data),
+            Err(_) => self.give_up(),
+        }
+        &[]
     }
 
     /// Completes the element at hand; returns what was not needed for it.

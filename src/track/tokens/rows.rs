@@ -24,8 +24,8 @@ pub(super) struct Columns {
 #[derive(Debug, Clone, Copy)]
 struct Hop {
     /// The bits of a length of two bytes; 0xFFFF is NULL. Of one byte it is the lower ones; 0 is NULL.
-    length: u16,
-    /// Bytes beside those of the value.
+    length: u32,
+    /// Bytes beside those of the value: 65 535 columns have 255 each at most.
     beside: u32,
 }
 
@@ -41,16 +41,16 @@ impl Hop {
 
     /// All its bytes, by the first two of them.
     #[inline]
-    fn len(self, pair: [u8; 2]) -> usize {
-        let len = match u16::from_le_bytes(pair) & self.length {
+    fn len(self, pair: [u8; 2]) -> u32 {
+        let len = match u32::from(u16::from_le_bytes(pair)) & self.length {
             0xffff => 0,
-            len => usize::from(len),
+            len => len,
         };
-        len.saturating_add(size(self.beside))
+        len.wrapping_add(self.beside)
     }
 
     /// As [`Hop::len`] where a view may end sooner.
-    fn len_in(self, view: &[u8]) -> Option<usize> {
+    fn len_in(self, view: &[u8]) -> Option<u32> {
         match view {
             [low, high, ..] => Some(self.len([*low, *high])),
             [low] if self.length == 0xff => Some(self.len([*low, 0])),
@@ -59,17 +59,77 @@ impl Hop {
     }
 }
 
-/// Passes over a row from a place in `view` on, hop by hop, as long as two bytes are there; what is left of it. The
-/// place may come to lie behind the view, but no further than one hop, so nothing wraps.
-#[inline]
-fn pass<'a>(mut hops: &'a [Hop], view: &[u8], at: &mut usize) -> &'a [Hop] {
-    while let [hop, later @ ..] = hops
-        && let Some(pair) = view.get(*at..).and_then(<[u8]>::first_chunk)
-    {
-        *at = at.wrapping_add(hop.len(*pair));
-        hops = later;
+/// The longest view in which rows are passed over at once: no place in it or behind it wraps.
+const MAX_VIEW: usize = 1 << 30;
+
+/// A place in a view of rows, or behind it by no more than one hop.
+#[derive(Debug, Clone, Copy)]
+struct RowPlace<'a> {
+    view: &'a [u8],
+    at: u32,
+}
+
+impl RowPlace<'_> {
+    fn at(self) -> usize {
+        size(self.at)
     }
-    hops
+
+    #[inline]
+    fn go_on(&mut self, bytes: u32) {
+        self.at = self.at.wrapping_add(bytes);
+    }
+
+    /// Whether a row begins here.
+    #[inline]
+    fn is_row(self) -> bool {
+        self.view.get(self.at()) == Some(&ROW)
+    }
+
+    /// The two bytes here, if both are there.
+    #[inline]
+    fn pair(self) -> Option<[u8; 2]> {
+        let behind = self.at().saturating_add(2);
+        let pair = self.view.get(self.at()..behind)?;
+        pair.first_chunk().copied()
+    }
+
+    /// Passes over a row hop by hop, as long as two bytes are there; what is left of it.
+    #[inline]
+    fn pass<'b>(&mut self, mut hops: &'b [Hop]) -> &'b [Hop] {
+        while let [hop, later @ ..] = hops
+            && let Some(pair) = self.pair()
+        {
+            self.go_on(hop.len(pair));
+            hops = later;
+        }
+        hops
+    }
+
+    /// Passes over rows, and over as much as there is of one that goes on behind the view. Counts the rows that end
+    /// in it, and says what is left of the last.
+    #[inline]
+    fn pass_rows<'b>(&mut self, columns: &'b Columns, rows: &mut u64) -> &'b [Hop] {
+        let Some((first, later)) = columns.hops.split_first() else {
+            while self.is_row() {
+                self.go_on(columns.ahead);
+                *rows = rows.wrapping_add(1);
+            }
+            return &[];
+        };
+        while self.is_row() {
+            self.go_on(columns.ahead);
+            let Some(pair) = self.pair() else {
+                return &columns.hops;
+            };
+            self.go_on(first.len(pair));
+            let left = self.pass(later);
+            if !left.is_empty() {
+                return left;
+            }
+            *rows = rows.wrapping_add(1);
+        }
+        &[]
+    }
 }
 
 impl Default for Columns {
@@ -119,34 +179,40 @@ impl Columns {
 }
 
 impl Walker {
-    /// Passes over the rows at the start of `view`, and over as much as there is of one that goes on behind it: they
-    /// are what most bytes of an answer are. Returns what stands behind them.
-    #[inline]
+    /// Passes over bytes that are skipped and the rows behind them, and over as much as there is of one that goes on
+    /// behind the view: they are what most bytes of an answer are. Returns what stands behind them.
     pub(super) fn behind_rows<'a>(&mut self, view: &'a [u8]) -> &'a [u8] {
+        let len = u64::try_from(view.len()).unwrap_or(u64::MAX);
+        if let Some(left) = self.skip.checked_sub(len) {
+            self.skip = left;
+            return &[];
+        }
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX);
+        let view = view.get(skipped..).unwrap_or_default();
+        self.skip = 0;
         let columns = &self.columns;
-        let (mut at, mut rows) = (0, 0_u64);
-        let mut hops = match self.state {
+        let mut rows = 0;
+        let mut place = RowPlace {
+            view: view.get(..MAX_VIEW).unwrap_or(view),
+            at: 0,
+        };
+        let mut left: &[Hop] = match self.state {
             State::Token if !columns.is_empty() && !columns.others => &[],
             State::Hop(hop) => {
-                let left = columns.hops.get(hop..).unwrap_or_default();
-                let left = pass(left, view, &mut at);
+                let left = place.pass(columns.hops.get(hop..).unwrap_or_default());
                 rows = u64::from(left.is_empty());
                 left
             }
             _ => return view,
         };
-        while hops.is_empty() && view.get(at) == Some(&ROW) {
-            at = at.wrapping_add(size(columns.ahead));
-            hops = pass(&columns.hops, view, &mut at);
-            if !hops.is_empty() {
-                break;
-            }
-            rows = rows.wrapping_add(1);
+        if left.is_empty() {
+            left = place.pass_rows(columns, &mut rows);
         }
-        self.state = match columns.hops.len().checked_sub(hops.len()) {
-            Some(hop) if !hops.is_empty() => State::Hop(hop),
+        self.state = match columns.hops.len().checked_sub(left.len()) {
+            Some(hop) if !left.is_empty() => State::Hop(hop),
             _ => State::Token,
         };
+        let at = place.at();
         self.skip = u64::try_from(at.saturating_sub(view.len())).unwrap_or(u64::MAX);
         self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(rows);
         self.outcome.ends_with_done &= at == 0;
@@ -157,7 +223,7 @@ impl Walker {
     pub(super) fn hop(&mut self, view: &[u8], at: usize) -> Step {
         let hop = self.columns.hops.get(at).ok_or(Stop::Bad)?;
         let need = view.len().saturating_add(1);
-        let len = hop.len_in(view).ok_or(Stop::Need(need))?;
+        let len = size(hop.len_in(view).ok_or(Stop::Need(need))?);
         let next = at.saturating_add(1);
         if next < self.columns.hops.len() {
             self.state = State::Hop(next);

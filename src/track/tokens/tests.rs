@@ -308,3 +308,83 @@ fn the_same_bytes_on_other_terms_describe_other_columns() {
     assert!(!walk_next(&mut walker, AGREED_PLAIN, &[&body]).0);
     assert_eq!(walk_next(&mut walker, AGREED, &[&body]), (true, 1));
 }
+
+/// Numbers that look like chance, the same in each run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap() % n
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        // Tokens among the values do not lead astray.
+        let byte = |_| [0xd1, 0xfd, 0x00, 0xff, 0x07][self.below(5)];
+        (0..len).map(byte).collect()
+    }
+
+    /// A column of one of the kinds that are delimited by short lengths or none.
+    fn column(&mut self, fixed_only: bool) -> (&'static str, usize) {
+        let kinds = [
+            ("00 00 00 00 00 00 38 00", 4),
+            ("00 00 00 00 00 00 30 00", 1),
+            ("00 00 00 00 01 00 26 04 00", 0),
+            ("00 00 00 00 01 00 A7 40 1F 09 04 D0 00 34 00", 0),
+        ];
+        kinds[self.below(if fixed_only { 2 } else { 4 })]
+    }
+
+    fn value(&mut self, column: (&str, usize)) -> Vec<u8> {
+        let len = match column {
+            (_, 0) => [0, 1, 4, 255, 300][self.below(5)],
+            (_, fixed) => return self.bytes(fixed),
+        };
+        let byte = column.0.contains("26 04");
+        let len = if byte { len.min(255) } else { len };
+        let head = match (byte, self.below(4)) {
+            (true, 0) => return vec![0],
+            (false, 0) => return vec![0xff, 0xff],
+            (true, _) => vec![u8::try_from(len).unwrap()],
+            (false, _) => u16::try_from(len).unwrap().to_le_bytes().to_vec(),
+        };
+        [head, self.bytes(len)].concat()
+    }
+}
+
+#[test]
+fn rows_passed_over_at_once_are_those_passed_byte_by_byte() {
+    for seed in 0..300 {
+        let mut chance = Chance(seed);
+        let fixed_only = seed % 8 == 0;
+        let count = 1 + chance.below(5);
+        let columns: Vec<_> = (0..count).map(|_| chance.column(fixed_only)).collect();
+        let mut body = vec![0x81, u8::try_from(count).unwrap(), 0];
+        columns.iter().for_each(|column| body.extend(hex(column.0)));
+        let rows = chance.below(12);
+        for _ in 0..rows {
+            body.push(ROW);
+            for column in &columns {
+                body.extend(chance.value(*column));
+            }
+        }
+        body.extend(hex("FD 00 00 C1 00 00 00 00 00 00 00 00 00"));
+        let expected = (true, u64::try_from(rows).unwrap());
+        let mut walker = Walker::new();
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        assert_eq!(walk_next(&mut walker, AGREED_PLAIN, &bytes), expected);
+        for _ in 0..20 {
+            let mut walker = Walker::new();
+            let mut pieces = Vec::new();
+            let mut rest = &body[..];
+            while !rest.is_empty() {
+                let longest = [3, 40, 2000][chance.below(3)];
+                let (piece, later) = rest.split_at((1 + chance.below(longest)).min(rest.len()));
+                pieces.push(piece);
+                rest = later;
+            }
+            let walked = walk_next(&mut walker, AGREED_PLAIN, &pieces);
+            assert_eq!(walked, expected, "seed {seed}");
+        }
+    }
+}
