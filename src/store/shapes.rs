@@ -38,8 +38,15 @@ impl<S, const N: usize> Shapes<S, N> {
         (differing == 0).then_some(*number)
     }
 
-    /// The number of the shape with a key; `None` for a new one if there are `limit` already.
+    /// The number of the shape with a key; `None` for a new one if there are `limit` already. It is then the recent one
+    /// at its place, and the one that was there is so beside it: two that take turns at a place are never looked for
+    /// elsewhere.
     pub(super) fn number(&mut self, key: Key<N>, limit: u16, shape: S) -> Option<u16> {
+        let (place, beside) = (place(key), place(key) ^ 1);
+        if self.recent.get(beside).is_some_and(|(known, _)| *known == key) {
+            self.recent.swap(place, beside);
+            return self.recent(key);
+        }
         let number = if let Some(number) = self.numbers.get(&key) {
             *number
         } else {
@@ -49,7 +56,8 @@ impl<S, const N: usize> Shapes<S, N> {
             self.numbers.insert(key, next);
             next
         };
-        if let Some(recent) = self.recent.get_mut(place(key)) {
+        self.recent.swap(place, beside);
+        if let Some(recent) = self.recent.get_mut(place) {
             *recent = (key, number);
         }
         Some(number)

@@ -5,10 +5,9 @@ mod holes;
 
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{CheckId, PduFlags, Phase, SessionRow};
+use crate::store::{CheckId, PduFlags, PduRow, Phase, SessionRow};
 use crate::units::{End, Nanos, PduId, PerEnd, SessionId};
 
-use super::framing::OpenPdu;
 use super::login::{self, LoginState};
 use super::missing::{self, Around, Missing, Place, UnderWay};
 use super::order::At;
@@ -94,7 +93,7 @@ impl Chain {
         &mut self,
         moment: &Moment<'_>,
         header: tds::Header,
-        pdu: &mut OpenPdu,
+        pdu: &mut PduRow,
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) {
@@ -113,11 +112,12 @@ impl Chain {
     }
 
     /// A TDS packet begins that is not simply the next one of its message.
+    #[inline(never)]
     fn other_packet_start(
         &mut self,
         moment: &Moment<'_>,
         header: tds::Header,
-        pdu: &mut OpenPdu,
+        pdu: &mut PduRow,
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) {
@@ -210,25 +210,32 @@ impl Chain {
     }
 
     /// Bytes of a TDS packet's body, behind which it has `left` more.
+    #[inline]
     pub(super) fn packet_body(&mut self, end: End, bytes: &[u8], left: u32, texts: &mut Texts) {
-        let side = self.ends.get_mut(end);
-        let Some(message) = &mut side.message else {
+        let Some(message) = &mut self.ends.get_mut(end).message else {
             return;
         };
-        if std::mem::take(&mut message.open)
-            && let Some(first) = bytes.first()
-            && !(0x14..=0x17).contains(first)
-        {
-            message.login_step = false;
-            message.walked = true;
-        }
         if message.walked {
             if let Some(walker) = &mut self.walker {
                 walker.feed(bytes);
             }
-            return;
+        } else if message.open {
+            self.first_body(end, bytes, left, texts);
+        } else {
+            message.keep(bytes, left, texts);
         }
-        message.keep(bytes, left, texts);
+    }
+
+    /// The first bytes of a message that is a step of the login or an answer.
+    #[inline(never)]
+    fn first_body(&mut self, end: End, bytes: &[u8], left: u32, texts: &mut Texts) {
+        if let Some(message) = &mut self.ends.get_mut(end).message {
+            message.open = false;
+            let is_answer = bytes.first().is_some_and(|first| !(0x14..=0x17).contains(first));
+            message.walked = is_answer;
+            message.login_step = !is_answer;
+        }
+        self.packet_body(end, bytes, left, texts);
     }
 
     /// Bytes of a TDS packet's body that are not in the file.
@@ -249,38 +256,61 @@ impl Chain {
     pub(super) fn packet_end(
         &mut self,
         moment: &Moment<'_>,
-        pdu: &mut OpenPdu,
+        pdu: &mut PduRow,
         id: PduId,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, .. } = *moment;
-        let side = self.ends.get_mut(end);
+        let side = self.ends.get_mut(moment.end);
         side.in_packet = false;
         let Some(message) = &mut side.message else {
             return;
         };
+        self.changed = true;
         let eom = side.status & tds::STATUS_EOM != 0;
         let starts = std::mem::take(&mut message.starts);
+        if message.walked {
+            // Not a request: only answers are walked.
+            let begun = message.first_time;
+            self.answer_goes_on(pdu, begun, moment.at, login, ctx);
+            if eom {
+                self.message_end(moment, pdu, false, login, ctx);
+            }
+        } else {
+            self.other_packet_end(moment, pdu, id, (starts, eom), login, ctx);
+        }
+    }
+
+    /// A TDS packet is complete that is not one of an answer; `starts` and `eom` say whether it is its message's first
+    /// one and last one.
+    #[inline(never)]
+    fn other_packet_end(
+        &mut self,
+        moment: &Moment<'_>,
+        pdu: &mut PduRow,
+        id: PduId,
+        (starts, eom): (bool, bool),
+        login: &mut LoginState,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let Some(message) = &mut self.ends.get_mut(moment.end).message else {
+            return;
+        };
         if message.login_step && login::is_wrapped_tls(&message.head) {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }
-        let (kind, walked, begun) = (message.kind, message.walked, message.first_time);
+        let kind = message.kind;
         let asks = kind != pt::TABULAR_RESULT && moment.is_from_client() != Some(false);
         if asks {
             if starts {
                 self.request_begins(kind, moment, pdu, id, login, ctx);
             } else if requests::kind(kind).is_some() {
-                self.requests.go_on(*at, ctx);
+                self.requests.go_on(*moment.at, ctx);
             }
-        }
-        if walked {
-            self.answer_goes_on(pdu, begun, *at, login, ctx);
         }
         if eom {
             self.message_end(moment, pdu, asks && starts, login, ctx);
         }
-        self.changed = true;
     }
 
     /// The first packet of a client's message is complete.
@@ -288,7 +318,7 @@ impl Chain {
         &mut self,
         packet_type: u8,
         moment: &Moment<'_>,
-        pdu: &OpenPdu,
+        pdu: &PduRow,
         id: PduId,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
@@ -321,11 +351,12 @@ impl Chain {
     }
 
     /// A packet of an answer is complete.
+    #[inline]
     fn answer_goes_on(
         &mut self,
-        pdu: &mut OpenPdu,
+        pdu: &mut PduRow,
         begun: Nanos,
-        at: At,
+        at: &At,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
@@ -334,7 +365,7 @@ impl Chain {
         };
         if !walker.outcome.notes.is_empty() {
             for note in std::mem::take(&mut walker.outcome.notes) {
-                login.token(note, at, ctx);
+                login.token(note, *at, ctx);
             }
         }
         if let Some(class) = walker.outcome.worst_class.take() {
@@ -351,7 +382,7 @@ impl Chain {
     fn message_end(
         &mut self,
         moment: &Moment<'_>,
-        pdu: &mut OpenPdu,
+        pdu: &mut PduRow,
         told: bool,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
@@ -389,7 +420,7 @@ impl Chain {
     fn answer_end(
         &mut self,
         moment: &Moment<'_>,
-        pdu: &mut OpenPdu,
+        pdu: &mut PduRow,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {

@@ -43,6 +43,8 @@ pub(super) trait Sink {
     fn prove(&mut self, end: End, class_type: Option<u8>);
     /// A header was read.
     fn open(&mut self, end: End, pdu: &mut OpenPdu, tds: Option<tds::Header>, at: &At);
+    /// An SMP header was read behind another PDU of a stream that carries SMP, so that less has to be looked at.
+    fn open_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At);
     /// Bytes of the body, which `left` does not count any more.
     fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At);
     /// So many bytes of the body are not in the file.
@@ -55,8 +57,8 @@ pub(super) trait Sink {
     fn lost(&mut self, end: End, at: &At, view: &[u8]);
     /// More bytes are missing, among them possibly whole PDUs.
     fn hole(&mut self, end: End);
-    /// This range could not be read.
-    fn unread(&mut self, end: End, row: Unread, at: &At);
+    /// This range could not be read, as is known with frame `done`.
+    fn unread(&mut self, end: End, row: Unread, done: FrameNo);
 }
 
 /// A range of the stream without PDU borders.
@@ -93,36 +95,63 @@ pub(super) struct Framer {
     /// Where that header begins.
     begin: Begin,
     resynced: bool,
-    /// Where the last bytes came from.
-    latest: Option<At>,
+    /// The frame with which the last bytes were there.
+    latest: Option<FrameNo>,
 }
 
+/// Bytes of one frame that are not used up yet.
+#[derive(Clone, Copy)]
 struct Cursor<'a> {
-    pos: u64,
     data: &'a [u8],
+    /// Position behind the last of them.
+    behind: u64,
     at: &'a At,
-    starts_segment: bool,
+    /// A segment begins where there are still so many of them.
+    segment: Option<usize>,
 }
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
+    /// Bytes from a position on.
+    #[inline]
+    fn new(data: &'a [u8], pos: u64, at: &'a At, starts_segment: bool) -> Self {
+        Self {
+            data,
+            behind: pos.saturating_add(length(data)),
+            at,
+            segment: starts_segment.then_some(data.len()),
+        }
+    }
+
+    /// Position of the next of them.
+    #[inline]
+    fn pos(&self) -> u64 {
+        self.behind.saturating_sub(length(self.data))
+    }
+
+    fn starts_segment(&self) -> bool {
+        self.segment == Some(self.data.len())
+    }
+
+    #[inline]
     fn begin(&self) -> Begin {
         Begin {
-            pos: self.pos,
+            pos: self.pos(),
             frame: self.at.frame,
-            starts_segment: self.starts_segment,
+            starts_segment: self.starts_segment(),
         }
     }
 
-    fn skip(&mut self, n: usize) {
-        if n == 0 {
-            return;
-        }
-        self.data = self.data.get(n..).unwrap_or_default();
-        self.pos = self
-            .pos
-            .saturating_add(u64::try_from(n).unwrap_or(u64::MAX));
-        self.starts_segment = false;
+    /// The next bytes: so many, or as many as there are.
+    #[inline]
+    fn take(&mut self, n: usize) -> &'a [u8] {
+        let (bytes, rest) = self.data.split_at_checked(n).unwrap_or((self.data, &[]));
+        self.data = rest;
+        bytes
     }
+}
+
+fn length(data: &[u8]) -> u64 {
+    u64::try_from(data.len()).unwrap_or(u64::MAX)
 }
 
 impl Framer {
@@ -137,22 +166,17 @@ impl Framer {
     }
 
     /// Takes the next piece of the stream.
+    #[inline]
     pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, sink: &mut impl Sink) {
         match piece.content {
             Content::Bytes(data) => {
+                self.latest = Some(piece.at.done);
                 if self.takes_inside(data, &piece.at) {
                     sink.body(end, &mut self.pdu, data, &piece.at);
                 } else {
-                    let mut cursor = Cursor {
-                        pos: piece.pos,
-                        data,
-                        at: &piece.at,
-                        starts_segment: piece.starts_segment,
-                    };
-                    self.run(end, &mut cursor, sink);
+                    let cursor = Cursor::new(data, piece.pos, &piece.at, piece.starts_segment);
+                    self.run(end, cursor, sink);
                 }
-                // Last, for what was written just now in parts is slow to copy in one.
-                self.latest = Some(piece.at);
             }
             Content::Hidden(len) => self.hidden(end, piece.pos, len, &piece.at, sink),
         }
@@ -164,8 +188,7 @@ impl Framer {
         let pdu = &mut self.pdu;
         match u32::try_from(data.len()) {
             Ok(n) if matches!(self.mode, Mode::Body) && n < pdu.left => {
-                pdu.left = pdu.left.saturating_sub(n);
-                pdu.first_frame = pdu.first_frame.min(at.frame);
+                pdu.takes(n, at.frame);
                 true
             }
             _ => false,
@@ -173,90 +196,84 @@ impl Framer {
     }
 
     /// Takes in all that a cursor has. A PDU ends with its last byte, be that in its header.
-    fn run(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+    #[inline(never)]
+    fn run(&mut self, end: End, mut cursor: Cursor<'_>, sink: &mut impl Sink) {
         loop {
             match self.mode {
                 Mode::Body => {
-                    if !cursor.data.is_empty() {
-                        self.body(end, cursor, sink);
+                    let left = usize::try_from(self.pdu.left).unwrap_or(usize::MAX);
+                    let bytes = cursor.take(left);
+                    if !bytes.is_empty() {
+                        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                        self.pdu.takes(n, cursor.at.frame);
+                        sink.body(end, &mut self.pdu, bytes, cursor.at);
                     }
                     if self.pdu.left > 0 {
                         return;
                     }
-                    sink.finish(end, &mut self.pdu, cursor.at);
                     self.mode = Mode::Border;
+                    sink.finish(end, &mut self.pdu, cursor.at);
                 }
                 _ if cursor.data.is_empty() => return,
-                Mode::Border => self.border(end, cursor, sink),
-                Mode::Lost(_) => self.search(end, cursor, sink),
+                Mode::Border => match self.usual_header(cursor.data) {
+                    Some(header) => {
+                        self.mode = Mode::Body;
+                        self.pdu = OpenPdu::smp(header, end, cursor.begin());
+                        cursor.take(smp::HEADER_LEN);
+                        sink.open_smp(end, &mut self.pdu, cursor.at);
+                    }
+                    None => cursor = self.border(end, cursor, sink),
+                },
+                Mode::Lost(_) => {
+                    self.search(end, cursor, sink);
+                    return;
+                }
                 Mode::Other => return,
             }
         }
     }
 
-    /// As much of the PDU's body as there is.
+    /// At the border of a PDU the usual case: an SMP header that lies whole in this segment.
     #[inline]
-    fn body(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
-        let pdu = &mut self.pdu;
-        let left = usize::try_from(pdu.left).unwrap_or(usize::MAX);
-        let (bytes, rest) = cursor
-            .data
-            .split_at_checked(left)
-            .unwrap_or((cursor.data, &[]));
-        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        pdu.left = pdu.left.saturating_sub(n);
-        pdu.first_frame = pdu.first_frame.min(cursor.at.frame);
-        cursor.data = rest;
-        cursor.pos = cursor.pos.saturating_add(u64::from(n));
-        cursor.starts_segment &= n == 0;
-        sink.body(end, pdu, bytes, cursor.at);
+    fn usual_header(&self, data: &[u8]) -> Option<smp::Header> {
+        let header = walkable_smp(data)?;
+        (self.smp && self.head.is_empty()).then_some(header)
     }
 
-    #[inline]
-    fn border(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
-        // The usual case: an SMP header that lies whole in this segment.
-        if self.smp
-            && self.head.is_empty()
-            && let Some(header) = walkable_smp(cursor.data)
-        {
-            self.pdu = OpenPdu::smp(header, cursor.begin());
-            self.open(end, None, cursor.at, sink);
-            cursor.skip(smp::HEADER_LEN);
-        } else {
-            self.other_border(end, cursor, sink);
-        }
-    }
-
+    /// Takes what begins at the border of a PDU; returns what is left then.
     #[inline(never)]
-    fn other_border(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+    fn border<'a>(
+        &mut self,
+        end: End,
+        mut cursor: Cursor<'a>,
+        sink: &mut impl Sink,
+    ) -> Cursor<'a> {
         if self.head.is_empty() {
             let begin = cursor.begin();
             let class = self.classify(end, begin, cursor.data, &[], false, sink);
-            if !matches!(class, Class::Need(_)) {
+            if matches!(class, Class::Need(_)) {
+                self.begin = begin;
+                self.head.extend_from_slice(cursor.take(usize::MAX));
+            } else {
                 let used = self.enter(end, begin, class, cursor.data, cursor.at, sink);
-                cursor.skip(used);
-                return;
+                cursor.take(used);
             }
-            self.begin = begin;
-            self.head.extend_from_slice(cursor.data);
-            cursor.skip(cursor.data.len());
-            return;
+            return cursor;
         }
         loop {
             match self.classify(end, self.begin, &self.head, cursor.data, false, sink) {
                 Class::Need(need) => {
                     let want = need.min(HEAD).saturating_sub(self.head.len()).max(1);
-                    let part = cursor.data.get(..want).unwrap_or(cursor.data);
+                    let part = cursor.take(want);
                     if part.is_empty() {
-                        return;
+                        return cursor;
                     }
                     self.head.extend_from_slice(part);
                     self.begin.frame = self.begin.frame.min(cursor.at.frame);
-                    cursor.skip(part.len());
                 }
                 class => {
                     self.enter_with_head(end, class, cursor.at, sink);
-                    return;
+                    return cursor;
                 }
             }
         }
@@ -270,13 +287,9 @@ impl Framer {
         let pos = begin
             .pos
             .saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
-        let mut rest = Cursor {
-            pos,
-            data: head.get(used..).unwrap_or_default(),
-            at,
-            starts_segment: used == 0 && begin.starts_segment,
-        };
-        self.run(end, &mut rest, sink);
+        let rest = head.get(used..).unwrap_or_default();
+        let starts_segment = used == 0 && begin.starts_segment;
+        self.run(end, Cursor::new(rest, pos, at, starts_segment), sink);
     }
 
     /// Goes on with what begins here; returns how many bytes of it are used up.
@@ -293,13 +306,13 @@ impl Framer {
         self.pdu = match class {
             Class::Smp(header) => {
                 self.smp = true;
-                OpenPdu::smp(header, begin)
+                OpenPdu::smp(header, end, begin)
             }
             Class::Tds(header) => {
                 tds_header = Some(header);
-                OpenPdu::tds(header, begin)
+                OpenPdu::tds(header, end, begin)
             }
-            Class::Tls(header) => OpenPdu::tls(header, begin),
+            Class::Tls(header) => OpenPdu::tls(header, end, begin),
             Class::Other => {
                 self.set_other();
                 return 0;
@@ -310,16 +323,15 @@ impl Framer {
                 return 0;
             }
         };
-        let used = self.pdu.len.saturating_sub(self.pdu.left);
+        let used = self.pdu.row.len.saturating_sub(self.pdu.left);
         self.open(end, tds_header, at, sink);
         usize::try_from(used).unwrap_or(usize::MAX)
     }
 
     /// The header of the PDU at hand was read.
-    #[inline]
     fn open(&mut self, end: End, tds: Option<tds::Header>, at: &At, sink: &mut impl Sink) {
         if std::mem::take(&mut self.resynced) {
-            self.pdu.flags.set(PduFlags::RESYNCED);
+            self.pdu.row.flags.set(PduFlags::RESYNCED);
         }
         if !sink.is_proven() {
             sink.prove(end, tds.map(|h| h.kind));
@@ -328,6 +340,7 @@ impl Framer {
         self.mode = Mode::Body;
     }
 
+    #[inline(never)]
     fn lose(
         &mut self,
         end: End,
@@ -349,6 +362,7 @@ impl Framer {
         }));
     }
 
+    #[inline(never)]
     fn hidden(&mut self, end: End, pos: u64, len: u64, at: &At, sink: &mut impl Sink) {
         let (mut pos, mut len) = (pos, len);
         if matches!(self.mode, Mode::Border) && !self.head.is_empty() {
@@ -360,19 +374,13 @@ impl Framer {
             let part = u64::from(pdu.left).min(len);
             if part > 0 {
                 let n = u32::try_from(part).unwrap_or(u32::MAX);
-                pdu.flags.set(PduFlags::BODY_HIDDEN);
+                pdu.row.flags.set(PduFlags::BODY_HIDDEN);
                 sink.body_hidden(end, pdu, n);
                 pdu.left = pdu.left.saturating_sub(n);
                 pos = pos.saturating_add(part);
                 len = len.saturating_sub(part);
             }
-            let mut nothing = Cursor {
-                pos,
-                data: &[],
-                at,
-                starts_segment: false,
-            };
-            self.run(end, &mut nothing, sink);
+            self.run(end, Cursor::new(&[], pos, at, false), sink);
         }
         if len == 0 {
             return;
@@ -389,8 +397,8 @@ impl Framer {
         }
     }
 
-    /// Nothing more comes: `next` is the position behind the last byte.
-    pub(super) fn end(&mut self, end: End, next: u64, at: &At, sink: &mut impl Sink) {
+    /// Nothing more comes: `next` is the position behind the last byte, `done` the frame with which that is known.
+    pub(super) fn end(&mut self, end: End, next: u64, done: FrameNo, sink: &mut impl Sink) {
         let unread = match std::mem::take(&mut self.mode) {
             Mode::Other => None,
             Mode::Border => (!self.head.is_empty()).then(|| Unread {
@@ -404,11 +412,11 @@ impl Framer {
                 let pdu = &self.pdu;
                 sink.unfinished(pdu);
                 Some(Unread {
-                    pos: pdu.pos,
-                    len: u64::from(pdu.len.saturating_sub(pdu.left)),
-                    hidden: pdu.flags.has(PduFlags::BODY_HIDDEN),
+                    pos: pdu.row.pos.0,
+                    len: u64::from(pdu.row.len.saturating_sub(pdu.left)),
+                    hidden: pdu.row.flags.has(PduFlags::BODY_HIDDEN),
                     unfinished: true,
-                    first_frame: pdu.first_frame,
+                    first_frame: pdu.row.first_frame,
                 })
             }
             Mode::Lost(lost) => Some(Unread {
@@ -424,8 +432,8 @@ impl Framer {
             && sink.is_proven()
         {
             // What closes the connection holds none of these bytes.
-            let at = self.latest.filter(|_| !unread.hidden).unwrap_or(*at);
-            sink.unread(end, unread, &at);
+            let done = self.latest.filter(|_| !unread.hidden).unwrap_or(done);
+            sink.unread(end, unread, done);
         }
     }
 

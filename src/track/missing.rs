@@ -4,10 +4,9 @@
 //! SEQNUM counts the DATA of a session ([MC-SMP] 2.2.1), so the next packet behind a hole says how many of them the
 //! hole has swallowed, and WNDW says how many the other end has taken.
 
-use crate::store::PduKind;
+use crate::store::{PduKind, PduRow};
 use crate::units::{End, PerEnd, SmpSeq};
 
-use super::framing::OpenPdu;
 
 /// The window that every known implementation begins with ([MC-SMP] 3.1.3.1).
 pub(super) const WINDOW: u32 = 4;
@@ -103,7 +102,7 @@ impl Missing {
 
     /// Inside SMP: what a packet's SEQNUM says, where the sender's last DATA had `last`. The holes since then, if
     /// they are known, must be large enough for it.
-    pub(super) fn by_number(last: SmpSeq, pdu: &OpenPdu, holes: Option<(Seen, Seen)>) -> Self {
+    pub(super) fn by_number(last: SmpSeq, pdu: &PduRow, holes: Option<(Seen, Seen)>) -> Self {
         let expected = last.plus(u32::from(pdu.kind == PduKind::Data));
         let room = holes.map_or(u64::MAX, |(seen, now)| seen.bytes_until(now) / LEAST_PACKET);
         match u32::try_from(pdu.seqnum.diff(expected)) {
@@ -115,7 +114,7 @@ impl Missing {
 }
 
 /// How many DATA of its peer the sender of this packet has taken: its WNDW is that and the window.
-pub(super) fn taken(pdu: &OpenPdu) -> SmpSeq {
+pub(super) fn taken(pdu: &PduRow) -> SmpSeq {
     pdu.wndw.minus(WINDOW)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::request_text::Texts;
 use crate::store::{
-    Batch, CheckId, ConnRow, FramePacker, FrameRow, PduKind, PduPacker, PduRow, Phase, PhaseRow,
+    Batch, CheckId, ConnRow, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow,
     RequestRow, RowPool, SessionRow, Severity, ViolationRow,
 };
 use crate::units::{FrameNo, PduId, RequestId, SessionId, Sid};
@@ -30,7 +30,7 @@ pub(super) struct Out {
     earlier_requests: u32,
     /// Rows of such requests that have changed.
     changed_requests: Vec<RequestRow>,
-    /// A PDU that makes no sense has come since this was last asked.
+    /// A PDU that makes no sense (a bad SMP header, or none at all) has come since this was last asked.
     pub(super) bad_pdu: bool,
     /// Texts of requests so far.
     pub(super) texts: Texts,
@@ -58,11 +58,9 @@ impl Out {
         self.pdus.next()
     }
 
-    pub(super) fn push_pdu(&mut self, row: &PduRow) -> PduId {
-        let id = self.next_pdu();
-        self.bad_pdu |= matches!(row.kind, PduKind::Unknown | PduKind::BadSmp);
+    #[inline]
+    pub(super) fn push_pdu(&mut self, row: &PduRow) {
         self.pdus.push(row);
-        id
     }
 
     pub(super) fn new_session(&mut self) -> SessionId {

@@ -11,10 +11,9 @@ use std::sync::Arc;
 
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{HeaderCheck, LateAttention, RequestEnd, RequestKind, RequestRow};
+use crate::store::{HeaderCheck, LateAttention, PduRow, RequestEnd, RequestKind, RequestRow};
 use crate::units::{FrameNo, Nanos, PduId, RequestId, SessionId, SmpSeq};
 
-use super::framing::OpenPdu;
 use super::order::At;
 use super::out::{Ctx, Out};
 use super::sender::Message;
@@ -132,7 +131,7 @@ pub(super) struct Requests {
 pub(super) struct Start<'a> {
     pub(super) kind: RequestKind,
     pub(super) session: Option<SessionId>,
-    pub(super) pdu: &'a OpenPdu,
+    pub(super) pdu: &'a PduRow,
     pub(super) id: PduId,
     /// Its first packet is its last.
     pub(super) complete: bool,
@@ -266,7 +265,7 @@ impl Requests {
     }
 
     /// The request being sent, which has several packets, is complete.
-    pub(super) fn sent(&mut self, message: &mut Message, pdu: &OpenPdu, at: At, ctx: &mut Ctx<'_>) {
+    pub(super) fn sent(&mut self, message: &mut Message, pdu: &PduRow, at: At, ctx: &mut Ctx<'_>) {
         let Some(request) = self.being_sent() else {
             return;
         };
@@ -323,7 +322,8 @@ impl Requests {
     }
 
     /// A packet of the answer to the oldest request is complete. `begun` is when the message began.
-    pub(super) fn answer(&mut self, pdu: &OpenPdu, begun: Nanos, whole: bool, at: At) {
+    #[inline]
+    pub(super) fn answer(&mut self, pdu: &PduRow, begun: Nanos, whole: bool, at: &At) {
         if self.stray {
             return;
         }

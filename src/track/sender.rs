@@ -147,15 +147,22 @@ impl ChainEnd {
     /// Inside SMP: the header of the next TDS packet, and what follows it; `None` until all of it has come.
     #[inline]
     pub(super) fn header<'a>(&mut self, bytes: &'a [u8]) -> Option<(tds::Header, &'a [u8])> {
-        if self.header.is_empty()
-            && let Some((header, rest)) = bytes.split_first_chunk()
-        {
-            return Some((tds::Header::of(*header), rest));
-        }
+        let (header, rest) = match bytes.split_first_chunk() {
+            Some((header, rest)) if self.header.is_empty() => (*header, rest),
+            _ => self.header_in_parts(bytes)?,
+        };
+        Some((tds::Header::of(header), rest))
+    }
+
+    #[inline(never)]
+    fn header_in_parts<'a>(
+        &mut self,
+        bytes: &'a [u8],
+    ) -> Option<([u8; tds::HEADER_LEN], &'a [u8])> {
         let want = tds::HEADER_LEN.saturating_sub(self.header.len());
         let (part, rest) = bytes.split_at_checked(want).unwrap_or((bytes, &[]));
         self.header.extend_from_slice(part);
-        let header = tds::Header::read(&self.header)?;
+        let header = *self.header.first_chunk()?;
         self.header.clear();
         Some((header, rest))
     }
@@ -187,8 +194,8 @@ pub(super) struct SmpEnd {
     pub(super) blocked: Option<(Nanos, PerEnd<Seen>)>,
     /// Has used the last slot of its window once: not a sender that stops one earlier.
     pub(super) used_last_slot: bool,
-    /// DATA sent.
-    pub(super) sent: u64,
+    /// Has sent DATA.
+    pub(super) sent: bool,
 }
 
 impl Default for SmpEnd {
@@ -201,7 +208,7 @@ impl Default for SmpEnd {
             fin: false,
             blocked: None,
             used_last_slot: false,
-            sent: 0,
+            sent: false,
         }
     }
 }

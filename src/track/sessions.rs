@@ -6,11 +6,10 @@
 
 use crate::decode::smp;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{CheckId, PduKind, SessionRow, Severity, SmpCounts, StallInfo};
+use crate::store::{CheckId, PduKind, PduRow, SessionRow, Severity, SmpCounts, StallInfo};
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
 use super::chain::{Chain, Moment};
-use super::framing::OpenPdu;
 use super::missing::{Around, Missing, Seen, WINDOW};
 use super::order::At;
 use super::out::{Broken, Ctx, error, note, warn};
@@ -61,7 +60,7 @@ pub(super) fn starting_ends(around: &Around, syn_seen: bool) -> PerEnd<ChainEnd>
 
 /// An SMP packet begins: what is missing in front of it, by its numbers.
 #[inline]
-pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &OpenPdu, around: &Around) {
+pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &PduRow, around: &Around) {
     let now = around.seen(end);
     let side = chain.ends.get_mut(end);
     if side.smp.synced && !side.seen.is_followed_by_hole(now) {
@@ -72,7 +71,8 @@ pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &OpenPdu, around: &Around
 }
 
 /// An SMP packet begins behind a hole, or the numbers in front of it are not known.
-fn arrive_behind(chain: &mut Chain, end: End, pdu: &OpenPdu, now: Seen) {
+#[inline(never)]
+fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
     let side = chain.ends.get_mut(end);
     let hole = side.seen.is_followed_by_hole(now);
     let joined = !side.smp.synced;
@@ -96,7 +96,7 @@ fn arrive_behind(chain: &mut Chain, end: End, pdu: &OpenPdu, now: Seen) {
 pub(super) fn packet(
     chain: &mut Chain,
     moment: &Moment<'_>,
-    pdu: &OpenPdu,
+    pdu: &PduRow,
     id: PduId,
     ctx: &mut Ctx<'_>,
 ) {
@@ -106,13 +106,11 @@ pub(super) fn packet(
     // What the peer sent before a hole says nothing about its numbers behind it.
     let certain = peer.smp.synced && !around.may_miss(end.other(), peer.seen);
     if !(certain && is_usual(own, &peer.smp, pdu)) {
-        let session = chain.session.as_ref().map(|s| s.id);
-        checks(chain, end, pdu, around, certain, &mut |broken| {
-            ctx.violation(broken, at.done, Some(id), session);
-        });
+        check(chain, moment, pdu, id, certain, ctx);
     }
     let in_message = chain.in_message(end);
-    let peer_wnd = peer.smp.wnd;
+    let peer = &chain.ends.get(end.other()).smp;
+    let (peer_wnd, peer_waits) = (peer.wnd, peer.blocked.is_some());
     let side = &mut chain.ends.get_mut(end).smp;
     let raised = pdu.wndw.diff(side.wnd) > 0;
     side.wnd = pdu.wndw;
@@ -120,7 +118,7 @@ pub(super) fn packet(
         PduKind::Data => {
             side.seq = pdu.seqnum;
             side.settled = side.last();
-            side.sent = side.sent.saturating_add(1);
+            side.sent = true;
             let credit = peer_wnd.diff(side.seq);
             side.used_last_slot |= credit <= 0;
             // SqlClient's own network layer stops one before the limit.
@@ -142,13 +140,14 @@ pub(super) fn packet(
         side.seq = pdu.seqnum;
     }
     side.synced = true;
-    if raised {
+    if raised && peer_waits {
         end_stall(chain, end.other(), at, around);
     }
     book(chain, end, pdu, id, at);
     chain.changed = true;
 }
 
+#[inline(never)]
 fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
     let Some((since, lacking)) = chain.ends.get_mut(sender).smp.blocked.take() else {
         return;
@@ -174,18 +173,19 @@ fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
 }
 
 /// Counts a packet by its kind.
+#[inline]
 pub(super) fn count(counts: &mut SmpCounts, kind: PduKind) {
     let slot = match kind {
-        PduKind::Syn => &mut counts.syn,
-        PduKind::Ack => &mut counts.ack,
-        PduKind::Fin => &mut counts.fin,
         PduKind::Data => &mut counts.data,
+        PduKind::Ack => &mut counts.ack,
+        PduKind::Syn => &mut counts.syn,
+        PduKind::Fin => &mut counts.fin,
         _ => return,
     };
     *slot = slot.saturating_add(1);
 }
 
-fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: &At) {
+fn book(chain: &mut Chain, end: End, pdu: &PduRow, id: PduId, at: &At) {
     let Some(session) = &mut chain.session else {
         return;
     };
@@ -211,7 +211,7 @@ fn book(chain: &mut Chain, end: End, pdu: &OpenPdu, id: PduId, at: &At) {
 
 /// Whether DATA or an ACK is as it has to be by numbers that are all certain: such a packet breaks no check.
 #[inline]
-fn is_usual(own: &SmpEnd, peer: &SmpEnd, pdu: &OpenPdu) -> bool {
+fn is_usual(own: &SmpEnd, peer: &SmpEnd, pdu: &PduRow) -> bool {
     let raised = pdu.wndw.diff(own.wnd);
     let fits = match pdu.kind {
         PduKind::Data => {
@@ -229,11 +229,27 @@ fn is_usual(own: &SmpEnd, peer: &SmpEnd, pdu: &OpenPdu) -> bool {
         && u32::try_from(pdu.wndw.diff(peer.seq)).is_ok_and(|window| window <= WINDOW)
 }
 
+/// Notes every check that a packet breaks. `certain` says that the peer's numbers are.
+#[inline(never)]
+fn check(
+    chain: &Chain,
+    moment: &Moment<'_>,
+    pdu: &PduRow,
+    id: PduId,
+    certain: bool,
+    ctx: &mut Ctx<'_>,
+) {
+    let session = chain.session.as_ref().map(|s| s.id);
+    checks(chain, moment.end, pdu, moment.around, certain, &mut |broken| {
+        ctx.violation(broken, moment.at.done, Some(id), session);
+    });
+}
+
 /// Tells of every check that a packet breaks. `synced` says that the peer's numbers are certain.
 fn checks(
     chain: &Chain,
     end: End,
-    pdu: &OpenPdu,
+    pdu: &PduRow,
     around: &Around,
     synced: bool,
     tell: &mut impl FnMut(Broken),
@@ -280,7 +296,7 @@ fn checks(
     }
 }
 
-fn header_checks(pdu: &OpenPdu, tell: &mut impl FnMut(Broken)) {
+fn header_checks(pdu: &PduRow, tell: &mut impl FnMut(Broken)) {
     match pdu.kind {
         PduKind::BadSmp => {
             tell(error(CheckId::H2, format!("FLAGS 0x{:02x}", pdu.tds_type)));
@@ -303,7 +319,7 @@ fn header_checks(pdu: &OpenPdu, tell: &mut impl FnMut(Broken)) {
     }
 }
 
-fn syn_checks(end: End, pdu: &OpenPdu, around: &Around, tell: &mut impl FnMut(Broken)) {
+fn syn_checks(end: End, pdu: &PduRow, around: &Around, tell: &mut impl FnMut(Broken)) {
     if around.client.is_some_and(|client| client != end) {
         tell(error(CheckId::S3, "SYN from the server".to_owned()));
     }
@@ -320,12 +336,12 @@ fn data_checks(
     own: &SmpEnd,
     peer: &SmpEnd,
     synced: bool,
-    pdu: &OpenPdu,
+    pdu: &PduRow,
     tell: &mut impl FnMut(Broken),
 ) {
     let expected = own.seq.plus(1);
     if own.synced && pdu.seqnum != expected {
-        let check = if own.sent == 0 {
+        let check = if !own.sent {
             CheckId::Q1
         } else {
             CheckId::Q2
@@ -359,7 +375,7 @@ fn window_checks(
     own: &SmpEnd,
     peer: &SmpEnd,
     synced: bool,
-    pdu: &OpenPdu,
+    pdu: &PduRow,
     tell: &mut impl FnMut(Broken),
 ) {
     if own.synced && pdu.wndw.before(own.wnd) {
@@ -410,7 +426,7 @@ pub(super) fn reopen(chain: &Chain) -> Reopen {
 
 /// Whether DATA belongs to a new life of the Sid whose SYN can lie in a hole of the client's stream since its last
 /// packet: the sender had closed the session, or its numbers begin anew.
-pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &OpenPdu, around: &Around) -> bool {
+pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &PduRow, around: &Around) -> bool {
     let side = chain.ends.get(end);
     let anew = side.smp.synced && pdu.seqnum.before(side.smp.seq) && pdu.seqnum.0 <= WINDOW;
     let hidden = |client| around.may_miss(client, chain.ends.get(client).seen);

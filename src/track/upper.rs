@@ -5,11 +5,11 @@
 mod layer;
 mod lives;
 
-use crate::store::{CheckId, PduKind, Phase, SessionRow};
+use crate::store::{CheckId, PduKind, PduRow, Phase, SessionRow};
 use crate::units::{End, FrameNo, PerEnd, Sid};
 
 use super::chain::Chain;
-use super::framing::{Framer, OpenPdu};
+use super::framing::Framer;
 use super::login::LoginState;
 use super::missing::Around;
 use super::order::{At, Piece};
@@ -28,6 +28,7 @@ pub(super) struct Deep {
 
 impl Deep {
     /// The next piece of a direction's stream.
+    #[inline]
     pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, facts: Facts, ctx: &mut Ctx<'_>) {
         self.upper.learn(facts);
         let mut layer = Layer {
@@ -66,7 +67,7 @@ impl Deep {
         for end in End::BOTH {
             self.framers
                 .get_mut(end)
-                .end(end, *next.get(end), &at, &mut layer);
+                .end(end, *next.get(end), at.done, &mut layer);
         }
         self.upper.end(closed_by, ctx);
     }
@@ -149,7 +150,7 @@ impl Upper {
 
     /// The place of a packet's session; a Sid that was never opened gets one from its first packet on.
     #[inline]
-    fn session_for(&mut self, end: End, pdu: &OpenPdu, at: &At, ctx: &mut Ctx<'_>) -> usize {
+    fn session_for(&mut self, end: End, pdu: &PduRow, at: &At, ctx: &mut Ctx<'_>) -> usize {
         match self.sessions.of(pdu.sid) {
             Some((place, chain))
                 if pdu.kind != PduKind::Syn
@@ -163,7 +164,7 @@ impl Upper {
 
     /// A life of a Sid begins, if it can.
     #[inline(never)]
-    fn begin_life(&mut self, end: End, pdu: &OpenPdu, at: &At, ctx: &mut Ctx<'_>) -> usize {
+    fn begin_life(&mut self, end: End, pdu: &PduRow, at: &At, ctx: &mut Ctx<'_>) -> usize {
         let life = match self.sessions.of(pdu.sid) {
             Some((place, old)) => {
                 let reopen = if pdu.kind == PduKind::Syn {
@@ -188,7 +189,7 @@ impl Upper {
     fn begin_session(
         &mut self,
         end: End,
-        pdu: &OpenPdu,
+        pdu: &PduRow,
         life: u32,
         at: &At,
         ctx: &mut Ctx<'_>,

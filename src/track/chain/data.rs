@@ -1,10 +1,9 @@
 //! Inside SMP: the payload of DATA packets, read as a stream of TDS packets.
 
 use crate::decode::{smp, tds};
-use crate::store::{CheckId, PduFlags};
+use crate::store::{CheckId, PduFlags, PduRow};
 use crate::units::{End, PduId};
 
-use super::super::framing::OpenPdu;
 use super::super::login::LoginState;
 use super::super::missing::Missing;
 use super::super::out::{Broken, Ctx, error, warn};
@@ -36,7 +35,7 @@ impl Chain {
     pub(in crate::track) fn data_body(
         &mut self,
         moment: &Moment<'_>,
-        pdu: &mut OpenPdu,
+        pdu: &mut PduRow,
         mut bytes: &[u8],
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
@@ -102,7 +101,7 @@ impl Chain {
     }
 
     /// Inside SMP: `len` bytes of DATA payload are not in the file.
-    pub(in crate::track) fn data_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32) {
+    pub(in crate::track) fn data_hidden(&mut self, end: End, pdu: &mut PduRow, len: u32) {
         let side = self.ends.get_mut(end);
         if side.in_packet {
             if len > side.packet_left {
@@ -122,7 +121,7 @@ impl Chain {
     pub(in crate::track) fn data_end(
         &mut self,
         moment: &Moment<'_>,
-        pdu: &mut OpenPdu,
+        pdu: &mut PduRow,
         id: PduId,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,

@@ -1,15 +1,15 @@
 //! What holes in the file leave open: which requests are not there, and which answers have gone by in them.
 
+use crate::store::PduRow;
 use crate::units::End;
 
-use super::super::framing::OpenPdu;
 use super::super::missing::{self, Around, Missing};
 use super::super::out::Ctx;
 use super::{Chain, Moment};
 
 impl Chain {
     /// Whether an answer of which packets are missing may be to a request that is not in the file.
-    pub(super) fn unseen_request(&self, moment: &Moment<'_>, pdu: &OpenPdu) -> bool {
+    pub(super) fn unseen_request(&self, moment: &Moment<'_>, pdu: &PduRow) -> bool {
         let client = moment.end.other();
         let side = self.ends.get(client);
         if side.missing.is_something() {
@@ -32,7 +32,7 @@ impl Chain {
     }
 
     /// A request begins, so the answers to those before it are complete: what is missing of them lies in a hole.
-    pub(super) fn settle_answers(&mut self, moment: &Moment<'_>, pdu: &OpenPdu, ctx: &mut Ctx<'_>) {
+    pub(super) fn settle_answers(&mut self, moment: &Moment<'_>, pdu: &PduRow, ctx: &mut Ctx<'_>) {
         let server = moment.end.other();
         let now = moment.around.seen(server);
         let side = self.ends.get_mut(server);

@@ -3,57 +3,56 @@
 use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tls::RecordHeader;
-use crate::store::{PduFlags, PduKind};
-use crate::units::{FrameNo, SessionId, Sid, SmpSeq};
+use crate::store::{PduFlags, PduKind, PduRow};
+use crate::units::{ConnId, End, FrameNo, Sid, SmpSeq, StreamPos};
 
 /// A PDU whose body is being read.
 #[derive(Debug, Clone)]
 pub(in crate::track) struct OpenPdu {
-    pub(in crate::track) kind: PduKind,
-    pub(in crate::track) flags: PduFlags,
-    pub(in crate::track) pos: u64,
-    pub(in crate::track) len: u32,
+    /// Its row, without what is only known when it is complete: the frame, the connection and the PDU before it.
+    pub(in crate::track) row: PduRow,
+    /// Bytes of its body that have not come yet.
     pub(in crate::track) left: u32,
-    pub(in crate::track) first_frame: FrameNo,
-    pub(in crate::track) sid: Sid,
-    pub(in crate::track) seqnum: SmpSeq,
-    pub(in crate::track) wndw: SmpSeq,
-    pub(in crate::track) tds_type: u8,
-    pub(in crate::track) tds_status: u8,
-    pub(in crate::track) session: Option<SessionId>,
     /// Inside SMP: where its session stands among those of the connection.
     pub(in crate::track) chain: usize,
 }
 
 impl Default for OpenPdu {
     fn default() -> Self {
-        Self::new(PduKind::Unknown, 0, FrameNo(0))
+        Self::new(PduKind::Unknown, End::A, 0, FrameNo(0))
     }
 }
 
 impl OpenPdu {
     /// One that begins at `pos`, of which nothing more is known.
-    pub(in crate::track) fn new(kind: PduKind, pos: u64, first_frame: FrameNo) -> Self {
+    #[inline]
+    pub(in crate::track) fn new(kind: PduKind, end: End, pos: u64, first_frame: FrameNo) -> Self {
         Self {
-            kind,
-            flags: PduFlags::default(),
-            pos,
-            len: 0,
+            row: PduRow {
+                frame: first_frame,
+                first_frame,
+                conn: ConnId(0),
+                end,
+                kind,
+                flags: PduFlags::default(),
+                pos: StreamPos(pos),
+                len: 0,
+                session: None,
+                sid: Sid(0),
+                seqnum: SmpSeq(0),
+                wndw: SmpSeq(0),
+                tds_type: 0,
+                tds_status: 0,
+                prev: None,
+            },
             left: 0,
-            first_frame,
-            sid: Sid(0),
-            seqnum: SmpSeq(0),
-            wndw: SmpSeq(0),
-            tds_type: 0,
-            tds_status: 0,
-            session: None,
             chain: 0,
         }
     }
 
     /// An SMP packet whose header was read.
     #[inline]
-    pub(super) fn smp(header: smp::Header, begin: Begin) -> Self {
+    pub(super) fn smp(header: smp::Header, end: End, begin: Begin) -> Self {
         let kind = match header.flags {
             smp::SYN => PduKind::Syn,
             smp::ACK => PduKind::Ack,
@@ -62,38 +61,41 @@ impl OpenPdu {
             _ => PduKind::BadSmp,
         };
         let is_bad = kind == PduKind::BadSmp;
-        Self {
-            len: header.length.max(16),
-            left: header.length.saturating_sub(16),
-            sid: header.sid,
-            seqnum: header.seqnum,
-            wndw: header.wndw,
-            tds_type: if is_bad { header.flags } else { 0 },
-            ..Self::new(kind, begin.pos, begin.frame)
-        }
+        let mut pdu = Self::new(kind, end, begin.pos, begin.frame);
+        pdu.row.len = header.length.max(16);
+        pdu.row.sid = header.sid;
+        pdu.row.seqnum = header.seqnum;
+        pdu.row.wndw = header.wndw;
+        pdu.row.tds_type = if is_bad { header.flags } else { 0 };
+        pdu.left = header.length.saturating_sub(16);
+        pdu
+    }
+
+    /// The next `n` bytes of its body are there.
+    #[inline]
+    pub(super) fn takes(&mut self, n: u32, frame: FrameNo) {
+        self.left = self.left.saturating_sub(n);
+        self.row.first_frame = self.row.first_frame.min(frame);
     }
 
     /// A TDS packet outside SMP whose header was read.
-    pub(super) fn tds(header: tds::Header, begin: Begin) -> Self {
-        Self {
-            flags: PduFlags::TDS_HEADER,
-            len: u32::from(header.length),
-            left: u32::from(header.length.saturating_sub(8)),
-            tds_type: header.kind,
-            tds_status: header.status,
-            ..Self::new(PduKind::Tds, begin.pos, begin.frame)
-        }
+    pub(super) fn tds(header: tds::Header, end: End, begin: Begin) -> Self {
+        let mut pdu = Self::new(PduKind::Tds, end, begin.pos, begin.frame);
+        pdu.row.flags = PduFlags::TDS_HEADER;
+        pdu.row.len = u32::from(header.length);
+        pdu.row.tds_type = header.kind;
+        pdu.row.tds_status = header.status;
+        pdu.left = u32::from(header.length.saturating_sub(8));
+        pdu
     }
 
     /// A TLS record whose header was read.
-    pub(super) fn tls(header: RecordHeader, begin: Begin) -> Self {
-        let left = u32::from(header.length);
-        Self {
-            len: left.saturating_add(5),
-            left,
-            tds_type: header.content,
-            ..Self::new(PduKind::Tls, begin.pos, begin.frame)
-        }
+    pub(super) fn tls(header: RecordHeader, end: End, begin: Begin) -> Self {
+        let mut pdu = Self::new(PduKind::Tls, end, begin.pos, begin.frame);
+        pdu.left = u32::from(header.length);
+        pdu.row.len = pdu.left.saturating_add(5);
+        pdu.row.tds_type = header.content;
+        pdu
     }
 }
 

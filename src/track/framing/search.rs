@@ -33,7 +33,7 @@ struct Found<'a> {
 
 impl Framer {
     /// Looks for the next certain header.
-    pub(super) fn search(&mut self, end: End, cursor: &mut Cursor<'_>, sink: &mut impl Sink) {
+    pub(super) fn search(&mut self, end: End, cursor: Cursor<'_>, sink: &mut impl Sink) {
         let Mode::Lost(lost) = &mut self.mode else {
             return;
         };
@@ -47,9 +47,9 @@ impl Framer {
             &joined
         };
         let base = cursor
-            .pos
+            .pos()
             .saturating_sub(u64::try_from(kept.len()).unwrap_or(0));
-        let starts_at = if cursor.starts_segment {
+        let starts_at = if cursor.starts_segment() {
             Some(kept.len())
         } else {
             None
@@ -74,21 +74,18 @@ impl Framer {
                 Class::Unknown | Class::Other => {}
                 Class::Need(_) => {
                     self.keep(view, at, segment_start);
-                    cursor.skip(cursor.data.len());
                     return;
                 }
                 Class::Tds(header) if let Some((at, header)) = smp_before(view, at, header) => {
                     let frame = cursor.at;
                     let place = Found { base, at, view };
                     self.found(end, Class::Smp(header), place, frame, sink);
-                    cursor.skip(cursor.data.len());
                     return;
                 }
                 Class::Tds(header) if follows_length(view, at, header) => {}
                 found => {
                     let frame = cursor.at;
                     self.found(end, found, Found { base, at, view }, frame, sink);
-                    cursor.skip(cursor.data.len());
                     return;
                 }
             }
@@ -107,7 +104,6 @@ impl Framer {
             at = next;
         }
         self.keep(view, view.len(), false);
-        cursor.skip(cursor.data.len());
     }
 
     /// Keeps of what was searched what stands from `at` on, and a little before it.
@@ -154,7 +150,7 @@ impl Framer {
                         unfinished: false,
                         first_frame: lost.first_frame.min(frame.done),
                     },
-                    frame,
+                    frame.done,
                 );
             }
         }
@@ -168,13 +164,9 @@ impl Framer {
         let header = view.get(at..).unwrap_or_default();
         let used = self.enter(end, begin, class, header, frame, sink);
         let from = at.saturating_add(used);
-        let mut rest = Cursor {
-            pos: pos.saturating_add(u64::try_from(used).unwrap_or(0)),
-            data: view.get(from..).unwrap_or_default(),
-            at: frame,
-            starts_segment: false,
-        };
-        self.run(end, &mut rest, sink);
+        let rest = view.get(from..).unwrap_or_default();
+        let pos = pos.saturating_add(u64::try_from(used).unwrap_or(0));
+        self.run(end, Cursor::new(rest, pos, frame, false), sink);
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::units::FrameNo;
+use super::super::framing::OpenPdu;
 
 /// The numbers of one side; `seq` and `wnd` lie around the wrap.
 fn side(seq: u32, wnd: u32, synced: bool, fin: bool) -> SmpEnd {
@@ -33,7 +33,7 @@ fn a_usual_packet_breaks_no_check() {
             let peer = side(digit(2), digit(3), true, flags & 4 != 0);
             for seqnum in 0..4_u32 {
                 for (kind, len) in kinds {
-                    let mut pdu = OpenPdu::new(kind, 0, FrameNo(1));
+                    let mut pdu = OpenPdu::new(kind, End::A, 0, FrameNo(1)).row;
                     pdu.len = len;
                     pdu.seqnum = SmpSeq(seqnum.wrapping_sub(2));
                     pdu.wndw = SmpSeq(digit(4).wrapping_add(1).wrapping_sub(2));

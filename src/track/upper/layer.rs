@@ -4,7 +4,7 @@ use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol};
-use crate::units::{End, PduId, Sid, StreamPos};
+use crate::units::{End, FrameNo, PduId, Sid, StreamPos};
 
 use super::super::chain::Moment;
 use super::super::framing::{OpenPdu, SidState, Sink, Unread};
@@ -23,22 +23,6 @@ pub(super) struct Layer<'a, 'b> {
 }
 
 impl Layer<'_, '_> {
-    #[inline]
-    fn open_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
-        if !*self.upper.smp_in.get(end) || pdu.kind == PduKind::Syn {
-            self.first_smp(end, pdu.kind, at);
-        }
-        self.ctx.row.smp_seen = true;
-        self.ctx.row.mars = Some(true);
-        pdu.chain = self.upper.session_for(end, pdu, at, self.ctx);
-        let upper = &mut *self.upper;
-        upper.sessions.latest = pdu.chain;
-        if let Some(chain) = upper.sessions.at(pdu.chain) {
-            sessions::arrive(chain, end, pdu, &upper.around);
-            pdu.session = chain.session.as_ref().map(|s| s.id);
-        }
-    }
-
     #[inline(never)]
     fn open_plain(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: &At) {
         match header {
@@ -60,10 +44,10 @@ impl Layer<'_, '_> {
                 };
                 upper
                     .plain
-                    .packet_start(&moment, header, pdu, &upper.login, self.ctx);
+                    .packet_start(&moment, header, &mut pdu.row, &upper.login, self.ctx);
             }
-            None if pdu.kind == PduKind::Tls
-                && pdu.pos == 0
+            None if pdu.row.kind == PduKind::Tls
+                && pdu.row.pos == StreamPos(0)
                 && self.ctx.row.syn_frame.is_some()
                 && self.ctx.row.encryption.is_none() =>
             {
@@ -76,45 +60,53 @@ impl Layer<'_, '_> {
     /// Bytes of an SMP:DATA.
     #[inline]
     fn data(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
-        let upper = &mut *self.upper;
-        if let Some(chain) = upper.sessions.at(pdu.chain)
+        if let Some(chain) = self.upper.sessions.at(pdu.chain)
             && !chain.goes_on_with(end, bytes, &mut self.ctx.out.texts)
         {
+            self.other_data(end, pdu, bytes, at);
+        }
+    }
+
+    /// Bytes of an SMP:DATA that are not all of the TDS packet at hand.
+    #[inline(never)]
+    fn other_data(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
+        let upper = &mut *self.upper;
+        if let Some(chain) = upper.sessions.at(pdu.chain) {
             let moment = Moment {
                 end,
                 at,
                 around: &upper.around,
             };
-            chain.data_body(&moment, pdu, bytes, &mut upper.login, self.ctx);
-            if chain.changed && !chain.listed {
+            chain.data_body(&moment, &mut pdu.row, bytes, &mut upper.login, self.ctx);
+            if chain.changed {
                 upper.sessions.touch(pdu.chain);
             }
         }
-        if self.ctx.row.client_evidence.is_none() && pdu.flags.has(PduFlags::TDS_HEADER) {
-            self.prove(end, Some(pdu.tds_type));
+        if self.ctx.row.client_evidence.is_none() && pdu.row.flags.has(PduFlags::TDS_HEADER) {
+            self.prove(end, Some(pdu.row.tds_type));
         }
     }
 
     #[inline(never)]
     fn other_body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8]) {
-        match pdu.kind {
+        match pdu.row.kind {
             PduKind::Tds => {
                 let texts = &mut self.ctx.out.texts;
                 self.upper.plain.packet_body(end, bytes, pdu.left, texts);
             }
-            PduKind::Tls if matches!(pdu.tds_type, 21 | 22) => {
-                let len = u16::try_from(pdu.len.saturating_sub(5)).unwrap_or(u16::MAX);
+            PduKind::Tls if matches!(pdu.row.tds_type, 21 | 22) => {
+                let len = u16::try_from(pdu.row.len.saturating_sub(5)).unwrap_or(u16::MAX);
                 let [hi, lo] = len.to_be_bytes();
-                let header = [pdu.tds_type, 3, 3, hi, lo];
+                let header = [pdu.row.tds_type, 3, 3, hi, lo];
                 // The record header went by; a hello is read from the handshake bytes behind one.
-                let read = pdu.len.saturating_sub(pdu.left);
+                let read = pdu.row.len.saturating_sub(pdu.left);
                 let first = usize::try_from(read) == Ok(bytes.len().saturating_add(5));
                 let bytes = if first {
                     [&header[..], bytes].concat()
                 } else {
                     bytes.to_vec()
                 };
-                let frame = pdu.first_frame;
+                let frame = pdu.row.first_frame;
                 self.upper
                     .login
                     .handshake_bytes(end, &bytes, frame, self.ctx);
@@ -124,48 +116,37 @@ impl Layer<'_, '_> {
         }
     }
 
-    fn plain_row(&mut self, end: End, pdu: &OpenPdu, at: &At) -> PduId {
-        let prev = *self.ctx.row.last_plain_pdu.get(end);
-        let id = self.push(end, pdu, prev, at);
-        *self.ctx.row.last_plain_pdu.get_mut(end) = Some(id);
-        id
+    #[inline(never)]
+    fn plain_row(&mut self, pdu: &mut PduRow, done: FrameNo) {
+        let id = self.ctx.out.next_pdu();
+        pdu.prev = self.ctx.row.last_plain_pdu.get_mut(pdu.end).replace(id);
+        self.push(pdu, id, done);
     }
 
+    /// A PDU is complete.
     #[inline]
-    fn push(&mut self, end: End, pdu: &OpenPdu, prev: Option<PduId>, at: &At) -> PduId {
-        let row = PduRow {
-            frame: at.done,
-            first_frame: pdu.first_frame.min(at.done),
-            conn: self.ctx.row.id,
-            end,
-            kind: pdu.kind,
-            flags: pdu.flags,
-            pos: StreamPos(pdu.pos),
-            len: pdu.len,
-            session: pdu.session,
-            sid: pdu.sid,
-            seqnum: pdu.seqnum,
-            wndw: pdu.wndw,
-            tds_type: pdu.tds_type,
-            tds_status: pdu.tds_status,
-            prev,
-        };
-        if row.wrong_reset_bits() {
-            let counts = self.ctx.row.tds.get_mut(end);
+    fn push(&mut self, pdu: &mut PduRow, id: PduId, done: FrameNo) {
+        let row = &mut *self.ctx.row;
+        pdu.frame = done;
+        pdu.first_frame = pdu.first_frame.min(done);
+        pdu.conn = row.id;
+        if pdu.wrong_reset_bits() {
+            let counts = row.tds.get_mut(pdu.end);
             counts.wrong_reset_bits = counts.wrong_reset_bits.saturating_add(1);
         }
-        let id = self.ctx.out.push_pdu(&row);
-        self.ctx.row.first_pdu.get_or_insert(id);
-        self.ctx.row.last_pdu = Some(id);
-        id
+        self.ctx.out.push_pdu(pdu);
+        row.first_pdu.get_or_insert(id);
+        row.last_pdu = Some(id);
     }
 
-    #[inline]
+    #[inline(never)]
     fn finish_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
         let upper = &mut *self.upper;
         let Some(chain) = upper.sessions.at(pdu.chain) else {
             return;
         };
+        let place = pdu.chain;
+        let pdu = &mut pdu.row;
         let id = self.ctx.out.next_pdu();
         let moment = Moment {
             end,
@@ -173,23 +154,23 @@ impl Layer<'_, '_> {
             around: &upper.around,
         };
         sessions::packet(chain, &moment, pdu, id, self.ctx);
-        if pdu.kind == PduKind::Data {
-            chain.data_end(&moment, pdu, id, &mut upper.login, self.ctx);
+        match pdu.kind {
+            PduKind::Data => chain.data_end(&moment, pdu, id, &mut upper.login, self.ctx),
+            PduKind::Fin => self.ctx.phase(Phase::SessionClosed, at.done, Some(pdu.sid)),
+            PduKind::BadSmp => self.ctx.out.bad_pdu = true,
+            _ => {}
         }
-        let prev = chain.ends.get_mut(end).last_pdu.replace(id);
+        pdu.prev = chain.ends.get_mut(end).last_pdu.replace(id);
         sessions::count(self.ctx.row.smp.get_mut(end), pdu.kind);
-        if pdu.kind == PduKind::Fin {
-            self.ctx.phase(Phase::SessionClosed, at.done, Some(pdu.sid));
-        }
-        upper.sessions.touch(pdu.chain);
-        self.push(end, pdu, prev, at);
+        upper.sessions.touch(place);
+        self.push(pdu, id, at.done);
     }
 
     #[inline(never)]
     fn finish_plain(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
         let id = self.ctx.out.next_pdu();
         let upper = &mut *self.upper;
-        match pdu.kind {
+        match pdu.row.kind {
             PduKind::Tds => {
                 let moment = Moment {
                     end,
@@ -198,17 +179,17 @@ impl Layer<'_, '_> {
                 };
                 upper
                     .plain
-                    .packet_end(&moment, pdu, id, &mut upper.login, self.ctx);
+                    .packet_end(&moment, &mut pdu.row, id, &mut upper.login, self.ctx);
             }
             PduKind::Tls => {
                 upper.bare_tls = true;
                 upper
                     .login
-                    .record(end, pdu.tds_type, pdu.first_frame, self.ctx);
+                    .record(end, pdu.row.tds_type, pdu.row.first_frame, self.ctx);
             }
             _ => {}
         }
-        self.plain_row(end, pdu, at);
+        self.plain_row(&mut pdu.row, at.done);
     }
 }
 
@@ -270,10 +251,9 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    #[inline]
     fn open(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: &At) {
         *self.upper.around.lost.get_mut(end) = false;
-        if pdu.kind.is_smp() {
+        if pdu.row.kind.is_smp() {
             self.open_smp(end, pdu, at);
         } else {
             self.open_plain(end, pdu, header, at);
@@ -281,8 +261,25 @@ impl Sink for Layer<'_, '_> {
     }
 
     #[inline]
+    fn open_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
+        if !*self.upper.smp_in.get(end) || pdu.row.kind == PduKind::Syn {
+            self.first_smp(end, pdu.row.kind, at);
+        }
+        self.ctx.row.smp_seen = true;
+        self.ctx.row.mars = Some(true);
+        let place = self.upper.session_for(end, &pdu.row, at, self.ctx);
+        pdu.chain = place;
+        let upper = &mut *self.upper;
+        upper.sessions.latest = Some((pdu.row.sid, place));
+        if let Some(chain) = upper.sessions.at(place) {
+            sessions::arrive(chain, end, &pdu.row, &upper.around);
+            pdu.row.session = chain.session.as_ref().map(|s| s.id);
+        }
+    }
+
+    #[inline]
     fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
-        if pdu.kind == PduKind::Data {
+        if pdu.row.kind == PduKind::Data {
             self.data(end, pdu, bytes, at);
         } else {
             self.other_body(end, pdu, bytes);
@@ -290,11 +287,11 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32) {
-        match pdu.kind {
+        match pdu.row.kind {
             PduKind::Tds => self.upper.plain.packet_hidden(end),
             PduKind::Data => {
                 if let Some(chain) = self.upper.sessions.at(pdu.chain) {
-                    chain.data_hidden(end, pdu, len);
+                    chain.data_hidden(end, &mut pdu.row, len);
                 }
             }
             _ => {}
@@ -303,7 +300,7 @@ impl Sink for Layer<'_, '_> {
 
     #[inline]
     fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
-        if pdu.kind.is_smp() {
+        if pdu.row.kind.is_smp() {
             self.finish_smp(end, pdu, at);
         } else {
             self.finish_plain(end, pdu, at);
@@ -311,7 +308,7 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn unfinished(&mut self, pdu: &OpenPdu) {
-        if pdu.kind.is_smp()
+        if pdu.row.kind.is_smp()
             && let Some(chain) = self.upper.sessions.at(pdu.chain)
             && let Some(session) = &mut chain.session
         {
@@ -349,7 +346,7 @@ impl Sink for Layer<'_, '_> {
         self.ctx.violation(broken, at.done, None, None);
     }
 
-    fn unread(&mut self, end: End, unread: Unread, at: &At) {
+    fn unread(&mut self, end: End, unread: Unread, done: FrameNo) {
         let sum = self.upper.around.unread.get_mut(end);
         *sum = sum.saturating_add(unread.len);
         let mut pos = unread.pos;
@@ -365,10 +362,11 @@ impl Sink for Layer<'_, '_> {
             } else {
                 PduKind::Unknown
             };
-            let mut row = OpenPdu::new(kind, pos, unread.first_frame);
+            let mut row = OpenPdu::new(kind, end, pos, unread.first_frame).row;
             row.flags = flags;
             row.len = len;
-            self.plain_row(end, &row, at);
+            self.plain_row(&mut row, done);
+            self.ctx.out.bad_pdu |= kind == PduKind::Unknown;
             pos = pos.saturating_add(u64::from(len));
             left = left.saturating_sub(u64::from(len));
         }

@@ -15,8 +15,8 @@ pub(super) struct Sessions {
         reason = "a chain is large, and a list of them would hold room for three more where there is one"
     )]
     pub(super) chains: Vec<Box<Chain>>,
-    /// The place that was asked for last: mostly it is asked for again.
-    pub(super) latest: usize,
+    /// The Sid of the last packet, and its place: mostly the next is of the same.
+    pub(super) latest: Option<(Sid, usize)>,
     /// Places of those with changed rows.
     pub(super) changed: Vec<usize>,
 }
@@ -24,12 +24,10 @@ pub(super) struct Sessions {
 impl Sessions {
     #[inline]
     pub(super) fn of(&self, sid: Sid) -> Option<(usize, &Chain)> {
-        if let Some(chain) = self.chains.get(self.latest)
-            && chain.session.as_ref().is_some_and(|s| s.sid == sid)
-        {
-            return Some((self.latest, chain));
-        }
-        let place = *self.places.get(&sid)?;
+        let place = match self.latest {
+            Some((latest, place)) if latest == sid => place,
+            _ => *self.places.get(&sid)?,
+        };
         Some((place, self.chains.get(place)?))
     }
 
