@@ -194,13 +194,19 @@ impl PduPacker {
     }
 
     /// Takes in the next PDU.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "whoever has just filled in the row still has most of it in registers"
+    )]
+    #[inline(always)]
     pub fn push(&mut self, row: &PduRow) {
         let is_late = row.frame.0 < self.last;
-        self.last = self.last.max(row.frame.0);
         let packed = if is_late { None } else { self.pack(row) };
         match packed {
-            Some(packed) => self.new.rows.push(packed),
+            Some(packed) => {
+                self.last = row.frame.0;
+                self.new.rows.push(packed);
+            }
             None => self.push_whole(row, is_late),
         }
         self.len = self.len.saturating_add(1);
@@ -211,6 +217,7 @@ impl PduPacker {
         if is_late {
             self.new.late.push((row.frame, self.next()));
         }
+        self.last = self.last.max(row.frame.0);
         self.new.whole.push(self.index(), *row);
         let packed = Packed::whole(FrameNo(self.last));
         self.new.rows.push(packed);

@@ -43,7 +43,11 @@ impl<S, const N: usize> Shapes<S, N> {
     /// elsewhere.
     pub(super) fn number(&mut self, key: Key<N>, limit: u16, shape: S) -> Option<u16> {
         let (place, beside) = (place(key), place(key) ^ 1);
-        if self.recent.get(beside).is_some_and(|(known, _)| *known == key) {
+        if self
+            .recent
+            .get(beside)
+            .is_some_and(|(known, _)| *known == key)
+        {
             self.recent.swap(place, beside);
             return self.recent(key);
         }

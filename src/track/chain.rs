@@ -64,6 +64,12 @@ impl Chain {
         self.session.as_ref().map(|s| s.id)
     }
 
+    /// Its rows have changed: whether it does not stand in the list of those yet. Then it does now.
+    #[inline]
+    pub(super) fn list(&mut self) -> bool {
+        !std::mem::replace(&mut self.listed, true)
+    }
+
     /// Requests whose answer has not ended.
     pub(super) fn outstanding(&self) -> u32 {
         self.requests.outstanding()
@@ -231,7 +237,9 @@ impl Chain {
     fn first_body(&mut self, end: End, bytes: &[u8], left: u32, texts: &mut Texts) {
         if let Some(message) = &mut self.ends.get_mut(end).message {
             message.open = false;
-            let is_answer = bytes.first().is_some_and(|first| !(0x14..=0x17).contains(first));
+            let is_answer = bytes
+                .first()
+                .is_some_and(|first| !(0x14..=0x17).contains(first));
             message.walked = is_answer;
             message.login_step = !is_answer;
         }
@@ -448,7 +456,7 @@ impl Chain {
         login.answer(&walker.outcome, at, ctx);
         let known = self.requests.answered(&mut walker.outcome, read, at, ctx);
         walker.outcome = Outcome::default();
-        if !known && *moment.around.behind_ack.get(moment.end.other()) {
+        if !known && moment.around.ends.get(moment.end.other()).behind_ack {
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
             self.requests.note_early(taken);
         }

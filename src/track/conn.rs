@@ -18,7 +18,7 @@ use super::copies::Copies;
 use super::order::{At, Feed, Order};
 use super::out::{Ctx, Out};
 use super::recognise::SQL_PORT;
-use super::upper::{Deep, Facts};
+use super::upper::Deep;
 use super::view::Evidence;
 
 /// Frames per direction whose TCP checksum is computed: enough to see whether the sender's card fills it in.
@@ -463,37 +463,36 @@ impl Conn {
             out.waiting = waiting;
             return result;
         }
-        let facts = self.facts();
-        let deep = self.deep.get_or_insert_default();
+        let behind_ack = self.behind_ack();
+        let deep = (self.deep).get_or_insert_with(|| Box::new(Deep::new(self.sql_port)));
         let mut ctx = Ctx {
             out,
             row: &mut self.row,
             violations: &mut self.violations,
         };
         let order = &mut self.sides.get_mut(end).order;
+        let mut is_other = false;
         let result = act(order, &mut waiting, &mut |piece| {
-            deep.piece(end, &piece, facts, &mut ctx);
+            is_other = is_other || deep.piece(end, &piece, behind_ack, &mut ctx);
         });
         out.waiting = waiting;
-        self.leave_if_other();
+        if is_other {
+            self.leave();
+        }
         result
     }
 
-    /// Looks no more at the payload of a connection that carries something else.
-    fn leave_if_other(&mut self) {
-        if self.deep.as_ref().is_some_and(|deep| deep.is_other()) {
-            self.is_other = true;
-            self.deep = None;
-        }
+    /// The connection carries something else: looks no more at its payload.
+    #[cold]
+    fn leave(&mut self) {
+        self.is_other = true;
+        self.deep = None;
     }
 
-    fn facts(&self) -> Facts {
+    /// Of each end, whether bytes were acknowledged that were not seen (yet).
+    fn behind_ack(&self) -> PerEnd<bool> {
         let [side_a, side_b] = &self.sides.0;
-        Facts {
-            client: self.row.client_evidence.map(|_| self.row.client),
-            sql_port: self.sql_port,
-            behind_ack: PerEnd([side_a.order.behind_ack(), side_b.order.behind_ack()]),
-        }
+        PerEnd([side_a.order.behind_ack(), side_b.order.behind_ack()])
     }
 
     /// Nothing more comes for this connection; returns whether that changes any row.
@@ -518,8 +517,7 @@ impl Conn {
         }
         let [a, b] = &self.sides.0;
         let next = PerEnd([a.order.next(), b.order.next()]);
-        let mut facts = self.facts();
-        facts.behind_ack = PerEnd([a.order.lacks_an_end(), b.order.lacks_an_end()]);
+        let behind_ack = PerEnd([a.order.lacks_an_end(), b.order.lacks_an_end()]);
         let closed_by = self.closed_by;
         let mut ctx = Ctx {
             out,
@@ -527,7 +525,7 @@ impl Conn {
             violations: &mut self.violations,
         };
         if let Some(deep) = &mut self.deep {
-            deep.end(next, closed_by, facts, at, &mut ctx);
+            deep.end(next, closed_by, behind_ack, at, &mut ctx);
         }
         self.deep = None;
         true

@@ -99,10 +99,9 @@ pub(super) struct Framer {
     latest: Option<FrameNo>,
 }
 
-/// Bytes of one frame that are not used up yet.
+/// Where bytes come from.
 #[derive(Clone, Copy)]
-struct Cursor<'a> {
-    data: &'a [u8],
+struct Source<'a> {
     /// Position behind the last of them.
     behind: u64,
     at: &'a At,
@@ -110,48 +109,41 @@ struct Cursor<'a> {
     segment: Option<usize>,
 }
 
-impl<'a> Cursor<'a> {
-    /// Bytes from a position on.
+impl<'a> Source<'a> {
+    /// Of bytes from a position on.
     #[inline]
-    fn new(data: &'a [u8], pos: u64, at: &'a At, starts_segment: bool) -> Self {
+    fn new(data: &[u8], pos: u64, at: &'a At, starts_segment: bool) -> Self {
         Self {
-            data,
             behind: pos.saturating_add(length(data)),
             at,
             segment: starts_segment.then_some(data.len()),
         }
     }
 
-    /// Position of the next of them.
-    #[inline]
-    fn pos(&self) -> u64 {
-        self.behind.saturating_sub(length(self.data))
+    /// Whether a segment begins with what is left.
+    fn starts_segment(&self, left: &[u8]) -> bool {
+        self.segment == Some(left.len())
     }
 
-    fn starts_segment(&self) -> bool {
-        self.segment == Some(self.data.len())
-    }
-
+    /// Where what is left begins.
     #[inline]
-    fn begin(&self) -> Begin {
+    fn begin(&self, left: &[u8]) -> Begin {
         Begin {
-            pos: self.pos(),
+            pos: self.behind.saturating_sub(length(left)),
             frame: self.at.frame,
-            starts_segment: self.starts_segment(),
+            starts_segment: self.starts_segment(left),
         }
-    }
-
-    /// The next bytes: so many, or as many as there are.
-    #[inline]
-    fn take(&mut self, n: usize) -> &'a [u8] {
-        let (bytes, rest) = self.data.split_at_checked(n).unwrap_or((self.data, &[]));
-        self.data = rest;
-        bytes
     }
 }
 
 fn length(data: &[u8]) -> u64 {
     u64::try_from(data.len()).unwrap_or(u64::MAX)
+}
+
+/// The first bytes, so many or as many as there are, and those behind them.
+#[inline]
+fn split(data: &[u8], n: usize) -> (&[u8], &[u8]) {
+    data.split_at_checked(n).unwrap_or((data, &[]))
 }
 
 impl Framer {
@@ -160,7 +152,7 @@ impl Framer {
         matches!(self.mode, Mode::Other)
     }
 
-    pub(super) fn set_other(&mut self) {
+    fn set_other(&mut self) {
         self.mode = Mode::Other;
         self.head = Vec::new();
     }
@@ -174,8 +166,8 @@ impl Framer {
                 if self.takes_inside(data, &piece.at) {
                     sink.body(end, &mut self.pdu, data, &piece.at);
                 } else {
-                    let cursor = Cursor::new(data, piece.pos, &piece.at, piece.starts_segment);
-                    self.run(end, cursor, sink);
+                    let source = Source::new(data, piece.pos, &piece.at, piece.starts_segment);
+                    self.run(end, data, &source, sink);
                 }
             }
             Content::Hidden(len) => self.hidden(end, piece.pos, len, &piece.at, sink),
@@ -195,37 +187,38 @@ impl Framer {
         }
     }
 
-    /// Takes in all that a cursor has. A PDU ends with its last byte, be that in its header.
+    /// Takes in bytes. A PDU ends with its last byte, be that in its header.
     #[inline(never)]
-    fn run(&mut self, end: End, mut cursor: Cursor<'_>, sink: &mut impl Sink) {
+    fn run(&mut self, end: End, mut data: &[u8], source: &Source<'_>, sink: &mut impl Sink) {
         loop {
             match self.mode {
                 Mode::Body => {
                     let left = usize::try_from(self.pdu.left).unwrap_or(usize::MAX);
-                    let bytes = cursor.take(left);
+                    let (bytes, rest) = split(data, left);
+                    data = rest;
                     if !bytes.is_empty() {
                         let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                        self.pdu.takes(n, cursor.at.frame);
-                        sink.body(end, &mut self.pdu, bytes, cursor.at);
+                        self.pdu.takes(n, source.at.frame);
+                        sink.body(end, &mut self.pdu, bytes, source.at);
                     }
                     if self.pdu.left > 0 {
                         return;
                     }
                     self.mode = Mode::Border;
-                    sink.finish(end, &mut self.pdu, cursor.at);
+                    sink.finish(end, &mut self.pdu, source.at);
                 }
-                _ if cursor.data.is_empty() => return,
-                Mode::Border => match self.usual_header(cursor.data) {
-                    Some(header) => {
+                _ if data.is_empty() => return,
+                Mode::Border => match self.usual_header(data) {
+                    Some((header, rest)) => {
                         self.mode = Mode::Body;
-                        self.pdu = OpenPdu::smp(header, end, cursor.begin());
-                        cursor.take(smp::HEADER_LEN);
-                        sink.open_smp(end, &mut self.pdu, cursor.at);
+                        self.pdu = OpenPdu::smp(header, end, source.begin(data));
+                        data = rest;
+                        sink.open_smp(end, &mut self.pdu, source.at);
                     }
-                    None => cursor = self.border(end, cursor, sink),
+                    None => data = self.border(end, data, source, sink),
                 },
                 Mode::Lost(_) => {
-                    self.search(end, cursor, sink);
+                    self.search(end, data, source, sink);
                     return;
                 }
                 Mode::Other => return,
@@ -233,11 +226,12 @@ impl Framer {
         }
     }
 
-    /// At the border of a PDU the usual case: an SMP header that lies whole in this segment.
+    /// At the border of a PDU the usual case: an SMP header that lies whole in this segment, and what follows it.
     #[inline]
-    fn usual_header(&self, data: &[u8]) -> Option<smp::Header> {
+    fn usual_header<'a>(&self, data: &'a [u8]) -> Option<(smp::Header, &'a [u8])> {
         let header = walkable_smp(data)?;
-        (self.smp && self.head.is_empty()).then_some(header)
+        let rest = data.get(smp::HEADER_LEN..)?;
+        (self.smp && self.head.is_empty()).then_some((header, rest))
     }
 
     /// Takes what begins at the border of a PDU; returns what is left then.
@@ -245,35 +239,36 @@ impl Framer {
     fn border<'a>(
         &mut self,
         end: End,
-        mut cursor: Cursor<'a>,
+        mut data: &'a [u8],
+        source: &Source<'_>,
         sink: &mut impl Sink,
-    ) -> Cursor<'a> {
+    ) -> &'a [u8] {
         if self.head.is_empty() {
-            let begin = cursor.begin();
-            let class = self.classify(end, begin, cursor.data, &[], false, sink);
-            if matches!(class, Class::Need(_)) {
-                self.begin = begin;
-                self.head.extend_from_slice(cursor.take(usize::MAX));
-            } else {
-                let used = self.enter(end, begin, class, cursor.data, cursor.at, sink);
-                cursor.take(used);
+            let begin = source.begin(data);
+            let class = self.classify(end, begin, data, &[], false, sink);
+            if !matches!(class, Class::Need(_)) {
+                let used = self.enter(end, begin, class, data, source.at, sink);
+                return split(data, used).1;
             }
-            return cursor;
+            self.begin = begin;
+            self.head.extend_from_slice(data);
+            return &[];
         }
         loop {
-            match self.classify(end, self.begin, &self.head, cursor.data, false, sink) {
+            match self.classify(end, self.begin, &self.head, data, false, sink) {
                 Class::Need(need) => {
                     let want = need.min(HEAD).saturating_sub(self.head.len()).max(1);
-                    let part = cursor.take(want);
+                    let (part, rest) = split(data, want);
                     if part.is_empty() {
-                        return cursor;
+                        return rest;
                     }
                     self.head.extend_from_slice(part);
-                    self.begin.frame = self.begin.frame.min(cursor.at.frame);
+                    self.begin.frame = self.begin.frame.min(source.at.frame);
+                    data = rest;
                 }
                 class => {
-                    self.enter_with_head(end, class, cursor.at, sink);
-                    return cursor;
+                    self.enter_with_head(end, class, source.at, sink);
+                    return data;
                 }
             }
         }
@@ -289,7 +284,8 @@ impl Framer {
             .saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
         let rest = head.get(used..).unwrap_or_default();
         let starts_segment = used == 0 && begin.starts_segment;
-        self.run(end, Cursor::new(rest, pos, at, starts_segment), sink);
+        let source = Source::new(rest, pos, at, starts_segment);
+        self.run(end, rest, &source, sink);
     }
 
     /// Goes on with what begins here; returns how many bytes of it are used up.
@@ -380,7 +376,7 @@ impl Framer {
                 pos = pos.saturating_add(part);
                 len = len.saturating_sub(part);
             }
-            self.run(end, Cursor::new(&[], pos, at, false), sink);
+            self.run(end, &[], &Source::new(&[], pos, at, false), sink);
         }
         if len == 0 {
             return;

@@ -7,7 +7,6 @@
 use crate::store::{PduKind, PduRow};
 use crate::units::{End, PerEnd, SmpSeq};
 
-
 /// The window that every known implementation begins with ([MC-SMP] 3.1.3.1).
 pub(super) const WINDOW: u32 = 4;
 
@@ -19,36 +18,41 @@ const LEAST_PACKET: u64 = 16;
 pub(super) struct Around {
     /// The client, if it is known.
     pub(super) client: Option<End>,
-    /// Holes so far in each direction.
-    pub(super) holes: PerEnd<u32>,
-    /// Bytes so far in each direction that no PDU is known of.
-    pub(super) unread: PerEnd<u64>,
-    /// No PDU border is known in this direction at present.
-    pub(super) lost: PerEnd<bool>,
-    /// The peer acknowledged bytes of this direction that were not seen (yet).
-    pub(super) behind_ack: PerEnd<bool>,
+    /// What each end sends.
+    pub(super) ends: PerEnd<Direction>,
+}
+
+/// What may be missing of what an end sends.
+#[derive(Debug, Default)]
+pub(super) struct Direction {
+    /// What is lacking so far.
+    pub(super) seen: Seen,
+    /// No PDU border is known at present.
+    pub(super) lost: bool,
+    /// The peer acknowledged bytes that were not seen (yet).
+    pub(super) behind_ack: bool,
 }
 
 impl Around {
     /// What a direction lacks so far.
     pub(super) fn seen(&self, end: End) -> Seen {
-        Seen {
-            holes: *self.holes.get(end),
-            unread: *self.unread.get(end),
-        }
+        self.ends.get(end).seen
     }
 
     /// Whether packets of a direction may be missing since `seen`.
     pub(super) fn may_miss(&self, end: End, seen: Seen) -> bool {
-        seen.holes != *self.holes.get(end) || *self.lost.get(end) || *self.behind_ack.get(end)
+        let now = self.ends.get(end);
+        seen.is_followed_by_hole(now.seen) || now.lost || now.behind_ack
     }
 }
 
 /// What a direction lacked when a sender's last packet was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Seen {
-    holes: u32,
-    unread: u64,
+    /// Holes so far.
+    pub(super) holes: u32,
+    /// Bytes so far that no PDU is known of.
+    pub(super) unread: u64,
 }
 
 impl Seen {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::request_text::Texts;
 use crate::store::{
-    Batch, CheckId, ConnRow, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow,
-    RequestRow, RowPool, SessionRow, Severity, ViolationRow,
+    Batch, CheckId, ConnRow, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow, RequestRow,
+    RowPool, SessionRow, Severity, ViolationRow,
 };
 use crate::units::{FrameNo, PduId, RequestId, SessionId, Sid};
 

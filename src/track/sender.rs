@@ -144,25 +144,21 @@ impl ChainEnd {
         }
     }
 
-    /// Inside SMP: the header of the next TDS packet, and what follows it; `None` until all of it has come.
-    #[inline]
-    pub(super) fn header<'a>(&mut self, bytes: &'a [u8]) -> Option<(tds::Header, &'a [u8])> {
-        let (header, rest) = match bytes.split_first_chunk() {
-            Some((header, rest)) if self.header.is_empty() => (*header, rest),
-            _ => self.header_in_parts(bytes)?,
-        };
-        Some((tds::Header::of(header), rest))
+    /// Inside SMP: whether the first bytes of the next TDS packet's header have come, and not all of them.
+    pub(super) fn has_part_of_header(&self) -> bool {
+        !self.header.is_empty()
     }
 
+    /// Inside SMP: the header of the next TDS packet, and what follows it; `None` until all of it has come.
     #[inline(never)]
-    fn header_in_parts<'a>(
+    pub(super) fn header_in_parts<'a>(
         &mut self,
         bytes: &'a [u8],
-    ) -> Option<([u8; tds::HEADER_LEN], &'a [u8])> {
+    ) -> Option<(tds::Header, &'a [u8])> {
         let want = tds::HEADER_LEN.saturating_sub(self.header.len());
         let (part, rest) = bytes.split_at_checked(want).unwrap_or((bytes, &[]));
         self.header.extend_from_slice(part);
-        let header = *self.header.first_chunk()?;
+        let header = tds::Header::read(&self.header)?;
         self.header.clear();
         Some((header, rest))
     }

@@ -6,7 +6,7 @@
 
 use crate::decode::smp;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{CheckId, PduKind, PduRow, SessionRow, Severity, SmpCounts, StallInfo};
+use crate::store::{CheckId, ConnRow, PduKind, PduRow, SessionRow, Severity, StallInfo};
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
 use super::chain::{Chain, Moment};
@@ -143,7 +143,9 @@ pub(super) fn packet(
     if raised && peer_waits {
         end_stall(chain, end.other(), at, around);
     }
-    book(chain, end, pdu, id, at);
+    if let Some(session) = &mut chain.session {
+        book(session, ctx.row, pdu, id, at);
+    }
     chain.changed = true;
 }
 
@@ -172,40 +174,37 @@ fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
     }
 }
 
-/// Counts a packet by its kind.
-#[inline]
-pub(super) fn count(counts: &mut SmpCounts, kind: PduKind) {
-    let slot = match kind {
-        PduKind::Data => &mut counts.data,
-        PduKind::Ack => &mut counts.ack,
-        PduKind::Syn => &mut counts.syn,
-        PduKind::Fin => &mut counts.fin,
-        _ => return,
-    };
-    *slot = slot.saturating_add(1);
-}
-
-fn book(chain: &mut Chain, end: End, pdu: &PduRow, id: PduId, at: &At) {
-    let Some(session) = &mut chain.session else {
-        return;
-    };
+/// Books a packet in the rows of its session and its connection.
+fn book(session: &mut SessionRow, conn: &mut ConnRow, pdu: &PduRow, id: PduId, at: &At) {
     session.last_frame = session.last_frame.max(at.done);
     session.open_frame = session.open_frame.min(pdu.first_frame);
-    let side = session.ends.get_mut(end);
-    count(&mut side.counts, pdu.kind);
+    let side = session.ends.get_mut(pdu.end);
     side.last_seqnum = Some(pdu.seqnum);
     side.last_wndw = Some(pdu.wndw);
     side.last_pdu = Some(id);
+    let both = [&mut side.counts, conn.smp.get_mut(pdu.end)];
     match pdu.kind {
         PduKind::Data => {
+            count(both.map(|counts| &mut counts.data));
             side.last_data_seqnum = Some(pdu.seqnum);
             side.last_data = Some(id);
         }
-        PduKind::Fin if side.fin_pdu.is_none() => {
-            side.fin_pdu = Some(id);
-            side.fin_frame = Some(at.done);
+        PduKind::Ack => count(both.map(|counts| &mut counts.ack)),
+        PduKind::Syn => count(both.map(|counts| &mut counts.syn)),
+        PduKind::Fin => {
+            count(both.map(|counts| &mut counts.fin));
+            if side.fin_pdu.is_none() {
+                side.fin_pdu = Some(id);
+                side.fin_frame = Some(at.done);
+            }
         }
         _ => {}
+    }
+}
+
+fn count(counts: [&mut u32; 2]) {
+    for count in counts {
+        *count = count.saturating_add(1);
     }
 }
 
@@ -240,9 +239,16 @@ fn check(
     ctx: &mut Ctx<'_>,
 ) {
     let session = chain.session.as_ref().map(|s| s.id);
-    checks(chain, moment.end, pdu, moment.around, certain, &mut |broken| {
-        ctx.violation(broken, moment.at.done, Some(id), session);
-    });
+    checks(
+        chain,
+        moment.end,
+        pdu,
+        moment.around,
+        certain,
+        &mut |broken| {
+            ctx.violation(broken, moment.at.done, Some(id), session);
+        },
+    );
 }
 
 /// Tells of every check that a packet breaks. `synced` says that the peer's numbers are certain.
@@ -341,11 +347,7 @@ fn data_checks(
 ) {
     let expected = own.seq.plus(1);
     if own.synced && pdu.seqnum != expected {
-        let check = if !own.sent {
-            CheckId::Q1
-        } else {
-            CheckId::Q2
-        };
+        let check = if !own.sent { CheckId::Q1 } else { CheckId::Q2 };
         let fact = format!("DATA with SEQNUM {}, expected {expected}", pdu.seqnum);
         tell(error(check, fact));
     }

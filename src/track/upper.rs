@@ -5,7 +5,7 @@
 mod layer;
 mod lives;
 
-use crate::store::{CheckId, PduKind, PduRow, Phase, SessionRow};
+use crate::store::{CheckId, ConnRow, PduKind, PduRow, Phase, SessionRow};
 use crate::units::{End, FrameNo, PerEnd, Sid};
 
 use super::chain::Chain;
@@ -27,26 +27,41 @@ pub(super) struct Deep {
 }
 
 impl Deep {
-    /// The next piece of a direction's stream.
-    #[inline]
-    pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, facts: Facts, ctx: &mut Ctx<'_>) {
-        self.upper.learn(facts);
+    /// Of a connection, one of whose ports is SQL Server's or not.
+    pub(super) fn new(sql_port: bool) -> Self {
+        let upper = Upper {
+            sql_port,
+            ..Upper::default()
+        };
+        Self {
+            framers: PerEnd::default(),
+            upper,
+        }
+    }
+
+    /// The next piece of a direction's stream. `behind_ack` says of each end whether bytes were acknowledged that were
+    /// not seen (yet): nothing may be missed of what they hold. Whether the connection carries nothing of interest, so
+    /// that its payload need not be looked at any more.
+    #[expect(
+        clippy::inline_always,
+        reason = "a segment that just goes on has most of what is asked here in registers"
+    )]
+    #[inline(always)]
+    pub(super) fn piece(
+        &mut self,
+        end: End,
+        piece: &Piece<'_>,
+        behind_ack: PerEnd<bool>,
+        ctx: &mut Ctx<'_>,
+    ) -> bool {
+        self.upper.learn(behind_ack, ctx.row);
         let mut layer = Layer {
             upper: &mut self.upper,
             ctx,
         };
         let framer = self.framers.get_mut(end);
         framer.piece(end, piece, &mut layer);
-        if !self.upper.proven && framer.is_other() {
-            for framer in &mut self.framers.0 {
-                framer.set_other();
-            }
-        }
-    }
-
-    /// Whether the connection carries nothing of interest: its payload need not be looked at any more.
-    pub(super) fn is_other(&self) -> bool {
-        self.framers.0.iter().all(Framer::is_other)
+        !self.upper.proven && framer.is_other()
     }
 
     /// Nothing more comes. `next` are the positions behind each end's last byte, `closed_by` the frame with the
@@ -55,11 +70,11 @@ impl Deep {
         &mut self,
         next: PerEnd<u64>,
         closed_by: Option<FrameNo>,
-        facts: Facts,
+        behind_ack: PerEnd<bool>,
         at: At,
         ctx: &mut Ctx<'_>,
     ) {
-        self.upper.learn(facts);
+        self.upper.learn(behind_ack, ctx.row);
         let mut layer = Layer {
             upper: &mut self.upper,
             ctx,
@@ -78,15 +93,6 @@ impl Deep {
     }
 }
 
-/// What the layer of TCP knows and the layers above need.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Facts {
-    pub(super) client: Option<End>,
-    pub(super) sql_port: bool,
-    /// Bytes acknowledged that were not seen (yet): nothing may be missed of what they hold.
-    pub(super) behind_ack: PerEnd<bool>,
-}
-
 #[derive(Debug, Default)]
 struct Upper {
     around: Around,
@@ -102,10 +108,13 @@ struct Upper {
 }
 
 impl Upper {
-    fn learn(&mut self, facts: Facts) {
-        self.around.client = facts.client;
-        self.around.behind_ack = facts.behind_ack;
-        self.sql_port = facts.sql_port;
+    /// Takes over what the layer of TCP knows.
+    #[inline]
+    fn learn(&mut self, behind_ack: PerEnd<bool>, conn: &ConnRow) {
+        self.around.client = conn.client_evidence.map(|_| conn.client);
+        for end in End::BOTH {
+            self.around.ends.get_mut(end).behind_ack = *behind_ack.get(end);
+        }
     }
 
     fn flush(&mut self, ctx: &mut Ctx<'_>) {
@@ -148,22 +157,15 @@ impl Upper {
         self.sessions.changed.clear();
     }
 
-    /// The place of a packet's session; a Sid that was never opened gets one from its first packet on.
+    /// Whether a packet belongs to the life of its Sid that is at a place.
     #[inline]
-    fn session_for(&mut self, end: End, pdu: &PduRow, at: &At, ctx: &mut Ctx<'_>) -> usize {
-        match self.sessions.of(pdu.sid) {
-            Some((place, chain))
-                if pdu.kind != PduKind::Syn
-                    && !sessions::opened_in_a_hole(chain, end, pdu, &self.around) =>
-            {
-                place
-            }
-            _ => self.begin_life(end, pdu, at, ctx),
-        }
+    fn belongs_to(&self, place: usize, end: End, pdu: &PduRow) -> bool {
+        let chain = self.sessions.chains.get(place);
+        pdu.kind != PduKind::Syn
+            && chain.is_some_and(|c| !sessions::opened_in_a_hole(c, end, pdu, &self.around))
     }
 
-    /// A life of a Sid begins, if it can.
-    #[inline(never)]
+    /// A life of a Sid begins, if it can. A Sid that was never opened gets one from its first packet on.
     fn begin_life(&mut self, end: End, pdu: &PduRow, at: &At, ctx: &mut Ctx<'_>) -> usize {
         let life = match self.sessions.of(pdu.sid) {
             Some((place, old)) => {
@@ -200,12 +202,12 @@ impl Upper {
             done: pdu.first_frame.min(at.done),
             ..*at
         };
-        let client_holes = self.around.client.map_or(0, |c| *self.around.holes.get(c));
-        let behind = self
+        let client = self
             .around
             .client
-            .is_some_and(|c| *self.around.behind_ack.get(c));
-        if !is_syn && ctx.row.syn_frame.is_some() && client_holes == 0 && !behind {
+            .map(|client| self.around.ends.get(client));
+        let may_miss = client.is_some_and(|sent| sent.seen.holes > 0 || sent.behind_ack);
+        if !is_syn && ctx.row.syn_frame.is_some() && !may_miss {
             let fact = format!("packet for Sid {sid}, which was not opened");
             ctx.violation(error(CheckId::S1, fact), at.done, None, None);
         }
@@ -214,7 +216,6 @@ impl Upper {
         let row: SessionRow = sessions::new_life(ctx, id, sid, life, at, syn);
         let ends = sessions::starting_ends(&self.around, is_syn);
         let place = self.sessions.begin(sid, Chain::starting(row, ends), ctx);
-        self.sessions.touch(place);
         if is_syn && end == ctx.row.client {
             ctx.phase(Phase::SessionOpen, at.done, Some(sid));
         }

@@ -32,6 +32,7 @@ impl Chain {
     }
 
     /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
+    #[inline]
     pub(in crate::track) fn data_body(
         &mut self,
         moment: &Moment<'_>,
@@ -40,64 +41,123 @@ impl Chain {
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, .. } = *moment;
         while !bytes.is_empty() {
-            let side = self.ends.get_mut(end);
-            if !side.in_packet && pdu.flags.has(PduFlags::BODY_HIDDEN) {
-                // Where the next TDS packet begins in this DATA is not known.
-                return;
+            if self.ends.get(moment.end).packet_left == 0 {
+                match self.next_packet(moment, pdu, bytes, login, ctx) {
+                    Some(body) => bytes = body,
+                    None => return,
+                }
             }
-            if side.packet_left > 0 {
-                let left = usize::try_from(side.packet_left).unwrap_or(usize::MAX);
-                let n = left.min(bytes.len());
-                side.packet_left = side
-                    .packet_left
-                    .saturating_sub(u32::try_from(n).unwrap_or(u32::MAX));
-                let (body, rest) = bytes.split_at_checked(n).unwrap_or((bytes, &[]));
+            let side = self.ends.get_mut(moment.end);
+            let left = usize::try_from(side.packet_left).unwrap_or(usize::MAX);
+            let (body, rest) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
+            if !body.is_empty() {
+                let n = u32::try_from(body.len()).unwrap_or(u32::MAX);
+                side.packet_left = side.packet_left.saturating_sub(n);
                 let left = side.packet_left;
-                self.packet_body(end, body, left, &mut ctx.out.texts);
-                bytes = rest;
-                continue;
+                self.packet_body(moment.end, body, left, &mut ctx.out.texts);
             }
-            if side.in_packet {
-                // Another packet in the same DATA: the one before is over.
-                let next = ctx.out.next_pdu();
-                self.packet_end(moment, pdu, next, login, ctx);
-            }
-            let side = self.ends.get_mut(end);
-            let Some((header, rest)) = side.header(bytes) else {
-                return;
-            };
             bytes = rest;
-            if !header.is_plausible() {
-                // Not TDS: the rest of this DATA cannot be walked.
-                let known = side.missing == Missing::Nothing;
-                side.miss(Missing::Unknown);
-                let session = self.session_id();
-                if known {
-                    ctx.violation(no_packet(header), at.frame, None, session);
-                }
-                pdu.flags.set(PduFlags::BODY_HIDDEN);
-                return;
-            }
-            side.packet_left = u32::from(header.length).saturating_sub(8);
-            side.in_packet = true;
-            if !pdu.flags.has(PduFlags::TDS_HEADER) {
-                pdu.flags.set(PduFlags::TDS_HEADER);
-                pdu.tds_type = header.kind;
-                pdu.tds_status = header.status;
-                if u32::from(header.length) != pdu.len.saturating_sub(16) {
-                    let fact = format!(
-                        "TDS packet of {} bytes in a DATA with {}",
-                        header.length,
-                        pdu.len.saturating_sub(16)
-                    );
-                    let session = self.session_id();
-                    ctx.violation(warn(CheckId::P1, fact), at.frame, None, session);
-                }
-            }
-            self.packet_start(moment, header, pdu, login, ctx);
         }
+    }
+
+    /// The TDS packet at hand is over: reads the header of the next. Returns what follows it; `None` if that is not to
+    /// be read, or the header goes on in what comes next.
+    #[inline]
+    fn next_packet<'a>(
+        &mut self,
+        moment: &Moment<'_>,
+        pdu: &mut PduRow,
+        bytes: &'a [u8],
+        login: &mut LoginState,
+        ctx: &mut Ctx<'_>,
+    ) -> Option<&'a [u8]> {
+        let side = self.ends.get_mut(moment.end);
+        if side.in_packet {
+            // Another packet in the same DATA: the one before is over.
+            let next = ctx.out.next_pdu();
+            self.packet_end(moment, pdu, next, login, ctx);
+        } else if pdu.flags.has(PduFlags::BODY_HIDDEN) {
+            // Where the next TDS packet begins in this DATA is not known.
+            return None;
+        }
+        let side = self.ends.get_mut(moment.end);
+        let (header, rest) = match bytes.split_first_chunk() {
+            Some((header, rest)) if !side.has_part_of_header() => (tds::Header::of(*header), rest),
+            _ => {
+                let (header, rest) = side.header_in_parts(bytes)?;
+                return self
+                    .other_packet(moment, header, pdu, login, ctx)
+                    .then_some(rest);
+            }
+        };
+        self.packet(moment, header, pdu, login, ctx).then_some(rest)
+    }
+
+    /// A TDS packet begins; whether it can be one.
+    #[expect(
+        clippy::inline_always,
+        reason = "the header of most packets lies in one piece, and what is usual of it is not to be taken apart"
+    )]
+    #[inline(always)]
+    fn packet(
+        &mut self,
+        moment: &Moment<'_>,
+        header: tds::Header,
+        pdu: &mut PduRow,
+        login: &LoginState,
+        ctx: &mut Ctx<'_>,
+    ) -> bool {
+        if !header.is_plausible() {
+            self.no_packet(moment, header, pdu, ctx);
+            return false;
+        }
+        let side = self.ends.get_mut(moment.end);
+        side.packet_left = u32::from(header.length).saturating_sub(8);
+        side.in_packet = true;
+        if !pdu.flags.has(PduFlags::TDS_HEADER) {
+            pdu.flags.set(PduFlags::TDS_HEADER);
+            pdu.tds_type = header.kind;
+            pdu.tds_status = header.status;
+            if u32::from(header.length) != pdu.len.saturating_sub(16) {
+                let broken = other_length(header, pdu);
+                ctx.violation(broken, moment.at.frame, None, self.session_id());
+            }
+        }
+        self.packet_start(moment, header, pdu, login, ctx);
+        true
+    }
+
+    /// As [`Chain::packet`], of a header that came in parts.
+    #[inline(never)]
+    fn other_packet(
+        &mut self,
+        moment: &Moment<'_>,
+        header: tds::Header,
+        pdu: &mut PduRow,
+        login: &LoginState,
+        ctx: &mut Ctx<'_>,
+    ) -> bool {
+        self.packet(moment, header, pdu, login, ctx)
+    }
+
+    /// What stands where a TDS packet should begin is none: the rest of this DATA cannot be walked.
+    #[inline(never)]
+    fn no_packet(
+        &mut self,
+        moment: &Moment<'_>,
+        header: tds::Header,
+        pdu: &mut PduRow,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let side = self.ends.get_mut(moment.end);
+        let known = side.missing == Missing::Nothing;
+        side.miss(Missing::Unknown);
+        if known {
+            let session = self.session_id();
+            ctx.violation(no_packet(header), moment.at.frame, None, session);
+        }
+        pdu.flags.set(PduFlags::BODY_HIDDEN);
     }
 
     /// Inside SMP: `len` bytes of DATA payload are not in the file.
@@ -132,6 +192,17 @@ impl Chain {
             self.packet_end(moment, pdu, id, login, ctx);
         }
     }
+}
+
+/// What a DATA breaks whose TDS packet does not fill it.
+#[inline(never)]
+fn other_length(header: tds::Header, pdu: &PduRow) -> Broken {
+    let fact = format!(
+        "TDS packet of {} bytes in a DATA with {}",
+        header.length,
+        pdu.len.saturating_sub(16)
+    );
+    warn(CheckId::P1, fact)
 }
 
 /// What a DATA breaks that does not begin with a TDS packet.

@@ -8,7 +8,6 @@ use super::{Conn, Incoming, checksum};
 use crate::store::{FrameFlags, TcpFlags};
 use crate::track::order::{Content, Piece};
 use crate::track::out::{Ctx, Out};
-use crate::track::upper::Facts;
 use crate::units::{End, PerEnd};
 
 impl Conn {
@@ -77,11 +76,6 @@ impl Conn {
 
     fn next_bytes(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
         let segment = incoming.segment;
-        let facts = Facts {
-            // All is there that was acknowledged.
-            behind_ack: PerEnd::default(),
-            ..self.facts()
-        };
         let side = self.sides.get_mut(end);
         let pos = side.order.take_next(segment.payload_len);
         if side.timed.is_none() {
@@ -103,7 +97,10 @@ impl Conn {
             row: &mut self.row,
             violations: &mut self.violations,
         };
-        deep.piece(end, &piece, facts, &mut ctx);
-        self.leave_if_other();
+        // All is there that was acknowledged.
+        let behind_ack = PerEnd::default();
+        if deep.piece(end, &piece, behind_ack, &mut ctx) {
+            self.leave();
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::units::{End, FrameNo, SmpSeq};
 
 use super::super::order::At;
 use super::super::recognise::{Class, Known, certain_plain, confirmed_smp};
-use super::{BEFORE, Begin, Cursor, Framer, Mode, SidState, Sink, Unread};
+use super::{BEFORE, Begin, Framer, Mode, SidState, Sink, Source, Unread, length};
 
 #[derive(Debug)]
 pub(super) struct Lost {
@@ -33,7 +33,13 @@ struct Found<'a> {
 
 impl Framer {
     /// Looks for the next certain header.
-    pub(super) fn search(&mut self, end: End, cursor: Cursor<'_>, sink: &mut impl Sink) {
+    pub(super) fn search(
+        &mut self,
+        end: End,
+        data: &[u8],
+        source: &Source<'_>,
+        sink: &mut impl Sink,
+    ) {
         let Mode::Lost(lost) = &mut self.mode else {
             return;
         };
@@ -41,19 +47,13 @@ impl Framer {
         let looked_at = std::mem::take(&mut lost.looked_at);
         let joined: Vec<u8>;
         let view: &[u8] = if kept.is_empty() {
-            cursor.data
+            data
         } else {
-            joined = [&kept, cursor.data].concat();
+            joined = [&kept, data].concat();
             &joined
         };
-        let base = cursor
-            .pos()
-            .saturating_sub(u64::try_from(kept.len()).unwrap_or(0));
-        let starts_at = if cursor.starts_segment() {
-            Some(kept.len())
-        } else {
-            None
-        };
+        let base = source.behind.saturating_sub(length(view));
+        let starts_at = source.starts_segment(data).then_some(kept.len());
         let kept_start = lost.carry_starts_segment && kept.len() > looked_at;
         let known = sink.known();
         let mut at = looked_at;
@@ -77,15 +77,13 @@ impl Framer {
                     return;
                 }
                 Class::Tds(header) if let Some((at, header)) = smp_before(view, at, header) => {
-                    let frame = cursor.at;
                     let place = Found { base, at, view };
-                    self.found(end, Class::Smp(header), place, frame, sink);
+                    self.found(end, Class::Smp(header), place, source.at, sink);
                     return;
                 }
                 Class::Tds(header) if follows_length(view, at, header) => {}
                 found => {
-                    let frame = cursor.at;
-                    self.found(end, found, Found { base, at, view }, frame, sink);
+                    self.found(end, found, Found { base, at, view }, source.at, sink);
                     return;
                 }
             }
@@ -166,7 +164,7 @@ impl Framer {
         let from = at.saturating_add(used);
         let rest = view.get(from..).unwrap_or_default();
         let pos = pos.saturating_add(u64::try_from(used).unwrap_or(0));
-        self.run(end, Cursor::new(rest, pos, frame, false), sink);
+        self.run(end, rest, &Source::new(rest, pos, frame, false), sink);
     }
 }
 

@@ -1,5 +1,5 @@
-use super::*;
 use super::super::framing::OpenPdu;
+use super::*;
 
 /// The numbers of one side; `seq` and `wnd` lie around the wrap.
 fn side(seq: u32, wnd: u32, synced: bool, fin: bool) -> SmpEnd {

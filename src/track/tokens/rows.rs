@@ -208,15 +208,19 @@ impl Walker {
         if left.is_empty() {
             left = place.pass_rows(columns, &mut rows);
         }
-        self.state = match columns.hops.len().checked_sub(left.len()) {
-            Some(hop) if !left.is_empty() => State::Hop(hop),
-            _ => State::Token,
+        self.state = if left.is_empty() {
+            State::Token
+        } else {
+            State::Hop(columns.hops.len().saturating_sub(left.len()))
         };
-        let at = place.at();
-        self.skip = u64::try_from(at.saturating_sub(view.len())).unwrap_or(u64::MAX);
         self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(rows);
-        self.outcome.ends_with_done &= at == 0;
-        view.get(at..).unwrap_or_default()
+        self.outcome.ends_with_done &= place.at == 0;
+        let at = place.at();
+        view.get(at..).unwrap_or_else(|| {
+            let behind = at.saturating_sub(view.len());
+            self.skip = u64::try_from(behind).unwrap_or(u64::MAX);
+            &[]
+        })
     }
 
     /// A hop of which less than two bytes are there yet, or were.

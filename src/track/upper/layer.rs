@@ -78,8 +78,8 @@ impl Layer<'_, '_> {
                 around: &upper.around,
             };
             chain.data_body(&moment, &mut pdu.row, bytes, &mut upper.login, self.ctx);
-            if chain.changed {
-                upper.sessions.touch(pdu.chain);
+            if chain.changed && chain.list() {
+                upper.sessions.changed.push(pdu.chain);
             }
         }
         if self.ctx.row.client_evidence.is_none() && pdu.row.flags.has(PduFlags::TDS_HEADER) {
@@ -124,7 +124,11 @@ impl Layer<'_, '_> {
     }
 
     /// A PDU is complete.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "most PDUs are SMP packets, and what is done with those is not to be taken apart"
+    )]
+    #[inline(always)]
     fn push(&mut self, pdu: &mut PduRow, id: PduId, done: FrameNo) {
         let row = &mut *self.ctx.row;
         pdu.frame = done;
@@ -161,8 +165,9 @@ impl Layer<'_, '_> {
             _ => {}
         }
         pdu.prev = chain.ends.get_mut(end).last_pdu.replace(id);
-        sessions::count(self.ctx.row.smp.get_mut(end), pdu.kind);
-        upper.sessions.touch(place);
+        if chain.list() {
+            upper.sessions.changed.push(place);
+        }
         self.push(pdu, id, at.done);
     }
 
@@ -252,26 +257,31 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn open(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: &At) {
-        *self.upper.around.lost.get_mut(end) = false;
+        self.upper.around.ends.get_mut(end).lost = false;
         if pdu.row.kind.is_smp() {
+            if !*self.upper.smp_in.get(end) {
+                self.first_smp(end, at);
+            }
             self.open_smp(end, pdu, at);
         } else {
             self.open_plain(end, pdu, header, at);
         }
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "most PDUs are opened by the framer's loop, which is to stay in one piece"
+    )]
+    #[inline(always)]
     fn open_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
-        if !*self.upper.smp_in.get(end) || pdu.row.kind == PduKind::Syn {
-            self.first_smp(end, pdu.row.kind, at);
-        }
-        self.ctx.row.smp_seen = true;
         self.ctx.row.mars = Some(true);
-        let place = self.upper.session_for(end, &pdu.row, at, self.ctx);
-        pdu.chain = place;
         let upper = &mut *self.upper;
-        upper.sessions.latest = Some((pdu.row.sid, place));
-        if let Some(chain) = upper.sessions.at(place) {
+        pdu.chain = match upper.sessions.latest_of(pdu.row.sid) {
+            Some(place) if upper.belongs_to(place, end, &pdu.row) => place,
+            _ => self.other_session(end, &pdu.row, at),
+        };
+        let upper = &mut *self.upper;
+        if let Some(chain) = upper.sessions.at(pdu.chain) {
             sessions::arrive(chain, end, &pdu.row, &upper.around);
             pdu.row.session = chain.session.as_ref().map(|s| s.id);
         }
@@ -318,13 +328,13 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn hole(&mut self, end: End) {
-        let holes = self.upper.around.holes.get_mut(end);
+        let holes = &mut self.upper.around.ends.get_mut(end).seen.holes;
         *holes = holes.saturating_add(1);
     }
 
     fn lost(&mut self, end: End, at: &At, view: &[u8]) {
         self.hole(end);
-        *self.upper.around.lost.get_mut(end) = true;
+        self.upper.around.ends.get_mut(end).lost = true;
         if !*self.upper.smp_in.get(end) {
             return;
         }
@@ -347,7 +357,7 @@ impl Sink for Layer<'_, '_> {
     }
 
     fn unread(&mut self, end: End, unread: Unread, done: FrameNo) {
-        let sum = self.upper.around.unread.get_mut(end);
+        let sum = &mut self.upper.around.ends.get_mut(end).seen.unread;
         *sum = sum.saturating_add(unread.len);
         let mut pos = unread.pos;
         let mut left = unread.len;
@@ -374,17 +384,26 @@ impl Sink for Layer<'_, '_> {
 }
 
 impl Layer<'_, '_> {
-    /// The first SMP packet of a direction, or one that opens a session.
+    /// The place of a packet's session that is not the one of the packet before, or begins with this packet.
     #[inline(never)]
-    fn first_smp(&mut self, end: End, kind: PduKind, at: &At) {
-        if kind == PduKind::Syn && self.ctx.row.client_evidence.is_none() {
+    fn other_session(&mut self, end: End, pdu: &PduRow, at: &At) -> usize {
+        if pdu.kind == PduKind::Syn && self.ctx.row.client_evidence.is_none() {
             self.ctx.row.client = end;
             self.ctx.row.client_evidence = Some("it opens SMP sessions");
             self.upper.around.client = Some(end);
         }
-        if std::mem::replace(self.upper.smp_in.get_mut(end), true) {
-            return;
-        }
+        let upper = &mut *self.upper;
+        let place = match upper.sessions.of(pdu.sid) {
+            Some((place, _)) if upper.belongs_to(place, end, pdu) => place,
+            _ => upper.begin_life(end, pdu, at, self.ctx),
+        };
+        upper.sessions.latest = Some((pdu.sid, place));
+        place
+    }
+
+    /// The first SMP packet of a direction.
+    fn first_smp(&mut self, end: End, at: &At) {
+        *self.upper.smp_in.get_mut(end) = true;
         if self.ctx.row.prelogin.server_mars == Some(false) && !self.ctx.row.smp_seen {
             let fact = "SMP although MARS was refused".to_owned();
             self.ctx
@@ -393,6 +412,7 @@ impl Layer<'_, '_> {
         if self.ctx.row.tls.is_some() {
             self.clear_again();
         }
+        self.ctx.row.smp_seen = true;
         self.upper.login.logged_in = true;
     }
 

@@ -22,13 +22,16 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    #[inline]
     pub(super) fn of(&self, sid: Sid) -> Option<(usize, &Chain)> {
-        let place = match self.latest {
-            Some((latest, place)) if latest == sid => place,
-            _ => *self.places.get(&sid)?,
-        };
+        let place = *self.places.get(&sid)?;
         Some((place, self.chains.get(place)?))
+    }
+
+    /// The place of a Sid, if the last packet was of the same.
+    #[inline]
+    pub(super) fn latest_of(&self, sid: Sid) -> Option<usize> {
+        let (latest, place) = self.latest?;
+        (latest == sid).then_some(place)
     }
 
     #[inline]
@@ -37,8 +40,10 @@ impl Sessions {
     }
 
     /// A life of a Sid begins, in place of the one before if there was one.
-    pub(super) fn begin(&mut self, sid: Sid, chain: Chain, ctx: &mut Ctx<'_>) -> usize {
+    pub(super) fn begin(&mut self, sid: Sid, mut chain: Chain, ctx: &mut Ctx<'_>) -> usize {
         let place = *self.places.entry(sid).or_insert(self.chains.len());
+        chain.listed = true;
+        self.changed.push(place);
         match self.chains.get_mut(place) {
             Some(old) => {
                 old.flush(ctx);
@@ -47,15 +52,5 @@ impl Sessions {
             None => self.chains.push(Box::new(chain)),
         }
         place
-    }
-
-    /// The rows of a session have changed.
-    #[inline]
-    pub(super) fn touch(&mut self, place: usize) {
-        if let Some(chain) = self.chains.get_mut(place)
-            && !std::mem::replace(&mut chain.listed, true)
-        {
-            self.changed.push(place);
-        }
     }
 }
