@@ -347,7 +347,7 @@ fn data_checks(
 ) {
     let expected = own.seq.plus(1);
     if own.synced && pdu.seqnum != expected {
-        let check = if !own.sent { CheckId::Q1 } else { CheckId::Q2 };
+        let check = if own.sent { CheckId::Q2 } else { CheckId::Q1 };
         let fact = format!("DATA with SEQNUM {}, expected {expected}", pdu.seqnum);
         tell(error(check, fact));
     }

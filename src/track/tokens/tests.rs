@@ -360,10 +360,12 @@ fn rows_passed_over_at_once_are_those_passed_byte_by_byte() {
         let count = 1 + chance.below(5);
         let columns: Vec<_> = (0..count).map(|_| chance.column(fixed_only)).collect();
         let mut body = vec![0x81, u8::try_from(count).unwrap(), 0];
-        columns.iter().for_each(|column| body.extend(hex(column.0)));
+        for column in &columns {
+            body.extend(hex(column.0));
+        }
         let rows = chance.below(12);
         for _ in 0..rows {
-            body.push(ROW);
+            body.extend([ROW]);
             for column in &columns {
                 body.extend(chance.value(*column));
             }
@@ -383,8 +385,8 @@ fn rows_passed_over_at_once_are_those_passed_byte_by_byte() {
                 pieces.push(piece);
                 rest = later;
             }
-            let walked = walk_next(&mut walker, AGREED_PLAIN, &pieces);
-            assert_eq!(walked, expected, "seed {seed}");
+            let found = walk_next(&mut walker, AGREED_PLAIN, &pieces);
+            assert_eq!(found, expected, "seed {seed}");
         }
     }
 }
