@@ -144,15 +144,10 @@ pub struct Fragment {
 }
 
 /// Reads the IP packet that begins at `at` in a frame of `wire` bytes.
-#[inline]
 pub fn packet(frame: &[u8], at: usize, wire: u32) -> Packet {
-    match usual(frame.get(at..).unwrap_or_default(), at) {
-        Some(packet) => packet,
-        None => ip_packet(frame, at, wire, 0),
-    }
+    ip_packet(frame, at, wire, 0)
 }
 
-#[inline(never)]
 fn ip_packet(frame: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
     let bytes = frame.get(at..).unwrap_or_default();
     match bytes.first().map(|first| first >> 4) {
@@ -222,11 +217,12 @@ fn ipv4_addresses([s0, s1, s2, s3, d0, d1, d2, d3]: [u8; 8]) -> (IpAddr, IpAddr)
     )
 }
 
-/// A TCP segment in an IPv4 packet, both with headers of their least length or the TCP header with options, all of
-/// them in the file, which nearly every frame is. What it finds is what the long way finds, written once, where it
-/// stays: copied in larger pieces right after it was written in small ones, it would make the processor wait.
+/// The TCP segment in an IPv4 packet that begins at `at` in a frame, both with headers of their least length or the TCP
+/// header with options, all of them in the file, which nearly every frame is. What it finds is what [`packet`] finds;
+/// where it finds nothing, [`packet`] may.
 #[inline]
-fn usual(bytes: &[u8], at: usize) -> Option<Packet> {
+pub fn usual(frame: &[u8], at: usize) -> Option<Segment> {
+    let bytes = frame.get(at..)?;
     #[rustfmt::skip]
     let &[0x45, _, len0, len1, id0, id1, frag0, frag1, ttl, protocol::TCP, _, _, a0, a1, a2, a3, a4, a5, a6, a7,
         s0, s1, d0, d1, q0, q1, q2, q3, k0, k1, k2, k3, words, flags, w0, w1, ..] = bytes.first_chunk::<40>()?
@@ -244,7 +240,7 @@ fn usual(bytes: &[u8], at: usize) -> Option<Packet> {
     }
     let (payload_len, captured) = (total.checked_sub(headers)?, available.checked_sub(headers)?);
     let (src, dst) = ipv4_addresses([a0, a1, a2, a3, a4, a5, a6, a7]);
-    Some(Packet::Tcp(Segment {
+    Some(Segment {
         ip: Ip {
             src,
             dst,
@@ -268,7 +264,7 @@ fn usual(bytes: &[u8], at: usize) -> Option<Packet> {
         payload_offset,
         payload_len: u32::from(payload_len),
         captured_payload: u32::from(captured),
-    }))
+    })
 }
 
 fn ipv6(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {

@@ -29,7 +29,7 @@ impl<T> Default for Few<T> {
 
 impl<T: Copy> Few<T> {
     /// Of a row behind all that have one so far.
-    #[cold]
+    #[inline]
     pub(super) fn push(&mut self, index: usize, value: T) {
         self.0.push((index, value));
     }

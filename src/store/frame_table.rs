@@ -142,7 +142,7 @@ mod tests {
         let mut packer = FramePacker::default();
         for rows in rows.chunks(5000).flat_map(|rows| [&rows[..1], &rows[1..]]) {
             for row in rows {
-                packer.push(row);
+                packer.push(*row);
             }
             table.append(packer.take());
         }

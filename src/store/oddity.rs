@@ -48,7 +48,7 @@ impl Oddities {
     }
 
     /// Takes note of a frame that may be odd.
-    #[cold]
+    #[inline]
     pub(super) fn note(&mut self, no: FrameNo, row: &FrameRow, earlier: bool) {
         let flags = row.flags;
         self.copies.note(no, flags.has(FrameFlags::DUPLICATE));

@@ -10,7 +10,7 @@ use super::chunks::ROWS;
 use super::few::{FAR, Few, distance};
 use super::frame::{FrameFlags, FrameRow, TcpFlags};
 use super::oddity::Oddities;
-use super::shapes::{Key, Shapes};
+use super::shapes::Shapes;
 use crate::units::{ConnId, FileOffset, FrameNo, InterfaceId, Nanos, TcpSeq};
 
 /// As many shapes have a number; the one behind says that a row is kept whole.
@@ -154,7 +154,7 @@ pub struct NewFrames {
 impl FromIterator<FrameRow> for NewFrames {
     fn from_iter<I: IntoIterator<Item = FrameRow>>(rows: I) -> Self {
         let mut packer = FramePacker::default();
-        rows.into_iter().for_each(|row| packer.push(&row));
+        rows.into_iter().for_each(|row| packer.push(row));
         packer.take()
     }
 }
@@ -194,41 +194,46 @@ impl FramePacker {
         usize::try_from(self.len).unwrap_or(usize::MAX)
     }
 
-    /// Takes in the next frame.
-    #[inline]
-    pub fn push(&mut self, row: &FrameRow) {
+    /// Takes in the next frame. Nothing that is called for most frames is handed the row, so that most rows are never
+    /// written anywhere but packed.
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
+    pub fn push(&mut self, row: FrameRow) {
         if self.index().is_multiple_of(ROWS) {
-            self.begin_chunk(row);
+            self.begin_chunk(row.time);
         }
         let earlier = row.time < self.before;
         self.before = row.time;
-        if earlier || Oddities::may_be_odd(row) {
-            self.new.oddities.note(self.next(), row, earlier);
+        if earlier || Oddities::may_be_odd(&row) {
+            self.new.oddities.note(self.next(), &row, earlier);
         }
-        match self.pack(row) {
-            Some(packed) => self.new.rows.push(packed),
-            None => self.push_whole(row),
+        if let Some(packed) = self.pack(row) {
+            self.new.rows.push(packed);
+        } else {
+            self.new.whole.push(self.index(), row);
+            self.new.rows.push(Packed::whole());
         }
         self.len = self.len.saturating_add(1);
     }
 
     #[cold]
-    fn push_whole(&mut self, row: &FrameRow) {
-        self.new.whole.push(self.index(), *row);
-        self.new.rows.push(Packed::whole());
-    }
-
-    #[cold]
-    fn begin_chunk(&mut self, row: &FrameRow) {
+    fn begin_chunk(&mut self, time: Nanos) {
         if self.is_empty() {
-            self.before = row.time;
+            self.before = time;
         }
-        self.base = row.time;
-        self.new.bases.push(row.time);
+        self.base = time;
+        self.new.bases.push(time);
     }
 
-    #[inline]
-    fn pack(&mut self, row: &FrameRow) -> Option<Packed> {
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
+    fn pack(&mut self, row: FrameRow) -> Option<Packed> {
         let (wire, captured, len) = (row.wire, row.captured, row.payload_len);
         let whole = u32::from(row.payload_offset).checked_add(len)?;
         let (size, bytes, len) = if captured == wire {
@@ -250,14 +255,25 @@ impl FramePacker {
         let own = (u64::from(row.payload_offset) << 16) | u64::from(row.tcp_flags.0);
         // No two that lie side by side in the row: read in one piece right after they were written in two, they would
         // make the processor wait.
-        let key = [
+        let (flags, place, lens) = (
             (u64::from(row.flags.0) << 32) | own,
             (u64::from(row.interface.0) << 32) | (u64::from(row.ttl) << 8) | u64::from(size as u8),
             (u64::from(bytes) << 32) | u64::from(offset_high),
-        ];
-        let shape = match self.shapes.recent(key) {
-            Some(shape) => shape,
-            None => self.shape(key, row, size, bytes)?,
+        );
+        let shape = if let Some(shape) = self.shapes.recent([flags, place, lens]) {
+            shape
+        } else {
+            let shape = Shape {
+                interface: row.interface,
+                flags: row.flags,
+                offset_high,
+                bytes,
+                size,
+                tcp_flags: row.tcp_flags,
+                payload_offset: row.payload_offset,
+                ttl: row.ttl,
+            };
+            self.shapes.number([flags, place, lens], SHAPES, shape)?
         };
         Some(Packed {
             offset_low,
@@ -278,22 +294,6 @@ impl FramePacker {
             window: row.window,
             ip_id: row.ip_id,
         })
-    }
-
-    #[cold]
-    fn shape(&mut self, key: Key<3>, row: &FrameRow, size: Size, bytes: u32) -> Option<u16> {
-        let [_, offset_high] = halves(row.offset.0);
-        let shape = Shape {
-            interface: row.interface,
-            flags: row.flags,
-            offset_high,
-            bytes,
-            size,
-            tcp_flags: row.tcp_flags,
-            payload_offset: row.payload_offset,
-            ttl: row.ttl,
-        };
-        self.shapes.number(key, SHAPES, shape)
     }
 
     /// How far in front a frame is; `None` if it is none of those in front.

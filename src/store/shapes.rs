@@ -41,6 +41,7 @@ impl<S, const N: usize> Shapes<S, N> {
     /// The number of the shape with a key; `None` for a new one if there are `limit` already. It is then the recent one
     /// at its place, and the one that was there is so beside it: two that take turns at a place are never looked for
     /// elsewhere.
+    #[inline(never)]
     pub(super) fn number(&mut self, key: Key<N>, limit: u16, shape: S) -> Option<u16> {
         let (place, beside) = (place(key), place(key) ^ 1);
         if self

@@ -34,8 +34,12 @@ struct Half {
 
 impl Watch {
     /// Takes in the next frame of the connection, with all that is known of it.
-    #[inline]
-    pub(super) fn frame(&mut self, conn: &mut ConnRow, no: FrameNo, row: &FrameRow) {
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
+    pub(super) fn frame(&mut self, conn: &mut ConnRow, no: FrameNo, row: FrameRow) {
         if self.over {
             return;
         }
@@ -43,17 +47,17 @@ impl Watch {
         let until_here = if self.frames < self.due.max(APART) {
             None
         } else {
-            self.so_far(row)
+            self.so_far(row.end(), row.prev)
         };
         self.over = self.goes_on(conn, no, row).is_none();
         if let Some(calm) = until_here {
-            self.settle(calm, conn, row);
+            self.settle(calm, conn, row.end());
         }
     }
 
     #[inline(never)]
-    fn settle(&mut self, calm: Calm, conn: &mut ConnRow, row: &FrameRow) {
-        if !self.over && self.all_acked(row.end().other()) {
+    fn settle(&mut self, calm: Calm, conn: &mut ConnRow, end: End) {
+        if !self.over && self.all_acked(end.other()) {
             conn.calm = self.settled.replace(calm);
             self.due = self.frames.saturating_add(APART);
         }
@@ -66,12 +70,12 @@ impl Watch {
 
     /// The beginning up to the frame in front of this one, if the sender has nothing unacknowledged there.
     #[inline(never)]
-    fn so_far(&self, row: &FrameRow) -> Option<Calm> {
+    fn so_far(&self, end: End, prev: Option<FrameNo>) -> Option<Calm> {
         let PerEnd([Some(a), Some(b)]) = &self.ends else {
             return None;
         };
         Some(Calm {
-            until: row.prev.filter(|_| self.all_acked(row.end()))?,
+            until: prev.filter(|_| self.all_acked(end))?,
             ends: PerEnd([a.sent, b.sent]),
         })
     }
@@ -82,7 +86,7 @@ impl Watch {
         reason = "it is part of what is done for every frame"
     )]
     #[inline(always)]
-    fn goes_on(&mut self, conn: &ConnRow, no: FrameNo, row: &FrameRow) -> Option<()> {
+    fn goes_on(&mut self, conn: &ConnRow, no: FrameNo, row: FrameRow) -> Option<()> {
         let PerEnd([a, b]) = &mut self.ends;
         let (own, peer) = if row.flags.has(FrameFlags::FROM_B) {
             (b, a)
@@ -118,8 +122,7 @@ impl Watch {
 }
 
 /// Whether it is the SYN that opens the connection, or the answer to that.
-#[inline(never)]
-fn opens(conn: &ConnRow, no: FrameNo, row: &FrameRow) -> bool {
+fn opens(conn: &ConnRow, no: FrameNo, row: FrameRow) -> bool {
     let first = if row.tcp_flags == TcpFlags::SYN {
         conn.syn_frame == Some(no)
     } else {
@@ -130,8 +133,7 @@ fn opens(conn: &ConnRow, no: FrameNo, row: &FrameRow) -> bool {
 }
 
 impl Half {
-    #[inline(never)]
-    fn new(no: FrameNo, row: &FrameRow) -> Self {
+    fn new(no: FrameNo, row: FrameRow) -> Self {
         Self {
             sent: CalmEnd {
                 frames: 0,
@@ -148,7 +150,7 @@ impl Half {
         }
     }
 
-    fn sends(&mut self, row: &FrameRow) {
+    fn sends(&mut self, row: FrameRow) {
         let behind = row.next_seq();
         if self.acked == self.sent.next_seq {
             (self.since, self.mark_since) = (row.time, row.time);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::decode::net::{Checksum, Segment, tcp_checksum};
 use crate::store::{
-    ConnRow, Endpoint, FrameFlags, Phase, PreloginInfo, Protocol, SmpCounts, TcpFlags, TcpStats,
-    TdsCounts,
+    ConnRow, Endpoint, FrameFlags, FrameRow, Phase, PreloginInfo, Protocol, SmpCounts, TcpFlags,
+    TcpStats, TdsCounts,
 };
 use crate::units::{ConnId, End, FrameNo, Nanos, PerEnd, TcpSeq};
 
@@ -224,27 +224,53 @@ impl Conn {
         self.deep.is_some() || self.is_other
     }
 
+    /// The last of its frames so far.
+    #[inline]
+    pub(super) fn last_frame(&self) -> Option<FrameNo> {
+        (self.row.frames > 0).then_some(self.row.last_frame)
+    }
+
+    /// Notes what the row of the frame that was taken in last says of the connection.
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
+    pub(super) fn note(&mut self, incoming: &Incoming<'_>, row: FrameRow) {
+        self.evidence
+            .frame(&self.row, row, incoming.several_interfaces);
+        self.watch.frame(&mut self.row, incoming.no, row);
+    }
+
     /// Takes in a segment; returns what was found out about its frame.
+    #[inline(never)]
     pub(super) fn segment(
         &mut self,
         end: End,
         incoming: &Incoming<'_>,
         out: &mut Out,
     ) -> FrameFlags {
-        let mut found = FrameFlags::TCP;
-        if end == End::B {
-            found.set(FrameFlags::FROM_B);
+        if let Some(found) = self.goes_on(end, incoming, out) {
+            return found;
         }
+        let mut found = self.count(end, incoming);
+        self.step(end, incoming, out, &mut found);
+        self.steady = self.is_steady();
+        found
+    }
+
+    /// Counts a segment, whatever it is.
+    #[inline]
+    fn count(&mut self, end: End, incoming: &Incoming<'_>) -> FrameFlags {
         self.row.frames = self.row.frames.saturating_add(1);
         self.row.last_frame = incoming.no;
         self.row.last_time = incoming.time;
         let stats = self.row.tcp.get_mut(end);
         stats.frames = stats.frames.saturating_add(1);
-        if !self.goes_on(end, incoming, out, &mut found) {
-            self.step(end, incoming, out, &mut found);
-            self.steady = self.is_steady();
+        match end {
+            End::A => FrameFlags::default(),
+            End::B => FrameFlags::FROM_B,
         }
-        found
     }
 
     /// What a segment may be in all, step by step.
@@ -374,6 +400,7 @@ impl Conn {
     }
 
     /// Measures the round trip if what was sent at `sender` is acknowledged now.
+    #[inline]
     fn round_trip(&mut self, sender: End, incoming: &Incoming<'_>) {
         let side = self.sides.get_mut(sender);
         if let Some((until, sent)) = side.timed
@@ -557,6 +584,7 @@ fn by_port(ends: &PerEnd<Endpoint>) -> (End, Option<&'static str>) {
     }
 }
 
+#[inline]
 fn checksum(done: &mut u8, incoming: &Incoming<'_>) -> FrameFlags {
     if *done >= CHECKSUMS || incoming.fragment {
         return FrameFlags::default();

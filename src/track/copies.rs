@@ -19,9 +19,9 @@ const NEAR: usize = 20;
 /// Transmissions kept per direction where the capture has several interfaces.
 const FAR: usize = 4096;
 /// Without an IP identification that counts up, a copy on the same interface follows within this time.
-const SOON: i64 = 1_000_000;
+const SOON: u64 = 1_000_000;
 /// As [`SOON`], for SYNs: shorter than any time after which one is sent again.
-const SOON_SYN: i64 = 300_000_000;
+const SOON_SYN: u64 = 300_000_000;
 /// As many bytes at each end of the payload go into the digest.
 const SAMPLE: usize = 8;
 
@@ -151,26 +151,48 @@ impl Copies {
     }
 
     /// Takes note of a frame that is no copy of one before.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
     pub(super) fn note(&mut self, incoming: &Incoming<'_>) {
         self.push(Seen::new(incoming));
     }
 
     /// Whether a frame is a copy of one before.
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
     pub(super) fn is_copy(&mut self, incoming: &Incoming<'_>) -> bool {
-        let seen = Seen::new(incoming);
-        let numbered = incoming.segment.ip.id != 0;
         let flags = TcpFlags(incoming.segment.flags);
-        let reset_without_id = !numbered && flags.rst();
-        let soon = if flags.syn() { SOON_SYN } else { SOON };
-        let fits = |old: &Seen| {
-            old.interface == seen.interface && (numbered || seen.time.since(old.time).abs() <= soon)
+        let within = if incoming.segment.ip.id != 0 {
+            Some(u64::MAX)
+        } else if flags.rst() {
+            None
+        } else if flags.syn() {
+            Some(SOON_SYN)
+        } else {
+            Some(SOON)
         };
-        if !reset_without_id && self.any(seen.digest, fits) {
+        self.is_known(Seen::new(incoming), within, incoming.several_interfaces)
+    }
+
+    /// Whether a transmission was seen before, on its interface no longer ago than `within`.
+    #[inline(never)]
+    fn is_known(&mut self, seen: Seen, within: Option<u64>, several_interfaces: bool) -> bool {
+        if let Some(within) = within
+            && self.any(seen.digest, |old| {
+                let apart = seen.time.since(old.time).unsigned_abs();
+                old.interface == seen.interface && apart <= within
+            })
+        {
             return true;
         }
         self.push(seen);
-        incoming.several_interfaces && self.far.get_or_insert_default().is_copy(&seen)
+        several_interfaces && self.far.get_or_insert_default().is_copy(&seen)
     }
 }
 
@@ -204,7 +226,11 @@ impl Far {
     }
 }
 
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "what a usual frame says stays in registers from its bytes to its row"
+)]
+#[inline(always)]
 fn digest(incoming: &Incoming<'_>) -> u64 {
     let segment = incoming.segment;
     let payload = segment.payload(incoming.frame);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::request_text::Texts;
 use crate::store::{
-    Batch, CheckId, ConnRow, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow, RequestRow,
-    RowPool, SessionRow, Severity, ViolationRow,
+    Batch, CheckId, ConnRow, FrameFlags, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow,
+    RequestRow, RowPool, SessionRow, Severity, ViolationRow,
 };
 use crate::units::{FrameNo, PduId, RequestId, SessionId, Sid};
 
@@ -48,9 +48,29 @@ impl Out {
         self.frames.len()
     }
 
-    #[inline]
-    pub(super) fn push_frame(&mut self, row: &FrameRow) {
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
+    pub(super) fn push_frame(&mut self, row: FrameRow) {
         self.frames.push(row);
+    }
+
+    /// As [`Out::push_frame`], called from where frames come that are not most of them.
+    #[inline(never)]
+    pub(super) fn push_other(&mut self, row: FrameRow) {
+        self.push_frame(row);
+    }
+
+    /// What the PDUs that came since this was last asked say of their frame.
+    #[inline]
+    pub(super) fn found_in_pdus(&mut self) -> FrameFlags {
+        if self.bad_pdu {
+            self.bad_pdu = false;
+            return FrameFlags::BAD;
+        }
+        FrameFlags::default()
     }
 
     /// The number that the next PDU gets.

@@ -68,12 +68,6 @@ pub(super) struct Source {
     frames: u64,
 }
 
-impl Source {
-    fn count(&mut self) {
-        self.frames = self.frames.saturating_add(1);
-    }
-}
-
 /// The connection that came last on each place, so that the segments of those that take turns need not be looked up. A
 /// place is a number and nothing else, so that it stays in the processor's nearest cache; whether it is the segment's
 /// connection, the connection itself tells.
@@ -193,22 +187,28 @@ impl Tracker {
                 self.held = ahead.hold(record, bytes);
                 return;
             }
+            if let Some(source) = self.sources.get_mut(record.interface.index()) {
+                source.frames = source.frames.saturating_add(1);
+            }
         }
     }
 
     /// Takes in a frame; says whether it could without knowing what follows.
     fn frame(&mut self, record: &RecordMeta, bytes: &[u8], ahead: &Ahead<'_>) -> bool {
-        let source = self.sources.get_mut(record.interface.index());
-        let link = source.as_ref().map_or(u32::MAX, |source| source.link_type);
-        // By reference: what is found is large, and the rows are written once, where they stay.
-        let packet = &match link::ip_packet(link, bytes) {
-            Some(at) if !self.frames_only => Some(net::packet(bytes, at, record.wire)),
+        let source = self.sources.get(record.interface.index());
+        let link = source.map_or(u32::MAX, |source| source.link_type);
+        let packet = match link::ip_packet(link, bytes) {
+            Some(at) if !self.frames_only => {
+                if let Some(segment) = net::usual(bytes, at)
+                    && self.goes_on(record, &segment, bytes)
+                {
+                    return true;
+                }
+                Some(net::packet(bytes, at, record.wire))
+            }
             _ => None,
         };
-        if let Some(Packet::Tcp(segment)) = packet {
-            if let Some(source) = source {
-                source.count();
-            }
+        if let Some(Packet::Tcp(segment)) = &packet {
             self.tcp(record, segment, bytes, false);
             return true;
         }
@@ -230,9 +230,6 @@ impl Tracker {
         {
             return false;
         }
-        if let Some(source) = self.sources.get_mut(record.interface.index()) {
-            source.count();
-        }
         let mut flags = cut(record);
         match packet {
             None if self.frames_only => {}
@@ -247,7 +244,7 @@ impl Tracker {
             Some(Packet::Tcp(_) | Packet::Other(_)) => {}
             None | Some(Packet::Broken(_)) => flags.set(FrameFlags::NOT_IP),
         }
-        self.out.push_frame(&FrameRow {
+        self.out.push_other(FrameRow {
             offset: record.offset,
             time: record.time,
             captured: record.captured,
@@ -268,59 +265,67 @@ impl Tracker {
         true
     }
 
-    fn tcp(&mut self, record: &RecordMeta, segment: &Segment, bytes: &[u8], fragment: bool) {
-        let mut flags = cut(record);
-        flags.set(FrameFlags::TCP);
-        if segment.ip.src.is_ipv6() {
-            flags.set(FrameFlags::IPV6);
+    /// Takes in a segment that just goes on; says whether it is one.
+    #[inline]
+    fn goes_on(&mut self, record: &RecordMeta, segment: &Segment, bytes: &[u8]) -> bool {
+        let incoming = &self.incoming(record, segment, bytes, false);
+        if let Some(index) = self.recent.get(segment)
+            && let Some(conn) = self.conns.get_mut(index)
+            && let Some(end) = conn.end_of(segment)
+            && let prev = conn.last_frame()
+            && let Some(mut found) = conn.goes_on(end, incoming, &mut self.out)
+        {
+            found.set(self.out.found_in_pdus());
+            if !std::mem::replace(&mut conn.listed, true) {
+                self.changed.push(index);
+            }
+            let row = row(record, segment, Some(conn.row.id), prev, found);
+            conn.note(incoming, row);
+            self.out.push_frame(row);
+            return true;
         }
-        let no = self.out.next_frame();
-        let incoming = Incoming {
+        false
+    }
+
+    #[inline]
+    fn incoming<'a>(
+        &self,
+        record: &RecordMeta,
+        segment: &'a Segment,
+        frame: &'a [u8],
+        fragment: bool,
+    ) -> Incoming<'a> {
+        Incoming {
             segment,
-            frame: bytes,
-            no,
+            frame,
+            no: self.out.next_frame(),
             time: record.time,
             interface: record.interface.0,
             several_interfaces: self.several_points,
             fragment,
-        };
-        let row = |conn, prev, flags| FrameRow {
-            offset: record.offset,
-            time: record.time,
-            captured: record.captured,
-            wire: record.wire,
-            conn,
-            prev,
-            seq: segment.seq,
-            ack: segment.ack,
-            payload_len: segment.payload_len,
-            payload_offset: segment.payload_offset,
-            window: segment.window,
-            ip_id: segment.ip.id,
-            tcp_flags: TcpFlags(segment.flags),
-            interface: record.interface,
-            ttl: segment.ip.ttl,
-            flags,
-        };
-        let found = self.find(&incoming);
+        }
+    }
+
+    #[inline(never)]
+    fn tcp(&mut self, record: &RecordMeta, segment: &Segment, bytes: &[u8], fragment: bool) {
+        let incoming = &self.incoming(record, segment, bytes, fragment);
+        let found = self.find(incoming);
         let Some((index, end, conn)) =
             found.and_then(|(index, end)| Some((index, end, self.conns.get_mut(index)?)))
         else {
-            self.out.push_frame(&row(None, None, flags));
+            let row = row(record, segment, None, None, FrameFlags::default());
+            self.out.push_other(row);
             return;
         };
         if !std::mem::replace(&mut conn.listed, true) {
             self.changed.push(index);
         }
-        let prev = (conn.row.frames > 0).then_some(conn.row.last_frame);
-        flags.set(conn.segment(end, &incoming, &mut self.out));
-        if std::mem::take(&mut self.out.bad_pdu) {
-            flags.set(FrameFlags::BAD);
-        }
-        let row = &row(Some(conn.row.id), prev, flags);
-        conn.evidence.frame(&conn.row, row, self.several_points);
-        conn.watch.frame(&mut conn.row, no, row);
-        self.out.push_frame(row);
+        let prev = conn.last_frame();
+        let mut found = conn.segment(end, incoming, &mut self.out);
+        found.set(self.out.found_in_pdus());
+        let row = row(record, segment, Some(conn.row.id), prev, found);
+        conn.note(incoming, row);
+        self.out.push_other(row);
     }
 
     /// The connection of a segment and the end that sent it; a new one where there is none, or where a SYN opens it
@@ -432,6 +437,41 @@ impl Tracker {
         self.progress.caught_up = false;
         self.progress.stopped = stopped;
         hand_over(self.take());
+    }
+}
+
+/// The row of a segment's frame.
+#[inline]
+fn row(
+    record: &RecordMeta,
+    segment: &Segment,
+    conn: Option<ConnId>,
+    prev: Option<FrameNo>,
+    found: FrameFlags,
+) -> FrameRow {
+    let mut flags = cut(record);
+    flags.set(FrameFlags::TCP);
+    flags.set(found);
+    if segment.ip.src.is_ipv6() {
+        flags.set(FrameFlags::IPV6);
+    }
+    FrameRow {
+        offset: record.offset,
+        time: record.time,
+        captured: record.captured,
+        wire: record.wire,
+        conn,
+        prev,
+        seq: segment.seq,
+        ack: segment.ack,
+        payload_len: segment.payload_len,
+        payload_offset: segment.payload_offset,
+        window: segment.window,
+        ip_id: segment.ip.id,
+        tcp_flags: TcpFlags(segment.flags),
+        interface: record.interface,
+        ttl: segment.ip.ttl,
+        flags,
     }
 }
 

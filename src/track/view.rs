@@ -30,7 +30,7 @@ pub(super) struct Evidence {
 impl Evidence {
     /// Takes note of a frame of the connection.
     #[inline]
-    pub(super) fn frame(&mut self, conn: &ConnRow, row: &FrameRow, several_interfaces: bool) {
+    pub(super) fn frame(&mut self, conn: &ConnRow, row: FrameRow, several_interfaces: bool) {
         if row.flags.has(FrameFlags::DUPLICATE) {
             self.copies_on_interfaces |= several_interfaces;
             return;

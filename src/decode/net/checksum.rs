@@ -16,6 +16,7 @@ pub enum Checksum {
 }
 
 /// Checks a segment's TCP checksum (RFC 9293 3.1). Reads the whole payload. Not for parts of fragmented packets.
+#[inline]
 pub fn tcp_checksum(segment: &Segment, frame: &[u8]) -> Checksum {
     let start = to_usize(segment.ip.payload);
     let end = start.saturating_add(to_usize(segment.ip.payload_len));
@@ -34,9 +35,15 @@ pub fn tcp_checksum(segment: &Segment, frame: &[u8]) -> Checksum {
         }
         _ => return Checksum::CannotTell,
     };
+    sums_up(addresses, segment.ip.payload_len, bytes)
+}
+
+/// Whether a segment's bytes and what is summed up with them are as its checksum says.
+#[inline(never)]
+fn sums_up(addresses: u64, len: u32, bytes: &[u8]) -> Checksum {
     let sum = addresses
         .saturating_add(sum_words(&[0, protocol::TCP]))
-        .saturating_add(sum_words(&segment.ip.payload_len.to_be_bytes()))
+        .saturating_add(sum_words(&len.to_be_bytes()))
         .saturating_add(sum_words(bytes));
     if folded(sum) == 0xffff {
         Checksum::Good

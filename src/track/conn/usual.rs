@@ -11,17 +11,20 @@ use crate::track::out::{Ctx, Out};
 use crate::units::{End, PerEnd};
 
 impl Conn {
-    /// Takes in a segment if it is of this kind.
-    pub(super) fn goes_on(
+    /// Takes in a segment if it is of this kind; returns what was found out about its frame.
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
+    pub(in crate::track) fn goes_on(
         &mut self,
         end: End,
         incoming: &Incoming<'_>,
         out: &mut Out,
-        found: &mut FrameFlags,
-    ) -> bool {
-        let Some(acked) = self.is_usual(end, incoming) else {
-            return false;
-        };
+    ) -> Option<FrameFlags> {
+        let acked = self.is_usual(end, incoming)?;
+        let mut found = self.count(end, incoming);
         let segment = incoming.segment;
         let len = segment.payload_len;
         let (side, peer) = self.sides.get_both_mut(end);
@@ -30,7 +33,7 @@ impl Conn {
             side.copies.note(incoming);
         } else if side.copies.is_copy(incoming) {
             found.set(FrameFlags::DUPLICATE);
-            return true;
+            return Some(found);
         }
         found.set(checksum(&mut side.checksums, incoming));
         side.acknowledges(segment.ack);
@@ -43,7 +46,7 @@ impl Conn {
         } else {
             self.sides.get_mut(end).order.claim_next();
         }
-        true
+        Some(found)
     }
 
     /// The position up to which it acknowledges the peer's stream, if it is of this kind.
@@ -74,6 +77,7 @@ impl Conn {
         opened && open && sides.all(|side| side.zero_since.is_none() && side.order.is_whole())
     }
 
+    #[inline]
     fn next_bytes(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
         let segment = incoming.segment;
         let side = self.sides.get_mut(end);
