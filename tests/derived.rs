@@ -147,7 +147,7 @@ type Life<'a> = (&'a ConnRow, &'a SessionRow);
 struct Truth<'a> {
     whole: &'a Store,
     pdus: BTreeMap<Place, PduRow>,
-    requests: BTreeMap<Place, &'a RequestRow>,
+    requests: BTreeMap<Place, RequestRow>,
     lives: BTreeMap<(Endpoint, Endpoint, Sid), Vec<Life<'a>>>,
     broken: BTreeSet<String>,
 }
@@ -210,7 +210,8 @@ fn false_words(truth: &Truth<'_>, store: &Store, variant: Variant) -> Vec<String
             wrong.push(format!("{request:?} is none"));
             continue;
         };
-        if !is_true_of(request, found) && !left_no_trace(truth.whole, store, request, found) {
+        let (said, truly) = ((store, &request), (truth.whole, found));
+        if !is_true_of(said, truly) && !left_no_trace(said, truly) {
             wrong.push(format!("{request:?} is {found:?}"));
         }
     }
@@ -244,7 +245,10 @@ fn false_words(truth: &Truth<'_>, store: &Store, variant: Variant) -> Vec<String
 }
 
 /// Whether a request is called outstanding because all of its answer is left out, and nothing in the file tells of it.
-fn left_no_trace(whole: &Store, store: &Store, said: &RequestRow, found: &RequestRow) -> bool {
+fn left_no_trace(
+    (store, said): (&Store, &RequestRow),
+    (whole, found): (&Store, &RequestRow),
+) -> bool {
     let Some(answer) = found.answer_first_frame.and_then(|no| whole.frame(no)) else {
         return false;
     };
@@ -268,10 +272,10 @@ fn is_told_of(store: &Store, conn: &ConnRow, end: End, byte: TcpSeq) -> bool {
     })
 }
 
-fn is_true_of(said: &RequestRow, found: &RequestRow) -> bool {
+fn is_true_of((store, said): (&Store, &RequestRow), (whole, found): (&Store, &RequestRow)) -> bool {
     let unread = said.end == RequestEnd::Done && said.rows.is_none();
     said.kind == found.kind
-        && found.text.starts_with(&*said.text)
+        && whole.text(found.text).starts_with(store.text(said.text))
         && (said.rows.is_none() || said.rows == found.rows)
         && (said.done_status.is_none() || said.done_status == found.done_status)
         && (said.error.is_none() || said.error == found.error)

@@ -307,7 +307,7 @@ fn every_row_of_a_long_result_can_be_reached() {
         return;
     };
     let (capture, store) = open(&folder.join("captures/recorded/q1-big.client.pcapng"));
-    let long = store.requests().iter().max_by_key(|r| r.answer_bytes);
+    let long = store.requests().max_by_key(|r| r.answer_bytes);
     let long = long.unwrap();
     assert!(long.answer_bytes > 20_000_000);
     let (first, last) = (

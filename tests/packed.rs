@@ -153,7 +153,7 @@ fn every_message_in_a_data_is_decoded() {
         "{lines}"
     );
     // The pass reads them the same way: three requests, all answered.
-    let requests: Vec<_> = opened.store.requests().iter().collect();
+    let requests: Vec<_> = opened.store.requests().collect();
     assert_eq!(requests.len(), 3);
     assert!(
         requests.iter().all(|r| r.end == RequestEnd::Done),
@@ -185,7 +185,7 @@ fn packets_over_several_data_are_put_together() {
             "cut at {cut}: {found:?}"
         );
         assert_eq!(found.last().unwrap(), "select 2", "cut at {cut}");
-        assert_eq!(opened.store.requests().len(), 2, "cut at {cut}");
+        assert_eq!(opened.store.request_count(), 2, "cut at {cut}");
         // Its bytes are found in the frames that hold them.
         let spans = trees
             .iter()

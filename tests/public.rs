@@ -80,10 +80,7 @@ fn conversations_without_their_start_are_recognised() {
     );
     assert!(store.conns().iter().all(|c| c.protocol == Protocol::Tds));
     // The answers of both versions are walked to their last DONE.
-    let answered = store
-        .requests()
-        .iter()
-        .filter(|r| r.end == RequestEnd::Done);
+    let answered = store.requests().filter(|r| r.end == RequestEnd::Done);
     assert_eq!(answered.count(), 10);
 }
 
@@ -99,7 +96,7 @@ fn an_encrypted_login_and_what_follows_in_clear_is_read() {
     assert_eq!(conn.tls.as_ref().unwrap().version, Some("TLS 1.2"));
     assert!(conn.login.as_ref().unwrap().accepted);
     assert_eq!(store.conn_requests(conn.id).count(), 3);
-    assert!(store.requests().iter().all(|r| r.end == RequestEnd::Done));
+    assert!(store.requests().all(|r| r.end == RequestEnd::Done));
 }
 
 /// Every frame of this capture is there twice; each counts once.

@@ -291,10 +291,7 @@ fn answers_longer_than_what_is_taken_apart_at_once_keep_their_shape() {
     let copy = hides(&original, &["secret", "dbo.Big", "dbo.Blob"]);
     let rows = |opened: &Opened| -> Vec<_> {
         let requests = opened.store.requests();
-        requests
-            .iter()
-            .map(|r| (r.end, r.rows, r.answer_bytes))
-            .collect()
+        requests.map(|r| (r.end, r.rows, r.answer_bytes)).collect()
     };
     assert_eq!(rows(&original), rows(&copy));
     assert!(rows(&original).iter().any(|(.., bytes)| *bytes > 2_500_000));
@@ -446,7 +443,7 @@ fn secrets(opened: &Opened) -> BTreeSet<Vec<u8>> {
     }
     for request in opened.store.requests() {
         if request.kind == marstui::store::RequestKind::SqlBatch {
-            texts.insert(request.text.to_string());
+            texts.insert(opened.store.text(request.text).to_owned());
         }
         texts.extend(request.error.iter().map(|e| e.text.to_string()));
     }

@@ -275,10 +275,16 @@ fn facts(store: &Store) -> Vec<String> {
             session.sid, session.life, session.requests, session.outstanding, session.holes
         ));
     }
-    facts.extend(store.requests().iter().map(|r| {
+    facts.extend(store.requests().map(|r| {
         format!(
             "{:?} {:?} {:?} {:?} {:?} {:?} {}",
-            r.kind, r.text, r.rows, r.error, r.end, r.done_status, r.answer_bytes
+            r.kind,
+            store.text(r.text),
+            r.rows,
+            r.error,
+            r.end,
+            r.done_status,
+            r.answer_bytes
         )
     }));
     facts.extend(store.violations().iter().map(|v| format!("{:?}", v.check)));
@@ -419,18 +425,18 @@ fn nothing_false_appears(
         store.pdu(request.first_pdu).unwrap().pos.0 + shift
     };
     let client = whole.conns()[0].client;
-    let truth: BTreeMap<u64, &RequestRow> = whole
+    let truth: BTreeMap<u64, RequestRow> = whole
         .requests()
-        .iter()
-        .map(|request| (place(&whole, request, 0), request))
+        .map(|request| (place(&whole, &request, 0), request))
         .collect();
     for request in store.requests() {
-        let found = truth.get(&place(&store, request, shift(client)));
+        let found = truth.get(&place(&store, &request, shift(client)));
         prop_assert!(found.is_some(), "{:?} is none", request);
         let found = found.unwrap();
         prop_assert_eq!(found.kind, request.kind);
         let said = format!("{request:?}, and it is {found:?}");
-        prop_assert!(found.text.starts_with(&*request.text), "{}", said);
+        let (text, whole_text) = (store.text(request.text), whole.text(found.text));
+        prop_assert!(whole_text.starts_with(text), "{}", said);
         prop_assert!(
             request.rows.is_none() || request.rows == found.rows,
             "{}",

@@ -134,7 +134,11 @@ fn rows(store: &Store) -> Vec<String> {
         rows.push(format!("{conn:?}"));
     }
     rows.extend(store.sessions().iter().map(|row| format!("{row:?}")));
-    rows.extend(store.requests().iter().map(|row| format!("{row:?}")));
+    rows.extend(
+        store
+            .requests()
+            .map(|row| format!("{row:?} {}", store.text(row.text))),
+    );
     rows.extend(store.violations().iter().map(|row| format!("{row:?}")));
     rows
 }

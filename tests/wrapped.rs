@@ -77,10 +77,8 @@ fn conn_facts(store: &Store, conn: marstui::units::ConnId) -> Vec<String> {
         format!("{} {ends:?} {} left", session.sid, session.outstanding)
     });
     let requests = store.conn_requests(conn).map(|request| {
-        format!(
-            "{} {:?} {}",
-            request.text, request.end, request.answer_bytes
-        )
+        let text = store.text(request.text);
+        format!("{text} {:?} {}", request.end, request.answer_bytes)
     });
     let findings = store.conn_findings(conn).map(|finding| {
         let outcomes = finding.conditions.iter().map(|c| (c.id.clone(), c.outcome));

@@ -30,7 +30,7 @@ impl App {
         let here = self.list.cursor;
         let conn = self.conn();
         let sessions = super::facts::sessions_of(&self.store, here);
-        let requests: Vec<(usize, &RequestRow)> = table
+        let requests: Vec<(usize, RequestRow)> = table
             .rows
             .iter()
             .enumerate()

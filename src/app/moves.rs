@@ -347,7 +347,7 @@ impl App {
         let conn = self.conn().ok_or("this frame belongs to no connection")?;
         let here = self.list.cursor;
         let sessions = facts::sessions_of(&self.store, here);
-        let spans = |r: &&RequestRow| {
+        let spans = |r: &RequestRow| {
             let last = r.answer_last_frame.unwrap_or(r.last_frame);
             r.first_frame <= here
                 && here <= last

@@ -13,7 +13,7 @@ use crate::store::{
 };
 use crate::units::{
     ConnId, End, FileOffset, FindingId, FrameNo, Holds, InterfaceId, Nanos, PduId, PerEnd,
-    RequestId, SessionId, Sid, SmpSeq, StreamPos, TcpSeq,
+    RequestId, SessionId, Sid, SmpSeq, StreamPos, TcpSeq, TextId,
 };
 
 /// Frames: microseconds, sender, what, Sid.
@@ -208,7 +208,7 @@ fn request_row() -> RequestRow {
         conn: ConnId(0),
         session: Some(SessionId(0)),
         kind: RequestKind::SqlBatch,
-        text: "select 1".into(),
+        text: TextId(1),
         headers: HeaderCheck::default(),
         first_frame: FrameNo(5),
         last_frame: FrameNo(5),
@@ -245,6 +245,7 @@ pub(crate) fn batch() -> Batch {
         .into_iter()
         .collect(),
         requests: std::iter::once(request_row()).collect(),
+        texts: vec!["select 1".into()],
         interfaces: vec![InterfaceRow {
             file: 0,
             local: 0,

@@ -257,7 +257,7 @@ impl App {
             format!("packets          {}", store.pdu_count()),
             format!("connections      {}", store.conns().len()),
             format!("sessions         {}", store.sessions().len()),
-            format!("requests         {}", store.requests().len()),
+            format!("requests         {}", store.request_count()),
             format!("findings         {}", store.findings().len()),
             format!("index memory     {}", human(store.memory())),
         ];

@@ -129,10 +129,10 @@ fn find(
         .rev()
         .take(LOOK_BACK)
         .filter(|r| r.kind == RequestKind::Rpc && r.first_frame < before)
-        .filter(|r| shape(&r.text).is_some_and(|shape| !shape.makes.is_empty()))
+        .filter(|r| shape(store.text(r.text)).is_some_and(|shape| !shape.makes.is_empty()))
         .take(MOST);
     for request in calls {
-        let made = made(dissector, frames, request);
+        let made = made(dissector, frames, &request);
         if !made.handles.contains(&wanted) {
             continue;
         }

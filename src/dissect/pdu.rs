@@ -300,14 +300,9 @@ fn message_field(store: &Store, index: &Index, part: usize) -> Field {
 }
 
 /// The request that a PDU belongs to: its other half.
-pub fn request_of<'s>(store: &'s Store, pdu: &PduRow) -> Option<&'s RequestRow> {
-    // Requests stand in the order of their first frames.
-    let all = store.requests();
-    let behind = all.partition_point(|r| r.first_frame <= pdu.frame);
-    all.get(..behind)
-        .unwrap_or_default()
-        .iter()
-        .rev()
+pub fn request_of(store: &Store, pdu: &PduRow) -> Option<RequestRow> {
+    store
+        .requests_back(pdu.frame)
         .take(4096)
         .find(|r| r.conn == pdu.conn && r.session == pdu.session)
 }
@@ -342,7 +337,7 @@ fn pairing(store: &Store, pdu: &PduRow) -> Option<Vec<Field>> {
                 "answers the request in frame",
                 Value::Frame(request.first_frame),
             )
-            .text(request.text.to_string())
+            .text(store.text(request.text).to_owned())
             .link(request.first_frame),
         );
     }

@@ -40,7 +40,7 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
             done = done.saturating_add(1);
             let session = r.session.and_then(|id| store.session(id));
             let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
-            let text = words::safe(&r.text).into_owned();
+            let text = words::safe(store.text(r.text)).into_owned();
             let error = r
                 .error
                 .as_ref()

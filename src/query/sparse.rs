@@ -88,14 +88,14 @@ pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(Fr
         }
         SparseCol::DeltaSid => deltas(store, f),
         _ => {
-            for request in store.requests() {
+            store.each_request(|request| {
                 let Some(value) = request_value(column, request) else {
-                    continue;
+                    return;
                 };
                 for frame in request_frames(column, request) {
                     f(frame, value);
                 }
-            }
+            });
         }
     }
 }

@@ -32,9 +32,11 @@ impl Aliases {
         for conn in store.conns() {
             let login = conn.login.as_deref().and_then(|l| l.error.as_deref());
             let requests = store.conn_requests(conn.id);
-            let errors = requests.filter_map(|r| r.error.as_deref()).chain(login);
-            let texts = errors.map(|e| e.text.to_string()).filter(|t| !t.is_empty());
-            let texts: Vec<String> = texts.collect();
+            let answers = requests
+                .filter_map(|r| r.error)
+                .map(|e| e.text.into_string());
+            let texts = answers.chain(login.map(|e| e.text.to_string()));
+            let texts: Vec<String> = texts.filter(|t| !t.is_empty()).collect();
             if !texts.is_empty() {
                 aliases.messages.insert(conn.id, texts);
             }

@@ -107,7 +107,7 @@ impl<'a> Facts<'a> {
                 .collect(),
             requests: store
                 .conn_requests(conn.id)
-                .map(|r| self.request(r))
+                .map(|r| self.request(&r))
                 .collect(),
             close: close.map(|finding| facts::Close {
                 rule: finding.rule.to_string(),
@@ -232,7 +232,10 @@ impl<'a> Facts<'a> {
                 .and_then(|id| self.store.session(id))
                 .map(|s| s.sid.0),
             kind: request.kind.name(),
-            text: self.aliases.is_none().then(|| request.text.to_string()),
+            text: self
+                .aliases
+                .is_none()
+                .then(|| self.store.text(request.text).to_owned()),
             first_frame: request.first_frame.0,
             last_frame: request.last_frame.0,
             answer_first_frame: request.answer_first_frame.map(|f| f.0),

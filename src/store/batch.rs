@@ -23,6 +23,8 @@ pub struct Batch {
     pub sessions: Rows<SessionRow>,
     /// New requests, by number, and behind them those before that have changed.
     pub requests: Rows<RequestRow>,
+    /// New texts of requests, by number.
+    pub texts: Vec<Arc<str>>,
     /// Attentions to requests that were over.
     pub late_attentions: Vec<LateAttention>,
     /// New results of the SMP checks.

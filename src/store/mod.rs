@@ -17,6 +17,7 @@ mod pdu;
 mod pdu_table;
 mod places;
 mod request;
+mod request_table;
 mod session;
 mod shapes;
 
@@ -38,13 +39,16 @@ pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow};
 pub use session::{SessionEnd, SessionRow, StallInfo};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::units::{
     ConnId, End, FindingId, FrameNo, InterfaceId, Nanos, PduId, RequestId, SessionId, Sid, Side,
+    TextId,
 };
 use frame_table::FrameTable;
 use pdu_table::PduTable;
 use places::Places;
+use request_table::RequestTable;
 
 /// What belongs to one connection, so that asking for it does not search whole tables.
 #[derive(Debug, Default)]
@@ -61,7 +65,8 @@ pub struct Store {
     pdus: PduTable,
     conns: Vec<ConnRow>,
     sessions: Vec<SessionRow>,
-    requests: Vec<RequestRow>,
+    requests: RequestTable,
+    texts: Vec<Arc<str>>,
     violations: Vec<ViolationRow>,
     problems: Vec<Problem>,
     interfaces: Vec<InterfaceRow>,
@@ -108,14 +113,14 @@ impl Store {
             if request.id.index() >= self.requests.len() {
                 self.lists_mut(request.conn).requests.push(request.id);
             }
+            self.requests.put(request);
         }
-        let requests = batch.requests.drain(..);
-        upsert(&mut self.requests, requests, |row| row.id.index());
+        self.texts.extend(batch.texts);
         for late in batch.late_attentions {
-            if let Some(row) = self.requests.get_mut(late.request.index()) {
+            self.requests.change(late.request.index(), |row| {
                 row.attention_frame = late.attention.or(row.attention_frame);
                 row.attention_ack_frame = late.acknowledgement.or(row.attention_ack_frame);
-            }
+            });
         }
         self.violations.extend(batch.violations);
         self.problems.extend(batch.problems);
@@ -127,7 +132,7 @@ impl Store {
             // Nothing more comes: what the tables hold in reserve is not needed any more.
             self.conns.shrink_to_fit();
             self.sessions.shrink_to_fit();
-            self.requests.shrink_to_fit();
+            self.texts.shrink_to_fit();
             self.violations.shrink_to_fit();
         }
     }
@@ -144,7 +149,8 @@ impl Store {
             self.pdus.memory(),
             vec_memory(&self.conns),
             vec_memory(&self.sessions),
-            vec_memory(&self.requests),
+            self.requests.memory(),
+            vec_memory(&self.texts),
             vec_memory(&self.violations),
             vec_memory(&self.problems),
             vec_memory(&self.interfaces),
@@ -357,31 +363,66 @@ impl Store {
             .last()
     }
 
-    /// All requests.
-    pub fn requests(&self) -> &[RequestRow] {
-        &self.requests
+    /// Number of requests so far.
+    pub fn request_count(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// All requests, in order of their first frame.
+    pub fn requests(&self) -> impl Iterator<Item = RequestRow> {
+        (0..self.requests.len()).filter_map(|index| self.requests.get(index))
+    }
+
+    /// Calls `f` with all requests, in order of their first frame. Much faster than [`Store::requests`] where only a
+    /// few fields of each row are looked at.
+    #[expect(clippy::inline_always, reason = "only what `f` looks at is unpacked")]
+    #[inline(always)]
+    pub fn each_request(&self, mut f: impl FnMut(&RequestRow)) {
+        for index in 0..self.requests.len() {
+            self.requests.visit(index, &mut f);
+        }
+    }
+
+    /// The requests that began before a frame or in it, the latest first.
+    pub fn requests_back(&self, frame: FrameNo) -> impl Iterator<Item = RequestRow> {
+        let begun = 0..self.requests.begun_at(frame);
+        begun.rev().filter_map(|index| self.requests.get(index))
     }
 
     /// A request by its number.
-    pub fn request(&self, id: RequestId) -> Option<&RequestRow> {
+    pub fn request(&self, id: RequestId) -> Option<RequestRow> {
         self.requests.get(id.index())
     }
 
+    /// A text of requests.
+    pub fn text(&self, id: TextId) -> &str {
+        let text = id.index().checked_sub(1).and_then(|at| self.texts.get(at));
+        text.map_or("", |text| text)
+    }
+
     /// The requests of a connection, in order of their first frame.
-    pub fn conn_requests(&self, conn: ConnId) -> impl DoubleEndedIterator<Item = &RequestRow> {
-        self.lists(conn)
-            .map_or(&[][..], |l| &l.requests)
-            .iter()
-            .filter_map(|id| self.request(*id))
+    pub fn conn_requests(&self, conn: ConnId) -> impl DoubleEndedIterator<Item = RequestRow> {
+        let ids = self.request_ids(conn).iter();
+        ids.filter_map(|id| self.request(*id))
+    }
+
+    /// Calls `f` with the requests of a connection, in order of their first frame. Much faster than
+    /// [`Store::conn_requests`] where only a few fields of each row are looked at.
+    #[expect(clippy::inline_always, reason = "only what `f` looks at is unpacked")]
+    #[inline(always)]
+    pub fn each_conn_request(&self, conn: ConnId, mut f: impl FnMut(&RequestRow)) {
+        for id in self.request_ids(conn) {
+            self.requests.visit(id.index(), &mut f);
+        }
+    }
+
+    fn request_ids(&self, conn: ConnId) -> &[RequestId] {
+        self.lists(conn).map_or(&[][..], |l| &l.requests)
     }
 
     /// The requests of a connection that were under way at a frame: sent at or before it, at least in part, and not
     /// answered to the end before or in it.
-    pub fn outstanding_at(
-        &self,
-        conn: ConnId,
-        frame: FrameNo,
-    ) -> impl Iterator<Item = &RequestRow> {
+    pub fn outstanding_at(&self, conn: ConnId, frame: FrameNo) -> impl Iterator<Item = RequestRow> {
         self.conn_requests(conn)
             .filter(move |request| request.first_frame <= frame)
             .filter(move |request| match request.end {

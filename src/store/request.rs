@@ -1,8 +1,6 @@
 //! The row of a request with its answer.
 
-use std::sync::Arc;
-
-use crate::units::{ConnId, FrameNo, Nanos, PduId, RequestId, SessionId};
+use crate::units::{ConnId, FrameNo, Nanos, PduId, RequestId, SessionId, TextId};
 
 /// What a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,8 +97,9 @@ pub struct RequestRow {
     pub session: Option<SessionId>,
     /// What it is.
     pub kind: RequestKind,
-    /// The first 200 characters of the SQL text, or the procedure's name, or the transaction request.
-    pub text: Arc<str>,
+    /// The first 200 characters of the SQL text, or the procedure's name, or the transaction request
+    /// ([`Store::text`](super::Store::text)).
+    pub text: TextId,
     /// What its ALL_HEADERS say.
     pub headers: HeaderCheck,
     /// First frame of the request.

@@ -133,6 +133,7 @@ impl Out {
         let mut batch = std::mem::replace(&mut self.batch, next);
         batch.frames = self.frames.take();
         batch.pdus = self.pdus.take();
+        batch.texts = self.texts.take_new();
         batch.sessions.sort_unstable_by_key(|row| row.id);
         batch.requests.append(&mut self.changed_requests);
         batch

@@ -1,6 +1,7 @@
 //! What a request says in a few words: the beginning of its SQL text, its procedure, its transaction request; and
 //! whether its headers are sound.
 
+use std::borrow::Cow;
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::decode::reader::Reader;
 use crate::decode::registry::word;
 use crate::decode::tds::type_info::utf16;
 use crate::store::{HeaderCheck, RequestKind};
+use crate::units::TextId;
 
 /// Bytes from which ALL_HEADERS can be told from text.
 const TELLING: usize = 10;
@@ -18,57 +20,102 @@ const TELLING: usize = 10;
 /// Texts of requests, which come again and again: each stays for the next that says the same, until another takes
 /// its place.
 #[derive(Debug, Default)]
-pub(super) struct Texts(Vec<Option<Arc<str>>>);
+pub(super) struct Texts {
+    places: Vec<Option<(TextId, Arc<str>)>>,
+    /// So many have a number.
+    count: u32,
+    new: Vec<Arc<str>>,
+}
 
 impl Texts {
     const PLACES: usize = 1024;
 
     /// The text of a request by the first bytes of its message; `cut` says that they are not all that there were.
-    pub(super) fn of(&mut self, kind: RequestKind, head: &[u8], cut: bool) -> Arc<str> {
+    pub(super) fn of(&mut self, kind: RequestKind, head: &[u8], cut: bool) -> TextId {
         if cut && head.len() < TELLING {
-            return Arc::default();
+            return TextId::EMPTY;
         }
         let body = head.get(all_headers_len(head)..).unwrap_or_default();
         let text = match kind {
             RequestKind::SqlBatch => Some(self.first_chars(body)),
             RequestKind::Rpc => self.procedure(body),
-            RequestKind::TransactionManager => transaction(body),
+            RequestKind::TransactionManager => self.transaction(body),
             RequestKind::BulkLoad => None,
         };
-        text.unwrap_or_default()
+        text.unwrap_or(TextId::EMPTY)
     }
 
-    fn procedure(&mut self, body: &[u8]) -> Option<Arc<str>> {
+    /// Those that came since this was asked last.
+    pub(super) fn take_new(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.new)
+    }
+
+    fn procedure(&mut self, body: &[u8]) -> Option<TextId> {
         let mut r = Reader::new(body);
         let chars = r.u16_le()?;
         if chars == 0xffff {
             let id = r.u16_le()?;
             let name = word("tds.rpc.proc_id", u64::from(id));
-            return Some(name.map_or_else(|| format!("ProcID {id}").into(), Arc::from));
+            return Some(self.words(name, || format!("ProcID {id}")));
         }
         let bytes = usize::from(chars).saturating_mul(2);
         let have = r.left().min(bytes);
         r.take(have).map(|name| self.first_chars(name))
     }
 
-    fn first_chars(&mut self, utf16le: &[u8]) -> Arc<str> {
+    fn transaction(&mut self, body: &[u8]) -> Option<TextId> {
+        let kind = Reader::new(body).u16_le()?;
+        let name = word("tds.transmgr", u64::from(kind));
+        Some(self.words(name, || format!("transaction request {kind}")))
+    }
+
+    /// A name that is known, else what stands for it.
+    fn words(&mut self, name: Option<&str>, unknown: impl FnOnce() -> String) -> TextId {
+        let words = name.map_or_else(|| Cow::Owned(unknown()), Cow::Borrowed);
+        let is_same = |text: &str| text == words;
+        self.kept(words.as_bytes(), is_same, || words.as_ref().into())
+    }
+
+    fn first_chars(&mut self, utf16le: &[u8]) -> TextId {
         // Two units per character at most.
         let bytes = utf16le
             .get(..TEXT_CHARS.saturating_mul(4))
             .unwrap_or(utf16le);
+        let is_same = |text: &str| is_plainly(text, bytes);
+        self.kept(bytes, is_same, || first_chars(bytes).into())
+    }
+
+    /// The number of a text: that which it has if it is still in its place, which `bytes` tell.
+    #[inline]
+    fn kept(
+        &mut self,
+        bytes: &[u8],
+        is_same: impl FnOnce(&str) -> bool,
+        text: impl FnOnce() -> Arc<str>,
+    ) -> TextId {
         let mut hasher = FxHasher::default();
         hasher.write(bytes);
-        if self.0.is_empty() {
-            self.0.resize(Self::PLACES, None);
+        if self.places.is_empty() {
+            self.places.resize(Self::PLACES, None);
         }
         let place = usize::try_from(hasher.finish() >> 32).unwrap_or(0) % Self::PLACES;
-        let Some(place) = self.0.get_mut(place) else {
-            return first_chars(bytes).into();
-        };
-        match place {
-            Some(text) if is_plainly(text, bytes) => Arc::clone(text),
-            _ => Arc::clone(place.insert(first_chars(bytes).into())),
+        let place = self.places.get_mut(place);
+        if let Some(Some((id, text))) = &place
+            && is_same(text)
+        {
+            return *id;
         }
+        let text = text();
+        if text.is_empty() {
+            return TextId::EMPTY;
+        }
+        self.count = self.count.saturating_add(1);
+        let id = TextId(self.count);
+        self.new.push(Arc::clone(&text));
+        if let Some(place) = place {
+            *place = Some((id, text));
+        }
+        id
     }
 }
 
@@ -138,12 +185,6 @@ fn all_headers_len(head: &[u8]) -> usize {
     }
 }
 
-fn transaction(body: &[u8]) -> Option<Arc<str>> {
-    let kind = Reader::new(body).u16_le()?;
-    let name = word("tds.transmgr", u64::from(kind));
-    Some(name.map_or_else(|| format!("transaction request {kind}").into(), Arc::from))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,11 +211,13 @@ mod tests {
         ];
         let kept = |text: &str| text.chars().take(TEXT_CHARS).collect::<String>();
         let mut texts = Texts::default();
+        let mut all: Vec<Arc<str>> = vec!["".into()];
         for first in words {
-            let of = |texts: &mut Texts| texts.of(RequestKind::SqlBatch, &units(first), false);
-            let (text, again) = (of(&mut texts), of(&mut texts));
+            let ids = [(); 2].map(|()| texts.of(RequestKind::SqlBatch, &units(first), false));
+            all.extend(texts.take_new());
+            let [text, again] = ids.map(|id| Arc::clone(&all[id.index()]));
             assert_eq!((&*text, &*again), (&*kept(first), &*kept(first)));
-            assert_eq!(Arc::ptr_eq(&text, &again), first.is_ascii());
+            assert_eq!(ids[0] == ids[1], first.is_ascii());
             for second in words {
                 let same = first.is_ascii() && kept(first) == kept(second);
                 assert_eq!(is_plainly(&text, &units(second)), same, "{first}, {second}");

@@ -7,12 +7,11 @@
 //! Bounds: [`MAX_OPEN`] requests under way.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
 use crate::store::{HeaderCheck, LateAttention, PduRow, RequestEnd, RequestKind, RequestRow};
-use crate::units::{FrameNo, Nanos, PduId, RequestId, SessionId, SmpSeq};
+use crate::units::{FrameNo, Nanos, PduId, RequestId, SessionId, SmpSeq, TextId};
 
 use super::order::At;
 use super::out::{Ctx, Out};
@@ -196,13 +195,13 @@ impl Requests {
         if self.open.len() >= MAX_OPEN {
             self.retire_unknown(ctx);
         }
-        let (mut text, mut headers, mut time) = (Arc::default(), HeaderCheck::Unknown, at.time);
+        let (mut text, mut headers, mut time) = (TextId::EMPTY, HeaderCheck::Unknown, at.time);
         if let Some(message) = &mut start.message {
             text = message.text(start.kind, &mut ctx.out.texts);
             headers = message.headers();
             time = message.first_time();
         }
-        let is_untold = text.is_empty() || headers == HeaderCheck::Unknown;
+        let is_untold = text == TextId::EMPTY || headers == HeaderCheck::Unknown;
         let reset = pdu.tds_status & (tds::STATUS_RESET | tds::STATUS_RESET_SKIP_TRAN) != 0;
         let number = pdu.kind.is_smp().then_some(pdu.seqnum);
         let early = match number {
@@ -282,7 +281,7 @@ impl Requests {
             let Some((text, headers)) = said else {
                 return;
             };
-            if row.text.is_empty() {
+            if row.text == TextId::EMPTY {
                 row.text = text;
             }
             if row.headers == HeaderCheck::Unknown {

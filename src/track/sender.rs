@@ -2,11 +2,9 @@
 //!
 //! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step.
 
-use std::sync::Arc;
-
 use crate::decode::tds;
 use crate::store::{HeaderCheck, RequestKind};
-use crate::units::{FrameNo, Nanos, PduId, PerEnd, SmpSeq};
+use crate::units::{FrameNo, Nanos, PduId, PerEnd, SmpSeq, TextId};
 
 use super::missing::{self, Missing, Seen, UnderWay};
 use super::request_text::Texts;
@@ -44,7 +42,7 @@ pub(super) struct Message {
 /// What a request says of itself.
 #[derive(Debug)]
 pub(super) struct Said {
-    text: Arc<str>,
+    text: TextId,
     headers: HeaderCheck,
 }
 
@@ -72,7 +70,7 @@ impl Message {
             let text = texts.of(kind, bytes, false);
             let headers = request_text::headers(bytes);
             let said = Said { text, headers };
-            if !said.text.is_empty() && headers != HeaderCheck::Unknown {
+            if said.text != TextId::EMPTY && headers != HeaderCheck::Unknown {
                 self.said = Some(said);
                 return;
             }
@@ -88,10 +86,10 @@ impl Message {
         }
     }
 
-    /// What it says in a few words, if it is a request; told once.
-    pub(super) fn text(&mut self, kind: RequestKind, texts: &mut Texts) -> Arc<str> {
-        match &mut self.said {
-            Some(said) => std::mem::take(&mut said.text),
+    /// What it says in a few words, if it is a request.
+    pub(super) fn text(&self, kind: RequestKind, texts: &mut Texts) -> TextId {
+        match &self.said {
+            Some(said) => said.text,
             None => texts.of(kind, &self.head, self.head_cut),
         }
     }

@@ -85,6 +85,10 @@ row_number!(
     RequestId
 );
 row_number!(
+    /// The number of a text of requests; 0 is the empty one.
+    TextId
+);
+row_number!(
     /// A finding's number, from 0.
     FindingId
 );
@@ -92,6 +96,11 @@ row_number!(
     /// The number of an interface of the capture (over all files and sections), from 0.
     InterfaceId
 );
+
+impl TextId {
+    /// No text.
+    pub const EMPTY: Self = Self(0);
+}
 
 /// An SMP session identifier ([MC-SMP] 2.2.1), unique among the open sessions of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -166,7 +166,7 @@ pub(super) fn request_cell(app: &App, request: &RequestRow, name: &str) -> Strin
         "Rows" => request.rows.map_or_else(dash, |r| r.to_string()),
         "Bytes" => human(request.answer_bytes),
         "End" => request.end.name().to_string(),
-        "Text" => request.text.to_string(),
+        "Text" => app.store.text(request.text).to_owned(),
         _ => String::new(),
     }
 }

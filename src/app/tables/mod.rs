@@ -224,7 +224,7 @@ impl Table {
         let mut rows = match self.kind {
             Kind::Connections => numbers(store.conns().len()),
             Kind::Findings => self.finding_rows(store),
-            Kind::Requests(None) => numbers(store.requests().len()),
+            Kind::Requests(None) => numbers(store.request_count()),
             Kind::Requests(Some(conn)) => store
                 .conn_requests(conn)
                 .map(|r| Row::One(r.id.0))
@@ -413,7 +413,7 @@ impl Table {
                 let error = request.error.as_ref();
                 let error =
                     error.map_or_else(String::new, |e| format!("  error {}: {}", e.number, e.text));
-                Some(format!("{}{error}", request.text))
+                Some(format!("{}{error}", store.text(request.text)))
             }
             Kind::Phases(_) => None,
         }
@@ -446,7 +446,7 @@ impl Table {
                 .map_or_else(String::new, |f| finding_cell(app, f, folded, name)),
             Kind::Requests(_) => store
                 .request(RequestId(id))
-                .map_or_else(String::new, |r| request_cell(app, r, name)),
+                .map_or_else(String::new, |r| request_cell(app, &r, name)),
             Kind::Phases(conn) => phase_cell(app, conn, id, name),
         }
     }

@@ -78,7 +78,7 @@ impl App {
             counts: [
                 store.frame_count(),
                 store.pdu_count(),
-                store.requests().len(),
+                store.request_count(),
                 store.findings().len(),
             ],
             here: (

@@ -228,7 +228,7 @@ fn stretches(
     for request in scene.store.conn_requests(scene.conn) {
         if let Some(session) = request.session
             && let Some((at, open_end)) = ends.get(&session)
-            && let Some(frames) = waiting_frames(request, *open_end)
+            && let Some(frames) = waiting_frames(&request, *open_end)
         {
             paint(*at, frames, Mark::Waiting);
         }

@@ -56,7 +56,7 @@ impl Scan {
             store.conns().len(),
             store.pdu_count(),
             store.findings().len(),
-            store.requests().len(),
+            store.request_count(),
         ];
         if self.seen != Some(seen) {
             self.seen = Some(seen);

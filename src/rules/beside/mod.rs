@@ -30,9 +30,10 @@ pub(super) fn gather(facts: &Facts<'_>, out: &mut Vec<Finding>) {
         return;
     }
     add(requests::login_slow(facts));
-    add(requests::attentions(facts));
-    add(requests::slow_responses(facts));
-    add(requests::pool_resets(facts));
+    let told = requests::Told::of(facts);
+    add(told.attentions(facts));
+    add(told.slow_responses(facts));
+    add(told.pool_resets(facts));
     add(sessions::stalls(facts));
     add(sessions::sids_closed(facts));
     add(sessions::orphans(facts));

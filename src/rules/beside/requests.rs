@@ -9,85 +9,188 @@ use crate::rules::facts::Facts;
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
 use crate::store::{Evidence, Finding, RequestRow, Verdict};
-use crate::units::{FrameNo, Side};
+use crate::units::{FrameNo, RequestId, Side};
 
 pub(super) fn login_slow(facts: &Facts<'_>) -> Option<Finding> {
     let (text, proof) = slow_login(facts)?;
     Some(stated(facts, &LOGIN_SLOW, Verdict::Notice, text, proof))
 }
 
-/// Requests that satisfy a test, as evidence, with their number.
-fn requests(
-    facts: &Facts<'_>,
-    test: impl Fn(&RequestRow) -> Option<(FrameNo, String)>,
-    role: &'static str,
-) -> (usize, Vec<Evidence>) {
-    let mut n = 0_usize;
-    let mut proof = Vec::new();
-    for request in facts.store.conn_requests(facts.conn.id) {
-        if let Some((frame, fact)) = test(request) {
-            n = n.saturating_add(1);
-            if proof.len() < MOST_FRAMES {
-                let sid = request.session.and_then(|id| facts.store.session(id));
-                let on = sid.map_or(String::new(), |s| format!("Sid {}: ", s.sid));
-                proof.push(evidence(frame, role, format!("{on}{fact}")));
-            }
-        }
-    }
-    (n, proof)
+/// What is told of the requests of a connection, gathered in one walk over them.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Cancelled by an attention that the server acknowledged.
+    cancelled: Vec<RequestId>,
+    /// Answered late.
+    late: Vec<RequestId>,
+    /// The longest time from a request to the first byte of its answer.
+    longest_wait: i64,
+    /// First requests of a pooled use.
+    pooled: Vec<RequestId>,
+    /// How many of those were answered to their DONE without the server saying that it reset the session's state, and
+    /// the frame of the first.
+    unconfirmed: usize,
+    first_unconfirmed: Option<FrameNo>,
 }
 
-pub(super) fn attentions(facts: &Facts<'_>) -> Option<Finding> {
-    let timeout = facts.settings.get(Threshold::CommandTimeout);
-    let mut by_timeout = 0_usize;
-    let mut longest = 0_i64;
-    let (n, proof) = {
-        let test = |request: &RequestRow| {
-            let attention = request.attention_frame?;
-            request.attention_ack_frame?;
-            let at = facts.store.frame(attention)?.time;
-            let after = at.since(request.start);
-            Some((
-                attention,
-                format!("attention {} after the request", duration(after)),
-            ))
-        };
-        requests(facts, test, "attention, acknowledged")
-    };
-    for request in facts.store.conn_requests(facts.conn.id) {
-        let at = request
-            .attention_frame
-            .filter(|_| request.attention_ack_frame.is_some())
-            .and_then(|no| facts.store.frame(no));
-        let Some(after) = at.map(|row| row.time.since(request.start)) else {
-            continue;
-        };
-        longest = longest.max(after);
-        let near = after.saturating_sub(timeout).abs() <= timeout / 20;
-        by_timeout = by_timeout.saturating_add(usize::from(near));
+impl Told {
+    pub(super) fn of(facts: &Facts<'_>) -> Self {
+        let limit = facts.settings.get(Threshold::SlowResponse);
+        let mut told = Self::default();
+        facts.store.each_conn_request(facts.conn.id, |request| {
+            if request.attention_frame.is_some() && request.attention_ack_frame.is_some() {
+                told.cancelled.push(request.id);
+            }
+            if let Some(wait) = request.first_byte_ns {
+                told.longest_wait = told.longest_wait.max(wait);
+                if wait >= limit && request.answer_first_frame.is_some() {
+                    told.late.push(request.id);
+                }
+            }
+            if request.reset_connection {
+                told.pooled.push(request.id);
+                if !request.reset_acknowledged && request.done_status.is_some() {
+                    told.unconfirmed = told.unconfirmed.saturating_add(1);
+                    told.first_unconfirmed.get_or_insert(request.first_frame);
+                }
+            }
+        });
+        told
     }
-    if n == 0 {
-        return None;
+
+    pub(super) fn attentions(&self, facts: &Facts<'_>) -> Option<Finding> {
+        let timeout = facts.settings.get(Threshold::CommandTimeout);
+        let mut by_timeout = 0_usize;
+        let mut longest = 0_i64;
+        let mut proof = Vec::new();
+        for id in &self.cancelled {
+            let Some((request, attention, after)) = cancelled(facts, *id) else {
+                continue;
+            };
+            longest = longest.max(after);
+            let near = after.saturating_sub(timeout).abs() <= timeout / 20;
+            by_timeout = by_timeout.saturating_add(usize::from(near));
+            if proof.len() < MOST_FRAMES {
+                let fact = format!("attention {} after the request", duration(after));
+                let role = "attention, acknowledged";
+                proof.push(on_sid(facts, &request, attention, role, &fact));
+            }
+        }
+        let n = self.cancelled.len();
+        if proof.is_empty() {
+            return None;
+        }
+        let tail = if by_timeout > 0 {
+            format!(
+                "; {by_timeout} after a command timeout of {}",
+                duration(timeout)
+            )
+        } else {
+            let at_most = if n == 1 { "" } else { "at most " };
+            format!("; it had waited {at_most}{}", duration(longest))
+        };
+        Some(stated(
+            facts,
+            &ATTENTION_OK,
+            Verdict::Notice,
+            format!(
+                "The client cancelled {}, and the server confirmed it{tail}.",
+                count(n, "request")
+            ),
+            proof,
+        ))
     }
-    let tail = if by_timeout > 0 {
-        format!(
-            "; {by_timeout} after a command timeout of {}",
-            duration(timeout)
-        )
-    } else {
-        let at_most = if n == 1 { "" } else { "at most " };
-        format!("; it had waited {at_most}{}", duration(longest))
-    };
-    Some(stated(
-        facts,
-        &ATTENTION_OK,
-        Verdict::Notice,
-        format!(
-            "The client cancelled {}, and the server confirmed it{tail}.",
-            count(n, "request")
-        ),
-        proof,
-    ))
+
+    pub(super) fn slow_responses(&self, facts: &Facts<'_>) -> Option<Finding> {
+        if self.late.is_empty() {
+            return None;
+        }
+        let proof = shown(facts, &self.late).filter_map(|request| {
+            let first = request.answer_first_frame?;
+            let wait = duration(request.first_byte_ns?);
+            let acknowledged = acknowledged_after(facts, &request, first);
+            let share = acknowledged.map_or_else(String::new, |after| {
+                format!(", TCP acknowledged the request after {}", duration(after))
+            });
+            let fact = format!("{wait} to the first byte{share}");
+            let role = "first byte of a late answer";
+            Some(on_sid(facts, &request, first, role, &fact))
+        });
+        let grave = self.longest_wait >= facts.settings.get(Threshold::SlowResponseWarn);
+        let word = if grave { "very late" } else { "late" };
+        Some(stated(
+            facts,
+            &SLOW_RESPONSE,
+            Verdict::Notice,
+            format!(
+                "{} came {word}; the longest took {}.",
+                count(self.late.len(), "answer"),
+                duration(self.longest_wait)
+            ),
+            proof.collect(),
+        ))
+    }
+
+    pub(super) fn pool_resets(&self, facts: &Facts<'_>) -> Option<Finding> {
+        if self.pooled.is_empty() {
+            return None;
+        }
+        let proof = shown(facts, &self.pooled).map(|request| {
+            let role = "first request of a pooled use";
+            on_sid(
+                facts,
+                &request,
+                request.first_frame,
+                role,
+                request.kind.name(),
+            )
+        });
+        let uses = u64::try_from(self.pooled.len()).unwrap_or(u64::MAX);
+        let mut finding = stated(
+            facts,
+            &POOL_RESET,
+            Verdict::Normal,
+            format!(
+                "The pooled connection was taken from the pool {}.",
+                times(uses)
+            ),
+            proof.collect(),
+        );
+        if let Some(first) = self.first_unconfirmed {
+            finding.notes.push(format!(
+                "{} without the server's confirmation (ENVCHANGE 18) in the answer, first that of frame {first}",
+                count(self.unconfirmed, "reset"),
+            ));
+        }
+        Some(finding)
+    }
+}
+
+/// The first of some requests, as many as evidence names.
+fn shown<'f>(facts: &'f Facts<'_>, ids: &'f [RequestId]) -> impl Iterator<Item = RequestRow> {
+    let ids = ids.iter().take(MOST_FRAMES);
+    ids.filter_map(|id| facts.store.request(*id))
+}
+
+/// Evidence about a request, with its Sid if it has one.
+fn on_sid(
+    facts: &Facts<'_>,
+    request: &RequestRow,
+    frame: FrameNo,
+    role: &'static str,
+    fact: &str,
+) -> Evidence {
+    let session = request.session.and_then(|id| facts.store.session(id));
+    let on = session.map_or(String::new(), |s| format!("Sid {}: ", s.sid));
+    evidence(frame, role, format!("{on}{fact}"))
+}
+
+/// A cancelled request, the frame of the attention, and how long after the request that came.
+fn cancelled(facts: &Facts<'_>, id: RequestId) -> Option<(RequestRow, FrameNo, i64)> {
+    let request = facts.store.request(id)?;
+    let attention = request.attention_frame?;
+    let after = facts.store.frame(attention)?.time.since(request.start);
+    Some((request, attention, after))
 }
 
 /// How long after a request its last byte was acknowledged without an answer: what comes on top is the server's time.
@@ -109,76 +212,6 @@ fn acknowledged_after(facts: &Facts<'_>, request: &RequestRow, answer: FrameNo) 
         }
     }
     found
-}
-
-pub(super) fn slow_responses(facts: &Facts<'_>) -> Option<Finding> {
-    let limit = facts.settings.get(Threshold::SlowResponse);
-    let test = |request: &RequestRow| {
-        let gap = request.first_byte_ns.filter(|ns| *ns >= limit)?;
-        let first = request.answer_first_frame?;
-        let share = acknowledged_after(facts, request, first).map_or_else(String::new, |after| {
-            format!(", TCP acknowledged the request after {}", duration(after))
-        });
-        Some((first, format!("{} to the first byte{share}", duration(gap))))
-    };
-    let (n, proof) = requests(facts, test, "first byte of a late answer");
-    if n == 0 {
-        return None;
-    }
-    let longest = facts
-        .store
-        .conn_requests(facts.conn.id)
-        .filter_map(|r| r.first_byte_ns)
-        .max()
-        .unwrap_or(0);
-    let grave = longest >= facts.settings.get(Threshold::SlowResponseWarn);
-    let word = if grave { "very late" } else { "late" };
-    Some(stated(
-        facts,
-        &SLOW_RESPONSE,
-        Verdict::Notice,
-        format!(
-            "{} came {word}; the longest took {}.",
-            count(n, "answer"),
-            duration(longest)
-        ),
-        proof,
-    ))
-}
-
-pub(super) fn pool_resets(facts: &Facts<'_>) -> Option<Finding> {
-    let test = |request: &RequestRow| {
-        request
-            .reset_connection
-            .then(|| (request.first_frame, request.kind.name().to_owned()))
-    };
-    let (n, proof) = requests(facts, test, "first request of a pooled use");
-    if n == 0 {
-        return None;
-    }
-    let mut finding = stated(
-        facts,
-        &POOL_RESET,
-        Verdict::Normal,
-        format!(
-            "The pooled connection was taken from the pool {}.",
-            times(u64::try_from(n).unwrap_or(u64::MAX))
-        ),
-        proof,
-    );
-    // The answer was read to its DONE, and the server did not say that it reset the session's state.
-    let silent =
-        |r: &&RequestRow| r.reset_connection && !r.reset_acknowledged && r.done_status.is_some();
-    let all = facts.store.conn_requests(facts.conn.id);
-    let silent: Vec<&RequestRow> = all.filter(silent).collect();
-    if let Some(first) = silent.first() {
-        finding.notes.push(format!(
-            "{} without the server's confirmation (ENVCHANGE 18) in the answer, first that of frame {}",
-            count(silent.len(), "reset"),
-            first.first_frame
-        ));
-    }
-    Some(finding)
 }
 
 /// Both reset bits at once, or one behind the first packet of a message.

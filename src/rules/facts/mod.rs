@@ -198,7 +198,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The last request of every lane that has one, for texts.
-    pub(super) fn last_requests(&self) -> FxHashMap<Option<SessionId>, &'a RequestRow> {
+    pub(super) fn last_requests(&self) -> FxHashMap<Option<SessionId>, RequestRow> {
         self.store
             .conn_requests(self.conn.id)
             .map(|request| (request.session, request))

@@ -51,7 +51,7 @@ fn header_error(facts: &Facts<'_>) -> Check {
 /// What the catalogue wants to know of the request that the server refused. It is no need: the server said so itself.
 fn headers_wrong(facts: &Facts<'_>) -> Check {
     let all = facts.last_requests();
-    let refused = |r: &&&RequestRow| {
+    let refused = |r: &&RequestRow| {
         let error = r.error.as_ref();
         error.is_some_and(|e| e.number == MARS_HEADER_ERROR)
     };
@@ -130,7 +130,7 @@ fn conclude_server_error(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
     let error = facts
         .last_requests()
         .into_values()
-        .filter_map(|r| r.error.as_deref().map(|e| (r, e)))
+        .filter_map(|mut r| r.error.take().map(|e| (r, e)))
         .max_by_key(|(_, e)| e.class);
     let mut proof = Vec::new();
     let text = match error {
@@ -148,7 +148,7 @@ fn conclude_server_error(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
             ));
             format!(
                 "The server reported an error, then ended the connection: {}",
-                error_words(error)
+                error_words(&error)
             )
         }
         None => "The server reported a severe error, then ended the connection.".to_owned(),
