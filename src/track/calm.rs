@@ -5,7 +5,7 @@ use crate::units::{End, FrameNo, Nanos, PerEnd, TcpSeq};
 
 /// What is told of the beginning ends so many frames before the last or earlier: how a connection closes is looked at
 /// frame by frame.
-const APART: u32 = 64;
+const APART: u32 = 32;
 
 /// The watch over one connection.
 #[derive(Debug, Default)]
