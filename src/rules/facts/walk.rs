@@ -155,7 +155,7 @@ impl Walk<'_> {
             }
             let side = conn.side_of(row.end());
             if row.is_tcp() && !self.usual(no, row, side) {
-                self.frame(no, row, side);
+                self.unusual(no, side);
             }
             true
         });
@@ -201,7 +201,11 @@ impl Walk<'_> {
 
     /// Takes in a frame that shows nothing but that its side went on, as most do: the same as [`Walk::frame`], made
     /// short. Returns false, with nothing done, for any other.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "only what it looks at is unpacked, which is little of a row"
+    )]
+    #[inline(always)]
     fn usual(&mut self, no: FrameNo, row: &FrameRow, side: Side) -> bool {
         let Some((pos, ack)) = self.ruler.numbers(row, side) else {
             return false;
@@ -225,10 +229,24 @@ impl Walk<'_> {
         own.open = Some(no);
         *own.heard.get_mut(Point::Only) = Some(no);
         if with_data && let Some(late) = acked_late(peer, end, row.time, self.slow_ack) {
-            self.late_ack(self.ruler.measure(no, row, side), late);
+            self.usual_late_ack(no, side, late);
         }
         self.ruler.go_on(side, (pos, row.seq), Some((ack, row.ack)));
         true
+    }
+
+    #[inline(never)]
+    fn usual_late_ack(&mut self, no: FrameNo, side: Side, late: (FrameNo, i64)) {
+        if let Some(row) = self.store.frame(no) {
+            self.late_ack(self.ruler.measure(no, &row, side), late);
+        }
+    }
+
+    #[inline(never)]
+    fn unusual(&mut self, no: FrameNo, side: Side) {
+        if let Some(row) = self.store.frame(no) {
+            self.frame(no, &row, side);
+        }
     }
 
     fn frame(&mut self, no: FrameNo, row: &FrameRow, side: Side) {
