@@ -27,13 +27,36 @@ pub(super) fn mars_conditions<'f>(facts: &'f Facts<'_>) -> &'f [Condition] {
     })
 }
 
+/// The conditions of a rule that applies.
+enum Met {
+    /// Those of the benign close, which are with the facts.
+    Mars,
+    Own(Vec<Condition>),
+}
+
+impl Met {
+    fn list<'f>(&'f self, facts: &'f Facts<'_>) -> &'f [Condition] {
+        match self {
+            Self::Mars => mars_conditions(facts),
+            Self::Own(conditions) => conditions,
+        }
+    }
+
+    fn take(self, facts: &mut Facts<'_>) -> Vec<Condition> {
+        match self {
+            Self::Mars => facts.mars_conditions.take().unwrap_or_default(),
+            Self::Own(conditions) => conditions,
+        }
+    }
+}
+
 /// The conditions of a rule, if none failed (and none is unknown, unless the rule bears it).
-fn conditions_met(rule: &Rule, facts: &Facts<'_>) -> Option<Vec<Condition>> {
+fn conditions_met(rule: &Rule, facts: &Facts<'_>) -> Option<Met> {
     if is_mars_close(rule) {
         let applies = facts.close.tf.is_empty() == (rule.id == MARS_CLOSE_NOFIN.id);
         let all = mars_conditions(facts);
         let failed = all.iter().any(|c| c.outcome == Outcome::Failed);
-        return (applies && !facts.close.resets.is_empty() && !failed).then(|| all.to_vec());
+        return (applies && !facts.close.resets.is_empty() && !failed).then_some(Met::Mars);
     }
     let mut out = Vec::with_capacity(rule.conditions.len());
     for criterion in rule.conditions {
@@ -48,7 +71,7 @@ fn conditions_met(rule: &Rule, facts: &Facts<'_>) -> Option<Vec<Condition>> {
             _ => out.push(criterion.with(check)),
         }
     }
-    Some(out)
+    Some(Met::Own(out))
 }
 
 fn is_mars_close(rule: &Rule) -> bool {
@@ -74,18 +97,20 @@ const EITHER_WAY: &[&str] = &[
 ];
 
 /// How a connection ended: the finding of the first rule that applies.
-pub(super) fn judge_close(facts: &Facts<'_>) -> Option<Finding> {
+pub(super) fn judge_close(facts: &mut Facts<'_>) -> Option<Finding> {
     let other = facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen;
-    catalogue()
+    let (rule, met, conclusion) = catalogue()
         .iter()
         .filter(|rule| rule.scope == Scope::Close && facts.settings.is_on(rule.id))
         .filter(|rule| !(other && SQL_ONLY.contains(&rule.id)))
         .find_map(|rule| {
             let conclude = rule.conclude?;
-            let conditions = conditions_met(rule, facts)?;
-            let conclusion = conclude(facts, &conditions);
-            Some(close_finding(facts, rule, conditions, conclusion))
-        })
+            let met = conditions_met(rule, facts)?;
+            let conclusion = conclude(facts, met.list(facts));
+            Some((rule, met, conclusion))
+        })?;
+    let conditions = met.take(facts);
+    Some(close_finding(facts, rule, conditions, conclusion))
 }
 
 fn close_finding(

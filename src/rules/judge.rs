@@ -61,7 +61,7 @@ fn judge_part(
     let mut findings = Vec::new();
     for conn in conns {
         let facts = Facts::new(store, conn, settings, shared);
-        findings.extend(judge_connection(&facts, &mut across));
+        findings.extend(judge_connection(facts, &mut across));
     }
     (findings, across)
 }
@@ -106,7 +106,7 @@ impl Judge {
             self.next = self.next.saturating_add(1);
             let findings = {
                 let facts = Facts::new(store, conn, &self.settings, shared);
-                judge_connection(&facts, &mut self.across)
+                judge_connection(facts, &mut self.across)
             };
             for finding in findings {
                 store.add_finding(finding);
@@ -122,11 +122,11 @@ impl Judge {
 }
 
 /// The finding of the close, then those beside it.
-fn judge_connection(facts: &Facts<'_>, across: &mut Across) -> Vec<Finding> {
-    let close = engine::judge_close(facts);
-    across.note(facts, close.as_ref());
+fn judge_connection(mut facts: Facts<'_>, across: &mut Across) -> Vec<Finding> {
+    let close = engine::judge_close(&mut facts);
+    across.note(&facts, close.as_ref());
     let mut findings: Vec<Finding> = close.into_iter().collect();
-    beside::gather(facts, &mut findings);
+    beside::gather(&facts, &mut findings);
     findings
 }
 
@@ -135,6 +135,6 @@ pub fn judge_one(store: &Store, conn: ConnId, settings: &Settings) -> Vec<Findin
     let shared = Shared::new(store);
     store.conn(conn).map_or_else(Vec::new, |conn| {
         let facts = Facts::new(store, conn, settings, &shared);
-        judge_connection(&facts, &mut Across::default())
+        judge_connection(facts, &mut Across::default())
     })
 }

@@ -39,27 +39,27 @@ pub struct Check {
     /// The frames that it was decided on.
     pub frames: Vec<FrameNo>,
     /// The numbers; empty where there are none.
-    pub fact: String,
+    pub fact: Cow<'static, str>,
 }
 
 impl Check {
     /// The condition holds.
-    pub(super) fn held(fact: impl Into<String>) -> Self {
+    pub(super) fn held(fact: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Outcome::Held, fact)
     }
 
     /// The condition does not hold.
-    pub(super) fn failed(fact: impl Into<String>) -> Self {
+    pub(super) fn failed(fact: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Outcome::Failed, fact)
     }
 
     /// The capture does not tell.
-    pub(super) fn unknown(fact: impl Into<String>) -> Self {
+    pub(super) fn unknown(fact: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Outcome::Unknown, fact)
     }
 
     /// Held or failed.
-    pub(super) fn holds(holds: bool, fact: impl Into<String>) -> Self {
+    pub(super) fn holds(holds: bool, fact: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
             if holds {
                 Outcome::Held
@@ -70,7 +70,19 @@ impl Check {
         )
     }
 
-    fn new(outcome: Outcome, fact: impl Into<String>) -> Self {
+    /// Held or failed; what a rule that does not apply would say is never told, and not made.
+    pub(super) fn holds_with<F>(holds: bool, fact: impl FnOnce() -> F) -> Self
+    where
+        F: Into<Cow<'static, str>>,
+    {
+        if holds {
+            Self::held(fact())
+        } else {
+            Self::failed("")
+        }
+    }
+
+    fn new(outcome: Outcome, fact: impl Into<Cow<'static, str>>) -> Self {
         Self {
             outcome,
             frames: Vec::new(),
@@ -81,7 +93,12 @@ impl Check {
     /// Names the frames that it was decided on (the first few where there are many).
     #[must_use]
     pub(super) fn on(mut self, frames: impl IntoIterator<Item = FrameNo>) -> Self {
-        self.frames.extend(frames.into_iter().take(MOST_FRAMES));
+        let frames = frames.into_iter().take(MOST_FRAMES);
+        if self.frames.is_empty() {
+            self.frames = frames.collect();
+        } else {
+            self.frames.extend(frames);
+        }
         self
     }
 }
@@ -257,7 +274,7 @@ impl Criterion {
             text: Cow::Borrowed(self.text),
             outcome: check.outcome,
             frames: check.frames,
-            fact: check.fact,
+            fact: check.fact.into_owned(),
         }
     }
 }

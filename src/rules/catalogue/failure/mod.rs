@@ -37,7 +37,7 @@ const NO_RESET: Criterion = Criterion::new(
 
 fn has_reset(facts: &Facts<'_>) -> Check {
     let frames = facts.close_resets();
-    Check::holds(!frames.is_empty(), count(frames.len(), "reset")).on(frames)
+    Check::holds_with(!frames.is_empty(), || count(frames.len(), "reset")).on(frames)
 }
 
 fn closed_without_reset(facts: &Facts<'_>) -> Check {
@@ -47,10 +47,7 @@ fn closed_without_reset(facts: &Facts<'_>) -> Check {
 }
 
 fn after_login(facts: &Facts<'_>) -> Check {
-    Check::holds(
-        facts.stage == Stage::Ready,
-        format!("stage: {}", facts.stage.word()),
-    )
+    Check::holds(facts.stage == Stage::Ready, "stage: after login")
 }
 
 const AFTER_LOGIN: Criterion = Criterion::new("stage", "The login is over", after_login);

@@ -21,13 +21,11 @@ fn lanes_with(facts: &Facts<'_>, work: Work, noun: &str) -> Check {
         .iter()
         .filter(|l| l.last_life && l.work == work)
         .collect();
-    let names: Vec<String> = open.iter().take(8).map(|l| l.name()).collect();
-    let fact = if open.is_empty() {
-        format!("no {noun}")
-    } else {
+    let fact = || {
+        let names: Vec<String> = open.iter().take(8).map(|l| l.name()).collect();
         format!("{}: {}", count(open.len(), noun), names.join(", "))
     };
-    Check::holds(!open.is_empty(), fact).on(open.iter().flat_map(|lane| frames_of(lane)))
+    Check::holds_with(!open.is_empty(), fact).on(open.iter().flat_map(|lane| frames_of(lane)))
 }
 
 const REQUEST: Criterion = Criterion::new(

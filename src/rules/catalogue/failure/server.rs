@@ -10,7 +10,7 @@ use crate::units::Side;
 
 fn server_ended(facts: &Facts<'_>) -> Check {
     let by_server = facts.close.closed_by(Side::Server);
-    Check::holds(by_server, ender_words(facts)).on(facts.close.ender.map(|(_, seg)| seg.no))
+    Check::holds_with(by_server, || ender_words(facts)).on(facts.close.ender.map(|(_, seg)| seg.no))
 }
 
 fn login_sent(facts: &Facts<'_>) -> Check {
@@ -20,7 +20,7 @@ fn login_sent(facts: &Facts<'_>) -> Check {
 fn server_fin(facts: &Facts<'_>) -> Check {
     let fin = facts.close.closed_by(Side::Server)
         && facts.close.ender.is_some_and(|(_, seg)| seg.flags.fin());
-    Check::holds(fin, ender_words(facts)).on(facts.close.ender.map(|(_, seg)| seg.no))
+    Check::holds_with(fin, || ender_words(facts)).on(facts.close.ender.map(|(_, seg)| seg.no))
 }
 
 fn fatal_error(facts: &Facts<'_>) -> Check {
@@ -206,7 +206,7 @@ fn bytes_lost(facts: &Facts<'_>) -> Option<Pos> {
 fn data_behind(facts: &Facts<'_>) -> Check {
     match bytes_lost(facts) {
         None => Check::failed("what the client had, or the server's data, is not known"),
-        Some(late) => Check::holds(late > 0, format!("{late} bytes"))
+        Some(late) => Check::holds_with(late > 0, || format!("{late} bytes"))
             .on(facts.close.ender.map(|(_, seg)| seg.no)),
     }
 }

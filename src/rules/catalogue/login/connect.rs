@@ -21,7 +21,8 @@ fn only_syns(facts: &Facts<'_>) -> Check {
     let other = facts.conn.frames;
     let all = facts.frames.syns.len();
     let alone = server == 0 && u32::try_from(all).is_ok_and(|n| n == other);
-    Check::holds(!syns.is_empty() && alone, count(syns.len(), "SYN")).on(syns)
+    let only = !syns.is_empty() && alone;
+    Check::holds_with(only, || count(syns.len(), "SYN")).on(syns)
 }
 
 /// `syn-no-answer`.

@@ -8,6 +8,7 @@ use super::failure::end_evidence;
 use crate::rules::facts::Facts;
 use crate::rules::rule::{Check, Conclusion, Criterion, evidence};
 use crate::store::{Confidence, Evidence, Verdict};
+use crate::units::Side;
 
 pub(in crate::rules) use answer::{
     LATE_LOGINACK, LOGIN_FAILED, LOGIN_REDIRECT, LOGIN_SLOW, LOGIN_TIMEOUT, slow_login,
@@ -46,7 +47,8 @@ fn start_and_end(facts: &Facts<'_>) -> Vec<Evidence> {
 
 fn closed(facts: &Facts<'_>) -> Check {
     match &facts.close.ender {
-        Some((side, seg)) => Check::held(format!("by the {}", side.word())).on([seg.no]),
+        Some((Side::Client, seg)) => Check::held("by the client").on([seg.no]),
+        Some((Side::Server, seg)) => Check::held("by the server").on([seg.no]),
         None => Check::failed("the connection does not end in the file"),
     }
 }

@@ -4,6 +4,8 @@ mod client;
 mod resets;
 mod server;
 
+use std::fmt::Write;
+
 use super::failure::path_note;
 use super::forms::{Form, forms, off_from, resets_in_question};
 use crate::rules::facts::{Doubt, Facts, Pos, Seg, TailPart, Work};
@@ -131,19 +133,24 @@ pub(in crate::rules) const MARS_CLOSE_NOFIN: Rule = Rule::close(
     "Variants V8 and V11 of the benign close; own measurements on Linux",
 );
 
+/// So many Sids are told.
+const MOST_LISTED: usize = 8;
+
 fn list(sids: impl IntoIterator<Item = u16>) -> String {
     let mut all: Vec<u16> = sids.into_iter().collect();
     all.sort_unstable();
     all.dedup();
-    let shown: Vec<String> = all.iter().take(8).map(u16::to_string).collect();
-    let more = all.len().saturating_sub(shown.len());
-    let word = if all.len() == 1 { "Sid" } else { "Sids" };
-    let tail = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    format!("{word} {}{tail}", shown.join(", "))
+    let mut out = String::from(if all.len() == 1 { "Sid " } else { "Sids " });
+    for (at, sid) in all.iter().take(MOST_LISTED).enumerate() {
+        let before = if at == 0 { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{before}{sid}");
+    }
+    let more = all.len().saturating_sub(MOST_LISTED);
+    if more > 0 {
+        let _ = write!(out, " and {more} more");
+    }
+    out
 }
 
 /// The evidence of a close of a MARS connection, in file order.
