@@ -117,7 +117,7 @@ impl<T> Drop for Rows<T> {
     }
 }
 
-/// Memory of batches that waits to be filled again: as much as there were batches on their way at once.
+/// Memory that waits to be filled again: as much as there were batches on their way at once.
 #[derive(Debug)]
 pub struct RowPool<T>(Arc<Mutex<Vec<Vec<T>>>>);
 
@@ -127,16 +127,22 @@ impl<T> Default for RowPool<T> {
     }
 }
 
+impl<T> Clone for RowPool<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 impl<T> RowPool<T> {
     /// No rows, with room for some where there is any.
     pub fn rows(&self) -> Rows<T> {
         Rows {
             rows: self.waiting().pop().unwrap_or_default(),
-            home: Some(Self(Arc::clone(&self.0))),
+            home: Some(self.clone()),
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
+    pub(super) fn waiting(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -51,24 +51,20 @@ impl<T> Chunks<T> {
         self.len = self.len.saturating_add(1);
     }
 
-    /// Adds rows behind those that are there.
-    pub(crate) fn extend(&mut self, rows: &[T])
-    where
-        T: Copy,
-    {
-        let mut rest = rows;
-        while !rest.is_empty() {
-            if self.chunks.last().is_none_or(|chunk| chunk.len() >= ROWS) {
-                self.chunks.push(Vec::with_capacity(ROWS));
-            }
-            if let Some(chunk) = self.chunks.last_mut() {
-                let room = ROWS.saturating_sub(chunk.len());
-                let (fits, more) = rest.split_at_checked(room).unwrap_or((rest, &[]));
-                chunk.extend_from_slice(fits);
-                rest = more;
-            }
+    /// Takes over chunks, all but the last of them full, in place of the rows from `start` on, with which a chunk begins.
+    /// Returns the chunk that was there, if there was one.
+    pub(crate) fn take_over(&mut self, start: usize, chunks: Vec<Vec<T>>) -> Option<Vec<T>> {
+        let kept = start / ROWS;
+        if chunks.is_empty() || self.chunks.len() < kept {
+            debug_assert!(chunks.is_empty(), "rows arrive in their order");
+            return None;
         }
-        self.len = self.len.saturating_add(rows.len());
+        let replaced = self.chunks.drain(kept..).next();
+        self.chunks.extend(chunks);
+        let last = self.chunks.last().map_or(0, Vec::len);
+        let full = self.chunks.len().saturating_sub(1);
+        self.len = full.saturating_mul(ROWS).saturating_add(last);
+        replaced
     }
 
     pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = &T> + Clone {
@@ -130,9 +126,10 @@ mod tests {
     #[test]
     fn rows_keep_their_index_across_chunk_borders() {
         let mut table = Chunks::default();
-        let (one_by_one, at_once) = (0..ROWS + 10, (ROWS + 10..3 * ROWS).collect::<Vec<_>>());
-        one_by_one.for_each(|row| table.push(row));
-        table.extend(&at_once);
+        (0..ROWS + 10).for_each(|row| table.push(row));
+        let chunk = |from: usize| (from..from + ROWS).collect();
+        let replaced = table.take_over(ROWS, vec![chunk(ROWS), chunk(2 * ROWS)]);
+        assert!(replaced.is_some_and(|rows| rows.into_iter().eq(ROWS..ROWS + 10)));
         assert_eq!(table.len(), 3 * ROWS);
         assert_eq!(table.get(ROWS), Some(&ROWS));
         assert_eq!(

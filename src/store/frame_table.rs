@@ -37,14 +37,7 @@ impl FrameTable {
 
     /// Takes in the next frames.
     pub(super) fn append(&mut self, new: NewFrames) {
-        if new.start != self.rows.len() {
-            debug_assert!(
-                new.rows.is_empty(),
-                "frames arrive in the order of the file"
-            );
-            return;
-        }
-        self.rows.extend(&new.rows);
+        new.rows.move_into(&mut self.rows);
         self.bases.extend(new.bases);
         self.shapes.extend(new.shapes);
         self.whole.extend(new.whole);

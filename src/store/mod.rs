@@ -7,6 +7,7 @@ pub(crate) mod chunks;
 mod conn;
 mod few;
 mod file;
+mod filling;
 mod finding;
 mod frame;
 mod frame_table;

@@ -5,9 +5,9 @@
 //! distance as well. The rare row that does not fit (65 536 bytes of payload, a pause of 39 hours, one shape too many)
 //! is kept whole beside.
 
-use super::batch::{RowPool, Rows};
 use super::chunks::ROWS;
 use super::few::{FAR, Few, distance};
+use super::filling::{Filling, NewRows};
 use super::frame::{FrameFlags, FrameRow, TcpFlags};
 use super::oddity::Oddities;
 use super::shapes::Shapes;
@@ -41,7 +41,7 @@ enum Size {
     Alone,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Packed {
     offset_low: u32,
     time_low: u32,
@@ -136,9 +136,7 @@ impl Packed {
 /// Packed frames on their way into the table, with what they need that the table does not have yet.
 #[derive(Debug, Default)]
 pub struct NewFrames {
-    /// So many frames stand before them.
-    pub(super) start: usize,
-    pub(super) rows: Rows<Packed>,
+    pub(super) rows: NewRows<Packed>,
     /// The times of those that begin a chunk of the table.
     pub(super) bases: Vec<Nanos>,
     pub(super) shapes: Vec<Shape>,
@@ -162,6 +160,8 @@ impl FromIterator<FrameRow> for NewFrames {
 /// Packs the frames of a capture in file order.
 #[derive(Debug, Default)]
 pub struct FramePacker {
+    rows: Filling<Packed>,
+    /// All but the rows.
     new: NewFrames,
     /// So many frames came so far.
     len: u32,
@@ -170,7 +170,6 @@ pub struct FramePacker {
     /// The time of the frame before.
     before: Nanos,
     shapes: Shapes<Shape, 3>,
-    pool: RowPool<Packed>,
 }
 
 impl FramePacker {
@@ -211,10 +210,10 @@ impl FramePacker {
             self.new.oddities.note(self.next(), &row, earlier);
         }
         if let Some(packed) = self.pack(row) {
-            self.new.rows.push(packed);
+            self.rows.push(packed);
         } else {
             self.new.whole.push(self.index(), row);
-            self.new.rows.push(Packed::whole());
+            self.rows.push(Packed::whole());
         }
         self.len = self.len.saturating_add(1);
     }
@@ -306,9 +305,8 @@ impl FramePacker {
     /// The frames that came since this was asked last.
     pub fn take(&mut self) -> NewFrames {
         self.new.shapes = self.shapes.take_new();
+        self.new.rows = self.rows.take();
         let next = NewFrames {
-            start: self.index(),
-            rows: self.pool.rows(),
             oddities: self.new.oddities,
             ..NewFrames::default()
         };

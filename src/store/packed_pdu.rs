@@ -4,8 +4,8 @@
 //! once in a list of shapes, and what those of a session have in common once for each session. The rare row that does
 //! not fit, and one that comes late, is kept whole beside.
 
-use super::batch::{RowPool, Rows};
 use super::few::{FAR, Few, distance};
+use super::filling::{Filling, NewRows};
 use super::packed_frame::halves;
 use super::pdu::{PduFlags, PduKind, PduRow};
 use super::shapes::{Key, Shapes};
@@ -29,7 +29,7 @@ pub(super) struct Shape {
     tds_status: u8,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Packed {
     /// Its frame; of a row that is kept whole, the highest frame so far.
     pub(super) frame: u32,
@@ -147,9 +147,7 @@ impl Owners {
 /// Packed PDUs on their way into the table, with what they need that the table does not have yet.
 #[derive(Debug, Default)]
 pub struct NewPdus {
-    /// So many PDUs stand before them.
-    pub(super) start: usize,
-    pub(super) rows: Rows<Packed>,
+    pub(super) rows: NewRows<Packed>,
     pub(super) shapes: Vec<Shape>,
     pub(super) owners: Vec<(SessionId, Owner)>,
     /// Those that do not fit, or come late.
@@ -172,6 +170,8 @@ impl FromIterator<PduRow> for NewPdus {
 /// Packs the PDUs of a capture in order of completion.
 #[derive(Debug, Default)]
 pub struct PduPacker {
+    rows: Filling<Packed>,
+    /// All but the rows.
     new: NewPdus,
     /// So many PDUs came so far.
     len: u32,
@@ -179,7 +179,6 @@ pub struct PduPacker {
     owners: Owners,
     /// The highest frame so far.
     last: u32,
-    pool: RowPool<Packed>,
 }
 
 impl PduPacker {
@@ -205,7 +204,7 @@ impl PduPacker {
         match packed {
             Some(packed) => {
                 self.last = row.frame.0;
-                self.new.rows.push(packed);
+                self.rows.push(packed);
             }
             None => self.push_whole(row, is_late),
         }
@@ -220,7 +219,7 @@ impl PduPacker {
         self.last = self.last.max(row.frame.0);
         self.new.whole.push(self.index(), *row);
         let packed = Packed::whole(FrameNo(self.last));
-        self.new.rows.push(packed);
+        self.rows.push(packed);
     }
 
     #[inline]
@@ -301,12 +300,8 @@ impl PduPacker {
     /// The PDUs that came since this was asked last.
     pub fn take(&mut self) -> NewPdus {
         self.new.shapes = self.shapes.take_new();
-        let next = NewPdus {
-            start: self.index(),
-            rows: self.pool.rows(),
-            ..NewPdus::default()
-        };
-        std::mem::replace(&mut self.new, next)
+        self.new.rows = self.rows.take();
+        std::mem::take(&mut self.new)
     }
 }
 

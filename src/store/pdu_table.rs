@@ -46,11 +46,7 @@ impl PduTable {
 
     /// Takes in the next PDUs.
     pub(super) fn append(&mut self, new: NewPdus) {
-        if new.start != self.rows.len() {
-            debug_assert!(new.rows.is_empty(), "PDUs arrive in order of completion");
-            return;
-        }
-        self.rows.extend(&new.rows);
+        new.rows.move_into(&mut self.rows);
         self.shapes.extend(new.shapes);
         for (session, owner) in new.owners {
             if let Some(known) = self.owners.of_session(session) {
