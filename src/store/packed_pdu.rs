@@ -222,7 +222,11 @@ impl PduPacker {
         self.rows.push(packed);
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a part of `push`, and asked nowhere else"
+    )]
+    #[inline(always)]
     fn pack(&mut self, row: &PduRow) -> Option<Packed> {
         let owner = self.owner(row)?;
         let span = row.frame.0.checked_sub(row.first_frame.0)?;
@@ -230,14 +234,15 @@ impl PduPacker {
         let [pos_low, pos_high] = halves(row.pos.0);
         let [seqnum, seqnum_high] = quarters(row.seqnum.0);
         let [wndw, wndw_high] = quarters(row.wndw.0);
-        let kind = (u64::from(row.kind as u8) << 8) | u64::from(row.end as u8);
-        let tds = (u64::from(row.tds_type) << 8) | u64::from(row.tds_status);
+        let looks = [row.end as u8, row.kind as u8, row.tds_type, row.tds_status];
+        let looks = u64::from(u32::from_le_bytes(looks));
         let high = (u64::from(seqnum_high) << 16) | u64::from(wndw_high);
         let key = [
-            (kind << 32) | (tds << 16) | u64::from(row.flags.0),
+            (looks << 16) | u64::from(row.flags.0),
             (u64::from(pos_high) << 32) | high,
         ];
-        let shape = match self.shapes.recent(key) {
+        let recent = self.shapes.recent(key);
+        let shape = match recent.or_else(|| self.shapes.beside(key)) {
             Some(shape) => shape,
             None => self.shape(key, row)?,
         };
@@ -276,7 +281,11 @@ impl PduPacker {
     }
 
     /// What stands for the owner of a row.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a part of `push`, and asked nowhere else"
+    )]
+    #[inline(always)]
     fn owner(&mut self, row: &PduRow) -> Option<u32> {
         let Some(session) = row.session else {
             return (row.sid == Sid(0) && row.conn.0 < OF_SESSION).then_some(row.conn.0);

@@ -29,28 +29,32 @@ impl<S, const N: usize> Default for Shapes<S, N> {
 }
 
 impl<S, const N: usize> Shapes<S, N> {
-    /// The number of the shape with a key, if it came lately.
+    /// The number of the shape with a key, if it was the last at its place.
     #[inline]
     pub(super) fn recent(&self, key: Key<N>) -> Option<u16> {
-        let (known, number) = self.recent.get(place(key))?;
+        self.at(place(key), key)
+    }
+
+    /// The number of the shape with a key, if it was the last at its place but one.
+    #[inline]
+    pub(super) fn beside(&self, key: Key<N>) -> Option<u16> {
+        self.at(beside(place(key)), key)
+    }
+
+    #[inline]
+    fn at(&self, place: usize, key: Key<N>) -> Option<u16> {
+        let (known, number) = self.recent.get(place)?;
         let pairs = known.iter().zip(key);
         let differing = pairs.fold(0, |all, (known, part)| all | (known ^ part));
         (differing == 0).then_some(*number)
     }
 
     /// The number of the shape with a key; `None` for a new one if there are `limit` already. It is then the recent one
-    /// at its place, and the one that was there is so beside it: two that take turns at a place are never looked for
-    /// elsewhere.
+    /// at its place, and the one that was there is so beside it, for two can take turns at a place.
     #[inline(never)]
     pub(super) fn number(&mut self, key: Key<N>, limit: u16, shape: S) -> Option<u16> {
-        let (place, beside) = (place(key), place(key) ^ 1);
-        if self
-            .recent
-            .get(beside)
-            .is_some_and(|(known, _)| *known == key)
-        {
-            self.recent.swap(place, beside);
-            return self.recent(key);
+        if let Some(number) = self.beside(key) {
+            return Some(number);
         }
         let number = if let Some(number) = self.numbers.get(&key) {
             *number
@@ -61,7 +65,8 @@ impl<S, const N: usize> Shapes<S, N> {
             self.numbers.insert(key, next);
             next
         };
-        self.recent.swap(place, beside);
+        let place = place(key);
+        self.recent.swap(place, beside(place));
         if let Some(recent) = self.recent.get_mut(place) {
             *recent = (key, number);
         }
@@ -72,6 +77,12 @@ impl<S, const N: usize> Shapes<S, N> {
     pub(super) fn take_new(&mut self) -> Vec<S> {
         std::mem::take(&mut self.new)
     }
+}
+
+/// The place that a place shares its shapes with.
+#[inline]
+fn beside(place: usize) -> usize {
+    place ^ 1
 }
 
 #[inline]
