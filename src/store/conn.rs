@@ -93,6 +93,20 @@ pub struct SmpCounts {
     pub data: u32,
 }
 
+impl SmpCounts {
+    /// Adds what others have counted since they stood at `before`.
+    pub fn add_since(&mut self, before: Self, now: Self) {
+        for (sum, before, now) in [
+            (&mut self.syn, before.syn, now.syn),
+            (&mut self.ack, before.ack, now.ack),
+            (&mut self.fin, before.fin, now.fin),
+            (&mut self.data, before.data, now.data),
+        ] {
+            *sum = sum.saturating_add(now.saturating_sub(before));
+        }
+    }
+}
+
 /// Counts of one direction's TDS messages by type; retransmissions counted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TdsCounts {

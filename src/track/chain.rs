@@ -64,12 +64,6 @@ impl Chain {
         self.session.as_ref().map(|s| s.id)
     }
 
-    /// Its rows have changed: whether it does not stand in the list of those yet. Then it does now.
-    #[inline]
-    pub(super) fn list(&mut self) -> bool {
-        !std::mem::replace(&mut self.listed, true)
-    }
-
     /// Requests whose answer has not ended.
     pub(super) fn outstanding(&self) -> u32 {
         self.requests.outstanding()
@@ -86,6 +80,11 @@ impl Chain {
         if std::mem::take(&mut self.changed)
             && let Some(session) = &mut self.session
         {
+            for end in End::BOTH {
+                let side = self.ends.get_mut(end);
+                side.count(ctx.row.smp.get_mut(end));
+                *session.ends.get_mut(end) = side.row;
+            }
             session.outstanding = self.requests.outstanding();
             session.attention_outstanding = self.requests.attention_outstanding();
             session.requests = self.requests.begun;
@@ -216,34 +215,26 @@ impl Chain {
     }
 
     /// Bytes of a TDS packet's body, behind which it has `left` more.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "most bytes of an answer go from here to the walk, and no further"
+    )]
+    #[inline(always)]
     pub(super) fn packet_body(&mut self, end: End, bytes: &[u8], left: u32, texts: &mut Texts) {
         let Some(message) = &mut self.ends.get_mut(end).message else {
             return;
         };
-        if message.walked {
-            if let Some(walker) = &mut self.walker {
-                walker.feed(bytes);
-            }
-        } else if message.open {
-            self.first_body(end, bytes, left, texts);
-        } else {
+        if bytes.is_empty() {
+            return;
+        }
+        if !message.walked {
+            message.first_bytes_tell(bytes);
+        }
+        if !message.walked {
             message.keep(bytes, left, texts);
+        } else if let Some(walker) = &mut self.walker {
+            walker.feed(bytes);
         }
-    }
-
-    /// The first bytes of a message that is a step of the login or an answer.
-    #[inline(never)]
-    fn first_body(&mut self, end: End, bytes: &[u8], left: u32, texts: &mut Texts) {
-        if let Some(message) = &mut self.ends.get_mut(end).message {
-            message.open = false;
-            let is_answer = bytes
-                .first()
-                .is_some_and(|first| !(0x14..=0x17).contains(first));
-            message.walked = is_answer;
-            message.login_step = !is_answer;
-        }
-        self.packet_body(end, bytes, left, texts);
     }
 
     /// Bytes of a TDS packet's body that are not in the file.
@@ -282,7 +273,7 @@ impl Chain {
             let begun = message.first_time;
             self.answer_goes_on(pdu, begun, moment.at, login, ctx);
             if eom {
-                self.message_end(moment, pdu, false, login, ctx);
+                self.answer_ends(moment, pdu, login, ctx);
             }
         } else {
             self.other_packet_end(moment, pdu, id, (starts, eom), login, ctx);
@@ -342,13 +333,18 @@ impl Chain {
         // What the file lacks of the login does not come any more.
         login.logged_in = true;
         self.settle_answers(moment, pdu, ctx);
+        let session = self.session_id();
+        let side = self.ends.get(end);
+        let Some(message) = &side.message else {
+            return;
+        };
         let start = Start {
             kind,
-            session: self.session_id(),
+            session,
             pdu,
             id,
-            complete: self.ends.get(end).status & tds::STATUS_EOM != 0,
-            message: self.ends.get_mut(end).message.as_mut(),
+            complete: side.status & tds::STATUS_EOM != 0,
+            message,
             at: *at,
         };
         self.requests.begin(start, ctx);
@@ -386,7 +382,8 @@ impl Chain {
         self.requests.answer(pdu, begun, whole, at);
     }
 
-    /// The packet with EOM is complete; `told` says that a request began with it, and was told to be complete.
+    /// The packet with EOM of a message is complete that is not an answer to a request; `told` says that a request began
+    /// with it, and was told to be complete.
     fn message_end(
         &mut self,
         moment: &Moment<'_>,
@@ -403,15 +400,7 @@ impl Chain {
             return;
         };
         login::count(ctx.row, end, message.kind, message.login_step, wrapped);
-        if requests::kind(message.kind).is_some() {
-            if !told {
-                self.requests.sent(message, pdu, *at, ctx);
-            }
-            *under_way = None;
-        } else if message.walked {
-            *under_way = None;
-            self.answer_end(moment, pdu, login, ctx);
-        } else {
+        if requests::kind(message.kind).is_none() {
             login.message(
                 end,
                 message.kind,
@@ -421,11 +410,15 @@ impl Chain {
                 *at,
                 ctx,
             );
-            *under_way = None;
+        } else if !told {
+            self.requests.sent(message, pdu, *at, ctx);
         }
+        *under_way = None;
     }
 
-    fn answer_end(
+    /// The packet with EOM of an answer is complete.
+    #[inline(never)]
+    fn answer_ends(
         &mut self,
         moment: &Moment<'_>,
         pdu: &mut PduRow,
@@ -433,6 +426,10 @@ impl Chain {
         ctx: &mut Ctx<'_>,
     ) {
         let at = *moment.at;
+        pdu.flags.set(PduFlags::MESSAGE_END);
+        let wrapped = pdu.flags.has(PduFlags::WRAPPED_TLS);
+        login::count(ctx.row, moment.end, pt::TABULAR_RESULT, false, wrapped);
+        self.ends.get_mut(moment.end).message = None;
         let Some(walker) = &mut self.walker else {
             return;
         };

@@ -45,6 +45,9 @@ pub(super) trait Sink {
     fn open(&mut self, end: End, pdu: &mut OpenPdu, tds: Option<tds::Header>, at: &At);
     /// An SMP header was read behind another PDU of a stream that carries SMP, so that less has to be looked at.
     fn open_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At);
+    /// Takes bytes of the body that lie inside a packet of its own, if it can do so without further ado, and counts them;
+    /// whether it has.
+    fn goes_on(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) -> bool;
     /// Bytes of the body, which `left` does not count any more.
     fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At);
     /// So many bytes of the body are not in the file.
@@ -99,47 +102,6 @@ pub(super) struct Framer {
     latest: Option<FrameNo>,
 }
 
-/// Where bytes come from.
-#[derive(Clone, Copy)]
-struct Source<'a> {
-    /// Position behind the last of them.
-    behind: u64,
-    at: &'a At,
-    /// A segment begins where there are still so many of them.
-    segment: Option<usize>,
-}
-
-impl<'a> Source<'a> {
-    /// Of bytes from a position on.
-    #[inline]
-    fn new(data: &[u8], pos: u64, at: &'a At, starts_segment: bool) -> Self {
-        Self {
-            behind: pos.saturating_add(length(data)),
-            at,
-            segment: starts_segment.then_some(data.len()),
-        }
-    }
-
-    /// Whether a segment begins with what is left.
-    fn starts_segment(&self, left: &[u8]) -> bool {
-        self.segment == Some(left.len())
-    }
-
-    /// Where what is left begins.
-    #[inline]
-    fn begin(&self, left: &[u8]) -> Begin {
-        Begin {
-            pos: self.behind.saturating_sub(length(left)),
-            frame: self.at.frame,
-            starts_segment: self.starts_segment(left),
-        }
-    }
-}
-
-fn length(data: &[u8]) -> u64 {
-    u64::try_from(data.len()).unwrap_or(u64::MAX)
-}
-
 /// The first bytes, so many or as many as there are, and those behind them.
 #[inline]
 fn split(data: &[u8], n: usize) -> (&[u8], &[u8]) {
@@ -163,67 +125,71 @@ impl Framer {
         match piece.content {
             Content::Bytes(data) => {
                 self.latest = Some(piece.at.done);
-                if self.takes_inside(data, &piece.at) {
-                    sink.body(end, &mut self.pdu, data, &piece.at);
-                } else {
-                    let source = Source::new(data, piece.pos, &piece.at, piece.starts_segment);
-                    self.run(end, data, &source, sink);
+                if !self.goes_on(end, data, piece, sink) {
+                    self.take(end, data, piece, sink);
                 }
             }
             Content::Hidden(len) => self.hidden(end, piece.pos, len, &piece.at, sink),
         }
     }
 
-    /// Whether a piece lies inside the PDU at hand and does not end it; then it is booked.
+    /// Takes in a piece that lies inside the PDU at hand, and there inside a packet, as many do; whether it has.
     #[inline]
-    fn takes_inside(&mut self, data: &[u8], at: &At) -> bool {
-        let pdu = &mut self.pdu;
-        match u32::try_from(data.len()) {
-            Ok(n) if matches!(self.mode, Mode::Body) && n < pdu.left => {
-                pdu.takes(n, at.frame);
-                true
+    fn goes_on(&mut self, end: End, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) -> bool {
+        let n = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        matches!(self.mode, Mode::Body)
+            && n < self.pdu.left
+            && sink.goes_on(end, &mut self.pdu, data, &piece.at)
+    }
+
+    /// Takes in the last bytes of a piece.
+    #[inline]
+    fn take(&mut self, end: End, mut data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
+        loop {
+            data = self.step(end, data, piece, sink);
+            if data.is_empty() {
+                return;
             }
-            _ => false,
         }
     }
 
-    /// Takes in bytes. A PDU ends with its last byte, be that in its header.
+    /// Takes in the last bytes of a piece, up to the end of a PDU; returns what is left of them. A PDU ends with its last
+    /// byte, be that in its header.
     #[inline(never)]
-    fn run(&mut self, end: End, mut data: &[u8], source: &Source<'_>, sink: &mut impl Sink) {
-        loop {
-            match self.mode {
-                Mode::Body => {
-                    let left = usize::try_from(self.pdu.left).unwrap_or(usize::MAX);
-                    let (bytes, rest) = split(data, left);
-                    data = rest;
-                    if !bytes.is_empty() {
-                        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                        self.pdu.takes(n, source.at.frame);
-                        sink.body(end, &mut self.pdu, bytes, source.at);
-                    }
-                    if self.pdu.left > 0 {
-                        return;
-                    }
-                    self.mode = Mode::Border;
-                    sink.finish(end, &mut self.pdu, source.at);
-                }
-                _ if data.is_empty() => return,
-                Mode::Border => match self.usual_header(data) {
-                    Some((header, rest)) => {
-                        self.mode = Mode::Body;
-                        self.pdu = OpenPdu::smp(header, end, source.begin(data));
-                        data = rest;
-                        sink.open_smp(end, &mut self.pdu, source.at);
-                    }
-                    None => data = self.border(end, data, source, sink),
-                },
-                Mode::Lost(_) => {
-                    self.search(end, data, source, sink);
-                    return;
-                }
-                Mode::Other => return,
-            }
+    fn step<'a>(
+        &mut self,
+        end: End,
+        mut data: &'a [u8],
+        piece: &Piece<'_>,
+        sink: &mut impl Sink,
+    ) -> &'a [u8] {
+        if !matches!(self.mode, Mode::Body) {
+            let Some((header, rest)) = self.usual_header(data) else {
+                return self.outside(end, data, piece, sink);
+            };
+            self.mode = Mode::Body;
+            self.pdu = OpenPdu::smp(header, end, Begin::of(data, piece));
+            sink.open_smp(end, &mut self.pdu, &piece.at);
+            data = rest;
+        } else if !data.is_empty() {
+            self.pdu.is_held_by(piece.at.frame);
         }
+        let pdu = &mut self.pdu;
+        let left = usize::try_from(pdu.left).unwrap_or(usize::MAX);
+        let (bytes, rest) = match data.split_at_checked(left) {
+            Some((bytes, rest)) => (bytes, Some(rest)),
+            None => (data, None),
+        };
+        if !bytes.is_empty() {
+            pdu.takes(bytes);
+            sink.body(end, pdu, bytes, &piece.at);
+        }
+        let Some(rest) = rest else {
+            return &[];
+        };
+        self.mode = Mode::Border;
+        sink.finish(end, &mut self.pdu, &piece.at);
+        rest
     }
 
     /// At the border of a PDU the usual case: an SMP header that lies whole in this segment, and what follows it.
@@ -231,23 +197,48 @@ impl Framer {
     fn usual_header<'a>(&self, data: &'a [u8]) -> Option<(smp::Header, &'a [u8])> {
         let header = walkable_smp(data)?;
         let rest = data.get(smp::HEADER_LEN..)?;
-        (self.smp && self.head.is_empty()).then_some((header, rest))
+        let is_usual = matches!(self.mode, Mode::Border) && self.smp && self.head.is_empty();
+        is_usual.then_some((header, rest))
+    }
+
+    /// Takes bytes that do not lie inside a PDU; returns what is left of them then.
+    #[inline(never)]
+    fn outside<'a>(
+        &mut self,
+        end: End,
+        data: &'a [u8],
+        piece: &Piece<'_>,
+        sink: &mut impl Sink,
+    ) -> &'a [u8] {
+        match self.mode {
+            _ if data.is_empty() => {}
+            Mode::Border => {
+                let rest = self.border(end, data, piece, sink);
+                if rest.is_empty() && matches!(self.mode, Mode::Body) {
+                    // Perhaps it has no body.
+                    return self.step(end, rest, piece, sink);
+                }
+                return rest;
+            }
+            Mode::Lost(_) => self.search(end, data, piece, sink),
+            Mode::Body | Mode::Other => {}
+        }
+        &[]
     }
 
     /// Takes what begins at the border of a PDU; returns what is left then.
-    #[inline(never)]
     fn border<'a>(
         &mut self,
         end: End,
         mut data: &'a [u8],
-        source: &Source<'_>,
+        piece: &Piece<'_>,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
         if self.head.is_empty() {
-            let begin = source.begin(data);
+            let begin = Begin::of(data, piece);
             let class = self.classify(end, begin, data, &[], false, sink);
             if !matches!(class, Class::Need(_)) {
-                let used = self.enter(end, begin, class, data, source.at, sink);
+                let used = self.enter(end, begin, class, data, &piece.at, sink);
                 return split(data, used).1;
             }
             self.begin = begin;
@@ -263,11 +254,11 @@ impl Framer {
                         return rest;
                     }
                     self.head.extend_from_slice(part);
-                    self.begin.frame = self.begin.frame.min(source.at.frame);
+                    self.begin.frame = self.begin.frame.min(piece.at.frame);
                     data = rest;
                 }
                 class => {
-                    self.enter_with_head(end, class, source.at, sink);
+                    self.enter_with_head(end, class, &piece.at, sink);
                     return data;
                 }
             }
@@ -284,8 +275,8 @@ impl Framer {
             .saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
         let rest = head.get(used..).unwrap_or_default();
         let starts_segment = used == 0 && begin.starts_segment;
-        let source = Source::new(rest, pos, at, starts_segment);
-        self.run(end, rest, &source, sink);
+        let piece = Piece::of(rest, pos, *at, starts_segment);
+        self.take(end, rest, &piece, sink);
     }
 
     /// Goes on with what begins here; returns how many bytes of it are used up.
@@ -376,7 +367,7 @@ impl Framer {
                 pos = pos.saturating_add(part);
                 len = len.saturating_sub(part);
             }
-            self.run(end, &[], &Source::new(&[], pos, at, false), sink);
+            self.take(end, &[], &Piece::of(&[], pos, *at, false), sink);
         }
         if len == 0 {
             return;

@@ -338,6 +338,7 @@ pub(super) fn is_wrapped_tls(body: &[u8]) -> bool {
 }
 
 /// Counts a complete message.
+#[inline]
 pub(super) fn count(row: &mut ConnRow, end: End, kind: u8, login_step: bool, wrapped: bool) {
     let counts = row.tds.get_mut(end);
     let slot = match kind {

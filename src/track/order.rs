@@ -49,6 +49,32 @@ pub(super) struct Piece<'a> {
     pub(super) starts_segment: bool,
 }
 
+impl<'a> Piece<'a> {
+    /// One of bytes that are in the file.
+    pub(super) fn of(bytes: &'a [u8], pos: u64, at: At, starts_segment: bool) -> Self {
+        Self {
+            pos,
+            at,
+            content: Content::Bytes(bytes),
+            starts_segment,
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> u64 {
+        match self.content {
+            Content::Bytes(bytes) => length(bytes),
+            Content::Hidden(len) => len,
+        }
+    }
+}
+
+/// So many bytes there are.
+#[inline]
+pub(super) fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
 /// The bytes of a piece.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Content<'a> {

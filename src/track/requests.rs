@@ -134,7 +134,7 @@ pub(super) struct Start<'a> {
     pub(super) id: PduId,
     /// Its first packet is its last.
     pub(super) complete: bool,
-    pub(super) message: Option<&'a mut Message>,
+    pub(super) message: &'a Message,
     pub(super) at: At,
 }
 
@@ -184,7 +184,7 @@ impl Requests {
     }
 
     /// The first packet of a request is complete.
-    pub(super) fn begin(&mut self, mut start: Start<'_>, ctx: &mut Ctx<'_>) {
+    pub(super) fn begin(&mut self, start: Start<'_>, ctx: &mut Ctx<'_>) {
         let Start {
             pdu, at, complete, ..
         } = start;
@@ -195,13 +195,8 @@ impl Requests {
         if self.open.len() >= MAX_OPEN {
             self.retire_unknown(ctx);
         }
-        let (mut text, mut headers, mut time) = (TextId::EMPTY, HeaderCheck::Unknown, at.time);
-        if let Some(message) = &mut start.message {
-            text = message.text(start.kind, &mut ctx.out.texts);
-            headers = message.headers();
-            time = message.first_time();
-        }
-        let is_untold = text == TextId::EMPTY || headers == HeaderCheck::Unknown;
+        let said = start.message.says(start.kind, &mut ctx.out.texts);
+        let is_untold = !said.is_all();
         let reset = pdu.tds_status & (tds::STATUS_RESET | tds::STATUS_RESET_SKIP_TRAN) != 0;
         let number = pdu.kind.is_smp().then_some(pdu.seqnum);
         let early = match number {
@@ -215,8 +210,8 @@ impl Requests {
             conn: ctx.row.id,
             session: start.session,
             kind: start.kind,
-            text,
-            headers,
+            text: said.text,
+            headers: said.headers,
             first_frame: pdu.first_frame,
             last_frame: at.done,
             first_pdu: start.id,
@@ -227,7 +222,7 @@ impl Requests {
             answer_first_frame: None,
             answer_last_frame: None,
             answer_bytes: 0,
-            start: time,
+            start: start.message.first_time,
             first_byte_ns: None,
             duration_ns: None,
             rows: None,
@@ -264,28 +259,26 @@ impl Requests {
     }
 
     /// The request being sent, which has several packets, is complete.
-    pub(super) fn sent(&mut self, message: &mut Message, pdu: &PduRow, at: At, ctx: &mut Ctx<'_>) {
+    pub(super) fn sent(&mut self, message: &Message, pdu: &PduRow, at: At, ctx: &mut Ctx<'_>) {
         let Some(request) = self.being_sent() else {
             return;
         };
         request.complete = true;
         request.sent = Some(at.time);
-        let said = request.untold.map(|kind| {
-            let text = message.text(kind, &mut ctx.out.texts);
-            (text, message.headers())
-        });
+        let untold = request.untold;
+        let said = untold.map(|kind| message.says(kind, &mut ctx.out.texts));
         request.row.change(ctx.out, |row| {
             row.complete = true;
             row.last_frame = at.done;
             row.ignored = pdu.tds_status & tds::STATUS_IGNORE != 0;
-            let Some((text, headers)) = said else {
+            let Some(said) = said else {
                 return;
             };
             if row.text == TextId::EMPTY {
-                row.text = text;
+                row.text = said.text;
             }
             if row.headers == HeaderCheck::Unknown {
-                row.headers = headers;
+                row.headers = said.headers;
             }
         });
     }

@@ -3,8 +3,8 @@
 //! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step.
 
 use crate::decode::tds;
-use crate::store::{HeaderCheck, RequestKind};
-use crate::units::{FrameNo, Nanos, PduId, PerEnd, SmpSeq, TextId};
+use crate::store::{HeaderCheck, RequestKind, SessionEnd, SmpCounts};
+use crate::units::{FrameNo, Nanos, PerEnd, SmpSeq, TextId};
 
 use super::missing::{self, Missing, Seen, UnderWay};
 use super::request_text::Texts;
@@ -40,13 +40,33 @@ pub(super) struct Message {
 }
 
 /// What a request says of itself.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Said {
-    text: TextId,
-    headers: HeaderCheck,
+    /// What it asks for, in a few words.
+    pub(super) text: TextId,
+    /// What its ALL_HEADERS say.
+    pub(super) headers: HeaderCheck,
+}
+
+impl Said {
+    /// Whether the rest of its message says nothing that is asked.
+    pub(super) fn is_all(&self) -> bool {
+        self.text != TextId::EMPTY && self.headers != HeaderCheck::Unknown
+    }
 }
 
 impl Message {
+    /// The first bytes of a message that may be a step of the login or an answer say which it is.
+    pub(super) fn first_bytes_tell(&mut self, bytes: &[u8]) {
+        if std::mem::take(&mut self.open)
+            && let Some(first) = bytes.first()
+            && !(0x14..=0x17).contains(first)
+        {
+            self.login_step = false;
+            self.walked = true;
+        }
+    }
+
     /// Keeps what is needed later of body bytes behind which their packet has `left` more.
     pub(super) fn keep(&mut self, bytes: &[u8], left: u32, texts: &mut Texts) {
         let kind = requests::kind(self.kind);
@@ -67,10 +87,11 @@ impl Message {
             && self.head.is_empty()
             && (left == 0 || bytes.len() == limit)
         {
-            let text = texts.of(kind, bytes, false);
-            let headers = request_text::headers(bytes);
-            let said = Said { text, headers };
-            if said.text != TextId::EMPTY && headers != HeaderCheck::Unknown {
+            let said = Said {
+                text: texts.of(kind, bytes, false),
+                headers: request_text::headers(bytes),
+            };
+            if said.is_all() {
                 self.said = Some(said);
                 return;
             }
@@ -78,25 +99,12 @@ impl Message {
         self.head.extend_from_slice(bytes);
     }
 
-    /// What its ALL_HEADERS say, if it is a request.
-    pub(super) fn headers(&self) -> HeaderCheck {
-        match &self.said {
-            Some(said) => said.headers,
-            None => request_text::headers(&self.head),
-        }
-    }
-
-    /// What it says in a few words, if it is a request.
-    pub(super) fn text(&self, kind: RequestKind, texts: &mut Texts) -> TextId {
-        match &self.said {
-            Some(said) => said.text,
-            None => texts.of(kind, &self.head, self.head_cut),
-        }
-    }
-
-    /// When its first packet was sent.
-    pub(super) fn first_time(&self) -> Nanos {
-        self.first_time
+    /// What it says of itself so far, if it is a request.
+    pub(super) fn says(&self, kind: RequestKind, texts: &mut Texts) -> Said {
+        self.said.unwrap_or_else(|| Said {
+            text: texts.of(kind, &self.head, self.head_cut),
+            headers: request_text::headers(&self.head),
+        })
     }
 
     /// Whether it goes on with a packet, where nothing is missing in front of that.
@@ -117,7 +125,10 @@ impl Message {
 /// One sender's part of a chain.
 #[derive(Debug, Default)]
 pub(super) struct ChainEnd {
-    pub(super) last_pdu: Option<PduId>,
+    /// Its part of the session's row.
+    pub(super) row: SessionEnd,
+    /// So much of it is counted in the connection's row.
+    counted: SmpCounts,
     pub(super) message: Option<Message>,
     /// Packets missing in front of the next TDS packet.
     pub(super) missing: Missing,
@@ -140,6 +151,12 @@ impl ChainEnd {
             smp,
             ..Self::default()
         }
+    }
+
+    /// Adds to the packets of a connection's end those that were not counted yet.
+    pub(super) fn count(&mut self, counts: &mut SmpCounts) {
+        let before = std::mem::replace(&mut self.counted, self.row.counts);
+        counts.add_since(before, self.counted);
     }
 
     /// Inside SMP: whether the first bytes of the next TDS packet's header have come, and not all of them.

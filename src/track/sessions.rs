@@ -6,7 +6,9 @@
 
 use crate::decode::smp;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{CheckId, ConnRow, PduKind, PduRow, SessionRow, Severity, StallInfo};
+use crate::store::{
+    CheckId, PduKind, PduRow, SessionEnd, SessionRow, Severity, SmpCounts, StallInfo,
+};
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
 use super::chain::{Chain, Moment};
@@ -61,13 +63,11 @@ pub(super) fn starting_ends(around: &Around, syn_seen: bool) -> PerEnd<ChainEnd>
 /// An SMP packet begins: what is missing in front of it, by its numbers.
 #[inline]
 pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &PduRow, around: &Around) {
-    let now = around.seen(end);
-    let side = chain.ends.get_mut(end);
-    if side.smp.synced && !side.seen.is_followed_by_hole(now) {
-        side.seen = now;
-        return;
+    let side = chain.ends.get(end);
+    // Without a hole nothing was passed over either.
+    if !side.smp.synced || side.seen.holes != around.ends.get(end).seen.holes {
+        arrive_behind(chain, end, pdu, around.seen(end));
     }
-    arrive_behind(chain, end, pdu, now);
 }
 
 /// An SMP packet begins behind a hole, or the numbers in front of it are not known.
@@ -93,6 +93,7 @@ fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
 }
 
 /// An SMP packet is complete: counts, numbers, window, checks.
+#[inline]
 pub(super) fn packet(
     chain: &mut Chain,
     moment: &Moment<'_>,
@@ -114,27 +115,23 @@ pub(super) fn packet(
     let side = &mut chain.ends.get_mut(end).smp;
     let raised = pdu.wndw.diff(side.wnd) > 0;
     side.wnd = pdu.wndw;
-    match pdu.kind {
-        PduKind::Data => {
-            side.seq = pdu.seqnum;
-            side.settled = side.last();
-            side.sent = true;
-            let credit = peer_wnd.diff(side.seq);
-            side.used_last_slot |= credit <= 0;
-            // SqlClient's own network layer stops one before the limit.
-            let closed = credit <= 0 || (credit == 1 && !side.used_last_slot);
-            if in_message && closed {
-                let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
-                side.blocked = Some((at.time, lacking));
-            } else {
-                side.blocked = None;
-            }
-        }
-        PduKind::Fin => {
-            side.fin = true;
+    if pdu.kind == PduKind::Data {
+        side.seq = pdu.seqnum;
+        side.settled = side.last();
+        side.sent = true;
+        let credit = peer_wnd.diff(side.seq);
+        side.used_last_slot |= credit <= 0;
+        // SqlClient's own network layer stops one before the limit.
+        let closed = credit <= 0 || (credit == 1 && !side.used_last_slot);
+        if in_message && closed {
+            let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
+            side.blocked = Some((at.time, lacking));
+        } else {
             side.blocked = None;
         }
-        _ => {}
+    } else if pdu.kind == PduKind::Fin {
+        side.fin = true;
+        side.blocked = None;
     }
     if !side.synced && pdu.kind != PduKind::BadSmp {
         side.seq = pdu.seqnum;
@@ -144,8 +141,12 @@ pub(super) fn packet(
         end_stall(chain, end.other(), at, around);
     }
     if let Some(session) = &mut chain.session {
-        book(session, ctx.row, pdu, id, at);
+        session.last_frame = session.last_frame.max(at.done);
+        if pdu.first_frame < session.open_frame {
+            session.open_frame = pdu.first_frame;
+        }
     }
+    book(&mut chain.ends.get_mut(end).row, pdu, id, at);
     chain.changed = true;
 }
 
@@ -174,38 +175,35 @@ fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
     }
 }
 
-/// Books a packet in the rows of its session and its connection.
-fn book(session: &mut SessionRow, conn: &mut ConnRow, pdu: &PduRow, id: PduId, at: &At) {
-    session.last_frame = session.last_frame.max(at.done);
-    session.open_frame = session.open_frame.min(pdu.first_frame);
-    let side = session.ends.get_mut(pdu.end);
-    side.last_seqnum = Some(pdu.seqnum);
-    side.last_wndw = Some(pdu.wndw);
-    side.last_pdu = Some(id);
-    let both = [&mut side.counts, conn.smp.get_mut(pdu.end)];
-    match pdu.kind {
-        PduKind::Data => {
-            count(both.map(|counts| &mut counts.data));
-            side.last_data_seqnum = Some(pdu.seqnum);
-            side.last_data = Some(id);
+/// Books a packet in its sender's part of the session's row.
+#[inline]
+fn book(row: &mut SessionEnd, pdu: &PduRow, id: PduId, at: &At) {
+    row.last_seqnum = Some(pdu.seqnum);
+    row.last_wndw = Some(pdu.wndw);
+    if pdu.kind == PduKind::Data {
+        row.last_data_seqnum = Some(pdu.seqnum);
+        row.last_data = Some(id);
+        row.counts.data = row.counts.data.saturating_add(1);
+    } else {
+        if pdu.kind == PduKind::Fin && row.fin_pdu.is_none() {
+            row.fin_pdu = Some(id);
+            row.fin_frame = Some(at.done);
         }
-        PduKind::Ack => count(both.map(|counts| &mut counts.ack)),
-        PduKind::Syn => count(both.map(|counts| &mut counts.syn)),
-        PduKind::Fin => {
-            count(both.map(|counts| &mut counts.fin));
-            if side.fin_pdu.is_none() {
-                side.fin_pdu = Some(id);
-                side.fin_frame = Some(at.done);
-            }
-        }
-        _ => {}
+        count(&mut row.counts, pdu.kind);
     }
 }
 
-fn count(counts: [&mut u32; 2]) {
-    for count in counts {
-        *count = count.saturating_add(1);
-    }
+/// Counts a packet by its kind.
+#[inline(never)]
+fn count(counts: &mut SmpCounts, kind: PduKind) {
+    let slot = match kind {
+        PduKind::Syn => &mut counts.syn,
+        PduKind::Ack => &mut counts.ack,
+        PduKind::Fin => &mut counts.fin,
+        PduKind::Data => &mut counts.data,
+        _ => return,
+    };
+    *slot = slot.saturating_add(1);
 }
 
 /// Whether DATA or an ACK is as it has to be by numbers that are all certain: such a packet breaks no check.
@@ -428,6 +426,7 @@ pub(super) fn reopen(chain: &Chain) -> Reopen {
 
 /// Whether DATA belongs to a new life of the Sid whose SYN can lie in a hole of the client's stream since its last
 /// packet: the sender had closed the session, or its numbers begin anew.
+#[inline]
 pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &PduRow, around: &Around) -> bool {
     let side = chain.ends.get(end);
     let anew = side.smp.synced && pdu.seqnum.before(side.smp.seq) && pdu.seqnum.0 <= WINDOW;

@@ -42,11 +42,7 @@ impl Deep {
     /// The next piece of a direction's stream. `behind_ack` says of each end whether bytes were acknowledged that were
     /// not seen (yet): nothing may be missed of what they hold. Whether the connection carries nothing of interest, so
     /// that its payload need not be looked at any more.
-    #[expect(
-        clippy::inline_always,
-        reason = "a segment that just goes on has most of what is asked here in registers"
-    )]
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn piece(
         &mut self,
         end: End,

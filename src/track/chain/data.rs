@@ -7,28 +7,24 @@ use crate::units::{End, PduId};
 use super::super::login::LoginState;
 use super::super::missing::Missing;
 use super::super::out::{Broken, Ctx, error, warn};
-use super::super::request_text::Texts;
+use super::super::tokens::Walker;
 use super::{Chain, Moment};
 
 impl Chain {
-    /// Inside SMP: takes bytes of DATA payload that lie in the TDS packet at hand, as most do. Whether it has.
+    /// Inside SMP: what walks through bytes of DATA payload that lie inside a packet of an answer, as many do. They count
+    /// as taken then.
     #[inline]
-    pub(in crate::track) fn goes_on_with(
-        &mut self,
-        end: End,
-        bytes: &[u8],
-        texts: &mut Texts,
-    ) -> bool {
+    pub(in crate::track) fn walks_on(&mut self, end: End, bytes: &[u8]) -> Option<&mut Walker> {
         let side = self.ends.get_mut(end);
-        let left = u32::try_from(bytes.len())
-            .ok()
-            .and_then(|n| side.packet_left.checked_sub(n));
-        let Some(left) = left else {
-            return false;
-        };
+        let left = side
+            .packet_left
+            .checked_sub(u32::try_from(bytes.len()).ok()?)?;
+        if !side.message.as_ref()?.walked {
+            return None;
+        }
+        let walker = self.walker.as_mut()?;
         side.packet_left = left;
-        self.packet_body(end, bytes, left, texts);
-        true
+        Some(walker)
     }
 
     /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
@@ -41,29 +37,54 @@ impl Chain {
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        while !bytes.is_empty() {
-            if self.ends.get(moment.end).packet_left == 0 {
-                match self.next_packet(moment, pdu, bytes, login, ctx) {
-                    Some(body) => bytes = body,
-                    None => return,
-                }
+        if self.ends.get(moment.end).packet_left == 0 {
+            match self.next_packet(moment, pdu, bytes, login, ctx) {
+                Some(body) => bytes = body,
+                None => return,
             }
+        }
+        let side = self.ends.get_mut(moment.end);
+        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        if let Some(left) = side.packet_left.checked_sub(n) {
+            side.packet_left = left;
+            self.packet_body(moment.end, bytes, left, &mut ctx.out.texts);
+        } else {
+            self.more_packets(moment, pdu, bytes, login, ctx);
+        }
+    }
+
+    /// The rest of [`Chain::data_body`] where the TDS packet at hand ends in it, and others follow.
+    #[inline(never)]
+    fn more_packets(
+        &mut self,
+        moment: &Moment<'_>,
+        pdu: &mut PduRow,
+        mut bytes: &[u8],
+        login: &mut LoginState,
+        ctx: &mut Ctx<'_>,
+    ) {
+        loop {
             let side = self.ends.get_mut(moment.end);
             let left = usize::try_from(side.packet_left).unwrap_or(usize::MAX);
             let (body, rest) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
-            if !body.is_empty() {
-                let n = u32::try_from(body.len()).unwrap_or(u32::MAX);
-                side.packet_left = side.packet_left.saturating_sub(n);
-                let left = side.packet_left;
-                self.packet_body(moment.end, body, left, &mut ctx.out.texts);
+            let n = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            side.packet_left = side.packet_left.saturating_sub(n);
+            let left = side.packet_left;
+            self.packet_body(moment.end, body, left, &mut ctx.out.texts);
+            if rest.is_empty() {
+                return;
             }
-            bytes = rest;
+            match self.next_packet(moment, pdu, rest, login, ctx) {
+                Some(body) => bytes = body,
+                None => return,
+            }
         }
     }
 
     /// The TDS packet at hand is over: reads the header of the next. Returns what follows it; `None` if that is not to
     /// be read, or the header goes on in what comes next.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "with most DATA a TDS packet begins")]
+    #[inline(always)]
     fn next_packet<'a>(
         &mut self,
         moment: &Moment<'_>,
@@ -82,16 +103,15 @@ impl Chain {
             return None;
         }
         let side = self.ends.get_mut(moment.end);
-        let (header, rest) = match bytes.split_first_chunk() {
-            Some((header, rest)) if !side.has_part_of_header() => (tds::Header::of(*header), rest),
-            _ => {
-                let (header, rest) = side.header_in_parts(bytes)?;
-                return self
-                    .other_packet(moment, header, pdu, login, ctx)
-                    .then_some(rest);
-            }
-        };
-        self.packet(moment, header, pdu, login, ctx).then_some(rest)
+        if !side.has_part_of_header()
+            && let Some((header, rest)) = bytes.split_first_chunk()
+        {
+            let header = tds::Header::of(*header);
+            return self.packet(moment, header, pdu, login, ctx).then_some(rest);
+        }
+        let (header, rest) = side.header_in_parts(bytes)?;
+        let is_packet = self.other_packet(moment, header, pdu, login, ctx);
+        is_packet.then_some(rest)
     }
 
     /// A TDS packet begins; whether it can be one.

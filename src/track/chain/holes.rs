@@ -37,7 +37,7 @@ impl Chain {
         let now = moment.around.seen(server);
         let side = self.ends.get_mut(server);
         let taken = missing::taken(pdu);
-        if pdu.kind.is_smp() && side.last_pdu.is_none() && !side.smp.synced {
+        if pdu.kind.is_smp() && side.row.last_pdu.is_none() && !side.smp.synced {
             // Nothing was seen of the server yet: its next DATA follows those that the client has taken.
             side.smp.settled = taken;
         }

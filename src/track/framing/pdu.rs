@@ -1,5 +1,6 @@
 //! The PDU whose bytes go by, and where it begins.
 
+use super::super::order::{Piece, length};
 use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tls::RecordHeader;
@@ -60,22 +61,29 @@ impl OpenPdu {
             smp::DATA => PduKind::Data,
             _ => PduKind::BadSmp,
         };
-        let is_bad = kind == PduKind::BadSmp;
         let mut pdu = Self::new(kind, end, begin.pos, begin.frame);
         pdu.row.len = header.length.max(16);
         pdu.row.sid = header.sid;
         pdu.row.seqnum = header.seqnum;
         pdu.row.wndw = header.wndw;
-        pdu.row.tds_type = if is_bad { header.flags } else { 0 };
+        if kind == PduKind::BadSmp {
+            pdu.row.tds_type = header.flags;
+        }
         pdu.left = header.length.saturating_sub(16);
         pdu
     }
 
-    /// The next `n` bytes of its body are there.
+    /// A frame holds some of its bytes.
     #[inline]
-    pub(super) fn takes(&mut self, n: u32, frame: FrameNo) {
-        self.left = self.left.saturating_sub(n);
+    pub(in crate::track) fn is_held_by(&mut self, frame: FrameNo) {
         self.row.first_frame = self.row.first_frame.min(frame);
+    }
+
+    /// Bytes of its body have come.
+    #[inline]
+    pub(in crate::track) fn takes(&mut self, bytes: &[u8]) {
+        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_sub(n);
     }
 
     /// A TDS packet outside SMP whose header was read.
@@ -106,6 +114,19 @@ pub(super) struct Begin {
     pub(super) frame: FrameNo,
     /// A segment begins with it.
     pub(super) starts_segment: bool,
+}
+
+impl Begin {
+    /// Where the last bytes of a piece begin.
+    #[inline]
+    pub(super) fn of(last: &[u8], piece: &Piece<'_>) -> Self {
+        let before = piece.len().saturating_sub(length(last));
+        Self {
+            pos: piece.pos.saturating_add(before),
+            frame: piece.at.frame,
+            starts_segment: piece.starts_segment && before == 0,
+        }
+    }
 }
 
 impl Default for Begin {

@@ -4,9 +4,9 @@ use crate::decode::smp;
 use crate::decode::tds;
 use crate::units::{End, FrameNo, SmpSeq};
 
-use super::super::order::At;
+use super::super::order::{At, Piece, length};
 use super::super::recognise::{Class, Known, certain_plain, confirmed_smp};
-use super::{BEFORE, Begin, Framer, Mode, SidState, Sink, Source, Unread, length};
+use super::{BEFORE, Begin, Framer, Mode, SidState, Sink, Unread};
 
 #[derive(Debug)]
 pub(super) struct Lost {
@@ -37,7 +37,7 @@ impl Framer {
         &mut self,
         end: End,
         data: &[u8],
-        source: &Source<'_>,
+        piece: &Piece<'_>,
         sink: &mut impl Sink,
     ) {
         let Mode::Lost(lost) = &mut self.mode else {
@@ -52,8 +52,9 @@ impl Framer {
             joined = [&kept, data].concat();
             &joined
         };
-        let base = source.behind.saturating_sub(length(view));
-        let starts_at = source.starts_segment(data).then_some(kept.len());
+        let begin = Begin::of(data, piece);
+        let base = begin.pos.saturating_sub(length(&kept));
+        let starts_at = begin.starts_segment.then_some(kept.len());
         let kept_start = lost.carry_starts_segment && kept.len() > looked_at;
         let known = sink.known();
         let mut at = looked_at;
@@ -78,12 +79,12 @@ impl Framer {
                 }
                 Class::Tds(header) if let Some((at, header)) = smp_before(view, at, header) => {
                     let place = Found { base, at, view };
-                    self.found(end, Class::Smp(header), place, source.at, sink);
+                    self.found(end, Class::Smp(header), place, &piece.at, sink);
                     return;
                 }
                 Class::Tds(header) if follows_length(view, at, header) => {}
                 found => {
-                    self.found(end, found, Found { base, at, view }, source.at, sink);
+                    self.found(end, found, Found { base, at, view }, &piece.at, sink);
                     return;
                 }
             }
@@ -164,7 +165,7 @@ impl Framer {
         let from = at.saturating_add(used);
         let rest = view.get(from..).unwrap_or_default();
         let pos = pos.saturating_add(u64::try_from(used).unwrap_or(0));
-        self.run(end, rest, &Source::new(rest, pos, frame, false), sink);
+        self.take(end, rest, &Piece::of(rest, pos, *frame, false), sink);
     }
 }
 

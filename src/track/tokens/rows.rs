@@ -14,8 +14,8 @@ pub(super) struct Columns {
     ahead: u32,
     /// The columns with a length in front.
     hops: Vec<Hop>,
-    /// Some column is delimited in another way than by a short length.
-    others: bool,
+    /// There are columns, and none is delimited in another way than by a short length.
+    hop_by_hop: bool,
     /// What they were read from.
     pub(super) description: Description,
 }
@@ -38,6 +38,14 @@ impl Hop {
         length: 0xffff,
         beside: 2,
     };
+
+    /// The same with so many bytes more in front.
+    fn behind(self, ahead: u32) -> Self {
+        Self {
+            beside: self.beside.wrapping_add(ahead),
+            ..self
+        }
+    }
 
     /// All its bytes, by the first two of them.
     #[inline]
@@ -69,7 +77,7 @@ struct RowPlace<'a> {
     at: u32,
 }
 
-impl RowPlace<'_> {
+impl<'a> RowPlace<'a> {
     fn at(self) -> usize {
         size(self.at)
     }
@@ -79,25 +87,20 @@ impl RowPlace<'_> {
         self.at = self.at.wrapping_add(bytes);
     }
 
-    /// Whether a row begins here.
+    /// So many bytes from here on, and two more, if all of them are there.
     #[inline]
-    fn is_row(self) -> bool {
-        self.view.get(self.at()) == Some(&ROW)
-    }
-
-    /// The two bytes here, if both are there.
-    #[inline]
-    fn pair(self) -> Option<[u8; 2]> {
-        let behind = self.at().saturating_add(2);
-        let pair = self.view.get(self.at()..behind)?;
-        pair.first_chunk().copied()
+    fn bytes_and_pair(self, bytes: u32) -> Option<(&'a [u8], [u8; 2])> {
+        let len = size(bytes).saturating_add(2);
+        let view = self.view.get(self.at()..self.at().saturating_add(len))?;
+        let (bytes, pair) = view.split_last_chunk()?;
+        Some((bytes, *pair))
     }
 
     /// Passes over a row hop by hop, as long as two bytes are there; what is left of it.
     #[inline]
     fn pass<'b>(&mut self, mut hops: &'b [Hop]) -> &'b [Hop] {
         while let [hop, later @ ..] = hops
-            && let Some(pair) = self.pair()
+            && let Some((_, pair)) = self.bytes_and_pair(0)
         {
             self.go_on(hop.len(pair));
             hops = later;
@@ -109,22 +112,22 @@ impl RowPlace<'_> {
     /// in it, and says what is left of the last.
     #[inline]
     fn pass_rows<'b>(&mut self, columns: &'b Columns, rows: &mut u64) -> &'b [Hop] {
-        let Some((first, later)) = columns.hops.split_first() else {
-            while self.is_row() {
-                self.go_on(columns.ahead);
+        let ahead = columns.ahead;
+        if let Some((first, later)) = columns.hops.split_first() {
+            let first = first.behind(ahead);
+            while let Some(([ROW, ..], pair)) = self.bytes_and_pair(ahead) {
+                self.go_on(first.len(pair));
+                let left = self.pass(later);
+                if !left.is_empty() {
+                    return left;
+                }
                 *rows = rows.wrapping_add(1);
             }
-            return &[];
-        };
-        while self.is_row() {
-            self.go_on(columns.ahead);
-            let Some(pair) = self.pair() else {
+        }
+        while self.view.get(self.at()) == Some(&ROW) {
+            self.go_on(ahead);
+            if !columns.hops.is_empty() {
                 return &columns.hops;
-            };
-            self.go_on(first.len(pair));
-            let left = self.pass(later);
-            if !left.is_empty() {
-                return left;
             }
             *rows = rows.wrapping_add(1);
         }
@@ -138,7 +141,7 @@ impl Default for Columns {
             rules: Vec::new(),
             ahead: 1,
             hops: Vec::new(),
-            others: false,
+            hop_by_hop: false,
             description: Description::default(),
         }
     }
@@ -149,11 +152,12 @@ impl Columns {
         self.rules.clear();
         self.hops.clear();
         self.ahead = 1;
-        self.others = false;
+        self.hop_by_hop = false;
         self.description.clear();
     }
 
     pub(super) fn push(&mut self, rule: ValueLength) {
+        self.hop_by_hop |= self.rules.is_empty();
         self.rules.push(rule);
         match rule {
             ValueLength::Fixed(n) => {
@@ -165,7 +169,7 @@ impl Columns {
             }
             ValueLength::Byte => self.hops.push(Hop::BYTE),
             ValueLength::Short => self.hops.push(Hop::SHORT),
-            _ => self.others = true,
+            _ => self.hop_by_hop = false,
         }
     }
 
@@ -190,14 +194,15 @@ impl Walker {
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX);
         let view = view.get(skipped..).unwrap_or_default();
         self.skip = 0;
+        if view.len() > MAX_VIEW {
+            // None of a packet's: it is read element by element.
+            return view;
+        }
         let columns = &self.columns;
         let mut rows = 0;
-        let mut place = RowPlace {
-            view: view.get(..MAX_VIEW).unwrap_or(view),
-            at: 0,
-        };
+        let mut place = RowPlace { view, at: 0 };
         let mut left: &[Hop] = match self.state {
-            State::Token if !columns.is_empty() && !columns.others => &[],
+            State::Token if columns.hop_by_hop => &[],
             State::Hop(hop) => {
                 let left = place.pass(columns.hops.get(hop..).unwrap_or_default());
                 rows = u64::from(left.is_empty());

@@ -60,27 +60,19 @@ impl Layer<'_, '_> {
     /// Bytes of an SMP:DATA.
     #[inline]
     fn data(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
-        if let Some(chain) = self.upper.sessions.at(pdu.chain)
-            && !chain.goes_on_with(end, bytes, &mut self.ctx.out.texts)
-        {
-            self.other_data(end, pdu, bytes, at);
-        }
-    }
-
-    /// Bytes of an SMP:DATA that are not all of the TDS packet at hand.
-    #[inline(never)]
-    fn other_data(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
         let upper = &mut *self.upper;
-        if let Some(chain) = upper.sessions.at(pdu.chain) {
-            let moment = Moment {
-                end,
-                at,
-                around: &upper.around,
-            };
-            chain.data_body(&moment, &mut pdu.row, bytes, &mut upper.login, self.ctx);
-            if chain.changed && chain.list() {
-                upper.sessions.changed.push(pdu.chain);
-            }
+        let Some(chain) = upper.sessions.at(pdu.chain) else {
+            return;
+        };
+        let moment = Moment {
+            end,
+            at,
+            around: &upper.around,
+        };
+        chain.data_body(&moment, &mut pdu.row, bytes, &mut upper.login, self.ctx);
+        if !chain.listed && chain.changed {
+            chain.listed = true;
+            upper.sessions.changed.push(pdu.chain);
         }
         if self.ctx.row.client_evidence.is_none() && pdu.row.flags.has(PduFlags::TDS_HEADER) {
             self.prove(end, Some(pdu.row.tds_type));
@@ -143,6 +135,7 @@ impl Layer<'_, '_> {
         row.last_pdu = Some(id);
     }
 
+    /// An SMP packet is complete.
     #[inline(never)]
     fn finish_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
         let upper = &mut *self.upper;
@@ -158,14 +151,16 @@ impl Layer<'_, '_> {
             around: &upper.around,
         };
         sessions::packet(chain, &moment, pdu, id, self.ctx);
-        match pdu.kind {
-            PduKind::Data => chain.data_end(&moment, pdu, id, &mut upper.login, self.ctx),
-            PduKind::Fin => self.ctx.phase(Phase::SessionClosed, at.done, Some(pdu.sid)),
-            PduKind::BadSmp => self.ctx.out.bad_pdu = true,
-            _ => {}
+        if pdu.kind == PduKind::Data {
+            chain.data_end(&moment, pdu, id, &mut upper.login, self.ctx);
+        } else if pdu.kind == PduKind::Fin {
+            self.ctx.phase(Phase::SessionClosed, at.done, Some(pdu.sid));
+        } else if pdu.kind == PduKind::BadSmp {
+            self.ctx.out.bad_pdu = true;
         }
-        pdu.prev = chain.ends.get_mut(end).last_pdu.replace(id);
-        if chain.list() {
+        pdu.prev = chain.ends.get_mut(end).row.last_pdu.replace(id);
+        if !chain.listed {
+            chain.listed = true;
             upper.sessions.changed.push(place);
         }
         self.push(pdu, id, at.done);
@@ -285,6 +280,21 @@ impl Sink for Layer<'_, '_> {
             sessions::arrive(chain, end, &pdu.row, &upper.around);
             pdu.row.session = chain.session.as_ref().map(|s| s.id);
         }
+    }
+
+    #[inline]
+    fn goes_on(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) -> bool {
+        if pdu.row.kind != PduKind::Data {
+            return false;
+        }
+        let chain = self.upper.sessions.at(pdu.chain);
+        let Some(walker) = chain.and_then(|chain| chain.walks_on(end, bytes)) else {
+            return false;
+        };
+        pdu.is_held_by(at.frame);
+        pdu.takes(bytes);
+        walker.feed(bytes);
+        true
     }
 
     #[inline]
