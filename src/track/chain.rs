@@ -42,6 +42,11 @@ impl Moment<'_> {
         self.around.client.map(|client| client == self.end)
     }
 
+    /// Whether a packet is one of an answer: from a server, as far as is known.
+    fn is_answer(&self, header: tds::Header) -> bool {
+        header.kind == pt::TABULAR_RESULT && self.is_from_client() != Some(true)
+    }
+
     /// Whether packets of the other end may be missing since its last one.
     fn may_miss_other(&self, chain: &Chain) -> bool {
         let other = self.end.other();
@@ -109,8 +114,7 @@ impl Chain {
             && let Some(message) = &mut side.message
             && message.goes_on_with(header)
         {
-            message.last_packet_id = header.packet_id;
-            message.packet_len = header.length;
+            message.go_on_with(header);
             return;
         }
         self.other_packet_start(moment, header, pdu, login, ctx);
@@ -126,69 +130,109 @@ impl Chain {
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Moment { end, at, .. } = *moment;
-        let session = self.session_id();
-        let from_client = moment.is_from_client();
-        let side = self.ends.get_mut(end);
+        let side = self.ends.get_mut(moment.end);
         let missing = std::mem::take(&mut side.missing);
-        let under_way = side.message.as_ref().map(Message::under_way);
-        let place = missing::place(under_way, header.kind, header.packet_id, missing);
-        if missing == Missing::Nothing
-            && let Some(under_way) = under_way
-            && let Some(broken) = out_of_order(under_way, header, place)
-        {
-            ctx.violation(broken, at.frame, None, session);
+        if missing.is_something() {
+            self.packet_behind_hole(moment, header, pdu, missing, login, ctx);
+            return;
         }
-        let walker = &mut self.walker;
+        if let Some(message) = &mut side.message {
+            let under_way = message.under_way();
+            let is_same = message.kind == header.kind;
+            if is_same {
+                message.go_on_with(header);
+            }
+            if let Some(broken) = out_of_order(under_way, header) {
+                ctx.violation(broken, moment.at.frame, None, self.session_id());
+            }
+            if is_same {
+                return;
+            }
+        }
+        self.message_begins(moment, header, pdu, None, login, ctx);
+    }
+
+    /// A TDS packet begins that has packets missing in front of it.
+    #[inline(never)]
+    fn packet_behind_hole(
+        &mut self,
+        moment: &Moment<'_>,
+        header: tds::Header,
+        pdu: &mut PduRow,
+        missing: Missing,
+        login: &LoginState,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let end = moment.end;
+        let message = &mut self.ends.get_mut(end).message;
+        let under_way = message.as_ref().map(Message::under_way);
+        let place = missing::place(under_way, header.kind, header.packet_id, missing);
         if place == Place::Continues {
-            if let Some(message) = &mut side.message {
-                message.last_packet_id = header.packet_id;
-                message.packet_len = header.length;
-                if missing.is_something() {
-                    message.head_cut = true;
-                    if let Some(walker) = walker.as_mut().filter(|_| message.walked) {
-                        walker.give_up();
-                    }
+            if let Some(message) = message {
+                message.go_on_with(header);
+                message.head_cut = true;
+                if let Some(walker) = self.walker.as_mut().filter(|_| message.walked) {
+                    walker.give_up();
                 }
             }
             return;
         }
-        let server_answer = header.kind == pt::TABULAR_RESULT && from_client != Some(true);
-        let login_step = match header.kind {
-            pt::PRELOGIN | pt::LOGIN7 => true,
-            pt::TABULAR_RESULT => {
-                server_answer && (login.awaits_prelogin() || login.awaits_handshake())
-            }
-            _ => false,
-        };
-        let to_walk = server_answer && !login.awaits_prelogin();
-        let unclear = place == Place::Unclear;
-        if unclear && !server_answer && requests::kind(header.kind).is_some() {
+        let is_answer = moment.is_answer(header);
+        if place == Place::Unclear && !is_answer && requests::kind(header.kind).is_some() {
             // A request whose beginning is missing: the answers to those before it have gone by, and the next
             // is its own.
             self.requests.lose_track(ctx);
             self.drop_answer(end.other());
         }
-        if header.kind == pt::ATTENTION && missing.is_something() {
+        if header.kind == pt::ATTENTION {
             // What it cancels may be a request that is not in the file.
             self.settle_answers(moment, pdu, ctx);
             self.requests.forget_last();
         }
-        if to_walk && missing.is_something() && self.unseen_request(moment, pdu) {
+        if is_answer && !login.awaits_prelogin() && self.unseen_request(moment, pdu) {
             self.requests.lose_track(ctx);
             self.drop_answer(end);
         }
+        self.message_begins(moment, header, pdu, Some(place), login, ctx);
+    }
+
+    /// A TDS packet is the first one of a message. With packets missing in front of it, `behind_hole` says where that
+    /// places it: it may be a later one.
+    #[expect(
+        clippy::inline_always,
+        reason = "where nothing is missing, as mostly, half of it falls away"
+    )]
+    #[inline(always)]
+    fn message_begins(
+        &mut self,
+        moment: &Moment<'_>,
+        header: tds::Header,
+        pdu: &mut PduRow,
+        behind_hole: Option<Place>,
+        login: &LoginState,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let unclear = behind_hole == Some(Place::Unclear);
+        let is_answer = moment.is_answer(header);
+        let login_step = match header.kind {
+            pt::PRELOGIN | pt::LOGIN7 => true,
+            pt::TABULAR_RESULT => {
+                is_answer && (login.awaits_prelogin() || login.awaits_handshake())
+            }
+            _ => false,
+        };
+        let to_walk = is_answer && !login.awaits_prelogin();
         if to_walk {
-            let doubt = missing.is_something()
+            let doubt = behind_hole.is_some()
                 || self.session.as_ref().is_none_or(|s| s.holes)
                 || moment.may_miss_other(self);
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
             self.requests.answer_begins(taken, doubt, ctx);
         }
-        self.ends.get_mut(end).message = Some(Message {
+        self.ends.get_mut(moment.end).message = Some(Message {
             kind: header.kind,
             first_frame: pdu.first_frame,
-            first_time: at.time,
+            first_time: moment.at.time,
             said: None,
             head: Vec::new(),
             head_cut: unclear,
@@ -204,7 +248,7 @@ impl Chain {
         }
         if to_walk {
             let walker = self.walker.get_or_insert_with(|| Box::new(Walker::new()));
-            if missing.is_something() {
+            if behind_hole.is_some() {
                 walker.miss();
             }
             walker.begin(login.agreed());
@@ -347,7 +391,7 @@ impl Chain {
             message,
             at: *at,
         };
-        self.requests.begin(start, ctx);
+        self.requests.begin(&start, ctx);
         if self.requests.begun == 1 {
             let sid = self.session.as_ref().map(|s| s.sid);
             ctx.phase(Phase::Commands, at.done, sid);
@@ -461,8 +505,8 @@ impl Chain {
 }
 
 /// What a packet breaks that does not fit into the message under way, with nothing missing in between.
-fn out_of_order(under_way: UnderWay, header: tds::Header, place: Place) -> Option<Broken> {
-    if place != Place::Continues {
+fn out_of_order(under_way: UnderWay, header: tds::Header) -> Option<Broken> {
+    if header.kind != under_way.kind {
         let fact = format!(
             "packet of type {} inside a message of type {}",
             header.kind, under_way.kind

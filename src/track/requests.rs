@@ -184,10 +184,10 @@ impl Requests {
     }
 
     /// The first packet of a request is complete.
-    pub(super) fn begin(&mut self, start: Start<'_>, ctx: &mut Ctx<'_>) {
+    pub(super) fn begin(&mut self, start: &Start<'_>, ctx: &mut Ctx<'_>) {
         let Start {
             pdu, at, complete, ..
-        } = start;
+        } = *start;
         if self.open.back().is_some_and(|r| !r.complete) {
             // Its end is missing, and with it whether it was sent at all.
             self.lose_track(ctx);

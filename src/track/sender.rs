@@ -113,6 +113,13 @@ impl Message {
         header.kind == self.kind && header.packet_id == self.last_packet_id.wrapping_add(1)
     }
 
+    /// Goes on with a packet.
+    #[inline]
+    pub(super) fn go_on_with(&mut self, header: tds::Header) {
+        self.last_packet_id = header.packet_id;
+        self.packet_len = header.length;
+    }
+
     pub(super) fn under_way(&self) -> UnderWay {
         UnderWay {
             kind: self.kind,
