@@ -36,7 +36,7 @@ pub use oddity::{Oddities, Oddity};
 pub use packed_frame::{FramePacker, NewFrames};
 pub use packed_pdu::{NewPdus, PduPacker};
 pub use pdu::{PduFlags, PduKind, PduRow};
-pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow};
+pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow, RequestSigns};
 pub use session::{SessionEnd, SessionRow, StallInfo};
 
 use std::collections::BTreeMap;
@@ -56,6 +56,7 @@ use request_table::RequestTable;
 struct ConnLists {
     sessions: Vec<SessionId>,
     requests: Vec<RequestId>,
+    request_signs: RequestSigns,
     findings: Vec<FindingId>,
 }
 
@@ -111,17 +112,22 @@ impl Store {
         let sessions = batch.sessions.drain(..);
         upsert(&mut self.sessions, sessions, |row| row.id.index());
         for request in batch.requests.iter() {
-            if request.id.index() >= self.requests.len() {
-                self.lists_mut(request.conn).requests.push(request.id);
+            let is_new = request.id.index() >= self.requests.len();
+            let lists = self.lists_mut(request.conn);
+            lists.request_signs.note(request);
+            if is_new {
+                lists.requests.push(request.id);
             }
             self.requests.put(request);
         }
         self.texts.extend(batch.texts);
         for late in batch.late_attentions {
-            self.requests.change(late.request.index(), |row| {
+            if let Some(mut row) = self.request(late.request) {
                 row.attention_frame = late.attention.or(row.attention_frame);
                 row.attention_ack_frame = late.acknowledgement.or(row.attention_ack_frame);
-            });
+                self.lists_mut(row.conn).request_signs.note(&row);
+                self.requests.put(&row);
+            }
         }
         self.violations.extend(batch.violations);
         self.problems.extend(batch.problems);
@@ -415,6 +421,13 @@ impl Store {
         for id in self.request_ids(conn) {
             self.requests.visit(id.index(), &mut f);
         }
+    }
+
+    /// What of the requests of a connection is rare or worth a remark.
+    pub fn request_signs(&self, conn: ConnId) -> RequestSigns {
+        self.lists(conn)
+            .map(|l| l.request_signs)
+            .unwrap_or_default()
     }
 
     fn request_ids(&self, conn: ConnId) -> &[RequestId] {

@@ -141,3 +141,24 @@ pub struct RequestRow {
     /// How it ended.
     pub end: RequestEnd,
 }
+
+/// What of the requests of a connection is rare or worth a remark, so that they need not be looked at one by one where
+/// there is nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RequestSigns {
+    /// One was cancelled by an attention that was acknowledged.
+    pub cancelled: bool,
+    /// One has a bit for pool reuse.
+    pub reset_connection: bool,
+    /// The longest time from the end of a request to the first byte of its answer, in nanoseconds.
+    pub longest_first_byte_ns: Option<i64>,
+}
+
+impl RequestSigns {
+    /// Takes note of a request as it is now; nothing that was noted goes away when it changes.
+    pub(super) fn note(&mut self, row: &RequestRow) {
+        self.cancelled |= row.attention_frame.is_some() && row.attention_ack_frame.is_some();
+        self.reset_connection |= row.reset_connection;
+        self.longest_first_byte_ns = self.longest_first_byte_ns.max(row.first_byte_ns);
+    }
+}

@@ -26,15 +26,14 @@ impl Marks {
     const WHOLE: u8 = 1 << 5;
 
     fn of(row: &RequestRow) -> Self {
-        let marks = [
-            (row.complete, Self::COMPLETE),
-            (row.ignored, Self::IGNORED),
-            (row.reset_connection, Self::RESET_CONNECTION),
-            (row.reset_acknowledged, Self::RESET_ACKNOWLEDGED),
-            (row.done_status.is_some(), Self::DONE_READ),
-        ];
-        let set = marks.into_iter().filter(|(set, _)| *set);
-        Self(set.fold(0, |all, (_, mark)| all | mark))
+        let mark = |set: bool, mark: u8| if set { mark } else { 0 };
+        Self(
+            mark(row.complete, Self::COMPLETE)
+                | mark(row.ignored, Self::IGNORED)
+                | mark(row.reset_connection, Self::RESET_CONNECTION)
+                | mark(row.reset_acknowledged, Self::RESET_ACKNOWLEDGED)
+                | mark(row.done_status.is_some(), Self::DONE_READ),
+        )
     }
 
     #[inline]
@@ -237,10 +236,10 @@ impl RequestTable {
         let index = row.id.index();
         let packed = Packed::of(row).unwrap_or_else(|| self.keep_whole(index, row));
         if let Some(known) = self.rows.get_mut(index) {
-            let was_whole = std::mem::replace(known, packed).marks.has(Marks::WHOLE);
-            if was_whole && !packed.marks.has(Marks::WHOLE) {
+            if known.marks.has(Marks::WHOLE) && !packed.marks.has(Marks::WHOLE) {
                 self.whole.remove(&index);
             }
+            *known = packed;
         } else if index == self.rows.len() {
             self.rows.push(packed);
         } else {
@@ -252,14 +251,6 @@ impl RequestTable {
     fn keep_whole(&mut self, index: usize, row: &RequestRow) -> Packed {
         self.whole.insert(index, row.clone());
         Packed::whole()
-    }
-
-    /// Changes a row, if there is one.
-    pub(super) fn change(&mut self, index: usize, change: impl FnOnce(&mut RequestRow)) {
-        if let Some(mut row) = self.get(index) {
-            change(&mut row);
-            self.put(&row);
-        }
     }
 
     #[expect(clippy::inline_always, reason = "only what is looked at is unpacked")]

@@ -23,8 +23,6 @@ pub(super) struct Told {
     cancelled: Vec<RequestId>,
     /// Answered late.
     late: Vec<RequestId>,
-    /// The longest time from a request to the first byte of its answer.
-    longest_wait: i64,
     /// First requests of a pooled use.
     pooled: Vec<RequestId>,
     /// How many of those were answered to their DONE without the server saying that it reset the session's state, and
@@ -36,16 +34,19 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn of(facts: &Facts<'_>) -> Self {
         let limit = facts.settings.get(Threshold::SlowResponse);
+        let signs = facts.store.request_signs(facts.conn.id);
+        let waited = signs.longest_first_byte_ns.is_some_and(|ns| ns >= limit);
         let mut told = Self::default();
+        if !(signs.cancelled || signs.reset_connection || waited) {
+            return told;
+        }
         facts.store.each_conn_request(facts.conn.id, |request| {
             if request.attention_frame.is_some() && request.attention_ack_frame.is_some() {
                 told.cancelled.push(request.id);
             }
-            if let Some(wait) = request.first_byte_ns {
-                told.longest_wait = told.longest_wait.max(wait);
-                if wait >= limit && request.answer_first_frame.is_some() {
-                    told.late.push(request.id);
-                }
+            let late = request.first_byte_ns.is_some_and(|ns| ns >= limit);
+            if late && request.answer_first_frame.is_some() {
+                told.late.push(request.id);
             }
             if request.reset_connection {
                 told.pooled.push(request.id);
@@ -116,7 +117,9 @@ impl Told {
             let role = "first byte of a late answer";
             Some(on_sid(facts, &request, first, role, &fact))
         });
-        let grave = self.longest_wait >= facts.settings.get(Threshold::SlowResponseWarn);
+        let signs = facts.store.request_signs(facts.conn.id);
+        let longest = signs.longest_first_byte_ns.unwrap_or(0);
+        let grave = longest >= facts.settings.get(Threshold::SlowResponseWarn);
         let word = if grave { "very late" } else { "late" };
         Some(stated(
             facts,
@@ -125,7 +128,7 @@ impl Told {
             format!(
                 "{} came {word}; the longest took {}.",
                 count(self.late.len(), "answer"),
-                duration(self.longest_wait)
+                duration(longest)
             ),
             proof.collect(),
         ))

@@ -199,8 +199,8 @@ pub(in crate::rules) const LATE_LOGINACK: Rule = Rule::close(
 fn routed(facts: &Facts<'_>) -> Check {
     let login = facts.conn.login.as_ref();
     let routed = login.is_some_and(|l| l.routed);
-    let asked = facts.store.conn_requests(facts.conn.id).next().is_some();
-    Check::holds(routed && !asked, "").on(login.and_then(|l| l.answer_frame))
+    let asked = || facts.store.conn_requests(facts.conn.id).next().is_some();
+    Check::holds(routed && !asked(), "").on(login.and_then(|l| l.answer_frame))
 }
 
 /// `login-redirect`.
