@@ -223,41 +223,41 @@ fn ipv4_addresses([s0, s1, s2, s3, d0, d1, d2, d3]: [u8; 8]) -> (IpAddr, IpAddr)
 #[inline]
 pub fn usual(frame: &[u8], at: usize) -> Option<Segment> {
     let bytes = frame.get(at..)?;
-    #[rustfmt::skip]
-    let &[0x45, _, len0, len1, id0, id1, frag0, frag1, ttl, protocol::TCP, _, _, a0, a1, a2, a3, a4, a5, a6, a7,
-        s0, s1, d0, d1, q0, q1, q2, q3, k0, k1, k2, k3, words, flags, w0, w1, ..] = bytes.first_chunk::<40>()?
-    else {
+    // As RFC 791 3.1 and RFC 9293 3.1 draw them: words of 32 bits.
+    let (words, _) = bytes.first_chunk::<40>()?.as_chunks::<4>();
+    let &[lens, id, kind, src, dst, ports, seq, ack, control, _] = words else {
         return None;
     };
-    let total = u16::from_be_bytes([len0, len1]);
-    let available = u16::try_from(bytes.len()).unwrap_or(u16::MAX).min(total);
-    let at = u16::try_from(at).ok()?;
-    let header_len = (words >> 4) << 2;
+    let [lens, id, kind, ports, control] = [lens, id, kind, ports, control].map(u32::from_be_bytes);
+    let (header, total) = (lens >> 24, lower(lens));
+    let (ttl, protocol) = (octet(kind >> 24), octet(kind >> 16));
+    let header_len = octet(control >> 26) & 0x3c;
     let headers = u16::from(header_len).checked_add(20)?;
+    let at = u16::try_from(at).ok()?;
     let payload_offset = at.checked_add(headers)?;
-    if u16::from_be_bytes([frag0, frag1]) & 0x3fff != 0 || header_len < 20 {
+    if header != 0x45 || protocol != protocol::TCP || id & 0x3fff != 0 || header_len < 20 {
         return None;
     }
+    let available = u16::try_from(bytes.len()).unwrap_or(u16::MAX).min(total);
     let (payload_len, captured) = (total.checked_sub(headers)?, available.checked_sub(headers)?);
-    let (src, dst) = ipv4_addresses([a0, a1, a2, a3, a4, a5, a6, a7]);
     Some(Segment {
         ip: Ip {
-            src,
-            dst,
-            protocol: protocol::TCP,
+            src: IpAddr::V4(Ipv4Addr::from_octets(src)),
+            dst: IpAddr::V4(Ipv4Addr::from_octets(dst)),
+            protocol,
             ttl,
-            id: u16::from_be_bytes([id0, id1]),
+            id: lower(id >> 16),
             header: u32::from(at),
             payload: u32::from(at).saturating_add(20),
             payload_len: u32::from(total).saturating_sub(20),
             offloaded: false,
         },
-        src_port: u16::from_be_bytes([s0, s1]),
-        dst_port: u16::from_be_bytes([d0, d1]),
-        seq: TcpSeq(u32::from_be_bytes([q0, q1, q2, q3])),
-        ack: TcpSeq(u32::from_be_bytes([k0, k1, k2, k3])),
-        flags: u16::from_be_bytes([words & 1, flags]),
-        window: u16::from_be_bytes([w0, w1]),
+        src_port: lower(ports >> 16),
+        dst_port: lower(ports),
+        seq: TcpSeq(u32::from_be_bytes(seq)),
+        ack: TcpSeq(u32::from_be_bytes(ack)),
+        flags: lower(control >> 16) & 0x01ff,
+        window: lower(control),
         header_len,
         header_seen: header_len,
         continued: false,
@@ -265,6 +265,18 @@ pub fn usual(frame: &[u8], at: usize) -> Option<Segment> {
         payload_len: u32::from(payload_len),
         captured_payload: u32::from(captured),
     })
+}
+
+/// The lower 16 bits.
+fn lower(word: u32) -> u16 {
+    let [.., a, b] = word.to_be_bytes();
+    u16::from_be_bytes([a, b])
+}
+
+/// The lowest 8 bits.
+fn octet(word: u32) -> u8 {
+    let [.., octet] = word.to_be_bytes();
+    octet
 }
 
 fn ipv6(frame: &[u8], bytes: &[u8], at: usize, wire: u32, depth: u8) -> Packet {
