@@ -27,51 +27,29 @@ pub(super) fn mars_conditions<'f>(facts: &'f Facts<'_>) -> &'f [Condition] {
     })
 }
 
-/// The conditions of a rule that applies.
-enum Met {
-    /// Those of the benign close, which are with the facts.
-    Mars,
-    Own(Vec<Condition>),
-}
-
-impl Met {
-    fn list<'f>(&'f self, facts: &'f Facts<'_>) -> &'f [Condition] {
-        match self {
-            Self::Mars => mars_conditions(facts),
-            Self::Own(conditions) => conditions,
-        }
-    }
-
-    fn take(self, facts: &mut Facts<'_>) -> Vec<Condition> {
-        match self {
-            Self::Mars => facts.mars_conditions.take().unwrap_or_default(),
-            Self::Own(conditions) => conditions,
-        }
-    }
-}
-
-/// The conditions of a rule, if none failed (and none is unknown, unless the rule bears it).
-fn conditions_met(rule: &Rule, facts: &Facts<'_>) -> Option<Met> {
+/// Whether a rule applies: none of its conditions failed (and none is unknown, unless the rule bears it). They are
+/// left in `conditions`, those of the benign close with the facts.
+fn applies(rule: &Rule, facts: &Facts<'_>, conditions: &mut Vec<Condition>) -> bool {
     if is_mars_close(rule) {
-        let applies = facts.close.tf.is_empty() == (rule.id == MARS_CLOSE_NOFIN.id);
+        let is_it = facts.close.tf.is_empty() == (rule.id == MARS_CLOSE_NOFIN.id);
         let all = mars_conditions(facts);
         let failed = all.iter().any(|c| c.outcome == Outcome::Failed);
-        return (applies && !facts.close.resets.is_empty() && !failed).then_some(Met::Mars);
+        return is_it && !facts.close.resets.is_empty() && !failed;
     }
-    let mut out = Vec::with_capacity(rule.conditions.len());
+    conditions.clear();
     for criterion in rule.conditions {
         let check = match criterion.check {
             _ if facts.settings.skips(rule.id, criterion.id) => Check::held("not checked"),
             Probe::Facts(check) => check(facts),
-            Probe::Gathered => return None,
+            Probe::Gathered => return false,
         };
         match check.outcome {
-            Outcome::Failed => return None,
-            Outcome::Unknown if !rule.unknown_is_enough => return None,
-            _ => out.push(criterion.with(check)),
+            Outcome::Failed => return false,
+            Outcome::Unknown if !rule.unknown_is_enough => return false,
+            _ => conditions.push(criterion.with(check)),
         }
     }
-    Some(Met::Own(out))
+    true
 }
 
 fn is_mars_close(rule: &Rule) -> bool {
@@ -99,17 +77,28 @@ const EITHER_WAY: &[&str] = &[
 /// How a connection ended: the finding of the first rule that applies.
 pub(super) fn judge_close(facts: &mut Facts<'_>) -> Option<Finding> {
     let other = facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen;
-    let (rule, met, conclusion) = catalogue()
+    let mut own = Vec::new();
+    let (rule, conclusion) = catalogue()
         .iter()
         .filter(|rule| rule.scope == Scope::Close && facts.settings.is_on(rule.id))
         .filter(|rule| !(other && SQL_ONLY.contains(&rule.id)))
         .find_map(|rule| {
             let conclude = rule.conclude?;
-            let met = conditions_met(rule, facts)?;
-            let conclusion = conclude(facts, met.list(facts));
-            Some((rule, met, conclusion))
+            if !applies(rule, facts, &mut own) {
+                return None;
+            }
+            let conditions = if is_mars_close(rule) {
+                mars_conditions(facts)
+            } else {
+                &own
+            };
+            Some((rule, conclude(facts, conditions)))
         })?;
-    let conditions = met.take(facts);
+    let conditions = if is_mars_close(rule) {
+        facts.mars_conditions.take().unwrap_or_default()
+    } else {
+        own
+    };
     Some(close_finding(facts, rule, conditions, conclusion))
 }
 

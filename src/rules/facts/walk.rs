@@ -21,7 +21,7 @@ struct AcksBehind(Vec<(Pos, FrameNo, Nanos)>);
 impl AcksBehind {
     /// None yet, with room for those behind a calm beginning.
     fn new() -> Self {
-        Self(Vec::with_capacity(64))
+        Self(Vec::with_capacity(32))
     }
 
     #[inline]
