@@ -497,7 +497,7 @@ impl Chain {
         login.answer(&walker.outcome, at, ctx);
         let known = self.requests.answered(&mut walker.outcome, read, at, ctx);
         walker.outcome = Outcome::default();
-        if !known && moment.around.ends.get(moment.end.other()).behind_ack {
+        if !known && *moment.around.behind_ack.get(moment.end.other()) {
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
             self.requests.note_early(taken);
         }

@@ -20,6 +20,8 @@ pub(super) struct Around {
     pub(super) client: Option<End>,
     /// What each end sends.
     pub(super) ends: PerEnd<Direction>,
+    /// The peer acknowledged bytes of each end that were not seen (yet).
+    pub(super) behind_ack: PerEnd<bool>,
 }
 
 /// What may be missing of what an end sends.
@@ -29,8 +31,6 @@ pub(super) struct Direction {
     pub(super) seen: Seen,
     /// No PDU border is known at present.
     pub(super) lost: bool,
-    /// The peer acknowledged bytes that were not seen (yet).
-    pub(super) behind_ack: bool,
 }
 
 impl Around {
@@ -42,7 +42,7 @@ impl Around {
     /// Whether packets of a direction may be missing since `seen`.
     pub(super) fn may_miss(&self, end: End, seen: Seen) -> bool {
         let now = self.ends.get(end);
-        seen.is_followed_by_hole(now.seen) || now.lost || now.behind_ack
+        seen.is_followed_by_hole(now.seen) || now.lost || *self.behind_ack.get(end)
     }
 }
 

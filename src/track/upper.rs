@@ -108,9 +108,7 @@ impl Upper {
     #[inline]
     fn learn(&mut self, behind_ack: PerEnd<bool>, conn: &ConnRow) {
         self.around.client = conn.client_evidence.map(|_| conn.client);
-        for end in End::BOTH {
-            self.around.ends.get_mut(end).behind_ack = *behind_ack.get(end);
-        }
+        self.around.behind_ack = behind_ack;
     }
 
     fn flush(&mut self, ctx: &mut Ctx<'_>) {
@@ -198,11 +196,10 @@ impl Upper {
             done: pdu.first_frame.min(at.done),
             ..*at
         };
-        let client = self
-            .around
+        let around = &self.around;
+        let may_miss = around
             .client
-            .map(|client| self.around.ends.get(client));
-        let may_miss = client.is_some_and(|sent| sent.seen.holes > 0 || sent.behind_ack);
+            .is_some_and(|c| around.seen(c).holes > 0 || *around.behind_ack.get(c));
         if !is_syn && ctx.row.syn_frame.is_some() && !may_miss {
             let fact = format!("packet for Sid {sid}, which was not opened");
             ctx.violation(error(CheckId::S1, fact), at.done, None, None);
