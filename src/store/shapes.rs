@@ -30,7 +30,8 @@ impl<S, const N: usize> Default for Shapes<S, N> {
 
 impl<S, const N: usize> Shapes<S, N> {
     /// The number of the shape with a key, if it was the last at its place.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "asked for each row, right where its key is made")]
+    #[inline(always)]
     pub(super) fn recent(&self, key: Key<N>) -> Option<u16> {
         self.at(place(key), key)
     }
