@@ -30,7 +30,10 @@ impl<S, const N: usize> Default for Shapes<S, N> {
 
 impl<S, const N: usize> Shapes<S, N> {
     /// The number of the shape with a key, if it was the last at its place.
-    #[expect(clippy::inline_always, reason = "asked for each row, right where its key is made")]
+    #[expect(
+        clippy::inline_always,
+        reason = "asked for each row, right where its key is made"
+    )]
     #[inline(always)]
     pub(super) fn recent(&self, key: Key<N>) -> Option<u16> {
         self.at(place(key), key)
@@ -91,4 +94,37 @@ fn place<const N: usize>(key: Key<N>) -> usize {
     let all = key.into_iter().fold(0, |all, part| all ^ part);
     let mixed = all.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - RECENT.ilog2());
     usize::try_from(mixed).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_keeps_its_number_wherever_it_is_found() {
+        let mut shapes: Shapes<u64, 2> = Shapes::default();
+        let mut numbers = FxHashMap::default();
+        let mut found = [0; 3];
+        for n in 0..40_000_u64 {
+            // Few of them come often, many now and then, more than there are places.
+            let shape = if n % 3 == 0 { n / 3 % 500 } else { n % 17 };
+            let key = [shape, shape << 32];
+            let (way, number) = match (shapes.recent(key), shapes.beside(key)) {
+                (Some(number), _) => (0, number),
+                (None, Some(number)) => (1, number),
+                (None, None) => (2, shapes.number(key, 500, shape).unwrap()),
+            };
+            found[way] += 1;
+            assert_eq!(*numbers.entry(shape).or_insert(number), number);
+        }
+        assert!(found.iter().all(|times| *times > 100), "{found:?}");
+        // They got their numbers as they came, each once, and no more than there may be.
+        let new = shapes.take_new();
+        assert_eq!(new.len(), 500);
+        for (number, shape) in new.iter().enumerate() {
+            let known = shapes.number([*shape, shape << 32], 500, *shape);
+            assert_eq!(known.map(usize::from), Some(number));
+        }
+        assert_eq!(shapes.number([500, 0], 500, 500), None);
+    }
 }

@@ -59,6 +59,7 @@ fn rows_are_the_same_in_whatever_batches_they_leave() {
             let told = |store: &Store| store.requests().collect::<Vec<_>>();
             assert_eq!(told(&parts), told(&whole), "{path:?}, {every}");
             assert_eq!(parts.sessions(), whole.sessions(), "{path:?}, {every}");
+            assert_eq!(parts.conns(), whole.conns(), "{path:?}, {every}");
         }
     }
     assert!(requests > 100, "{requests} requests");
