@@ -67,6 +67,13 @@ impl<T> Chunks<T> {
         replaced
     }
 
+    /// Gives back what the last chunk holds in reserve.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.shrink_to_fit();
+        }
+    }
+
     pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = &T> + Clone {
         let first = start / ROWS;
         let skip = start % ROWS;

@@ -29,6 +29,11 @@ impl FrameTable {
         &self.oddities
     }
 
+    /// Gives back what is held in reserve, as nothing more comes.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.rows.shrink_to_fit();
+    }
+
     /// Bytes that the table holds.
     pub(super) fn memory(&self) -> usize {
         let beside = self.whole.memory().saturating_add(self.far.memory());

@@ -137,10 +137,17 @@ impl Store {
         self.progress = batch.progress;
         if self.progress.complete {
             // Nothing more comes: what the tables hold in reserve is not needed any more.
+            self.frames.shrink_to_fit();
+            self.pdus.shrink_to_fit();
+            self.requests.shrink_to_fit();
             self.conns.shrink_to_fit();
             self.sessions.shrink_to_fit();
             self.texts.shrink_to_fit();
             self.violations.shrink_to_fit();
+            for lists in &mut self.by_conn {
+                lists.sessions.shrink_to_fit();
+                lists.requests.shrink_to_fit();
+            }
         }
     }
 

@@ -225,6 +225,11 @@ impl RequestTable {
         self.rows.len()
     }
 
+    /// Gives back what is held in reserve, as nothing more comes.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.rows.shrink_to_fit();
+    }
+
     /// Bytes that the table holds.
     pub(super) fn memory(&self) -> usize {
         let beside = size_of::<(usize, RequestRow)>().saturating_mul(self.whole.len());
