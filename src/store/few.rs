@@ -5,7 +5,11 @@ pub(super) const FAR: u16 = u16::MAX;
 
 /// How far in front of `here` a row is, both by their numbers; `None` if it is not in front. Where it is too far for the
 /// distance, `keep` keeps it beside.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "asked for each row, which is in registers then"
+)]
+#[inline(always)]
 pub(super) fn distance(here: u32, before: u32, keep: impl FnOnce()) -> Option<u16> {
     let distance = here.checked_sub(before).filter(|distance| *distance > 0)?;
     match u16::try_from(distance) {
