@@ -132,22 +132,22 @@ impl Copies {
 
     #[inline]
     fn push(&mut self, seen: Seen) {
-        match &mut self.near {
-            Some(near) => self.next = near.put(self.next, seen),
-            None => self.push_early(seen),
+        if self.near.is_none() {
+            let Some(first) = self.first else {
+                self.first = Some(seen);
+                return;
+            };
+            self.make_room(first);
+        }
+        if let Some(near) = &mut self.near {
+            self.next = near.put(self.next, seen);
         }
     }
 
     #[inline(never)]
-    fn push_early(&mut self, seen: Seen) {
-        match self.first {
-            None => self.first = Some(seen),
-            Some(first) => {
-                let near = self.near.insert(Box::default());
-                self.next = near.put(0, first);
-                self.next = near.put(self.next, seen);
-            }
-        }
+    fn make_room(&mut self, first: Seen) {
+        let near = self.near.insert(Box::default());
+        self.next = near.put(0, first);
     }
 
     /// Takes note of a frame that is no copy of one before.
