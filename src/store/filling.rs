@@ -36,7 +36,8 @@ impl<T: Copy> Filling<T> {
     /// Adds a row.
     #[inline]
     pub(super) fn push(&mut self, row: T) {
-        if self.chunk.len() == self.chunk.capacity() {
+        // By its rows, not by its room: all chunks of a table but the last have the same number of rows.
+        if self.chunk.len() >= ROWS {
             self.next_chunk();
         }
         self.chunk.push(row);
@@ -45,10 +46,8 @@ impl<T: Copy> Filling<T> {
     #[inline(never)]
     fn next_chunk(&mut self) {
         let chunk = std::mem::replace(&mut self.chunk, self.pool.chunk());
-        if !chunk.is_empty() {
-            self.full.push(chunk);
-            self.told = 0;
-        }
+        self.full.push(chunk);
+        self.told = 0;
     }
 
     /// The rows that were added since this was asked last.
