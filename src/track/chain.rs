@@ -37,7 +37,12 @@ pub(super) struct Moment<'a> {
     pub(super) around: &'a Around,
 }
 
-impl Moment<'_> {
+impl<'a> Moment<'a> {
+    #[inline]
+    pub(super) fn new(end: End, at: &'a At, around: &'a Around) -> Self {
+        Self { end, at, around }
+    }
+
     fn is_from_client(&self) -> Option<bool> {
         self.around.client.map(|client| client == self.end)
     }

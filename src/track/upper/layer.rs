@@ -37,11 +37,7 @@ impl Layer<'_, '_> {
                 let side = upper.plain.ends.get_mut(end);
                 let seen = std::mem::replace(&mut side.seen, upper.around.seen(end));
                 side.miss(Missing::by_holes(seen, side.seen));
-                let moment = Moment {
-                    end,
-                    at,
-                    around: &upper.around,
-                };
+                let moment = Moment::new(end, at, &upper.around);
                 upper
                     .plain
                     .packet_start(&moment, header, &mut pdu.row, &upper.login, self.ctx);
@@ -64,14 +60,9 @@ impl Layer<'_, '_> {
         let Some(chain) = upper.sessions.at(pdu.chain) else {
             return;
         };
-        let moment = Moment {
-            end,
-            at,
-            around: &upper.around,
-        };
+        let moment = Moment::new(end, at, &upper.around);
         chain.data_body(&moment, &mut pdu.row, bytes, &mut upper.login, self.ctx);
-        if !chain.listed && chain.changed {
-            chain.listed = true;
+        if chain.changed && !std::mem::replace(&mut chain.listed, true) {
             upper.sessions.changed.push(pdu.chain);
         }
         if self.ctx.row.client_evidence.is_none() && pdu.row.flags.has(PduFlags::TDS_HEADER) {
@@ -145,11 +136,7 @@ impl Layer<'_, '_> {
         let place = pdu.chain;
         let pdu = &mut pdu.row;
         let id = self.ctx.out.next_pdu();
-        let moment = Moment {
-            end,
-            at,
-            around: &upper.around,
-        };
+        let moment = Moment::new(end, at, &upper.around);
         sessions::packet(chain, &moment, pdu, id, self.ctx);
         if pdu.kind == PduKind::Data {
             chain.data_end(&moment, pdu, id, &mut upper.login, self.ctx);
@@ -159,8 +146,7 @@ impl Layer<'_, '_> {
             self.ctx.out.bad_pdu = true;
         }
         pdu.prev = chain.ends.get_mut(end).row.last_pdu.replace(id);
-        if !chain.listed {
-            chain.listed = true;
+        if !std::mem::replace(&mut chain.listed, true) {
             upper.sessions.changed.push(place);
         }
         self.push(pdu, id, at.done);
@@ -172,11 +158,7 @@ impl Layer<'_, '_> {
         let upper = &mut *self.upper;
         match pdu.row.kind {
             PduKind::Tds => {
-                let moment = Moment {
-                    end,
-                    at,
-                    around: &upper.around,
-                };
+                let moment = Moment::new(end, at, &upper.around);
                 upper
                     .plain
                     .packet_end(&moment, &mut pdu.row, id, &mut upper.login, self.ctx);
