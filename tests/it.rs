@@ -36,6 +36,7 @@ mod messages;
 mod near_misses;
 mod omissions;
 mod orders;
+mod over;
 mod packed;
 mod pictures;
 mod public;

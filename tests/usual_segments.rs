@@ -113,7 +113,7 @@ fn with_ece(packets: &[Seen]) -> Vec<Seen> {
 }
 
 /// All rows, but for what ECE itself changes, as it does the checksum.
-fn rows(store: &Store) -> Vec<String> {
+pub fn rows(store: &Store) -> Vec<String> {
     let checksum = FrameFlags::GOOD_CHECKSUM.0 | FrameFlags::BAD_CHECKSUM.0;
     let mut rows = Vec::new();
     for (_, frame) in store.frames_from(FrameNo(1)) {

@@ -55,14 +55,18 @@ pub(super) struct Conn {
     pub(super) row: ConnRow,
     sides: PerEnd<Side>,
     deep: Option<Box<Deep>>,
-    /// It carries something else: only its segments are counted.
-    is_other: bool,
+    /// Only its segments are counted (any more): it carries something else, or it has ended.
+    left: bool,
     /// One end uses SQL Server's port.
     sql_port: bool,
     /// See [`Conn::is_steady`].
     steady: bool,
     violations: u32,
     closed_by: Option<FrameNo>,
+    /// A RST came, or a FIN from both ends.
+    pub(super) is_over: bool,
+    /// It has its place among those that are over.
+    pub(super) is_among_over: bool,
     /// What the server acknowledged of an earlier connection when it was sent a SYN.
     earlier: Option<TcpSeq>,
     pub(super) listed: bool,
@@ -147,11 +151,13 @@ impl Conn {
             },
             sides: PerEnd::default(),
             deep: None,
-            is_other: false,
+            left: false,
             sql_port,
             steady: false,
             violations: 0,
             closed_by: None,
+            is_over: false,
+            is_among_over: false,
             earlier: None,
             listed: false,
             evidence: Evidence::default(),
@@ -182,7 +188,8 @@ impl Conn {
     }
 
     /// Whether a segment belongs to a new incarnation: a SYN whose initial sequence number is not the one of this
-    /// connection, or, where the SYN is not in the file, numbers that this connection cannot have come to.
+    /// connection, or, where the SYN is not in the file, numbers that this connection cannot have come to,
+    /// or more bytes long after its end.
     #[inline]
     pub(super) fn is_reopened_by(&self, end: End, segment: &Segment) -> bool {
         let flags = TcpFlags(segment.flags);
@@ -192,7 +199,9 @@ impl Conn {
         if flags.syn() {
             return self.is_reopened_by_syn(end, segment);
         }
-        flags.ack() && self.closed_by.is_some() && self.is_far_from(end, segment)
+        let is_new =
+            || self.is_far_from(end, segment) || self.ended && self.goes_beyond(end, segment);
+        flags.ack() && self.closed_by.is_some() && is_new()
     }
 
     #[inline(never)]
@@ -220,8 +229,15 @@ impl Conn {
         far(end, segment.seq) && far(end.other(), segment.ack)
     }
 
+    /// Whether a segment brings bytes behind all that were seen. One byte can be a probe.
+    fn goes_beyond(&self, end: End, segment: &Segment) -> bool {
+        let order = &self.sides.get(end).order;
+        let behind = segment.seq.plus(segment.payload_len);
+        segment.payload_len > 1 && order.sent_next().is_none_or(|next| next.before(behind))
+    }
+
     fn has_payload(&self) -> bool {
-        self.deep.is_some() || self.is_other
+        self.deep.is_some() || self.left
     }
 
     /// The last of its frames so far.
@@ -474,6 +490,8 @@ impl Conn {
             self.sides.get_mut(end).order.fin(behind);
             self.ctx(out).phase(Phase::Closing, no, None);
         }
+        let mut sides = self.sides.0.iter();
+        self.is_over |= flags.rst() || sides.all(|side| side.order.fin_seen());
     }
 
     /// Lets a direction's order hand pieces to the layers above.
@@ -484,7 +502,7 @@ impl Conn {
         act: impl FnOnce(&mut Order, &mut usize, Feed<'_>) -> R,
     ) -> R {
         let mut waiting = out.waiting;
-        if self.is_other {
+        if self.left {
             let order = &mut self.sides.get_mut(end).order;
             let result = act(order, &mut waiting, &mut |_| {});
             out.waiting = waiting;
@@ -509,10 +527,10 @@ impl Conn {
         result
     }
 
-    /// The connection carries something else: looks no more at its payload.
+    /// Looks no more at its payload.
     #[cold]
     fn leave(&mut self) {
-        self.is_other = true;
+        self.left = true;
         self.deep = None;
     }
 
@@ -531,6 +549,7 @@ impl Conn {
             side.copies = Copies::default();
         }
         if !self.has_payload() {
+            self.leave();
             return false;
         }
         let at = At {
@@ -554,7 +573,7 @@ impl Conn {
         if let Some(deep) = &mut self.deep {
             deep.end(next, closed_by, behind_ack, at, &mut ctx);
         }
-        self.deep = None;
+        self.leave();
         true
     }
 

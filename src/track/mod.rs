@@ -10,6 +10,7 @@ mod login;
 mod missing;
 mod order;
 mod out;
+mod over;
 mod recognise;
 mod request_text;
 mod requests;

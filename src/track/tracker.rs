@@ -17,6 +17,7 @@ use crate::units::{ConnId, End, FileOffset, FrameNo, TcpSeq};
 use super::ahead::{Ahead, First, Held};
 use super::conn::{Conn, Incoming};
 use super::out::Out;
+use super::over::Over;
 use super::view;
 
 /// Connections that are followed.
@@ -57,6 +58,7 @@ pub(super) struct Tracker {
     pub(super) frames_only: bool,
     pub(super) max_conns: usize,
     recent: Recent,
+    pub(super) over: Over,
 }
 
 /// What the frames of an interface share.
@@ -128,6 +130,7 @@ impl Tracker {
             frames_only: false,
             max_conns: MAX_CONNS,
             recent: Recent::default(),
+            over: Over::default(),
         }
     }
 
@@ -325,6 +328,9 @@ impl Tracker {
         found.set(self.out.found_in_pdus());
         let row = row(record, segment, Some(conn.row.id), prev, found);
         conn.note(incoming, row);
+        if conn.is_over && !std::mem::replace(&mut conn.is_among_over, true) {
+            self.over.push(index, incoming.no);
+        }
         self.out.push_other(row);
     }
 
@@ -382,6 +388,7 @@ impl Tracker {
 
     /// The rows that are new or changed since the batch before.
     pub(super) fn take(&mut self) -> Batch {
+        self.give_up();
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         for index in changed {
@@ -414,6 +421,20 @@ impl Tracker {
         }
         batch.progress = self.progress.clone();
         batch
+    }
+
+    /// Ends the connections that are over for longest.
+    fn give_up(&mut self) {
+        self.over.give_up(|index, known| {
+            let conn = self.conns.get_mut(index)?;
+            if conn.row.last_frame > known {
+                return Some(conn.row.last_frame);
+            }
+            if conn.end(known, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
+                self.changed.push(index);
+            }
+            None
+        });
     }
 
     /// Nothing more comes: all connections end. Hands over what that changes, the last batch with why the capture was

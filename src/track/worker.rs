@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::capture::Capture;
 use crate::store::{Batch, Progress, Store};
 
+use super::over;
 use super::tracker::{MAX_CONNS, Tracker};
 
 /// Batches that may wait for the receiver.
@@ -33,6 +34,8 @@ pub struct Options {
     pub frames_only: bool,
     /// Connections that are followed at most; frames of further ones are kept as frames only, and a problem says so.
     pub connections: usize,
+    /// Connections that are over and can still be read on, should more come; the others are ended.
+    pub over: usize,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             frames: 16_384,
             frames_only: false,
             connections: MAX_CONNS,
+            over: over::KEPT,
         }
     }
 }
@@ -124,6 +128,7 @@ fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sende
     let mut tracker = Tracker::new(capture);
     tracker.frames_only = options.frames_only;
     tracker.max_conns = options.connections;
+    tracker.over.kept = options.over;
     let mut chunks = capture.chunks();
     let mut due = Instant::now() + options.first_batch;
     let mut sent_frames = 0;
