@@ -99,6 +99,12 @@ impl FrameFlags {
         self.0 & !Self::ORDINARY == 0
     }
 
+    /// Whether nothing is said of the frame but which end sent it and what it holds.
+    #[inline]
+    pub fn says_nothing(self) -> bool {
+        self.0 & !(Self::FROM_B.0 | Self::TCP.0 | Self::IPV6.0) == 0
+    }
+
     /// Whether all bits of `other` are set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -26,25 +26,70 @@ const CHECKSUMS: u8 = 32;
 
 /// What each end's segments have shown.
 #[derive(Debug, Default)]
-struct Side {
-    order: Order,
+pub(super) struct Side {
+    pub(super) order: Order,
     /// Initial sequence number, from its SYN.
     isn: Option<TcpSeq>,
-    last_ack: Option<TcpSeq>,
-    window: Option<u16>,
-    zero_since: Option<Nanos>,
+    pub(super) last_ack: Option<TcpSeq>,
     /// A segment whose acknowledgement is awaited, to measure the round trip.
     timed: Option<(TcpSeq, Nanos)>,
+    /// No later than this the oldest data were sent that are not acknowledged.
+    pub(super) unacked_since: Nanos,
+    /// Its counts, but for those that its order knows.
+    pub(super) stats: TcpStats,
+    /// The last of its frames, and the last with payload.
+    pub(super) last: FrameNo,
+    pub(super) last_payload: FrameNo,
+    /// The time to live of the last that is no reset.
+    pub(super) ttl: Option<u8>,
     checksums: u8,
+    /// Its window is closed.
+    closed: bool,
+    zero_since: Option<Nanos>,
     /// The last segment was a keepalive probe.
     probed: bool,
     copies: Copies,
 }
 
 impl Side {
-    fn acknowledges(&mut self, ack: TcpSeq) {
-        if self.last_ack.is_none_or(|last| last.before(ack)) {
-            self.last_ack = Some(ack);
+    /// Whether an acknowledgement says more than those before it.
+    fn acknowledges_more(&self, ack: TcpSeq) -> bool {
+        self.last_ack.is_none_or(|last| last.before(ack))
+    }
+
+    /// Sends new data, the last of them in front of a number.
+    #[inline]
+    fn sends(&mut self, until: TcpSeq, time: Nanos, all_acked: bool) {
+        if self.timed.is_none() {
+            self.timed = Some((until, time));
+            if all_acked {
+                self.unacked_since = time;
+            }
+        }
+    }
+
+    /// Measures the round trip if what was sent is acknowledged now.
+    #[inline]
+    fn round_trip(&mut self, ack: TcpSeq, time: Nanos) {
+        if let Some((until, sent)) = self.timed
+            && until.at_or_before(ack)
+        {
+            self.timed = None;
+            self.unacked_since = sent;
+            let span = time.since(sent);
+            let best = &mut self.stats.round_trip_ns;
+            if span >= 0 && best.is_none_or(|best| span < best) {
+                *best = Some(span);
+            }
+        }
+    }
+
+    /// All counts.
+    fn tcp(&self) -> TcpStats {
+        TcpStats {
+            bytes: self.order.bytes(),
+            missing_bytes: self.order.missing,
+            ..self.stats
         }
     }
 }
@@ -79,6 +124,8 @@ pub(super) struct Conn {
 pub(super) struct Incoming<'a> {
     pub(super) segment: &'a Segment,
     pub(super) frame: &'a [u8],
+    /// The segment's payload, as far as it is in the file.
+    pub(super) payload: &'a [u8],
     pub(super) no: FrameNo,
     pub(super) time: Nanos,
     pub(super) interface: u32,
@@ -243,19 +290,8 @@ impl Conn {
     /// The last of its frames so far.
     #[inline]
     pub(super) fn last_frame(&self) -> Option<FrameNo> {
-        (self.row.frames > 0).then_some(self.row.last_frame)
-    }
-
-    /// Notes what the row of the frame that was taken in last says of the connection.
-    #[expect(
-        clippy::inline_always,
-        reason = "what a usual frame says stays in registers from its bytes to its row"
-    )]
-    #[inline(always)]
-    pub(super) fn note(&mut self, incoming: &Incoming<'_>, row: FrameRow) {
-        self.evidence
-            .frame(&self.row, row, incoming.several_interfaces);
-        self.watch.frame(&mut self.row, incoming.no, row);
+        let [a, b] = &self.sides.0;
+        Some(a.last.max(b.last)).filter(|last| *last != FrameNo::default())
     }
 
     /// Takes in a segment; returns what was found out about its frame.
@@ -269,23 +305,39 @@ impl Conn {
         if let Some(found) = self.goes_on(end, incoming, out) {
             return found;
         }
-        let mut found = self.count(end, incoming);
+        let mut found = sent_by(end);
         self.step(end, incoming, out, &mut found);
-        self.steady = self.is_steady();
         found
     }
 
-    /// Counts a segment, whatever it is.
+    /// Takes note of a frame that was taken in, with all that was found out about it.
+    #[inline(never)]
+    pub(super) fn note(&mut self, no: FrameNo, row: FrameRow, several_interfaces: bool) {
+        self.note_news(no, row, several_interfaces);
+        self.count(no, row);
+        self.steady = self.is_steady();
+    }
+
+    /// What a frame says that is not like the others of its side.
+    #[inline(never)]
+    fn note_news(&mut self, no: FrameNo, row: FrameRow, several_interfaces: bool) {
+        let end = row.end();
+        self.evidence
+            .frame(self.row.side_of(end), row, several_interfaces);
+        self.watch.frame(&self.row, &self.sides, no, row);
+        if !row.flags.has(FrameFlags::DUPLICATE) && !row.tcp_flags.rst() {
+            self.sides.get_mut(end).ttl = Some(row.ttl);
+        }
+    }
+
     #[inline]
-    fn count(&mut self, end: End, incoming: &Incoming<'_>) -> FrameFlags {
-        self.row.frames = self.row.frames.saturating_add(1);
-        self.row.last_frame = incoming.no;
-        self.row.last_time = incoming.time;
-        let stats = self.row.tcp.get_mut(end);
-        stats.frames = stats.frames.saturating_add(1);
-        match end {
-            End::A => FrameFlags::default(),
-            End::B => FrameFlags::FROM_B,
+    fn count(&mut self, no: FrameNo, row: FrameRow) {
+        self.row.last_time = row.time;
+        let side = self.sides.get_mut(row.end());
+        side.stats.frames = side.stats.frames.saturating_add(1);
+        side.last = no;
+        if row.payload_len > 0 {
+            side.last_payload = no;
         }
     }
 
@@ -374,6 +426,10 @@ impl Conn {
     fn set_client(&mut self, end: End, why: &'static str) {
         self.row.client = end;
         self.row.client_evidence = Some(why);
+        // What was noted of the sides was noted of client and server.
+        for side in &mut self.sides.0 {
+            side.ttl = None;
+        }
     }
 
     fn ctx<'a>(&'a mut self, out: &'a mut Out) -> Ctx<'a> {
@@ -396,9 +452,13 @@ impl Conn {
             return;
         }
         let ack = incoming.segment.ack;
-        self.sides.get_mut(end).acknowledges(ack);
         let sender = end.other();
-        self.round_trip(sender, incoming);
+        let side = self.sides.get_mut(end);
+        if side.acknowledges_more(ack) {
+            side.last_ack = Some(ack);
+            self.watch.acked(self.sides.get(sender), incoming.time);
+        }
+        self.sides.get_mut(sender).round_trip(ack, incoming.time);
         let with_data = incoming.segment.payload_len > 0;
         if self
             .sides
@@ -411,28 +471,7 @@ impl Conn {
             self.feed(sender, out, |order, total, sink| {
                 order.declare_due(with_data, at, total, sink);
             });
-            self.note_missing(sender);
         }
-    }
-
-    /// Measures the round trip if what was sent at `sender` is acknowledged now.
-    #[inline]
-    fn round_trip(&mut self, sender: End, incoming: &Incoming<'_>) {
-        let side = self.sides.get_mut(sender);
-        if let Some((until, sent)) = side.timed
-            && until.at_or_before(incoming.segment.ack)
-        {
-            side.timed = None;
-            let span = incoming.time.since(sent);
-            let best = &mut self.row.tcp.get_mut(sender).round_trip_ns;
-            if span >= 0 && best.is_none_or(|best| span < best) {
-                *best = Some(span);
-            }
-        }
-    }
-
-    fn note_missing(&mut self, end: End) {
-        self.row.tcp.get_mut(end).missing_bytes = self.sides.get(end).order.missing;
     }
 
     fn payload(
@@ -451,27 +490,23 @@ impl Conn {
             return;
         }
         let seq = segment.seq.plus(u32::from(incoming.flags().syn()));
-        let payload = segment.payload(incoming.frame);
         let at = incoming.at();
         let len = segment.payload_len;
+        let all_acked = self.sides.get(end).order.is_acked();
         let accepted = self.feed(end, out, |order, total, sink| {
-            order.accept(seq, len, payload, at, total, sink)
+            order.accept(seq, len, incoming.payload, at, total, sink)
         });
         found.set(accepted.flags);
-        let stats = self.row.tcp.get_mut(end);
-        stats.bytes = stats.bytes.saturating_add(accepted.fresh);
+        let side = self.sides.get_mut(end);
+        let stats = &mut side.stats;
         if accepted.flags.has(FrameFlags::RETRANSMISSION) {
             stats.retransmissions = stats.retransmissions.saturating_add(1);
-            self.sides.get_mut(end).timed = None;
+            side.timed = None;
         } else if accepted.flags.has(FrameFlags::OUT_OF_ORDER) {
             stats.out_of_order = stats.out_of_order.saturating_add(1);
-        } else {
-            let side = self.sides.get_mut(end);
-            if side.timed.is_none() && accepted.fresh > 0 {
-                side.timed = Some((seq.plus(len), incoming.time));
-            }
+        } else if accepted.fresh > 0 {
+            side.sends(seq.plus(len), incoming.time, all_acked);
         }
-        self.note_missing(end);
     }
 
     fn close(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
@@ -552,14 +587,14 @@ impl Conn {
             self.leave();
             return false;
         }
+        let last = self.last_frame().unwrap_or(self.row.first_frame);
         let at = At {
-            frame: self.row.last_frame,
-            done: now.min(self.row.last_frame),
+            frame: last,
+            done: now.min(last),
             time: self.row.last_time,
         };
         for end in End::BOTH {
             self.feed(end, out, |order, total, sink| order.finish(at, total, sink));
-            self.note_missing(end);
         }
         let [a, b] = &self.sides.0;
         let next = PerEnd([a.order.next(), b.order.next()]);
@@ -580,6 +615,11 @@ impl Conn {
     /// Puts the changed rows into the batch.
     pub(super) fn flush(&mut self, out: &mut Out) {
         self.listed = false;
+        self.row.last_frame = self.last_frame().unwrap_or(self.row.first_frame);
+        let [a, b] = &self.sides.0;
+        self.row.frames = a.stats.frames.saturating_add(b.stats.frames);
+        self.row.tcp = PerEnd([a.tcp(), b.tcp()]);
+        self.row.calm = self.watch.told;
         let mut ctx = Ctx {
             out,
             row: &mut self.row,
@@ -600,6 +640,14 @@ fn by_port(ends: &PerEnd<Endpoint>) -> (End, Option<&'static str>) {
         (false, true) => (End::A, Some("the other end uses port 1433")),
         _ if a.port < b.port => (End::B, None),
         _ => (End::A, None),
+    }
+}
+
+/// Which end sent a frame.
+fn sent_by(end: End) -> FrameFlags {
+    match end {
+        End::A => FrameFlags::default(),
+        End::B => FrameFlags::FROM_B,
     }
 }
 

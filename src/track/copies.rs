@@ -130,7 +130,11 @@ impl Copies {
         }
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
     fn push(&mut self, seen: Seen) {
         if self.near.is_none() {
             let Some(first) = self.first else {
@@ -233,7 +237,7 @@ impl Far {
 #[inline(always)]
 fn digest(incoming: &Incoming<'_>) -> u64 {
     let segment = incoming.segment;
-    let payload = segment.payload(incoming.frame);
+    let payload = incoming.payload;
     let mut hash = FxHasher::default();
     let pair = |high: u32, low: u32| (u64::from(high) << 32) | u64::from(low);
     let small = |high: u16, low: u16| (u32::from(high) << 16) | u32::from(low);

@@ -144,6 +144,13 @@ impl Order {
         Some(self.base?.plus(low32(self.high.saturating_add(fin))))
     }
 
+    /// Bytes that are in the file (hidden ones of a cut frame included), each counted once.
+    pub(super) fn bytes(&self) -> u64 {
+        let shown = self.next.saturating_sub(self.missing);
+        let waiting = self.waiting.values();
+        waiting.fold(shown, |sum, waiting| sum.saturating_add(waiting.len))
+    }
+
     /// Whether a FIN was seen.
     pub(super) fn fin_seen(&self) -> bool {
         self.fin.is_some()
@@ -233,15 +240,23 @@ impl Order {
         self.claimed = self.claimed.max(self.next);
     }
 
-    /// The position that the peer of a whole stream acknowledges, if all bytes before it were handed on.
-    pub(super) fn handed_on_until(&self, ack: TcpSeq) -> Option<u64> {
-        let back = u64::try_from(self.next_seq()?.diff(ack)).ok()?;
-        self.next.checked_sub(back)
+    /// The sequence number behind what the peer acknowledged.
+    pub(super) fn acked_seq(&self) -> Option<TcpSeq> {
+        Some(self.base?.plus(low32(self.acked)))
     }
 
-    /// The peer acknowledges what was handed on up to a position.
-    pub(super) fn is_acknowledged(&mut self, pos: u64) {
-        self.acked = self.acked.max(pos);
+    /// Whether the peer acknowledged all that was handed on.
+    pub(super) fn is_acked(&self) -> bool {
+        self.acked >= self.next
+    }
+
+    /// The peer acknowledges more of a whole stream, of what was handed on.
+    #[inline]
+    pub(super) fn acknowledged_more(&mut self, ack: TcpSeq) {
+        if let Some(before) = self.acked_seq() {
+            let more = u64::from(ack.minus(before.0).0);
+            self.acked = self.acked.saturating_add(more);
+        }
     }
 
     /// Takes in a segment's payload and hands on what is in order now.

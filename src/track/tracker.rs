@@ -275,15 +275,15 @@ impl Tracker {
         if let Some(index) = self.recent.get(segment)
             && let Some(conn) = self.conns.get_mut(index)
             && let Some(end) = conn.end_of(segment)
-            && let prev = conn.last_frame()
             && let Some(mut found) = conn.goes_on(end, incoming, &mut self.out)
         {
             found.set(self.out.found_in_pdus());
-            if !std::mem::replace(&mut conn.listed, true) {
+            if !conn.listed {
+                conn.listed = true;
                 self.changed.push(index);
             }
-            let row = row(record, segment, Some(conn.row.id), prev, found);
-            conn.note(incoming, row);
+            let row = row(record, segment, Some(conn), found);
+            conn.note_usual(incoming.no, row, self.several_points);
             self.out.push_frame(row);
             return true;
         }
@@ -301,6 +301,7 @@ impl Tracker {
         Incoming {
             segment,
             frame,
+            payload: segment.payload(frame),
             no: self.out.next_frame(),
             time: record.time,
             interface: record.interface.0,
@@ -316,18 +317,17 @@ impl Tracker {
         let Some((index, end, conn)) =
             found.and_then(|(index, end)| Some((index, end, self.conns.get_mut(index)?)))
         else {
-            let row = row(record, segment, None, None, FrameFlags::default());
+            let row = row(record, segment, None, FrameFlags::default());
             self.out.push_other(row);
             return;
         };
         if !std::mem::replace(&mut conn.listed, true) {
             self.changed.push(index);
         }
-        let prev = conn.last_frame();
         let mut found = conn.segment(end, incoming, &mut self.out);
         found.set(self.out.found_in_pdus());
-        let row = row(record, segment, Some(conn.row.id), prev, found);
-        conn.note(incoming, row);
+        let row = row(record, segment, Some(conn), found);
+        conn.note(incoming.no, row, incoming.several_interfaces);
         if conn.is_over && !std::mem::replace(&mut conn.is_among_over, true) {
             self.over.push(index, incoming.no);
         }
@@ -427,8 +427,8 @@ impl Tracker {
     fn give_up(&mut self) {
         self.over.give_up(|index, known| {
             let conn = self.conns.get_mut(index)?;
-            if conn.row.last_frame > known {
-                return Some(conn.row.last_frame);
+            if let Some(later) = conn.last_frame().filter(|last| *last > known) {
+                return Some(later);
             }
             if conn.end(known, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
                 self.changed.push(index);
@@ -463,13 +463,7 @@ impl Tracker {
 
 /// The row of a segment's frame.
 #[inline]
-fn row(
-    record: &RecordMeta,
-    segment: &Segment,
-    conn: Option<ConnId>,
-    prev: Option<FrameNo>,
-    found: FrameFlags,
-) -> FrameRow {
+fn row(record: &RecordMeta, segment: &Segment, conn: Option<&Conn>, found: FrameFlags) -> FrameRow {
     let mut flags = cut(record);
     flags.set(FrameFlags::TCP);
     flags.set(found);
@@ -481,8 +475,8 @@ fn row(
         time: record.time,
         captured: record.captured,
         wire: record.wire,
-        conn,
-        prev,
+        conn: conn.map(|conn| conn.row.id),
+        prev: conn.and_then(Conn::last_frame),
         seq: segment.seq,
         ack: segment.ack,
         payload_len: segment.payload_len,

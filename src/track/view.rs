@@ -28,14 +28,13 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Takes note of a frame of the connection.
-    #[inline]
-    pub(super) fn frame(&mut self, conn: &ConnRow, row: FrameRow, several_interfaces: bool) {
+    /// Takes note of a frame that a side of the connection sent. Those with nothing found out about them and the time to
+    /// live of the one before add nothing once the evidence is complete.
+    pub(super) fn frame(&mut self, side: Side, row: FrameRow, several_interfaces: bool) {
         if row.flags.has(FrameFlags::DUPLICATE) {
             self.copies_on_interfaces |= several_interfaces;
             return;
         }
-        let side = conn.side_of(row.end());
         let counted = if row.flags.has(FrameFlags::BAD_CHECKSUM) {
             Some(&mut self.bad_checksums)
         } else if row.flags.has(FrameFlags::GOOD_CHECKSUM) {
@@ -49,11 +48,10 @@ impl Evidence {
         }
         // A reset's may differ: a device in the path may have sent it.
         if !row.tcp_flags.rst() {
-            let ttl = self.ttl.get_mut(side);
-            if ttl.is_some_and(|ttl| ttl != row.ttl) {
+            let before = self.ttl.get_mut(side).replace(row.ttl);
+            if before.is_some_and(|before| before != row.ttl) {
                 *self.ttl_varies.get_mut(side) = true;
             }
-            *ttl = Some(row.ttl);
         }
         if row.tcp_flags.syn() {
             let slot = if row.tcp_flags.ack() {
@@ -68,6 +66,11 @@ impl Evidence {
         {
             self.gaps = Some((syn_ack.since(syn), row.time.since(syn_ack)));
         }
+    }
+
+    /// Whether the gaps of the handshake are known, or will not be.
+    pub(super) fn is_complete(&self) -> bool {
+        self.gaps.is_some() || self.syn.is_none() || self.syn_ack.is_none()
     }
 
     fn ttl_of(&self, side: Side) -> Option<u8> {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A frame's number in its capture; the first is 1, as Wireshark counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A frame's number in its capture; the first is 1, as Wireshark counts. The default, 0, is the number of none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FrameNo(pub u32);
 
 impl FrameNo {

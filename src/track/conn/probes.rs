@@ -12,17 +12,15 @@ impl Conn {
         if flags.syn() || flags.rst() || incoming.segment.header_seen < 16 {
             return;
         }
-        let window = incoming.segment.window;
         let side = self.sides.get_mut(end);
-        if window == 0 && !flags.fin() {
+        side.closed = incoming.segment.window == 0;
+        if side.closed && !flags.fin() {
             found.set(FrameFlags::ZERO_WINDOW);
             side.zero_since.get_or_insert(incoming.time);
         } else if let Some(since) = side.zero_since.take() {
             let span = incoming.time.since(since).max(0);
-            let stats = self.row.tcp.get_mut(end);
-            stats.zero_window_ns = stats.zero_window_ns.saturating_add(span);
+            side.stats.zero_window_ns = side.stats.zero_window_ns.saturating_add(span);
         }
-        side.window = Some(window);
     }
 
     /// Keepalive probes (of 0 or 1 byte), their answers, and probes of a closed window. Whether the payload, if
@@ -41,7 +39,7 @@ impl Conn {
             return false;
         }
         let peer = self.sides.get(end.other());
-        let peer_closed = peer.window == Some(0);
+        let peer_closed = peer.closed;
         let acked = peer.last_ack;
         let peer_probed = peer.probed;
         let side = self.sides.get(end);
@@ -62,7 +60,7 @@ impl Conn {
                 found.set(FrameFlags::NOT_IN_STREAM);
             }
             if !peer_closed {
-                let stats = self.row.tcp.get_mut(end);
+                let stats = &mut self.sides.get_mut(end).stats;
                 stats.keepalives = stats.keepalives.saturating_add(1);
             }
         } else if segment.payload_len == 1 && peer_closed {

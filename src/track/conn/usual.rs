@@ -4,11 +4,13 @@
 //! Nearly all segments of a capture are of this kind. Of the steps of [`Conn::segment`] most have nothing to find in
 //! one, so that they are left out; for what they look for, it is not of this kind.
 
-use super::{Conn, Incoming, checksum};
-use crate::store::{FrameFlags, TcpFlags};
+use super::{Conn, Incoming, Side, checksum, sent_by};
+use crate::decode::net::Segment;
+use crate::store::{FrameFlags, FrameRow, TcpFlags};
+use crate::track::calm::Watch;
 use crate::track::order::{Content, Piece};
 use crate::track::out::{Ctx, Out};
-use crate::units::{End, PerEnd};
+use crate::units::{End, FrameNo, Nanos, PerEnd, TcpSeq};
 
 impl Conn {
     /// Takes in a segment if it is of this kind; returns what was found out about its frame.
@@ -23,88 +25,130 @@ impl Conn {
         incoming: &Incoming<'_>,
         out: &mut Out,
     ) -> Option<FrameFlags> {
-        let acked = self.is_usual(end, incoming)?;
-        let mut found = self.count(end, incoming);
         let segment = incoming.segment;
-        let len = segment.payload_len;
+        let (len, ack) = (segment.payload_len, segment.ack);
+        if !self.steady || !is_plain(segment) {
+            return None;
+        }
         let (side, peer) = self.sides.get_both_mut(end);
-        if len > 0 && !incoming.several_interfaces {
-            // What repeats bytes is not the next of its stream.
+        let acks_more = side.last_ack != Some(ack);
+        if side.order.next_seq() != Some(segment.seq)
+            || acks_more && !side.acknowledges_of(peer, ack)
+        {
+            return None;
+        }
+        let mut found = sent_by(end);
+        if (len > 0 || acks_more) && !incoming.several_interfaces {
+            // What repeats neither bytes nor an acknowledgement is not there twice.
             side.copies.note(incoming);
         } else if side.copies.is_copy(incoming) {
             found.set(FrameFlags::DUPLICATE);
             return Some(found);
         }
         found.set(checksum(&mut side.checksums, incoming));
-        side.acknowledges(segment.ack);
-        peer.order.is_acknowledged(acked);
-        side.window = Some(segment.window);
-        side.probed = false;
-        self.round_trip(end.other(), incoming);
-        if len > 0 {
-            self.next_bytes(end, incoming, out);
-        } else {
-            self.sides.get_mut(end).order.claim_next();
+        if acks_more {
+            acknowledges_more(&mut self.watch, (end, side, peer), ack, incoming.time);
+        }
+        if len == 0 {
+            side.order.claim_next();
+            return Some(found);
+        }
+        let all_acked = side.order.is_acked();
+        let pos = side.order.take_next(len);
+        side.sends(segment.seq.plus(len), incoming.time, all_acked);
+        if let Some(deep) = &mut self.deep {
+            let piece = Piece {
+                pos,
+                at: incoming.at(),
+                content: Content::Bytes(incoming.payload),
+                starts_segment: true,
+            };
+            let mut ctx = Ctx {
+                out,
+                row: &mut self.row,
+                violations: &mut self.violations,
+            };
+            // All is there that was acknowledged.
+            let behind_ack = PerEnd::default();
+            if deep.piece(end, &piece, behind_ack, &mut ctx) {
+                self.leave();
+            }
         }
         Some(found)
     }
 
-    /// The position up to which it acknowledges the peer's stream, if it is of this kind.
-    #[inline]
-    fn is_usual(&self, end: End, incoming: &Incoming<'_>) -> Option<u64> {
-        let segment = incoming.segment;
-        let len = segment.payload_len;
-        let (side, peer) = (self.sides.get(end), self.sides.get(end.other()));
-        // One byte can be a probe of the peer, and no byte the answer to one.
-        let plain = segment.flags & !TcpFlags::PSH.0 == TcpFlags::ACK.0
-            && segment.header_seen >= 20
-            && segment.captured_payload == len
-            && len != 1
-            && !(len == 0 && peer.probed)
-            && segment.window > 0;
-        if self.steady && plain && side.order.next_seq() == Some(segment.seq) {
-            peer.order.handed_on_until(segment.ack)
-        } else {
-            None
+    /// As [`Conn::note`], of a segment of this kind.
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
+    pub(in crate::track) fn note_usual(
+        &mut self,
+        no: FrameNo,
+        row: FrameRow,
+        several_interfaces: bool,
+    ) {
+        let known = self.sides.get(row.end()).ttl == Some(row.ttl);
+        if !known || row.time < self.row.last_time || !row.flags.says_nothing() {
+            self.note_news(no, row, several_interfaces);
         }
+        self.count(no, row);
     }
 
     /// Whether both sides just go on: segments of this kind leave it so.
     pub(super) fn is_steady(&self) -> bool {
         let opened = self.row.handshake_frame.is_some() || self.row.syn_ack_frame.is_none();
         let open = self.has_payload() && self.closed_by.is_none();
-        let mut sides = self.sides.0.iter();
-        opened && open && sides.all(|side| side.zero_since.is_none() && side.order.is_whole())
+        let [a, b] = &self.sides.0;
+        opened && open && self.evidence.is_complete() && a.is_steady(b) && b.is_steady(a)
+    }
+}
+
+/// A side acknowledges more of what its peer sent than before.
+#[inline(never)]
+fn acknowledges_more(
+    watch: &mut Watch,
+    (end, side, peer): (End, &mut Side, &mut Side),
+    ack: TcpSeq,
+    time: Nanos,
+) {
+    watch.look_back((end, side, peer), ack);
+    watch.acked(peer, time);
+    side.last_ack = Some(ack);
+    peer.order.acknowledged_more(ack);
+    peer.round_trip(ack, time);
+}
+
+impl Side {
+    /// Whether it just goes on. What it acknowledged is then the same number for all that look at it, and nothing that
+    /// is acknowledged waits for being so.
+    fn is_steady(&self, peer: &Self) -> bool {
+        let acked = self.order.acked_seq();
+        let timed = self.timed.zip(acked);
+        self.order.is_whole()
+            && self.zero_since.is_none()
+            && !self.closed
+            && !self.probed
+            && acked == peer.last_ack
+            && timed.is_none_or(|((until, _), acked)| acked.before(until))
     }
 
+    /// Whether a number acknowledges more than those before it, and nothing that the peer has not been seen to send.
     #[inline]
-    fn next_bytes(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
-        let segment = incoming.segment;
-        let side = self.sides.get_mut(end);
-        let pos = side.order.take_next(segment.payload_len);
-        if side.timed.is_none() {
-            side.timed = Some((segment.seq.plus(segment.payload_len), incoming.time));
-        }
-        let stats = self.row.tcp.get_mut(end);
-        stats.bytes = stats.bytes.saturating_add(u64::from(segment.payload_len));
-        let Some(deep) = &mut self.deep else {
-            return;
-        };
-        let piece = Piece {
-            pos,
-            at: incoming.at(),
-            content: Content::Bytes(segment.payload(incoming.frame)),
-            starts_segment: true,
-        };
-        let mut ctx = Ctx {
-            out,
-            row: &mut self.row,
-            violations: &mut self.violations,
-        };
-        // All is there that was acknowledged.
-        let behind_ack = PerEnd::default();
-        if deep.piece(end, &piece, behind_ack, &mut ctx) {
-            self.leave();
-        }
+    fn acknowledges_of(&self, peer: &Self, ack: TcpSeq) -> bool {
+        let sent = peer.order.next_seq();
+        self.acknowledges_more(ack) && sent.is_some_and(|sent| ack.at_or_before(sent))
     }
+}
+
+/// Whether a segment is all in the file, with an open window, and shows nothing but data or an acknowledgement. One byte
+/// can be a probe of the peer.
+#[inline]
+fn is_plain(segment: &Segment) -> bool {
+    segment.flags & !TcpFlags::PSH.0 == TcpFlags::ACK.0
+        && segment.header_seen >= 20
+        && segment.captured_payload == segment.payload_len
+        && segment.payload_len != 1
+        && segment.window > 0
 }
