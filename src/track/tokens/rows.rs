@@ -49,16 +49,16 @@ impl Hop {
 
     /// All its bytes, by the first two of them.
     #[inline]
-    fn len(self, pair: [u8; 2]) -> u32 {
+    fn len(self, pair: [u8; 2]) -> usize {
         let len = match u32::from(u16::from_le_bytes(pair)) & self.length {
             0xffff => 0,
             len => len,
         };
-        len.wrapping_add(self.beside)
+        size(len.wrapping_add(self.beside))
     }
 
     /// As [`Hop::len`] where a view may end sooner.
-    fn len_in(self, view: &[u8]) -> Option<u32> {
+    fn len_in(self, view: &[u8]) -> Option<usize> {
         match view {
             [low, high, ..] => Some(self.len([*low, *high])),
             [low] if self.length == 0xff => Some(self.len([*low, 0])),
@@ -67,31 +67,28 @@ impl Hop {
     }
 }
 
-/// The longest view in which rows are passed over at once: no place in it or behind it wraps.
-const MAX_VIEW: usize = 1 << 30;
-
-/// A place in a view of rows, or behind it by no more than one hop.
+/// What is left of a view of rows.
 #[derive(Debug, Clone, Copy)]
-struct RowPlace<'a> {
+struct Rest<'a> {
     view: &'a [u8],
-    at: u32,
+    /// So many bytes behind the view were passed over too.
+    beyond: usize,
 }
 
-impl<'a> RowPlace<'a> {
-    fn at(self) -> usize {
-        size(self.at)
+impl<'a> Rest<'a> {
+    #[inline]
+    fn pass_bytes(&mut self, bytes: usize) {
+        let len = self.view.len();
+        self.view = self.view.get(bytes..).unwrap_or_else(|| {
+            self.beyond = bytes.saturating_sub(len);
+            &[]
+        });
     }
 
+    /// So many bytes, and two more, if all of them are there.
     #[inline]
-    fn go_on(&mut self, bytes: u32) {
-        self.at = self.at.wrapping_add(bytes);
-    }
-
-    /// So many bytes from here on, and two more, if all of them are there.
-    #[inline]
-    fn bytes_and_pair(self, bytes: u32) -> Option<(&'a [u8], [u8; 2])> {
-        let len = size(bytes).saturating_add(2);
-        let view = self.view.get(self.at()..self.at().saturating_add(len))?;
+    fn bytes_and_pair(self, bytes: usize) -> Option<(&'a [u8], [u8; 2])> {
+        let view = self.view.get(..bytes.saturating_add(2))?;
         let (bytes, pair) = view.split_last_chunk()?;
         Some((bytes, *pair))
     }
@@ -102,7 +99,7 @@ impl<'a> RowPlace<'a> {
         while let [hop, later @ ..] = hops
             && let Some((_, pair)) = self.bytes_and_pair(0)
         {
-            self.go_on(hop.len(pair));
+            self.pass_bytes(hop.len(pair));
             hops = later;
         }
         hops
@@ -112,11 +109,11 @@ impl<'a> RowPlace<'a> {
     /// in it, and says what is left of the last.
     #[inline]
     fn pass_rows<'b>(&mut self, columns: &'b Columns, rows: &mut u64) -> &'b [Hop] {
-        let ahead = columns.ahead;
+        let ahead = size(columns.ahead);
         if let Some((first, later)) = columns.hops.split_first() {
-            let first = first.behind(ahead);
+            let first = first.behind(columns.ahead);
             while let Some(([ROW, ..], pair)) = self.bytes_and_pair(ahead) {
-                self.go_on(first.len(pair));
+                self.pass_bytes(first.len(pair));
                 let left = self.pass(later);
                 if !left.is_empty() {
                     return left;
@@ -124,8 +121,8 @@ impl<'a> RowPlace<'a> {
                 *rows = rows.wrapping_add(1);
             }
         }
-        while self.view.get(self.at()) == Some(&ROW) {
-            self.go_on(ahead);
+        while self.view.first() == Some(&ROW) {
+            self.pass_bytes(ahead);
             if !columns.hops.is_empty() {
                 return &columns.hops;
             }
@@ -194,45 +191,36 @@ impl Walker {
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX);
         let view = view.get(skipped..).unwrap_or_default();
         self.skip = 0;
-        if view.len() > MAX_VIEW {
-            // None of a packet's: it is read element by element.
-            return view;
-        }
         let columns = &self.columns;
         let mut rows = 0;
-        let mut place = RowPlace { view, at: 0 };
+        let mut rest = Rest { view, beyond: 0 };
         let mut left: &[Hop] = match self.state {
             State::Token if columns.hop_by_hop => &[],
             State::Hop(hop) => {
-                let left = place.pass(columns.hops.get(hop..).unwrap_or_default());
+                let left = rest.pass(columns.hops.get(hop..).unwrap_or_default());
                 rows = u64::from(left.is_empty());
+                self.state = State::Token;
                 left
             }
             _ => return view,
         };
         if left.is_empty() {
-            left = place.pass_rows(columns, &mut rows);
+            left = rest.pass_rows(columns, &mut rows);
         }
-        self.state = if left.is_empty() {
-            State::Token
-        } else {
-            State::Hop(columns.hops.len().saturating_sub(left.len()))
-        };
-        self.outcome.rows_seen = self.outcome.rows_seen.saturating_add(rows);
-        self.outcome.ends_with_done &= place.at == 0;
-        let at = place.at();
-        view.get(at..).unwrap_or_else(|| {
-            let behind = at.saturating_sub(view.len());
-            self.skip = u64::try_from(behind).unwrap_or(u64::MAX);
-            &[]
-        })
+        if !left.is_empty() {
+            self.state = State::Hop(columns.hops.len().saturating_sub(left.len()));
+        }
+        self.outcome.rows_seen = self.outcome.rows_seen.wrapping_add(rows);
+        self.outcome.ends_with_done &= rest.view.len() == view.len();
+        self.skip = u64::try_from(rest.beyond).unwrap_or(u64::MAX);
+        rest.view
     }
 
     /// A hop of which less than two bytes are there yet, or were.
     pub(super) fn hop(&mut self, view: &[u8], at: usize) -> Step {
         let hop = self.columns.hops.get(at).ok_or(Stop::Bad)?;
         let need = view.len().saturating_add(1);
-        let len = size(hop.len_in(view).ok_or(Stop::Need(need))?);
+        let len = hop.len_in(view).ok_or(Stop::Need(need))?;
         let next = at.saturating_add(1);
         if next < self.columns.hops.len() {
             self.state = State::Hop(next);
