@@ -25,8 +25,6 @@ const MAX_OPEN: usize = 64;
 #[derive(Debug)]
 struct Open {
     row: Row,
-    /// What has come of its answer, if anything has.
-    answer: Option<Answer>,
     /// What it is, where its first packet did not say all that is asked.
     untold: Option<RequestKind>,
     /// The request was sent to its end.
@@ -46,21 +44,6 @@ struct Answer {
     first_byte_ns: Option<i64>,
     /// The row does not say so yet.
     changed: bool,
-}
-
-impl Open {
-    /// Puts into the row what has come of the answer.
-    fn note_answer(&mut self, out: &mut Out) {
-        if let Some(answer) = self.answer.as_mut().filter(|answer| answer.changed) {
-            answer.changed = false;
-            self.row.change(out, |row| {
-                row.answer_first_frame = Some(answer.first_frame);
-                row.answer_last_frame = Some(answer.last_frame);
-                row.answer_bytes = answer.bytes;
-                row.first_byte_ns = answer.first_byte_ns;
-            });
-        }
-    }
 }
 
 /// Where the row of a request under way is: in the batch at hand if it began there, else here.
@@ -114,6 +97,8 @@ struct Last {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     open: VecDeque<Open>,
+    /// What has come of the answer to the oldest of them, if anything has.
+    answer: Option<Answer>,
     last: Option<Last>,
     attention: Option<FrameNo>,
     /// The answer at hand is not to any of them.
@@ -161,9 +146,24 @@ impl Requests {
 
     /// Puts the changed rows into the batch, which leaves.
     pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
+        self.note_answer(ctx.out);
         for request in &mut self.open {
-            request.note_answer(ctx.out);
             request.row.flush(ctx.out);
+        }
+    }
+
+    /// Puts into the oldest request's row what has come of its answer.
+    fn note_answer(&mut self, out: &mut Out) {
+        if let Some(answer) = self.answer.as_mut().filter(|answer| answer.changed)
+            && let Some(request) = self.open.front_mut()
+        {
+            answer.changed = false;
+            request.row.change(out, |row| {
+                row.answer_first_frame = Some(answer.first_frame);
+                row.answer_last_frame = Some(answer.last_frame);
+                row.answer_bytes = answer.bytes;
+                row.first_byte_ns = answer.first_byte_ns;
+            });
         }
     }
 
@@ -239,7 +239,6 @@ impl Requests {
         };
         self.open.push_back(Open {
             row,
-            answer: None,
             untold: is_untold.then_some(start.kind),
             complete,
             sent: complete.then_some(at.time),
@@ -314,21 +313,30 @@ impl Requests {
     }
 
     /// A packet of the answer to the oldest request is complete. `begun` is when the message began.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "most packets are those of answers, and what is done with them is not to be taken apart"
+    )]
+    #[inline(always)]
     pub(super) fn answer(&mut self, pdu: &PduRow, begun: Nanos, whole: bool, at: &At) {
         if self.stray {
             return;
         }
-        let Some(Open { answer, sent, .. }) = self.open.front_mut() else {
+        if self.answer.is_none() {
+            let Some(Open { sent, .. }) = self.open.front() else {
+                return;
+            };
+            self.answer = Some(Answer {
+                first_frame: pdu.first_frame,
+                last_frame: at.done,
+                bytes: 0,
+                first_byte_ns: sent.filter(|_| whole).map(|sent| begun.since(sent)),
+                changed: true,
+            });
+        }
+        let Some(answer) = &mut self.answer else {
             return;
         };
-        let answer = answer.get_or_insert_with(|| Answer {
-            first_frame: pdu.first_frame,
-            last_frame: at.done,
-            bytes: 0,
-            first_byte_ns: sent.filter(|_| whole).map(|sent| begun.since(sent)),
-            changed: true,
-        });
         let header = if pdu.kind.is_smp() { 16 } else { 0 };
         let bytes = u64::from(pdu.len.saturating_sub(header));
         answer.last_frame = at.done;
@@ -405,10 +413,11 @@ impl Requests {
 
     /// The oldest request is over; `conclude` puts into its row what became of it.
     fn retire(&mut self, ctx: &mut Ctx<'_>, conclude: impl FnOnce(&mut RequestRow)) {
+        self.note_answer(ctx.out);
+        self.answer = None;
         let Some(request) = self.open.front_mut() else {
             return;
         };
-        request.note_answer(ctx.out);
         let mut cancelled = false;
         request.row.change(ctx.out, |row| {
             conclude(row);
