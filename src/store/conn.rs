@@ -357,6 +357,12 @@ pub struct ConnRow {
 }
 
 impl ConnRow {
+    /// The client's end, where anything tells which that is.
+    #[inline]
+    pub fn known_client(&self) -> Option<End> {
+        self.client_evidence.map(|_| self.client)
+    }
+
     /// The side that an end is (assumed where `client_evidence` is `None`).
     pub fn side_of(&self, end: End) -> Side {
         if end == self.client {

@@ -5,7 +5,7 @@ mod holes;
 
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{CheckId, PduFlags, PduRow, Phase, SessionRow};
+use crate::store::{CheckId, ConnRow, PduFlags, PduRow, Phase, SessionRow};
 use crate::units::{End, Nanos, PduId, PerEnd, SessionId};
 
 use super::login::{self, LoginState};
@@ -24,9 +24,9 @@ pub(super) struct Chain {
     pub(super) ends: PerEnd<ChainEnd>,
     requests: Requests,
     walker: Option<Box<Walker>>,
+    /// Its rows have changed since they were last put into a batch. Until its connection ends it stands in the list of
+    /// those then.
     pub(super) changed: bool,
-    /// Stands in the list of chains with changed rows.
-    pub(super) listed: bool,
 }
 
 /// Who sends, where it stands in the file, and what the connection knows at that point.
@@ -37,19 +37,14 @@ pub(super) struct Moment<'a> {
     pub(super) around: &'a Around,
 }
 
-impl<'a> Moment<'a> {
-    #[inline]
-    pub(super) fn new(end: End, at: &'a At, around: &'a Around) -> Self {
-        Self { end, at, around }
-    }
-
-    fn is_from_client(&self) -> Option<bool> {
-        self.around.client.map(|client| client == self.end)
+impl Moment<'_> {
+    fn is_from_client(&self, conn: &ConnRow) -> Option<bool> {
+        conn.known_client().map(|client| client == self.end)
     }
 
     /// Whether a packet is one of an answer: from a server, as far as is known.
-    fn is_answer(&self, header: tds::Header) -> bool {
-        header.kind == pt::TABULAR_RESULT && self.is_from_client() != Some(true)
+    fn is_answer(&self, header: tds::Header, conn: &ConnRow) -> bool {
+        header.kind == pt::TABULAR_RESULT && self.is_from_client(conn) != Some(true)
     }
 
     /// Whether packets of the other end may be missing since its last one.
@@ -182,7 +177,7 @@ impl Chain {
             }
             return;
         }
-        let is_answer = moment.is_answer(header);
+        let is_answer = moment.is_answer(header, ctx.row);
         if place == Place::Unclear && !is_answer && requests::kind(header.kind).is_some() {
             // A request whose beginning is missing: the answers to those before it have gone by, and the next
             // is its own.
@@ -218,7 +213,7 @@ impl Chain {
         ctx: &mut Ctx<'_>,
     ) {
         let unclear = behind_hole == Some(Place::Unclear);
-        let is_answer = moment.is_answer(header);
+        let is_answer = moment.is_answer(header, ctx.row);
         let login_step = match header.kind {
             pt::PRELOGIN | pt::LOGIN7 => true,
             pt::TABULAR_RESULT => {
@@ -269,7 +264,7 @@ impl Chain {
         reason = "most bytes of an answer go from here to the walk, and no further"
     )]
     #[inline(always)]
-    pub(super) fn packet_body(&mut self, end: End, bytes: &[u8], left: u32, texts: &mut Texts) {
+    pub(super) fn packet_body(&mut self, end: End, bytes: &[u8], left: usize, texts: &mut Texts) {
         let Some(message) = &mut self.ends.get_mut(end).message else {
             return;
         };
@@ -301,6 +296,11 @@ impl Chain {
     }
 
     /// A TDS packet is complete; status and type are those of its header.
+    #[expect(
+        clippy::inline_always,
+        reason = "most packets end with their DATA, and what is done then is not to be taken apart"
+    )]
+    #[inline(always)]
     pub(super) fn packet_end(
         &mut self,
         moment: &Moment<'_>,
@@ -314,7 +314,6 @@ impl Chain {
         let Some(message) = &mut side.message else {
             return;
         };
-        self.changed = true;
         let eom = side.status & tds::STATUS_EOM != 0;
         let starts = std::mem::take(&mut message.starts);
         if message.walked {
@@ -348,7 +347,7 @@ impl Chain {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }
         let kind = message.kind;
-        let asks = kind != pt::TABULAR_RESULT && moment.is_from_client() != Some(false);
+        let asks = kind != pt::TABULAR_RESULT && moment.is_from_client(ctx.row) != Some(false);
         if asks {
             if starts {
                 self.request_begins(kind, moment, pdu, id, login, ctx);
@@ -404,7 +403,8 @@ impl Chain {
     }
 
     /// A packet of an answer is complete.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a part of `packet_end`")]
+    #[inline(always)]
     fn answer_goes_on(
         &mut self,
         pdu: &mut PduRow,

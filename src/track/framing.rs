@@ -6,14 +6,14 @@ mod search;
 use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tls::RecordHeader;
-use crate::store::PduFlags;
+use crate::store::{PduFlags, PduKind};
 use crate::units::{End, FrameNo, Sid, SmpSeq};
 
 use super::order::{At, Content, Piece};
 use super::recognise::{Class, Known, confirmed_smp, first_bytes, plausible, right_direction};
 
 pub(super) use pdu::OpenPdu;
-use pdu::{Begin, walkable_smp};
+use pdu::{Begin, smp_kind, walkable_smp};
 use search::Lost;
 
 /// Bytes in front of a TDS packet that say whether it stands inside SMP.
@@ -32,36 +32,34 @@ pub(super) enum SidState {
     At(SmpSeq),
 }
 
-/// What the layers above do with what was cut.
+/// What the layers above do with what was cut of what an end sends.
 pub(super) trait Sink {
+    fn end(&self) -> End;
     fn known(&self) -> Known;
     /// Whether the stream was recognised.
     fn is_proven(&self) -> bool;
     /// What is known of a Sid's numbers in what this end sends.
-    fn sid_state(&self, end: End, sid: Sid) -> SidState;
+    fn sid_state(&self, sid: Sid) -> SidState;
     /// A TDS or SQL Server TLS stream was recognised by what this end sent.
-    fn prove(&mut self, end: End, class_type: Option<u8>);
+    fn prove(&mut self, class_type: Option<u8>);
     /// A header was read.
-    fn open(&mut self, end: End, pdu: &mut OpenPdu, tds: Option<tds::Header>, at: &At);
+    fn open(&mut self, pdu: &mut OpenPdu, tds: Option<tds::Header>);
     /// An SMP header was read behind another PDU of a stream that carries SMP, so that less has to be looked at.
-    fn open_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At);
-    /// Takes bytes of the body that lie inside a packet of its own, if it can do so without further ado, and counts them;
-    /// whether it has.
-    fn goes_on(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) -> bool;
+    fn open_smp(&mut self, pdu: &mut OpenPdu);
     /// Bytes of the body, which `left` does not count any more.
-    fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At);
+    fn body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]);
     /// So many bytes of the body are not in the file.
-    fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32);
-    fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: &At);
+    fn body_hidden(&mut self, pdu: &mut OpenPdu, len: usize);
+    fn finish(&mut self, pdu: &mut OpenPdu);
     /// Nothing more comes, and the PDU is not complete.
     fn unfinished(&mut self, pdu: &OpenPdu);
     /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
     /// `view` are the bytes there; empty if they are missing.
-    fn lost(&mut self, end: End, at: &At, view: &[u8]);
+    fn lost(&mut self, view: &[u8]);
     /// More bytes are missing, among them possibly whole PDUs.
-    fn hole(&mut self, end: End);
+    fn hole(&mut self);
     /// This range could not be read, as is known with frame `done`.
-    fn unread(&mut self, end: End, row: Unread, done: FrameNo);
+    fn unread(&mut self, row: Unread, done: FrameNo);
 }
 
 /// A range of the stream without PDU borders.
@@ -98,8 +96,8 @@ pub(super) struct Framer {
     /// Where that header begins.
     begin: Begin,
     resynced: bool,
-    /// The frame with which the last bytes were there.
-    latest: Option<FrameNo>,
+    /// The frame with which the last bytes were there, if there were any.
+    latest: FrameNo,
 }
 
 /// The first bytes, so many or as many as there are, and those behind them.
@@ -121,106 +119,100 @@ impl Framer {
 
     /// Takes the next piece of the stream.
     #[inline]
-    pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, sink: &mut impl Sink) {
+    pub(super) fn piece(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) {
         match piece.content {
             Content::Bytes(data) => {
-                self.latest = Some(piece.at.done);
-                if !self.goes_on(end, data, piece, sink) {
-                    self.take(end, data, piece, sink);
-                }
+                self.latest = piece.at.done;
+                self.take(data, piece, sink);
             }
-            Content::Hidden(len) => self.hidden(end, piece.pos, len, &piece.at, sink),
+            Content::Hidden(len) => self.hidden(piece.pos, len, &piece.at, sink),
         }
     }
 
-    /// Takes in a piece that lies inside the PDU at hand, and there inside a packet, as many do; whether it has.
-    #[inline]
-    fn goes_on(&mut self, end: End, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) -> bool {
-        let n = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        matches!(self.mode, Mode::Body)
-            && n < self.pdu.left
-            && sink.goes_on(end, &mut self.pdu, data, &piece.at)
-    }
-
     /// Takes in the last bytes of a piece.
-    #[inline]
-    fn take(&mut self, end: End, mut data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
+    fn take(&mut self, mut data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
         loop {
-            data = self.step(end, data, piece, sink);
+            data = self.step(data, piece, sink);
             if data.is_empty() {
                 return;
             }
         }
     }
 
+    /// As [`Framer::take`], called from where pieces come that are not most of them.
+    #[inline(never)]
+    fn take_other(&mut self, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
+        self.take(data, piece, sink);
+    }
+
     /// Takes in the last bytes of a piece, up to the end of a PDU; returns what is left of them. A PDU ends with its last
     /// byte, be that in its header.
-    #[inline(never)]
+    #[expect(clippy::inline_always, reason = "the body of the loop of `take`")]
+    #[inline(always)]
     fn step<'a>(
         &mut self,
-        end: End,
         mut data: &'a [u8],
         piece: &Piece<'_>,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
         if !matches!(self.mode, Mode::Body) {
-            let Some((header, rest)) = self.usual_header(data) else {
-                return self.outside(end, data, piece, sink);
+            let Some((kind, header, rest)) = self.usual_header(data) else {
+                return self.outside(data, piece, sink);
             };
             self.mode = Mode::Body;
-            self.pdu = OpenPdu::smp(header, end, Begin::of(data, piece));
-            sink.open_smp(end, &mut self.pdu, &piece.at);
+            self.pdu = OpenPdu::smp(kind, header, sink.end(), Begin::of(data, piece));
+            sink.open_smp(&mut self.pdu);
             data = rest;
         } else if !data.is_empty() {
             self.pdu.is_held_by(piece.at.frame);
         }
         let pdu = &mut self.pdu;
-        let left = usize::try_from(pdu.left).unwrap_or(usize::MAX);
-        let (bytes, rest) = match data.split_at_checked(left) {
-            Some((bytes, rest)) => (bytes, Some(rest)),
-            None => (data, None),
-        };
-        if !bytes.is_empty() {
-            pdu.takes(bytes);
-            sink.body(end, pdu, bytes, &piece.at);
+        let (bytes, rest) = split(data, data.len().min(pdu.left));
+        pdu.left = pdu.left.saturating_sub(bytes.len());
+        let is_complete = pdu.left == 0;
+        if is_complete {
+            self.mode = Mode::Border;
         }
-        let Some(rest) = rest else {
+        if !bytes.is_empty() {
+            sink.body(pdu, bytes);
+        }
+        if !is_complete {
             return &[];
-        };
-        self.mode = Mode::Border;
-        sink.finish(end, &mut self.pdu, &piece.at);
+        }
+        sink.finish(pdu);
         rest
     }
 
     /// At the border of a PDU the usual case: an SMP header that lies whole in this segment, and what follows it.
     #[inline]
-    fn usual_header<'a>(&self, data: &'a [u8]) -> Option<(smp::Header, &'a [u8])> {
+    fn usual_header<'a>(&self, data: &'a [u8]) -> Option<(PduKind, smp::Header, &'a [u8])> {
         let header = walkable_smp(data)?;
+        let kind = smp_kind(header.flags)?;
         let rest = data.get(smp::HEADER_LEN..)?;
         let is_usual = matches!(self.mode, Mode::Border) && self.smp && self.head.is_empty();
-        is_usual.then_some((header, rest))
+        is_usual.then_some((kind, header, rest))
     }
 
     /// Takes bytes that do not lie inside a PDU; returns what is left of them then.
     #[inline(never)]
-    fn outside<'a>(
-        &mut self,
-        end: End,
-        data: &'a [u8],
-        piece: &Piece<'_>,
-        sink: &mut impl Sink,
-    ) -> &'a [u8] {
+    fn outside<'a>(&mut self, data: &'a [u8], piece: &Piece<'_>, sink: &mut impl Sink) -> &'a [u8] {
         match self.mode {
             _ if data.is_empty() => {}
             Mode::Border => {
-                let rest = self.border(end, data, piece, sink);
+                let rest = self.border(data, piece, sink);
                 if rest.is_empty() && matches!(self.mode, Mode::Body) {
                     // Perhaps it has no body.
-                    return self.step(end, rest, piece, sink);
+                    self.take_other(rest, piece, sink);
+                    return &[];
                 }
                 return rest;
             }
-            Mode::Lost(_) => self.search(end, data, piece, sink),
+            Mode::Lost(_) => self.search(data, piece, sink),
             Mode::Body | Mode::Other => {}
         }
         &[]
@@ -229,16 +221,15 @@ impl Framer {
     /// Takes what begins at the border of a PDU; returns what is left then.
     fn border<'a>(
         &mut self,
-        end: End,
         mut data: &'a [u8],
         piece: &Piece<'_>,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
         if self.head.is_empty() {
             let begin = Begin::of(data, piece);
-            let class = self.classify(end, begin, data, &[], false, sink);
+            let class = self.classify(begin, data, &[], false, sink);
             if !matches!(class, Class::Need(_)) {
-                let used = self.enter(end, begin, class, data, &piece.at, sink);
+                let used = self.enter(begin, class, data, sink);
                 return split(data, used).1;
             }
             self.begin = begin;
@@ -246,7 +237,7 @@ impl Framer {
             return &[];
         }
         loop {
-            match self.classify(end, self.begin, &self.head, data, false, sink) {
+            match self.classify(self.begin, &self.head, data, false, sink) {
                 Class::Need(need) => {
                     let want = need.min(HEAD).saturating_sub(self.head.len()).max(1);
                     let (part, rest) = split(data, want);
@@ -258,7 +249,7 @@ impl Framer {
                     data = rest;
                 }
                 class => {
-                    self.enter_with_head(end, class, &piece.at, sink);
+                    self.enter_with_head(class, &piece.at, sink);
                     return data;
                 }
             }
@@ -266,78 +257,62 @@ impl Framer {
     }
 
     /// As [`Framer::enter`] where the header was collected over segments; what was collected beyond it is body.
-    fn enter_with_head(&mut self, end: End, class: Class, at: &At, sink: &mut impl Sink) {
+    fn enter_with_head(&mut self, class: Class, at: &At, sink: &mut impl Sink) {
         let head = std::mem::take(&mut self.head);
         let begin = self.begin;
-        let used = self.enter(end, begin, class, &head, at, sink);
+        let used = self.enter(begin, class, &head, sink);
         let pos = begin
             .pos
             .saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
         let rest = head.get(used..).unwrap_or_default();
         let starts_segment = used == 0 && begin.starts_segment;
         let piece = Piece::of(rest, pos, *at, starts_segment);
-        self.take(end, rest, &piece, sink);
+        self.take_other(rest, &piece, sink);
     }
 
     /// Goes on with what begins here; returns how many bytes of it are used up.
-    fn enter(
-        &mut self,
-        end: End,
-        begin: Begin,
-        class: Class,
-        view: &[u8],
-        at: &At,
-        sink: &mut impl Sink,
-    ) -> usize {
+    fn enter(&mut self, begin: Begin, class: Class, view: &[u8], sink: &mut impl Sink) -> usize {
         let mut tds_header = None;
         self.pdu = match class {
             Class::Smp(header) => {
                 self.smp = true;
-                OpenPdu::smp(header, end, begin)
+                OpenPdu::any_smp(header, sink.end(), begin)
             }
             Class::Tds(header) => {
                 tds_header = Some(header);
-                OpenPdu::tds(header, end, begin)
+                OpenPdu::tds(header, sink.end(), begin)
             }
-            Class::Tls(header) => OpenPdu::tls(header, end, begin),
+            Class::Tls(header) => OpenPdu::tls(header, sink.end(), begin),
             Class::Other => {
                 self.set_other();
                 return 0;
             }
             Class::Unknown | Class::Need(_) => {
                 self.resynced = false;
-                self.lose(end, begin.pos, begin.frame, at, view, sink);
+                self.lose(begin.pos, begin.frame, view, sink);
                 return 0;
             }
         };
-        let used = self.pdu.row.len.saturating_sub(self.pdu.left);
-        self.open(end, tds_header, at, sink);
+        let used = self.pdu.come();
+        self.open(tds_header, sink);
         usize::try_from(used).unwrap_or(usize::MAX)
     }
 
     /// The header of the PDU at hand was read.
-    fn open(&mut self, end: End, tds: Option<tds::Header>, at: &At, sink: &mut impl Sink) {
+    fn open(&mut self, tds: Option<tds::Header>, sink: &mut impl Sink) {
         if std::mem::take(&mut self.resynced) {
             self.pdu.row.flags.set(PduFlags::RESYNCED);
         }
         if !sink.is_proven() {
-            sink.prove(end, tds.map(|h| h.kind));
+            sink.prove(tds.map(|h| h.kind));
         }
-        sink.open(end, &mut self.pdu, tds, at);
+        sink.open(&mut self.pdu, tds);
         self.mode = Mode::Body;
     }
 
     #[inline(never)]
-    fn lose(
-        &mut self,
-        end: End,
-        from: u64,
-        first_frame: FrameNo,
-        at: &At,
-        view: &[u8],
-        sink: &mut impl Sink,
-    ) {
-        sink.lost(end, at, view);
+    fn lose(&mut self, from: u64, first_frame: FrameNo, view: &[u8], sink: &mut impl Sink) {
+        sink.lost(view);
         self.mode = Mode::Lost(Box::new(Lost {
             from,
             hidden: false,
@@ -350,42 +325,42 @@ impl Framer {
     }
 
     #[inline(never)]
-    fn hidden(&mut self, end: End, pos: u64, len: u64, at: &At, sink: &mut impl Sink) {
+    fn hidden(&mut self, pos: u64, len: u64, at: &At, sink: &mut impl Sink) {
         let (mut pos, mut len) = (pos, len);
         if matches!(self.mode, Mode::Border) && !self.head.is_empty() {
-            let class = self.classify(end, self.begin, &self.head, &[], true, sink);
-            self.enter_with_head(end, class, at, sink);
+            let class = self.classify(self.begin, &self.head, &[], true, sink);
+            self.enter_with_head(class, at, sink);
         }
         if matches!(self.mode, Mode::Body) {
             let pdu = &mut self.pdu;
-            let part = u64::from(pdu.left).min(len);
+            let part = pdu.left.min(usize::try_from(len).unwrap_or(usize::MAX));
             if part > 0 {
-                let n = u32::try_from(part).unwrap_or(u32::MAX);
                 pdu.row.flags.set(PduFlags::BODY_HIDDEN);
-                sink.body_hidden(end, pdu, n);
-                pdu.left = pdu.left.saturating_sub(n);
+                sink.body_hidden(pdu, part);
+                pdu.left = pdu.left.saturating_sub(part);
+                let part = u64::try_from(part).unwrap_or(u64::MAX);
                 pos = pos.saturating_add(part);
                 len = len.saturating_sub(part);
             }
-            self.take(end, &[], &Piece::of(&[], pos, *at, false), sink);
+            self.take_other(&[], &Piece::of(&[], pos, *at, false), sink);
         }
         if len == 0 {
             return;
         }
         if matches!(self.mode, Mode::Border) {
-            self.lose(end, pos, at.frame, at, &[], sink);
+            self.lose(pos, at.frame, &[], sink);
         }
         if let Mode::Lost(lost) = &mut self.mode {
             lost.hidden = true;
             lost.hidden_to = pos.saturating_add(len);
             lost.carry.clear();
             lost.looked_at = 0;
-            sink.hole(end);
+            sink.hole();
         }
     }
 
     /// Nothing more comes: `next` is the position behind the last byte, `done` the frame with which that is known.
-    pub(super) fn end(&mut self, end: End, next: u64, done: FrameNo, sink: &mut impl Sink) {
+    pub(super) fn end(&mut self, next: u64, done: FrameNo, sink: &mut impl Sink) {
         let unread = match std::mem::take(&mut self.mode) {
             Mode::Other => None,
             Mode::Border => (!self.head.is_empty()).then(|| Unread {
@@ -400,7 +375,7 @@ impl Framer {
                 sink.unfinished(pdu);
                 Some(Unread {
                     pos: pdu.row.pos.0,
-                    len: u64::from(pdu.row.len.saturating_sub(pdu.left)),
+                    len: u64::from(pdu.come()),
                     hidden: pdu.row.flags.has(PduFlags::BODY_HIDDEN),
                     unfinished: true,
                     first_frame: pdu.row.first_frame,
@@ -419,15 +394,14 @@ impl Framer {
             && sink.is_proven()
         {
             // What closes the connection holds none of these bytes.
-            let done = self.latest.filter(|_| !unread.hidden).unwrap_or(done);
-            sink.unread(end, unread, done);
+            let done = if unread.hidden { done } else { self.latest };
+            sink.unread(unread, done);
         }
     }
 
     /// Says what begins with `view`; `rest` follows it in the same segment.
     fn classify(
         &self,
-        end: End,
         begin: Begin,
         view: &[u8],
         rest: &[u8],
@@ -456,7 +430,7 @@ impl Framer {
         }
         let known = sink.known();
         if !known.proven {
-            return first_bytes(end, view, rest, no_more, known, begin.pos == 0);
+            return first_bytes(sink.end(), view, rest, no_more, known, begin.pos == 0);
         }
         match first {
             smp::SMID => {
@@ -482,7 +456,7 @@ impl Framer {
                 let Some(header) = tds::Header::read(view) else {
                     return short(tds::HEADER_LEN);
                 };
-                if plausible(header) && right_direction(end, header.kind, known) {
+                if plausible(header) && right_direction(sink.end(), header.kind, known) {
                     Class::Tds(header)
                 } else {
                     Class::Unknown

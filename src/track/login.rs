@@ -337,6 +337,19 @@ pub(super) fn is_wrapped_tls(body: &[u8]) -> bool {
     matches!(body, [0x14..=0x17, 3, 0..=4, ..])
 }
 
+/// An end sends a packet of a type, which says who is the client where nothing has told that before.
+#[inline]
+pub(super) fn client_by_type(row: &mut ConnRow, end: End, tds_type: u8) {
+    if row.client_evidence.is_none() {
+        let (client, why) = match tds_type {
+            pt::TABULAR_RESULT => (end.other(), "the other end sends results"),
+            _ => (end, "it sends requests"),
+        };
+        row.client = client;
+        row.client_evidence = Some(why);
+    }
+}
+
 /// Counts a complete message.
 #[inline]
 pub(super) fn count(row: &mut ConnRow, end: End, kind: u8, login_step: bool, wrapped: bool) {

@@ -4,6 +4,8 @@
 //! SEQNUM counts the DATA of a session ([MC-SMP] 2.2.1), so the next packet behind a hole says how many of them the
 //! hole has swallowed, and WNDW says how many the other end has taken.
 
+use std::cell::Cell;
+
 use crate::store::{PduKind, PduRow};
 use crate::units::{End, PerEnd, SmpSeq};
 
@@ -13,36 +15,54 @@ pub(super) const WINDOW: u32 = 4;
 /// Bytes of the smallest SMP packet.
 const LEAST_PACKET: u64 = 16;
 
-/// What a session needs to know of its connection.
+/// What a session needs to know of its connection's streams. What they lack is noted while a piece of one of them goes
+/// through, and others look at it.
 #[derive(Debug, Default)]
 pub(super) struct Around {
-    /// The client, if it is known.
-    pub(super) client: Option<End>,
     /// What each end sends.
-    pub(super) ends: PerEnd<Direction>,
+    ends: PerEnd<Direction>,
     /// The peer acknowledged bytes of each end that were not seen (yet).
     pub(super) behind_ack: PerEnd<bool>,
 }
 
 /// What may be missing of what an end sends.
 #[derive(Debug, Default)]
-pub(super) struct Direction {
+struct Direction {
     /// What is lacking so far.
-    pub(super) seen: Seen,
+    seen: Cell<Seen>,
     /// No PDU border is known at present.
-    pub(super) lost: bool,
+    lost: Cell<bool>,
 }
 
 impl Around {
     /// What a direction lacks so far.
     pub(super) fn seen(&self, end: End) -> Seen {
-        self.ends.get(end).seen
+        self.ends.get(end).seen.get()
+    }
+
+    /// Bytes of a direction are missing, among them possibly whole PDUs.
+    pub(super) fn note_hole(&self, end: End) {
+        let seen = self.seen(end);
+        let holes = seen.holes.saturating_add(1);
+        self.ends.get(end).seen.set(Seen { holes, ..seen });
+    }
+
+    /// Of so many bytes of a direction no PDU is known.
+    pub(super) fn note_unread(&self, end: End, len: u64) {
+        let seen = self.seen(end);
+        let unread = seen.unread.saturating_add(len);
+        self.ends.get(end).seen.set(Seen { unread, ..seen });
+    }
+
+    /// Whether no PDU border of a direction is known from here on.
+    pub(super) fn set_lost(&self, end: End, lost: bool) {
+        self.ends.get(end).lost.set(lost);
     }
 
     /// Whether packets of a direction may be missing since `seen`.
     pub(super) fn may_miss(&self, end: End, seen: Seen) -> bool {
         let now = self.ends.get(end);
-        seen.is_followed_by_hole(now.seen) || now.lost || *self.behind_ack.get(end)
+        seen.is_followed_by_hole(now.seen.get()) || now.lost.get() || *self.behind_ack.get(end)
     }
 }
 

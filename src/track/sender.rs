@@ -68,7 +68,7 @@ impl Message {
     }
 
     /// Keeps what is needed later of body bytes behind which their packet has `left` more.
-    pub(super) fn keep(&mut self, bytes: &[u8], left: u32, texts: &mut Texts) {
+    pub(super) fn keep(&mut self, bytes: &[u8], left: usize, texts: &mut Texts) {
         let kind = requests::kind(self.kind);
         let limit = match kind {
             Some(RequestKind::BulkLoad) => 0,
@@ -142,7 +142,7 @@ pub(super) struct ChainEnd {
     /// What its direction lacked when its last packet was read.
     pub(super) seen: Seen,
     /// Inside SMP: bytes left of the TDS packet at hand, and the header as far as it came.
-    pub(super) packet_left: u32,
+    pub(super) packet_left: usize,
     header: Vec<u8>,
     /// Status bits of the packet at hand, which need not be those of the first one in its DATA.
     pub(super) status: u8,

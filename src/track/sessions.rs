@@ -7,7 +7,7 @@
 use crate::decode::smp;
 use crate::decode::tds::packet_type as pt;
 use crate::store::{
-    CheckId, PduKind, PduRow, SessionEnd, SessionRow, Severity, SmpCounts, StallInfo,
+    CheckId, ConnRow, PduKind, PduRow, Phase, SessionEnd, SessionRow, Severity, StallInfo,
 };
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
@@ -60,12 +60,26 @@ pub(super) fn starting_ends(around: &Around, syn_seen: bool) -> PerEnd<ChainEnd>
     PerEnd([side(End::A), side(End::B)])
 }
 
+/// Whether a packet belongs to the life of its Sid that its sender's last one was of, and has nothing missing in front of
+/// it, by what is quick to ask. Most are so.
+#[inline]
+pub(super) fn just_goes_on(chain: &Chain, moment: &Moment<'_>, pdu: &PduRow) -> bool {
+    let Moment { end, around, .. } = *moment;
+    let side = chain.ends.get(end);
+    side.smp.synced
+        && !side.smp.fin
+        && pdu.kind != PduKind::Syn
+        && !pdu.seqnum.before(side.smp.seq)
+        && !side.seen.is_followed_by_hole(around.seen(end))
+}
+
 /// An SMP packet begins: what is missing in front of it, by its numbers.
 #[inline]
-pub(super) fn arrive(chain: &mut Chain, end: End, pdu: &PduRow, around: &Around) {
+pub(super) fn arrive(chain: &mut Chain, moment: &Moment<'_>, pdu: &PduRow) {
+    let Moment { end, around, .. } = *moment;
     let side = chain.ends.get(end);
     // Without a hole nothing was passed over either.
-    if !side.smp.synced || side.seen.holes != around.ends.get(end).seen.holes {
+    if !side.smp.synced || side.seen.is_followed_by_hole(around.seen(end)) {
         arrive_behind(chain, end, pdu, around.seen(end));
     }
 }
@@ -92,7 +106,7 @@ fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
     }
 }
 
-/// An SMP packet is complete: counts, numbers, window, checks.
+/// An SMP packet is complete: counts, numbers, window, checks. Returns the one before it in its chain.
 #[inline]
 pub(super) fn packet(
     chain: &mut Chain,
@@ -100,7 +114,7 @@ pub(super) fn packet(
     pdu: &PduRow,
     id: PduId,
     ctx: &mut Ctx<'_>,
-) {
+) -> Option<PduId> {
     let Moment { end, at, around } = *moment;
     let own = &chain.ends.get(end).smp;
     let peer = chain.ends.get(end.other());
@@ -112,31 +126,33 @@ pub(super) fn packet(
     let in_message = chain.in_message(end);
     let peer = &chain.ends.get(end.other()).smp;
     let (peer_wnd, peer_waits) = (peer.wnd, peer.blocked.is_some());
-    let side = &mut chain.ends.get_mut(end).smp;
-    let raised = pdu.wndw.diff(side.wnd) > 0;
-    side.wnd = pdu.wndw;
+    let ChainEnd { smp, row, .. } = chain.ends.get_mut(end);
+    let raised = pdu.wndw.diff(smp.wnd) > 0;
+    smp.wnd = pdu.wndw;
+    let prev = row.last_pdu.replace(id);
+    row.last_seqnum = Some(pdu.seqnum);
+    row.last_wndw = Some(pdu.wndw);
     if pdu.kind == PduKind::Data {
-        side.seq = pdu.seqnum;
-        side.settled = side.last();
-        side.sent = true;
-        let credit = peer_wnd.diff(side.seq);
-        side.used_last_slot |= credit <= 0;
+        smp.seq = pdu.seqnum;
+        smp.settled = smp.last();
+        smp.sent = true;
+        let credit = peer_wnd.diff(smp.seq);
+        smp.used_last_slot |= credit <= 0;
         // SqlClient's own network layer stops one before the limit.
-        let closed = credit <= 0 || (credit == 1 && !side.used_last_slot);
+        let closed = credit <= 0 || (credit == 1 && !smp.used_last_slot);
         if in_message && closed {
             let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
-            side.blocked = Some((at.time, lacking));
+            smp.blocked = Some((at.time, lacking));
         } else {
-            side.blocked = None;
+            smp.blocked = None;
         }
-    } else if pdu.kind == PduKind::Fin {
-        side.fin = true;
-        side.blocked = None;
+        row.last_data_seqnum = Some(pdu.seqnum);
+        row.last_data = Some(id);
+        row.counts.data = row.counts.data.saturating_add(1);
+    } else {
+        without_data(smp, row, pdu, id, at.done, ctx);
     }
-    if !side.synced && pdu.kind != PduKind::BadSmp {
-        side.seq = pdu.seqnum;
-    }
-    side.synced = true;
+    smp.synced = true;
     if raised && peer_waits {
         end_stall(chain, end.other(), at, around);
     }
@@ -146,8 +162,42 @@ pub(super) fn packet(
             session.open_frame = pdu.first_frame;
         }
     }
-    book(&mut chain.ends.get_mut(end).row, pdu, id, at);
-    chain.changed = true;
+    prev
+}
+
+/// What [`packet`] notes of one that is not DATA.
+#[inline(never)]
+fn without_data(
+    smp: &mut SmpEnd,
+    row: &mut SessionEnd,
+    pdu: &PduRow,
+    id: PduId,
+    done: FrameNo,
+    ctx: &mut Ctx<'_>,
+) {
+    if !smp.synced && pdu.kind != PduKind::BadSmp {
+        smp.seq = pdu.seqnum;
+    }
+    let counts = &mut row.counts;
+    let count = match pdu.kind {
+        PduKind::Syn => &mut counts.syn,
+        PduKind::Ack => &mut counts.ack,
+        PduKind::Fin => {
+            smp.fin = true;
+            smp.blocked = None;
+            if row.fin_pdu.is_none() {
+                row.fin_pdu = Some(id);
+                row.fin_frame = Some(done);
+            }
+            ctx.phase(Phase::SessionClosed, done, Some(pdu.sid));
+            &mut counts.fin
+        }
+        _ => {
+            ctx.out.bad_pdu = true;
+            return;
+        }
+    };
+    *count = count.saturating_add(1);
 }
 
 #[inline(never)]
@@ -173,37 +223,6 @@ fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
             stalls.longest_frame = Some(at.done);
         }
     }
-}
-
-/// Books a packet in its sender's part of the session's row.
-#[inline]
-fn book(row: &mut SessionEnd, pdu: &PduRow, id: PduId, at: &At) {
-    row.last_seqnum = Some(pdu.seqnum);
-    row.last_wndw = Some(pdu.wndw);
-    if pdu.kind == PduKind::Data {
-        row.last_data_seqnum = Some(pdu.seqnum);
-        row.last_data = Some(id);
-        row.counts.data = row.counts.data.saturating_add(1);
-    } else {
-        if pdu.kind == PduKind::Fin && row.fin_pdu.is_none() {
-            row.fin_pdu = Some(id);
-            row.fin_frame = Some(at.done);
-        }
-        count(&mut row.counts, pdu.kind);
-    }
-}
-
-/// Counts a packet by its kind.
-#[inline(never)]
-fn count(counts: &mut SmpCounts, kind: PduKind) {
-    let slot = match kind {
-        PduKind::Syn => &mut counts.syn,
-        PduKind::Ack => &mut counts.ack,
-        PduKind::Fin => &mut counts.fin,
-        PduKind::Data => &mut counts.data,
-        _ => return,
-    };
-    *slot = slot.saturating_add(1);
 }
 
 /// Whether DATA or an ACK is as it has to be by numbers that are all certain: such a packet breaks no check.
@@ -237,16 +256,10 @@ fn check(
     ctx: &mut Ctx<'_>,
 ) {
     let session = chain.session.as_ref().map(|s| s.id);
-    checks(
-        chain,
-        moment.end,
-        pdu,
-        moment.around,
-        certain,
-        &mut |broken| {
-            ctx.violation(broken, moment.at.done, Some(id), session);
-        },
-    );
+    let client = ctx.row.known_client();
+    checks(chain, moment.end, pdu, client, certain, &mut |broken| {
+        ctx.violation(broken, moment.at.done, Some(id), session);
+    });
 }
 
 /// Tells of every check that a packet breaks. `synced` says that the peer's numbers are certain.
@@ -254,7 +267,7 @@ fn checks(
     chain: &Chain,
     end: End,
     pdu: &PduRow,
-    around: &Around,
+    client: Option<End>,
     synced: bool,
     tell: &mut impl FnMut(Broken),
 ) {
@@ -262,7 +275,7 @@ fn checks(
     let peer = &chain.ends.get(end.other()).smp;
     header_checks(pdu, tell);
     match pdu.kind {
-        PduKind::Syn => syn_checks(end, pdu, around, tell),
+        PduKind::Syn => syn_checks(end, pdu, client, tell),
         PduKind::Data => data_checks(own, peer, synced, pdu, tell),
         PduKind::Ack => {
             if own.synced && pdu.seqnum != own.seq {
@@ -323,8 +336,8 @@ fn header_checks(pdu: &PduRow, tell: &mut impl FnMut(Broken)) {
     }
 }
 
-fn syn_checks(end: End, pdu: &PduRow, around: &Around, tell: &mut impl FnMut(Broken)) {
-    if around.client.is_some_and(|client| client != end) {
+fn syn_checks(end: End, pdu: &PduRow, client: Option<End>, tell: &mut impl FnMut(Broken)) {
+    if client.is_some_and(|client| client != end) {
         tell(error(CheckId::S3, "SYN from the server".to_owned()));
     }
     if pdu.seqnum != SmpSeq(0) {
@@ -427,11 +440,17 @@ pub(super) fn reopen(chain: &Chain) -> Reopen {
 /// Whether DATA belongs to a new life of the Sid whose SYN can lie in a hole of the client's stream since its last
 /// packet: the sender had closed the session, or its numbers begin anew.
 #[inline]
-pub(super) fn opened_in_a_hole(chain: &Chain, end: End, pdu: &PduRow, around: &Around) -> bool {
+pub(super) fn opened_in_a_hole(
+    chain: &Chain,
+    moment: &Moment<'_>,
+    pdu: &PduRow,
+    conn: &ConnRow,
+) -> bool {
+    let Moment { end, around, .. } = *moment;
     let side = chain.ends.get(end);
     let anew = side.smp.synced && pdu.seqnum.before(side.smp.seq) && pdu.seqnum.0 <= WINDOW;
     let hidden = |client| around.may_miss(client, chain.ends.get(client).seen);
-    pdu.kind == PduKind::Data && (side.smp.fin || anew) && around.client.is_some_and(hidden)
+    pdu.kind == PduKind::Data && (side.smp.fin || anew) && conn.known_client().is_some_and(hidden)
 }
 
 /// The connection is over: whether packets of the session may lie in holes behind those that were seen.

@@ -5,10 +5,10 @@
 mod layer;
 mod lives;
 
-use crate::store::{CheckId, ConnRow, PduKind, PduRow, Phase, SessionRow};
+use crate::store::{CheckId, PduKind, PduRow, Phase, SessionRow};
 use crate::units::{End, FrameNo, PerEnd, Sid};
 
-use super::chain::Chain;
+use super::chain::{Chain, Moment};
 use super::framing::Framer;
 use super::login::LoginState;
 use super::missing::Around;
@@ -23,6 +23,7 @@ use lives::Sessions;
 #[derive(Debug, Default)]
 pub(super) struct Deep {
     framers: PerEnd<Framer>,
+    around: Around,
     upper: Upper,
 }
 
@@ -35,6 +36,7 @@ impl Deep {
         };
         Self {
             framers: PerEnd::default(),
+            around: Around::default(),
             upper,
         }
     }
@@ -50,13 +52,18 @@ impl Deep {
         behind_ack: PerEnd<bool>,
         ctx: &mut Ctx<'_>,
     ) -> bool {
-        self.upper.learn(behind_ack, ctx.row);
+        self.around.behind_ack = behind_ack;
         let mut layer = Layer {
+            moment: Moment {
+                end,
+                at: &piece.at,
+                around: &self.around,
+            },
             upper: &mut self.upper,
             ctx,
         };
         let framer = self.framers.get_mut(end);
-        framer.piece(end, piece, &mut layer);
+        framer.piece(piece, &mut layer);
         !self.upper.proven && framer.is_other()
     }
 
@@ -70,17 +77,21 @@ impl Deep {
         at: At,
         ctx: &mut Ctx<'_>,
     ) {
-        self.upper.learn(behind_ack, ctx.row);
-        let mut layer = Layer {
-            upper: &mut self.upper,
-            ctx,
-        };
+        self.around.behind_ack = behind_ack;
         for end in End::BOTH {
-            self.framers
-                .get_mut(end)
-                .end(end, *next.get(end), at.done, &mut layer);
+            let mut layer = Layer {
+                moment: Moment {
+                    end,
+                    at: &at,
+                    around: &self.around,
+                },
+                upper: &mut self.upper,
+                ctx,
+            };
+            let framer = self.framers.get_mut(end);
+            framer.end(*next.get(end), at.done, &mut layer);
         }
-        self.upper.end(closed_by, ctx);
+        self.upper.end(closed_by, &self.around, ctx);
     }
 
     /// Puts the changed sessions and requests into the batch.
@@ -91,7 +102,6 @@ impl Deep {
 
 #[derive(Debug, Default)]
 struct Upper {
-    around: Around,
     sql_port: bool,
     proven: bool,
     plain: Chain,
@@ -104,31 +114,22 @@ struct Upper {
 }
 
 impl Upper {
-    /// Takes over what the layer of TCP knows.
-    #[inline]
-    fn learn(&mut self, behind_ack: PerEnd<bool>, conn: &ConnRow) {
-        self.around.client = conn.client_evidence.map(|_| conn.client);
-        self.around.behind_ack = behind_ack;
-    }
-
     fn flush(&mut self, ctx: &mut Ctx<'_>) {
         let Sessions {
             chains, changed, ..
         } = &mut self.sessions;
         for place in changed.drain(..) {
             if let Some(chain) = chains.get_mut(place) {
-                chain.listed = false;
                 chain.flush(ctx);
             }
         }
         self.plain.flush(ctx);
     }
 
-    fn end(&mut self, closed_by: Option<FrameNo>, ctx: &mut Ctx<'_>) {
+    fn end(&mut self, closed_by: Option<FrameNo>, around: &Around, ctx: &mut Ctx<'_>) {
         let mut places: Vec<(Sid, usize)> =
             self.sessions.places.iter().map(|(s, p)| (*s, *p)).collect();
         places.sort_unstable();
-        let around = &self.around;
         for (_, place) in places {
             let Some(chain) = self.sessions.at(place) else {
                 continue;
@@ -151,16 +152,8 @@ impl Upper {
         self.sessions.changed.clear();
     }
 
-    /// Whether a packet belongs to the life of its Sid that is at a place.
-    #[inline]
-    fn belongs_to(&self, place: usize, end: End, pdu: &PduRow) -> bool {
-        let chain = self.sessions.chains.get(place);
-        pdu.kind != PduKind::Syn
-            && chain.is_some_and(|c| !sessions::opened_in_a_hole(c, end, pdu, &self.around))
-    }
-
     /// A life of a Sid begins, if it can. A Sid that was never opened gets one from its first packet on.
-    fn begin_life(&mut self, end: End, pdu: &PduRow, at: &At, ctx: &mut Ctx<'_>) -> usize {
+    fn begin_life(&mut self, moment: &Moment<'_>, pdu: &PduRow, ctx: &mut Ctx<'_>) -> usize {
         let life = match self.sessions.of(pdu.sid) {
             Some((place, old)) => {
                 let reopen = if pdu.kind == PduKind::Syn {
@@ -170,7 +163,7 @@ impl Upper {
                 };
                 let id = old.session.as_ref().map(|s| s.id);
                 let pdu_id = ctx.out.next_pdu();
-                let frame = pdu.first_frame.min(at.done);
+                let frame = pdu.first_frame.min(moment.at.done);
                 ctx.violation(reopen.broken(), frame, Some(pdu_id), id);
                 if reopen == sessions::Reopen::WhileOpen {
                     return place;
@@ -179,27 +172,26 @@ impl Upper {
             }
             None => 1,
         };
-        self.begin_session(end, pdu, life, at, ctx)
+        self.begin_session(moment, pdu, life, ctx)
     }
 
     fn begin_session(
         &mut self,
-        end: End,
+        moment: &Moment<'_>,
         pdu: &PduRow,
         life: u32,
-        at: &At,
         ctx: &mut Ctx<'_>,
     ) -> usize {
+        let Moment { end, at, around } = *moment;
         let sid = pdu.sid;
         let is_syn = pdu.kind == PduKind::Syn;
         let at = At {
             done: pdu.first_frame.min(at.done),
             ..*at
         };
-        let around = &self.around;
-        let may_miss = around
-            .client
-            .is_some_and(|c| around.seen(c).holes > 0 || *around.behind_ack.get(c));
+        let client = ctx.row.known_client();
+        let may_miss =
+            client.is_some_and(|c| around.seen(c).holes > 0 || *around.behind_ack.get(c));
         if !is_syn && ctx.row.syn_frame.is_some() && !may_miss {
             let fact = format!("packet for Sid {sid}, which was not opened");
             ctx.violation(error(CheckId::S1, fact), at.done, None, None);
@@ -207,7 +199,7 @@ impl Upper {
         let id = ctx.out.new_session();
         let syn = is_syn.then_some(pdu.wndw);
         let row: SessionRow = sessions::new_life(ctx, id, sid, life, at, syn);
-        let ends = sessions::starting_ends(&self.around, is_syn);
+        let ends = sessions::starting_ends(around, is_syn);
         let place = self.sessions.begin(sid, Chain::starting(row, ends), ctx);
         if is_syn && end == ctx.row.client {
             ctx.phase(Phase::SessionOpen, at.done, Some(sid));

@@ -4,31 +4,18 @@ use crate::decode::{smp, tds};
 use crate::store::{CheckId, PduFlags, PduRow};
 use crate::units::{End, PduId};
 
-use super::super::login::LoginState;
+use super::super::login::{self, LoginState};
 use super::super::missing::Missing;
 use super::super::out::{Broken, Ctx, error, warn};
-use super::super::tokens::Walker;
 use super::{Chain, Moment};
 
 impl Chain {
-    /// Inside SMP: what walks through bytes of DATA payload that lie inside a packet of an answer, as many do. They count
-    /// as taken then.
-    #[inline]
-    pub(in crate::track) fn walks_on(&mut self, end: End, bytes: &[u8]) -> Option<&mut Walker> {
-        let side = self.ends.get_mut(end);
-        let left = side
-            .packet_left
-            .checked_sub(u32::try_from(bytes.len()).ok()?)?;
-        if !side.message.as_ref()?.walked {
-            return None;
-        }
-        let walker = self.walker.as_mut()?;
-        side.packet_left = left;
-        Some(walker)
-    }
-
     /// Inside SMP: bytes of DATA payload. They are read as a stream of TDS packets, whatever their borders.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
     pub(in crate::track) fn data_body(
         &mut self,
         moment: &Moment<'_>,
@@ -44,8 +31,7 @@ impl Chain {
             }
         }
         let side = self.ends.get_mut(moment.end);
-        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if let Some(left) = side.packet_left.checked_sub(n) {
+        if let Some(left) = side.packet_left.checked_sub(bytes.len()) {
             side.packet_left = left;
             self.packet_body(moment.end, bytes, left, &mut ctx.out.texts);
         } else {
@@ -65,10 +51,9 @@ impl Chain {
     ) {
         loop {
             let side = self.ends.get_mut(moment.end);
-            let left = usize::try_from(side.packet_left).unwrap_or(usize::MAX);
+            let left = side.packet_left;
             let (body, rest) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
-            let n = u32::try_from(body.len()).unwrap_or(u32::MAX);
-            side.packet_left = side.packet_left.saturating_sub(n);
+            side.packet_left = left.saturating_sub(body.len());
             let left = side.packet_left;
             self.packet_body(moment.end, body, left, &mut ctx.out.texts);
             if rest.is_empty() {
@@ -133,12 +118,13 @@ impl Chain {
             return false;
         }
         let side = self.ends.get_mut(moment.end);
-        side.packet_left = u32::from(header.length).saturating_sub(8);
+        side.packet_left = usize::from(header.length.saturating_sub(8));
         side.in_packet = true;
         if !pdu.flags.has(PduFlags::TDS_HEADER) {
             pdu.flags.set(PduFlags::TDS_HEADER);
             pdu.tds_type = header.kind;
             pdu.tds_status = header.status;
+            login::client_by_type(ctx.row, moment.end, header.kind);
             if u32::from(header.length) != pdu.len.saturating_sub(16) {
                 let broken = other_length(header, pdu);
                 ctx.violation(broken, moment.at.frame, None, self.session_id());
@@ -181,7 +167,7 @@ impl Chain {
     }
 
     /// Inside SMP: `len` bytes of DATA payload are not in the file.
-    pub(in crate::track) fn data_hidden(&mut self, end: End, pdu: &mut PduRow, len: u32) {
+    pub(in crate::track) fn data_hidden(&mut self, end: End, pdu: &mut PduRow, len: usize) {
         let side = self.ends.get_mut(end);
         if side.in_packet {
             if len > side.packet_left {
@@ -197,7 +183,11 @@ impl Chain {
     }
 
     /// Inside SMP: a DATA is complete.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is done with a complete DATA is not to be taken apart"
+    )]
+    #[inline(always)]
     pub(in crate::track) fn data_end(
         &mut self,
         moment: &Moment<'_>,

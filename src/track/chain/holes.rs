@@ -70,7 +70,7 @@ impl Chain {
     /// Nothing more comes: what may have been answered in a hole is not known to be outstanding.
     pub(in crate::track) fn end(&mut self, around: &Around, ctx: &mut Ctx<'_>) {
         for end in End::BOTH {
-            if around.client == Some(end) || !self.requests.is_any_open() {
+            if ctx.row.known_client() == Some(end) || !self.requests.is_any_open() {
                 continue;
             }
             let side = self.ends.get(end);

@@ -13,7 +13,7 @@ pub(in crate::track) struct OpenPdu {
     /// Its row, without what is only known when it is complete: the frame, the connection and the PDU before it.
     pub(in crate::track) row: PduRow,
     /// Bytes of its body that have not come yet.
-    pub(in crate::track) left: u32,
+    pub(in crate::track) left: usize,
     /// Inside SMP: where its session stands among those of the connection.
     pub(in crate::track) chain: usize,
 }
@@ -51,39 +51,40 @@ impl OpenPdu {
         }
     }
 
-    /// An SMP packet whose header was read.
+    /// An SMP packet of a kind, whose header was read.
     #[inline]
-    pub(super) fn smp(header: smp::Header, end: End, begin: Begin) -> Self {
-        let kind = match header.flags {
-            smp::SYN => PduKind::Syn,
-            smp::ACK => PduKind::Ack,
-            smp::FIN => PduKind::Fin,
-            smp::DATA => PduKind::Data,
-            _ => PduKind::BadSmp,
-        };
+    pub(super) fn smp(kind: PduKind, header: smp::Header, end: End, begin: Begin) -> Self {
         let mut pdu = Self::new(kind, end, begin.pos, begin.frame);
         pdu.row.len = header.length.max(16);
         pdu.row.sid = header.sid;
         pdu.row.seqnum = header.seqnum;
         pdu.row.wndw = header.wndw;
-        if kind == PduKind::BadSmp {
-            pdu.row.tds_type = header.flags;
+        pdu.left = size(header.length.saturating_sub(16));
+        pdu
+    }
+
+    /// An SMP packet whose header was read, be it one of a kind or not.
+    pub(super) fn any_smp(header: smp::Header, end: End, begin: Begin) -> Self {
+        if let Some(kind) = smp_kind(header.flags) {
+            return Self::smp(kind, header, end, begin);
         }
-        pdu.left = header.length.saturating_sub(16);
+        let mut pdu = Self::smp(PduKind::BadSmp, header, end, begin);
+        pdu.row.tds_type = header.flags;
         pdu
     }
 
     /// A frame holds some of its bytes.
     #[inline]
     pub(in crate::track) fn is_held_by(&mut self, frame: FrameNo) {
-        self.row.first_frame = self.row.first_frame.min(frame);
+        if frame < self.row.first_frame {
+            self.row.first_frame = frame;
+        }
     }
 
-    /// Bytes of its body have come.
-    #[inline]
-    pub(in crate::track) fn takes(&mut self, bytes: &[u8]) {
-        let n = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.left = self.left.saturating_sub(n);
+    /// Bytes of it that have come, those of its header among them.
+    pub(in crate::track) fn come(&self) -> u32 {
+        let left = u32::try_from(self.left).unwrap_or(u32::MAX);
+        self.row.len.saturating_sub(left)
     }
 
     /// A TDS packet outside SMP whose header was read.
@@ -93,15 +94,15 @@ impl OpenPdu {
         pdu.row.len = u32::from(header.length);
         pdu.row.tds_type = header.kind;
         pdu.row.tds_status = header.status;
-        pdu.left = u32::from(header.length.saturating_sub(8));
+        pdu.left = usize::from(header.length.saturating_sub(8));
         pdu
     }
 
     /// A TLS record whose header was read.
     pub(super) fn tls(header: RecordHeader, end: End, begin: Begin) -> Self {
         let mut pdu = Self::new(PduKind::Tls, end, begin.pos, begin.frame);
-        pdu.left = u32::from(header.length);
-        pdu.row.len = pdu.left.saturating_add(5);
+        pdu.left = usize::from(header.length);
+        pdu.row.len = u32::from(header.length).saturating_add(5);
         pdu.row.tds_type = header.content;
         pdu
     }
@@ -120,9 +121,10 @@ impl Begin {
     /// Where the last bytes of a piece begin.
     #[inline]
     pub(super) fn of(last: &[u8], piece: &Piece<'_>) -> Self {
-        let before = piece.len().saturating_sub(length(last));
+        // They are some of its bytes, and a position has 64 bits.
+        let before = piece.len().wrapping_sub(length(last));
         Self {
-            pos: piece.pos.saturating_add(before),
+            pos: piece.pos.wrapping_add(before),
             frame: piece.at.frame,
             starts_segment: piece.starts_segment && before == 0,
         }
@@ -137,6 +139,22 @@ impl Default for Begin {
             starts_segment: false,
         }
     }
+}
+
+/// What an SMP packet is by its FLAGS, of which exactly one is set ([MC-SMP] 2.2.1).
+#[inline]
+pub(super) fn smp_kind(flags: u8) -> Option<PduKind> {
+    match flags {
+        smp::SYN => Some(PduKind::Syn),
+        smp::ACK => Some(PduKind::Ack),
+        smp::FIN => Some(PduKind::Fin),
+        smp::DATA => Some(PduKind::Data),
+        _ => None,
+    }
+}
+
+fn size(bytes: u32) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// An SMP header that leads to the next one: a LENGTH below the header's own or far beyond the largest packet cannot.

@@ -2,7 +2,7 @@
 
 use crate::decode::smp;
 use crate::decode::tds;
-use crate::units::{End, FrameNo, SmpSeq};
+use crate::units::{FrameNo, SmpSeq};
 
 use super::super::order::{At, Piece, length};
 use super::super::recognise::{Class, Known, certain_plain, confirmed_smp};
@@ -33,13 +33,7 @@ struct Found<'a> {
 
 impl Framer {
     /// Looks for the next certain header.
-    pub(super) fn search(
-        &mut self,
-        end: End,
-        data: &[u8],
-        piece: &Piece<'_>,
-        sink: &mut impl Sink,
-    ) {
+    pub(super) fn search(&mut self, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
         let Mode::Lost(lost) = &mut self.mode else {
             return;
         };
@@ -65,9 +59,9 @@ impl Framer {
                 break;
             };
             let class = if *first == smp::SMID {
-                certain_smp(end, candidate, segment_start, known, sink)
+                certain_smp(candidate, segment_start, known, sink)
             } else if segment_start {
-                certain_plain(end, candidate, known)
+                certain_plain(sink.end(), candidate, known)
             } else {
                 Class::Unknown
             };
@@ -79,12 +73,12 @@ impl Framer {
                 }
                 Class::Tds(header) if let Some((at, header)) = smp_before(view, at, header) => {
                     let place = Found { base, at, view };
-                    self.found(end, Class::Smp(header), place, &piece.at, sink);
+                    self.found(Class::Smp(header), place, &piece.at, sink);
                     return;
                 }
                 Class::Tds(header) if follows_length(view, at, header) => {}
                 found => {
-                    self.found(end, found, Found { base, at, view }, &piece.at, sink);
+                    self.found(found, Found { base, at, view }, &piece.at, sink);
                     return;
                 }
             }
@@ -116,32 +110,24 @@ impl Framer {
     }
 
     /// A header was found at `view[at..]`: what stands before it is booked as unread, then on from there.
-    fn found(
-        &mut self,
-        end: End,
-        class: Class,
-        place: Found<'_>,
-        frame: &At,
-        sink: &mut impl Sink,
-    ) {
+    fn found(&mut self, class: Class, place: Found<'_>, frame: &At, sink: &mut impl Sink) {
         let Found { base, at, view } = place;
         let pos = base.saturating_add(u64::try_from(at).unwrap_or(0));
         if let Mode::Lost(lost) = std::mem::take(&mut self.mode) {
             let len = pos.saturating_sub(lost.from);
             if pos > lost.hidden_to {
                 // Among the bytes that were passed over there may be whole PDUs.
-                sink.hole(end);
+                sink.hole();
             }
             if !sink.known().proven {
                 let kind = match class {
                     Class::Tds(header) => Some(header.kind),
                     _ => None,
                 };
-                sink.prove(end, kind);
+                sink.prove(kind);
             }
             if len > 0 {
                 sink.unread(
-                    end,
                     Unread {
                         pos: lost.from,
                         len,
@@ -161,11 +147,11 @@ impl Framer {
             starts_segment: false,
         };
         let header = view.get(at..).unwrap_or_default();
-        let used = self.enter(end, begin, class, header, frame, sink);
+        let used = self.enter(begin, class, header, sink);
         let from = at.saturating_add(used);
         let rest = view.get(from..).unwrap_or_default();
         let pos = pos.saturating_add(u64::try_from(used).unwrap_or(0));
-        self.take(end, rest, &Piece::of(rest, pos, *frame, false), sink);
+        self.take_other(rest, &Piece::of(rest, pos, *frame, false), sink);
     }
 }
 
@@ -187,13 +173,7 @@ fn follows_length(view: &[u8], at: usize, tds: tds::Header) -> bool {
 }
 
 /// An SMP header that can be told from chance: behind a gap, or in a connection joined late.
-fn certain_smp(
-    end: End,
-    view: &[u8],
-    segment_start: bool,
-    known: Known,
-    sink: &impl Sink,
-) -> Class {
+fn certain_smp(view: &[u8], segment_start: bool, known: Known, sink: &impl Sink) -> Class {
     if known.mars == Some(false) {
         return Class::Unknown;
     }
@@ -224,7 +204,7 @@ fn certain_smp(
         // The TDS header inside is as good as a second SMP header.
         return Class::Smp(header);
     }
-    let follows = match sink.sid_state(end, header.sid) {
+    let follows = match sink.sid_state(header.sid) {
         SidState::At(last) => (0..=4096).contains(&header.seqnum.diff(last)),
         SidState::Unsure => true,
         SidState::Unknown => header.flags == smp::SYN && header.seqnum == SmpSeq(0),

@@ -45,8 +45,7 @@ fn a_usual_packet_breaks_no_check() {
                     let mut chain = Chain::default();
                     chain.ends.get_mut(End::A).smp = own;
                     chain.ends.get_mut(End::B).smp = peer;
-                    let around = Around::default();
-                    checks(&chain, End::A, &pdu, &around, true, &mut |broken| {
+                    checks(&chain, End::A, &pdu, None, true, &mut |broken| {
                         panic!("{pdu:?} with {own:?} and {peer:?}: {broken:?}");
                     });
                 }

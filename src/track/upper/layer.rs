@@ -6,28 +6,29 @@ use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol};
 use crate::units::{End, FrameNo, PduId, Sid, StreamPos};
 
-use super::super::chain::Moment;
+use super::super::chain::{Chain, Moment};
 use super::super::framing::{OpenPdu, SidState, Sink, Unread};
 use super::super::login;
 use super::super::missing::Missing;
-use super::super::order::At;
 use super::super::out::{Ctx, error};
 use super::super::recognise::Known;
 use super::super::sessions;
 use super::Upper;
 
-/// The upper layers with the rows that they write to, while a piece goes through.
+/// The upper layers with the rows that they write to, while a piece of what an end sends goes through.
 pub(super) struct Layer<'a, 'b> {
+    pub(super) moment: Moment<'a>,
     pub(super) upper: &'a mut Upper,
     pub(super) ctx: &'a mut Ctx<'b>,
 }
 
 impl Layer<'_, '_> {
     #[inline(never)]
-    fn open_plain(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: &At) {
+    fn open_plain(&mut self, pdu: &mut OpenPdu, header: Option<tds::Header>) {
+        let Moment { end, around, .. } = self.moment;
         match header {
             Some(header) => {
-                if self.upper.around.client != Some(end) && header.kind == pt::TABULAR_RESULT {
+                if self.ctx.row.known_client() != Some(end) && header.kind == pt::TABULAR_RESULT {
                     login::spid(header.spid, self.ctx);
                 }
                 if !self.ctx.row.smp_seen && self.ctx.row.tls.is_some() {
@@ -35,12 +36,15 @@ impl Layer<'_, '_> {
                 }
                 let upper = &mut *self.upper;
                 let side = upper.plain.ends.get_mut(end);
-                let seen = std::mem::replace(&mut side.seen, upper.around.seen(end));
+                let seen = std::mem::replace(&mut side.seen, around.seen(end));
                 side.miss(Missing::by_holes(seen, side.seen));
-                let moment = Moment::new(end, at, &upper.around);
-                upper
-                    .plain
-                    .packet_start(&moment, header, &mut pdu.row, &upper.login, self.ctx);
+                upper.plain.packet_start(
+                    &self.moment,
+                    header,
+                    &mut pdu.row,
+                    &upper.login,
+                    self.ctx,
+                );
             }
             None if pdu.row.kind == PduKind::Tls
                 && pdu.row.pos == StreamPos(0)
@@ -54,24 +58,31 @@ impl Layer<'_, '_> {
     }
 
     /// Bytes of an SMP:DATA.
-    #[inline]
-    fn data(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
+    fn data(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         let upper = &mut *self.upper;
         let Some(chain) = upper.sessions.at(pdu.chain) else {
             return;
         };
-        let moment = Moment::new(end, at, &upper.around);
-        chain.data_body(&moment, &mut pdu.row, bytes, &mut upper.login, self.ctx);
-        if chain.changed && !std::mem::replace(&mut chain.listed, true) {
+        chain.data_body(
+            &self.moment,
+            &mut pdu.row,
+            bytes,
+            &mut upper.login,
+            self.ctx,
+        );
+        if !std::mem::replace(&mut chain.changed, true) {
             upper.sessions.changed.push(pdu.chain);
-        }
-        if self.ctx.row.client_evidence.is_none() && pdu.row.flags.has(PduFlags::TDS_HEADER) {
-            self.prove(end, Some(pdu.row.tds_type));
         }
     }
 
     #[inline(never)]
-    fn other_body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8]) {
+    fn other_body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
+        let end = self.moment.end;
         match pdu.row.kind {
             PduKind::Tds => {
                 let texts = &mut self.ctx.out.texts;
@@ -82,8 +93,7 @@ impl Layer<'_, '_> {
                 let [hi, lo] = len.to_be_bytes();
                 let header = [pdu.row.tds_type, 3, 3, hi, lo];
                 // The record header went by; a hello is read from the handshake bytes behind one.
-                let read = pdu.row.len.saturating_sub(pdu.left);
-                let first = usize::try_from(read) == Ok(bytes.len().saturating_add(5));
+                let first = usize::try_from(pdu.come()) == Ok(bytes.len().saturating_add(5));
                 let bytes = if first {
                     [&header[..], bytes].concat()
                 } else {
@@ -128,7 +138,7 @@ impl Layer<'_, '_> {
 
     /// An SMP packet is complete.
     #[inline(never)]
-    fn finish_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
+    fn finish_smp(&mut self, pdu: &mut OpenPdu) {
         let upper = &mut *self.upper;
         let Some(chain) = upper.sessions.at(pdu.chain) else {
             return;
@@ -136,46 +146,48 @@ impl Layer<'_, '_> {
         let place = pdu.chain;
         let pdu = &mut pdu.row;
         let id = self.ctx.out.next_pdu();
-        let moment = Moment::new(end, at, &upper.around);
-        sessions::packet(chain, &moment, pdu, id, self.ctx);
+        pdu.prev = sessions::packet(chain, &self.moment, pdu, id, self.ctx);
         if pdu.kind == PduKind::Data {
-            chain.data_end(&moment, pdu, id, &mut upper.login, self.ctx);
-        } else if pdu.kind == PduKind::Fin {
-            self.ctx.phase(Phase::SessionClosed, at.done, Some(pdu.sid));
-        } else if pdu.kind == PduKind::BadSmp {
-            self.ctx.out.bad_pdu = true;
+            chain.data_end(&self.moment, pdu, id, &mut upper.login, self.ctx);
         }
-        pdu.prev = chain.ends.get_mut(end).row.last_pdu.replace(id);
-        if !std::mem::replace(&mut chain.listed, true) {
+        pdu.session = chain.session.as_ref().map(|s| s.id);
+        if !std::mem::replace(&mut chain.changed, true) {
             upper.sessions.changed.push(place);
         }
-        self.push(pdu, id, at.done);
+        self.push(pdu, id, self.moment.at.done);
     }
 
     #[inline(never)]
-    fn finish_plain(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
+    fn finish_plain(&mut self, pdu: &mut OpenPdu) {
         let id = self.ctx.out.next_pdu();
         let upper = &mut *self.upper;
         match pdu.row.kind {
             PduKind::Tds => {
-                let moment = Moment::new(end, at, &upper.around);
                 upper
                     .plain
-                    .packet_end(&moment, &mut pdu.row, id, &mut upper.login, self.ctx);
+                    .packet_end(&self.moment, &mut pdu.row, id, &mut upper.login, self.ctx);
             }
             PduKind::Tls => {
                 upper.bare_tls = true;
-                upper
-                    .login
-                    .record(end, pdu.row.tds_type, pdu.row.first_frame, self.ctx);
+                upper.login.record(
+                    self.moment.end,
+                    pdu.row.tds_type,
+                    pdu.row.first_frame,
+                    self.ctx,
+                );
             }
             _ => {}
         }
-        self.plain_row(&mut pdu.row, at.done);
+        self.plain_row(&mut pdu.row, self.moment.at.done);
     }
 }
 
 impl Sink for Layer<'_, '_> {
+    #[inline]
+    fn end(&self) -> End {
+        self.moment.end
+    }
+
     fn known(&self) -> Known {
         let row = &*self.ctx.row;
         let login = row.login.as_deref();
@@ -183,7 +195,7 @@ impl Sink for Layer<'_, '_> {
             from_start: row.syn_frame.is_some(),
             proven: self.upper.proven,
             sql_port: self.upper.sql_port,
-            client: self.upper.around.client,
+            client: row.known_client(),
             mars: row.mars,
             logged_in: self.upper.login.logged_in,
             bare_tls: self.upper.bare_tls,
@@ -198,11 +210,11 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    fn sid_state(&self, end: End, sid: Sid) -> SidState {
+    fn sid_state(&self, sid: Sid) -> SidState {
         match self.upper.sessions.of(sid) {
             None => SidState::Unknown,
             Some((_, chain)) => {
-                let side = &chain.ends.get(end).smp;
+                let side = &chain.ends.get(self.moment.end).smp;
                 if side.synced {
                     SidState::At(side.seq)
                 } else {
@@ -216,32 +228,25 @@ impl Sink for Layer<'_, '_> {
         self.upper.proven
     }
 
-    fn prove(&mut self, end: End, tds_type: Option<u8>) {
+    fn prove(&mut self, tds_type: Option<u8>) {
+        let end = self.moment.end;
         self.upper.proven = true;
         self.ctx.row.protocol = Protocol::Tds;
-        if self.ctx.row.client_evidence.is_none() {
-            let (client, why) = match tds_type {
-                Some(pt::TABULAR_RESULT) => (Some(end.other()), "the other end sends results"),
-                Some(_) => (Some(end), "it sends requests"),
-                None => (None, ""),
-            };
-            if let Some(client) = client {
-                self.ctx.row.client = client;
-                self.ctx.row.client_evidence = Some(why);
-                self.upper.around.client = Some(client);
-            }
+        if let Some(tds_type) = tds_type {
+            login::client_by_type(self.ctx.row, end, tds_type);
         }
     }
 
-    fn open(&mut self, end: End, pdu: &mut OpenPdu, header: Option<tds::Header>, at: &At) {
-        self.upper.around.ends.get_mut(end).lost = false;
+    fn open(&mut self, pdu: &mut OpenPdu, header: Option<tds::Header>) {
+        let Moment { end, around, .. } = self.moment;
+        around.set_lost(end, false);
         if pdu.row.kind.is_smp() {
-            if !*self.upper.smp_in.get(end) {
-                self.first_smp(end, at);
+            if !*self.upper.smp_in.get(self.moment.end) {
+                self.first_smp();
             }
-            self.open_smp(end, pdu, at);
+            self.open_smp(pdu);
         } else {
-            self.open_plain(end, pdu, header, at);
+            self.open_plain(pdu, header);
         }
     }
 
@@ -250,45 +255,30 @@ impl Sink for Layer<'_, '_> {
         reason = "most PDUs are opened by the framer's loop, which is to stay in one piece"
     )]
     #[inline(always)]
-    fn open_smp(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
-        self.ctx.row.mars = Some(true);
-        let upper = &mut *self.upper;
-        pdu.chain = match upper.sessions.latest_of(pdu.row.sid) {
-            Some(place) if upper.belongs_to(place, end, &pdu.row) => place,
-            _ => self.other_session(end, &pdu.row, at),
-        };
-        let upper = &mut *self.upper;
-        if let Some(chain) = upper.sessions.at(pdu.chain) {
-            sessions::arrive(chain, end, &pdu.row, &upper.around);
-            pdu.row.session = chain.session.as_ref().map(|s| s.id);
+    fn open_smp(&mut self, pdu: &mut OpenPdu) {
+        match self.upper.sessions.latest_of(pdu.row.sid) {
+            Some((place, chain)) if sessions::just_goes_on(chain, &self.moment, &pdu.row) => {
+                pdu.chain = place;
+            }
+            _ => self.open_other_smp(pdu),
         }
     }
 
-    #[inline]
-    fn goes_on(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) -> bool {
-        if pdu.row.kind != PduKind::Data {
-            return false;
-        }
-        let chain = self.upper.sessions.at(pdu.chain);
-        let Some(walker) = chain.and_then(|chain| chain.walks_on(end, bytes)) else {
-            return false;
-        };
-        pdu.is_held_by(at.frame);
-        pdu.takes(bytes);
-        walker.feed(bytes);
-        true
-    }
-
-    #[inline]
-    fn body(&mut self, end: End, pdu: &mut OpenPdu, bytes: &[u8], at: &At) {
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
+    fn body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         if pdu.row.kind == PduKind::Data {
-            self.data(end, pdu, bytes, at);
+            self.data(pdu, bytes);
         } else {
-            self.other_body(end, pdu, bytes);
+            self.other_body(pdu, bytes);
         }
     }
 
-    fn body_hidden(&mut self, end: End, pdu: &mut OpenPdu, len: u32) {
+    fn body_hidden(&mut self, pdu: &mut OpenPdu, len: usize) {
+        let end = self.moment.end;
         match pdu.row.kind {
             PduKind::Tds => self.upper.plain.packet_hidden(end),
             PduKind::Data => {
@@ -301,11 +291,11 @@ impl Sink for Layer<'_, '_> {
     }
 
     #[inline]
-    fn finish(&mut self, end: End, pdu: &mut OpenPdu, at: &At) {
+    fn finish(&mut self, pdu: &mut OpenPdu) {
         if pdu.row.kind.is_smp() {
-            self.finish_smp(end, pdu, at);
+            self.finish_smp(pdu);
         } else {
-            self.finish_plain(end, pdu, at);
+            self.finish_plain(pdu);
         }
     }
 
@@ -319,15 +309,14 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    fn hole(&mut self, end: End) {
-        let holes = &mut self.upper.around.ends.get_mut(end).seen.holes;
-        *holes = holes.saturating_add(1);
+    fn hole(&mut self) {
+        self.moment.around.note_hole(self.moment.end);
     }
 
-    fn lost(&mut self, end: End, at: &At, view: &[u8]) {
-        self.hole(end);
-        self.upper.around.ends.get_mut(end).lost = true;
-        if !*self.upper.smp_in.get(end) {
+    fn lost(&mut self, view: &[u8]) {
+        self.hole();
+        self.moment.around.set_lost(self.moment.end, true);
+        if !*self.upper.smp_in.get(self.moment.end) {
             return;
         }
         let broken = match (view.first(), smp::Header::read(view)) {
@@ -345,12 +334,12 @@ impl Sink for Layer<'_, '_> {
                 error(check, format!("LENGTH {}", header.length))
             }
         };
-        self.ctx.violation(broken, at.done, None, None);
+        self.ctx.violation(broken, self.moment.at.done, None, None);
     }
 
-    fn unread(&mut self, end: End, unread: Unread, done: FrameNo) {
-        let sum = &mut self.upper.around.ends.get_mut(end).seen.unread;
-        *sum = sum.saturating_add(unread.len);
+    fn unread(&mut self, unread: Unread, done: FrameNo) {
+        let end = self.moment.end;
+        self.moment.around.note_unread(end, unread.len);
         let mut pos = unread.pos;
         let mut left = unread.len;
         let mut flags = PduFlags::default();
@@ -376,26 +365,44 @@ impl Sink for Layer<'_, '_> {
 }
 
 impl Layer<'_, '_> {
+    /// As [`Layer::open_smp`], of a packet that need not be the next of the session that the packet before it was of.
+    #[inline(never)]
+    fn open_other_smp(&mut self, pdu: &mut OpenPdu) {
+        pdu.chain = match self.upper.sessions.latest_of(pdu.row.sid) {
+            Some((place, chain)) if self.belongs_to(chain, &pdu.row) => place,
+            _ => self.other_session(&pdu.row),
+        };
+        if let Some(chain) = self.upper.sessions.at(pdu.chain) {
+            sessions::arrive(chain, &self.moment, &pdu.row);
+        }
+    }
+
+    /// Whether a packet belongs to the life of its Sid that a chain is.
+    fn belongs_to(&self, chain: &Chain, pdu: &PduRow) -> bool {
+        let (moment, conn) = (&self.moment, &*self.ctx.row);
+        pdu.kind != PduKind::Syn && !sessions::opened_in_a_hole(chain, moment, pdu, conn)
+    }
+
     /// The place of a packet's session that is not the one of the packet before, or begins with this packet.
     #[inline(never)]
-    fn other_session(&mut self, end: End, pdu: &PduRow, at: &At) -> usize {
+    fn other_session(&mut self, pdu: &PduRow) -> usize {
+        let end = self.moment.end;
         if pdu.kind == PduKind::Syn && self.ctx.row.client_evidence.is_none() {
             self.ctx.row.client = end;
             self.ctx.row.client_evidence = Some("it opens SMP sessions");
-            self.upper.around.client = Some(end);
         }
-        let upper = &mut *self.upper;
-        let place = match upper.sessions.of(pdu.sid) {
-            Some((place, _)) if upper.belongs_to(place, end, pdu) => place,
-            _ => upper.begin_life(end, pdu, at, self.ctx),
+        let place = match self.upper.sessions.of(pdu.sid) {
+            Some((place, chain)) if self.belongs_to(chain, pdu) => place,
+            _ => self.upper.begin_life(&self.moment, pdu, self.ctx),
         };
-        upper.sessions.latest = Some((pdu.sid, place));
+        self.upper.sessions.latest = Some((pdu.sid, place));
         place
     }
 
     /// The first SMP packet of a direction.
-    fn first_smp(&mut self, end: End, at: &At) {
-        *self.upper.smp_in.get_mut(end) = true;
+    fn first_smp(&mut self) {
+        let at = self.moment.at;
+        *self.upper.smp_in.get_mut(self.moment.end) = true;
         if self.ctx.row.prelogin.server_mars == Some(false) && !self.ctx.row.smp_seen {
             let fact = "SMP although MARS was refused".to_owned();
             self.ctx
@@ -405,6 +412,7 @@ impl Layer<'_, '_> {
             self.clear_again();
         }
         self.ctx.row.smp_seen = true;
+        self.ctx.row.mars = Some(true);
         self.upper.login.logged_in = true;
     }
 

@@ -27,11 +27,11 @@ impl Sessions {
         Some((place, self.chains.get(place)?))
     }
 
-    /// The place of a Sid, if the last packet was of the same.
+    /// As [`Sessions::of`], if the last packet was of the same.
     #[inline]
-    pub(super) fn latest_of(&self, sid: Sid) -> Option<usize> {
-        let (latest, place) = self.latest?;
-        (latest == sid).then_some(place)
+    pub(super) fn latest_of(&self, sid: Sid) -> Option<(usize, &Chain)> {
+        let (_, place) = self.latest.filter(|(latest, _)| *latest == sid)?;
+        Some((place, self.chains.get(place)?))
     }
 
     #[inline]
@@ -40,9 +40,8 @@ impl Sessions {
     }
 
     /// A life of a Sid begins, in place of the one before if there was one.
-    pub(super) fn begin(&mut self, sid: Sid, mut chain: Chain, ctx: &mut Ctx<'_>) -> usize {
+    pub(super) fn begin(&mut self, sid: Sid, chain: Chain, ctx: &mut Ctx<'_>) -> usize {
         let place = *self.places.entry(sid).or_insert(self.chains.len());
-        chain.listed = true;
         self.changed.push(place);
         match self.chains.get_mut(place) {
             Some(old) => {
