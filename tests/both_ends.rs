@@ -126,7 +126,7 @@ fn one_end_alone_cannot_prove_it() {
         let close = of_rule(&store, "rst-middlebox").unwrap();
         assert_eq!(close.confidence, Confidence::Likely);
         assert_eq!(outcome(close, "both-ends"), Outcome::Unknown);
-        let unchecked = close.conditions_with(Outcome::Unknown).next().unwrap();
+        let unchecked = close.conditions.with(Outcome::Unknown).next().unwrap();
         assert!(unchecked.fact.contains("could not be checked"));
     }
 }

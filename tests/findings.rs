@@ -3,7 +3,7 @@
 use marstui::report::{self, Format};
 use marstui::rules::{Settings, catalogue, judge, order};
 use marstui::store::{Finding, Outcome, Store, Verdict};
-use marstui::units::Side;
+use marstui::units::{FrameNo, Side};
 
 use crate::generated::index;
 use crate::support::synth::cases;
@@ -161,18 +161,15 @@ fn a_header_error_tells_what_is_wrong_in_the_headers_of_its_request() {
 #[test]
 fn the_steps_of_the_login_on_the_page_name_the_largest() {
     let store = judged(&seed::server_view(), &[("login-slow.total", "100ms")]);
-    let page = |f: &&Finding| f.evidence.first().is_some_and(|e| e.frame.0 == 6704);
+    let page = |f: &&Finding| f.evidence.frames().next() == Some(FrameNo(6704));
     let mut slow = store.findings().iter().filter(|f| f.rule == "login-slow");
     let finding = slow.find(page).unwrap();
     assert_tells(
         &finding.text,
         &["155.4 ms", "SSPI response to login answer with 147.0 ms"],
     );
-    let steps: Vec<_> = finding
-        .evidence
-        .iter()
-        .map(|e| (e.frame.0, &*e.role))
-        .collect();
+    let evidence: Vec<_> = finding.evidence.iter().collect();
+    let steps: Vec<_> = evidence.iter().map(|e| (e.frame.0, &*e.role)).collect();
     assert_eq!(
         steps,
         [
@@ -309,7 +306,10 @@ fn a_window_that_stays_closed_is_told_too() {
     c.send(Side::Server, 0x10, &[]);
     let store = judged(&c.capture(Side::Client), &[]);
     let finding = found(&store, "zero-window");
-    assert_tells(&finding.evidence[0].fact, &["3.0 s", "not opened again"]);
+    assert_tells(
+        &finding.evidence.iter().next().unwrap().fact,
+        &["3.0 s", "not opened again"],
+    );
 }
 
 #[test]

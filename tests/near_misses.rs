@@ -40,7 +40,8 @@ fn said(store: &Store, frame: FrameNo) -> Result<&Finding, String> {
 pub fn describe(finding: &Finding) -> String {
     let conditions = |outcome: Outcome| {
         let lines = finding
-            .conditions_with(outcome)
+            .conditions
+            .with(outcome)
             .map(|c| format!("{} ({})", c.id, c.fact));
         lines.collect::<Vec<_>>().join(", ")
     };
@@ -89,7 +90,8 @@ fn check_capture(case: &Case, capture: &file::Capture) -> Result<(), String> {
         }
         for id in expect.unknown {
             if !finding
-                .conditions_with(Outcome::Unknown)
+                .conditions
+                .with(Outcome::Unknown)
                 .any(|c| c.id == *id)
             {
                 return wrong(&format!("{id} is not named as unknown"));
@@ -146,9 +148,9 @@ fn the_page_is_benign_and_proven_in_both_views() {
         let facts = finding
             .conditions
             .iter()
-            .map(|c| &c.fact)
-            .chain(finding.evidence.iter().map(|e| &e.fact))
-            .fold(String::new(), |all, fact| all + fact + "\n");
+            .map(|c| c.fact)
+            .chain(finding.evidence.iter().map(|e| e.fact))
+            .fold(String::new(), |all, fact| all + &fact + "\n");
         let numbers = ["661892742", "661892741", "493774874", "493774858"];
         for fact in numbers
             .iter()

@@ -184,18 +184,22 @@ pub(crate) fn finding() -> Finding {
         conn: Some(ConnId(0)),
         session: None,
         marks: vec![FrameNo(12)],
-        evidence: vec![Evidence {
+        evidence: [Evidence {
             frame: FrameNo(11),
             role: "client TCP FIN".into(),
             fact: "FIN.Seq 1000".to_string(),
-        }],
-        conditions: vec![Condition {
+        }]
+        .into_iter()
+        .collect(),
+        conditions: [Condition {
             id: "M5".into(),
             text: "late bytes are one SMP FIN".into(),
             outcome: Outcome::Held,
             frames: vec![FrameNo(11)],
             fact: "51022 - 51006 = 16".to_string(),
-        }],
+        }]
+        .into_iter()
+        .collect(),
         notes: Vec::new(),
         text: "a late SMP FIN met a closed socket".to_string(),
     }

@@ -33,7 +33,7 @@ impl Tree {
         let about = store.finding_shown_on(self.frame).or_else(|| {
             store
                 .conn_findings(conn?)
-                .find(|f| f.evidence.iter().any(|e| e.frame == self.frame))
+                .find(|f| f.evidence.frames().any(|frame| frame == self.frame))
         });
         if let Some(finding) = about {
             let decided = finding.decisive_frame();
@@ -97,7 +97,7 @@ fn part(finding: &Finding, frame: FrameNo) -> String {
         .evidence
         .iter()
         .filter(|e| e.frame == frame)
-        .map(|e| e.role.as_ref())
+        .map(|e| e.role)
         .collect();
     format!(
         "{}, {}; this frame: {}",

@@ -49,26 +49,26 @@ fn field(finding: &Finding) -> Field {
         finding.text
     ));
     // What failed comes first: it says why the close is no benign one. Then come the rule's own conditions.
-    let is_own = |c: &&Condition| {
+    let is_own = |c: &Condition| {
         rules::rule(&finding.rule).is_none_or(|r| r.conditions.iter().any(|own| own.id == c.id))
     };
-    let failed = finding.conditions_with(Outcome::Failed);
+    let failed = finding.conditions.with(Outcome::Failed);
     field.children.extend(failed.map(condition));
     for own in [true, false] {
         for outcome in [Outcome::Unknown, Outcome::Held] {
-            let all = finding.conditions_with(outcome);
+            let all = finding.conditions.with(outcome);
             let chosen = all.filter(|c| is_own(c) == own).map(condition);
             field.children.extend(chosen);
         }
     }
-    for evidence in &finding.evidence {
+    for evidence in finding.evidence.iter() {
         field.children.push(
             Field::new(
                 "finding.condition",
-                evidence.role.clone(),
+                evidence.role,
                 Value::Frame(evidence.frame),
             )
-            .text(evidence.fact.clone())
+            .text(evidence.fact)
             .link(evidence.frame),
         );
     }
@@ -84,22 +84,22 @@ fn field(finding: &Finding) -> Field {
 
 /// A condition's line shows the numbers that decided it, since they are the proof; the sentence that was checked
 /// lies folded inside.
-fn condition(condition: &Condition) -> Field {
+fn condition(condition: Condition) -> Field {
     let field = Field::new(
         "finding.condition",
-        condition.id.clone(),
+        condition.id,
         Value::Text(condition.outcome.word().to_owned()),
     );
-    let sentence = condition.text.clone().into_owned();
+    let sentence = condition.text.into_owned();
     let mut field = if condition.fact.is_empty() {
         field.text(sentence)
     } else {
-        field.text(condition.fact.clone()).child(Field::new(
+        field.text(condition.fact).child(Field::new(
             "finding.condition",
             CHECKED,
             Value::Text(sentence),
         ))
     };
-    field.links.clone_from(&condition.frames);
+    field.links = condition.frames;
     field
 }

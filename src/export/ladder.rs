@@ -99,9 +99,9 @@ impl Arrow {
         }
         let verdict = store.finding_on(no).map(|finding| {
             let mut frames: Vec<FrameNo> = Vec::new();
-            for evidence in &finding.evidence {
-                if evidence.frame != no {
-                    insert_sorted(&mut frames, evidence.frame);
+            for frame in finding.evidence.frames() {
+                if frame != no {
+                    insert_sorted(&mut frames, frame);
                 }
             }
             (finding.verdict.letter(), frames)

@@ -208,8 +208,7 @@ fn pick(store: &Store, what: &What) -> Result<FrameSet, String> {
         What::Finding(finding) => match store.finding(*finding) {
             Some(finding) => Ok(finding
                 .evidence
-                .iter()
-                .map(|e| e.frame)
+                .frames()
                 .chain(finding.marks.iter().copied())
                 .collect()),
             None => Err(format!(

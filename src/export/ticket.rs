@@ -202,14 +202,14 @@ fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
             finding.confidence.name(),
             finding.text
         ))?;
-        for evidence in &finding.evidence {
+        for evidence in finding.evidence.iter() {
             let text = page.text(&format!(
                 "frame {}: {} {}",
                 evidence.frame, evidence.role, evidence.fact
             ));
             writeln!(page.out, "  - {}", text.trim_end())?;
         }
-        for condition in &finding.conditions {
+        for condition in finding.conditions.iter() {
             let frames = words::frames(&condition.frames);
             let parts: Vec<_> = [frames.as_str(), condition.fact.as_str()]
                 .into_iter()

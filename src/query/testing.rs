@@ -204,8 +204,8 @@ pub(crate) fn finding(
         conn: Some(conn),
         session: None,
         marks: vec![mark],
-        evidence: Vec::new(),
-        conditions: Vec::new(),
+        evidence: EvidenceList::default(),
+        conditions: Conditions::default(),
         notes: Vec::new(),
         text: String::new(),
     }

@@ -146,7 +146,7 @@ impl<'a> Facts<'a> {
                 .session
                 .and_then(|id| self.store.session(id))
                 .map(|s| s.sid.0),
-            frames: words::finding_frames(finding).iter().map(|f| f.0).collect(),
+            frames: finding.frames().iter().map(|f| f.0).collect(),
             evidence: finding
                 .evidence
                 .iter()

@@ -194,7 +194,7 @@ fn finding(facts: Facts<'_>, row: &Finding, out: &mut dyn Write) -> io::Result<(
     if !finding.conditions.is_empty() {
         writeln!(out, "\n| condition | holds | what |\n|---|---|---|")?;
     }
-    for (condition, applied) in finding.conditions.iter().zip(&row.conditions) {
+    for (condition, applied) in finding.conditions.iter().zip(row.conditions.iter()) {
         writeln!(
             out,
             "| {} | {} | {}{} |",

@@ -212,7 +212,7 @@ fn finding(facts: Facts<'_>, row: &Finding, out: &mut dyn Write) -> io::Result<(
             safe(&e.fact)
         )?;
     }
-    for (condition, applied) in finding.conditions.iter().zip(&row.conditions) {
+    for (condition, applied) in finding.conditions.iter().zip(row.conditions.iter()) {
         writeln!(
             out,
             "      {:<4} {:<7} {}{}",

@@ -139,22 +139,9 @@ pub fn frames(list: &[FrameNo]) -> String {
     out
 }
 
-/// All frames that a finding speaks of: marks, evidence, and those of its conditions are not among them.
-pub fn finding_frames(finding: &Finding) -> Vec<FrameNo> {
-    let mut frames: Vec<_> = finding
-        .marks
-        .iter()
-        .copied()
-        .chain(finding.evidence.iter().map(|e| e.frame))
-        .collect();
-    frames.sort_unstable();
-    frames.dedup();
-    frames
-}
-
 /// A finding in one sentence, with its frames: `Frames 196-202: … (Benign, proven)`.
 pub fn finding_sentence(finding: &Finding) -> String {
-    let frames = finding_frames(finding);
+    let frames = finding.frames();
     let place = match frames.as_slice() {
         [] => String::new(),
         [one] => format!("Frame {one}: "),
@@ -273,11 +260,11 @@ pub fn unknowns(store: &Store, conns: &[ConnId]) -> Vec<String> {
         }
         for finding in store.conn_findings(conn.id) {
             let harmful = finding.conditions.iter().any(|condition| {
-                is_of_harmless_close(condition) && condition.outcome == Outcome::Failed
+                is_of_harmless_close(&condition) && condition.outcome == Outcome::Failed
             });
-            for condition in &finding.conditions {
+            for condition in finding.conditions.iter() {
                 // Once one of the conditions of a harmless close failed, the others change nothing.
-                let matters = !(harmful && is_of_harmless_close(condition));
+                let matters = !(harmful && is_of_harmless_close(&condition));
                 if condition.outcome == Outcome::Unknown && matters {
                     out.push(format!(
                         "{name}: {} {} could not be checked: {}{}.",

@@ -6,7 +6,7 @@ use super::catalogue::{
 };
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, MOST_FRAMES, Probe, Rule, Scope};
-use crate::store::{Condition, Confidence, Finding, Outcome, Protocol, Verdict};
+use crate::store::{Condition, Conditions, Confidence, Finding, Outcome, Protocol, Verdict};
 use crate::units::{ConnId, FindingId, FrameNo, Side};
 
 /// The conditions of the benign close on a connection, all of them, checked once.
@@ -105,17 +105,17 @@ pub(super) fn judge_close(facts: &mut Facts<'_>) -> Option<Finding> {
 fn close_finding(
     facts: &Facts<'_>,
     rule: &Rule,
-    conditions: Vec<Condition>,
+    mut conditions: Vec<Condition>,
     conclusion: Conclusion,
 ) -> Finding {
     let mut finding = finding(rule, Some(facts.conn.id), conclusion);
     finding.close = true;
-    finding.conditions = conditions;
     finding.marks = close_marks(facts);
     let by_reset = !facts.close_resets().is_empty() || facts.close.ended_by_foreign();
     if by_reset && !is_mars_close(rule) {
-        attach_mars_conditions(facts, &mut finding);
+        attach_mars_conditions(facts, &mut conditions);
     }
+    finding.conditions = conditions.into_iter().collect();
     if finding.verdict == Verdict::Fault
         && not_sql_server(facts)
         && rule.id.starts_with("rst-abort")
@@ -151,7 +151,7 @@ fn close_marks(facts: &Facts<'_>) -> Vec<FrameNo> {
 }
 
 /// Adds the conditions of the benign close to a finding that stands in its place: failed first, then unknown.
-fn attach_mars_conditions(facts: &Facts<'_>, finding: &mut Finding) {
+fn attach_mars_conditions(facts: &Facts<'_>, conditions: &mut Vec<Condition>) {
     // Inside TLS no SMP packet can be seen: that none is there says nothing.
     if facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen || facts.encrypted {
         return;
@@ -159,7 +159,7 @@ fn attach_mars_conditions(facts: &Facts<'_>, finding: &mut Finding) {
     let failed = failed_mars_conditions(facts);
     let mut all: Vec<Condition> = mars_conditions(facts)
         .iter()
-        .filter(|c| !finding.conditions.iter().any(|own| own.id == c.id))
+        .filter(|c| !conditions.iter().any(|own| own.id == c.id))
         .cloned()
         .collect();
     if failed.contains(&"M1") {
@@ -170,7 +170,7 @@ fn attach_mars_conditions(facts: &Facts<'_>, finding: &mut Finding) {
         Outcome::Unknown => 1,
         Outcome::Held => 2,
     });
-    finding.conditions.extend(all);
+    conditions.extend(all);
 }
 
 /// What the capture itself does not allow to claim (catalogue, section 7).
@@ -252,8 +252,8 @@ pub(super) fn finding(rule: &Rule, conn: Option<ConnId>, conclusion: Conclusion)
         conn,
         session: None,
         marks: Vec::new(),
-        evidence,
-        conditions: Vec::new(),
+        evidence: evidence.into_iter().collect(),
+        conditions: Conditions::default(),
         notes: conclusion.notes,
         text: conclusion.text,
     }

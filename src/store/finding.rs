@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::proof::{Conditions, EvidenceList};
 use crate::units::{ConnId, FindingId, FrameNo, SessionId};
 
 /// What a finding means for the connection.
@@ -159,9 +160,9 @@ pub struct Finding {
     /// The frames that carry its letter in list and timeline (resets, or the deciding frame), in file order.
     pub marks: Vec<FrameNo>,
     /// Frames and the parts they play, in file order.
-    pub evidence: Vec<Evidence>,
+    pub evidence: EvidenceList,
     /// The rule's conditions, applied.
-    pub conditions: Vec<Condition>,
+    pub conditions: Conditions,
     /// Further remarks, for example `loss-after-close`.
     pub notes: Vec<String>,
     /// What happened, in a sentence.
@@ -174,7 +175,7 @@ impl Finding {
         self.marks
             .first()
             .copied()
-            .or_else(|| self.evidence.last().map(|e| e.frame))
+            .or_else(|| self.evidence.frames().next_back())
     }
 
     /// All frames that it names, in file order, each once.
@@ -183,15 +184,10 @@ impl Finding {
             .marks
             .iter()
             .copied()
-            .chain(self.evidence.iter().map(|e| e.frame))
+            .chain(self.evidence.frames())
             .collect();
         frames.sort_unstable();
         frames.dedup();
         frames
-    }
-
-    /// The conditions with one outcome.
-    pub fn conditions_with(&self, outcome: Outcome) -> impl Iterator<Item = &Condition> {
-        self.conditions.iter().filter(move |c| c.outcome == outcome)
     }
 }

@@ -17,6 +17,7 @@ mod packed_pdu;
 mod pdu;
 mod pdu_table;
 mod places;
+mod proof;
 mod request;
 mod request_table;
 mod session;
@@ -36,6 +37,7 @@ pub use oddity::{Oddities, Oddity};
 pub use packed_frame::{FramePacker, NewFrames};
 pub use packed_pdu::{NewPdus, PduPacker};
 pub use pdu::{PduFlags, PduKind, PduRow};
+pub use proof::{Conditions, EvidenceList};
 pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow, RequestSigns};
 pub use session::{SessionEnd, SessionRow, StallInfo};
 

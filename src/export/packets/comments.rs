@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::export::job::Job;
-use crate::report::words;
 use crate::store::Finding;
 use crate::units::FrameNo;
 
@@ -19,7 +18,7 @@ impl<'a> Comments<'a> {
         let mut by_frame: BTreeMap<FrameNo, Vec<&Finding>> = BTreeMap::new();
         let wanted = job.store.findings().iter().filter(|_| job.options.comments);
         for finding in wanted {
-            for no in words::finding_frames(finding) {
+            for no in finding.frames() {
                 if job.plan.frames.contains(no) {
                     by_frame.entry(no).or_default().push(finding);
                 }

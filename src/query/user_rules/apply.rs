@@ -329,7 +329,7 @@ impl Search<'_> {
                 Same::Connection => None,
             },
             marks: marked.map(|e| e.frame).into_iter().collect(),
-            evidence,
+            evidence: evidence.into_iter().collect(),
             conditions: named()
                 .map(|(step, event)| Condition {
                     id: step.name.clone().into(),

@@ -50,11 +50,8 @@ fn steps_are_bound_in_file_order_and_make_a_finding() {
     assert_eq!(finding.verdict, Verdict::Notice);
     assert_eq!(finding.marks, [FrameNo(7)]);
     assert_eq!(finding.text, "reset 7 with 6016 on Sid 0 from client");
-    let roles: Vec<_> = finding
-        .evidence
-        .iter()
-        .map(|e| (e.frame.0, &*e.role))
-        .collect();
+    let evidence: Vec<_> = finding.evidence.iter().collect();
+    let roles: Vec<_> = evidence.iter().map(|e| (e.frame.0, &*e.role)).collect();
     assert_eq!(roles, [(4, "bye"), (5, "fin"), (7, "rst")]);
     assert!(!finding.close);
     assert!(applied.too_broad.is_empty());
@@ -147,7 +144,10 @@ where = "tds.type == 4 and sid == cancel.sid"
     let applied = apply(&rules(&rule("sid")), &Eval::of(&store), &mut || false);
     assert_eq!(applied.findings.len(), 1);
     assert_eq!(applied.findings[0].session, Some(one));
-    assert_eq!(applied.findings[0].evidence[0].frame, FrameNo(1));
+    assert_eq!(
+        applied.findings[0].evidence.frames().next(),
+        Some(FrameNo(1))
+    );
     // The attention shares its frame with a request of Sid 2: `!=` is about the packet, not about the frame.
     let other = rule("sid").replace("tds.type == attention", "tds.type == 6 and sid != 2");
     assert_eq!(frames(&other, &store).len(), 1);
