@@ -47,59 +47,60 @@ impl Hop {
         }
     }
 
-    /// All its bytes, by the first two of them.
+    /// The place behind all its bytes, by its own place and the first two bytes.
     #[inline]
-    fn len(self, pair: [u8; 2]) -> usize {
+    fn behind_it(self, at: usize, pair: [u8; 2]) -> usize {
         let len = match u32::from(u16::from_le_bytes(pair)) & self.length {
             0xffff => 0,
             len => len,
         };
-        size(len.wrapping_add(self.beside))
+        // The bytes of its value come last: whoever waits for them has all else.
+        at.wrapping_add(size(self.beside)).wrapping_add(size(len))
     }
 
-    /// As [`Hop::len`] where a view may end sooner.
+    /// Its bytes by the first two of a view, where that may end sooner.
     fn len_in(self, view: &[u8]) -> Option<usize> {
         match view {
-            [low, high, ..] => Some(self.len([*low, *high])),
-            [low] if self.length == 0xff => Some(self.len([*low, 0])),
+            [low, high, ..] => Some(self.behind_it(0, [*low, *high])),
+            [low] if self.length == 0xff => Some(self.behind_it(0, [*low, 0])),
             _ => None,
         }
     }
 }
 
-/// What is left of a view of rows.
+/// A place in a view of rows, or behind it by no more than one hop.
 #[derive(Debug, Clone, Copy)]
-struct Rest<'a> {
+struct RowPlace<'a> {
     view: &'a [u8],
-    /// So many bytes behind the view were passed over too.
-    beyond: usize,
+    at: usize,
 }
 
-impl<'a> Rest<'a> {
+impl<'a> RowPlace<'a> {
+    /// The last place from which on so many bytes are there, if there is one.
     #[inline]
-    fn pass_bytes(&mut self, bytes: usize) {
-        let len = self.view.len();
-        self.view = self.view.get(bytes..).unwrap_or_else(|| {
-            self.beyond = bytes.saturating_sub(len);
-            &[]
-        });
+    fn last(self, bytes: usize) -> Option<usize> {
+        self.view.len().checked_sub(bytes)
     }
 
-    /// So many bytes, and two more, if all of them are there.
+    /// So many bytes from here on, where this place is not behind the `last` one from which on they are there.
     #[inline]
-    fn bytes_and_pair(self, bytes: usize) -> Option<(&'a [u8], [u8; 2])> {
-        let view = self.view.get(..bytes.saturating_add(2))?;
-        let (bytes, pair) = view.split_last_chunk()?;
-        Some((bytes, *pair))
+    fn bytes(self, bytes: usize, last: usize) -> Option<&'a [u8]> {
+        if self.at > last {
+            return None;
+        }
+        self.view.get(self.at..)?.get(..bytes)
     }
 
     /// Passes over a row hop by hop, as long as two bytes are there; what is left of it.
     #[inline]
     fn pass<'b>(&mut self, mut hops: &'b [Hop]) -> &'b [Hop] {
+        let Some(last) = self.last(2) else {
+            return hops;
+        };
         while let [hop, later @ ..] = hops
-            && let Some((_, pair)) = self.bytes_and_pair(0)
+            && let Some([low, high]) = self.bytes(2, last)
         {
-            self.pass_bytes(hop.len(pair));
+            self.at = hop.behind_it(self.at, [*low, *high]);
             hops = later;
         }
         hops
@@ -110,10 +111,13 @@ impl<'a> Rest<'a> {
     #[inline]
     fn pass_rows<'b>(&mut self, columns: &'b Columns, rows: &mut u64) -> &'b [Hop] {
         let ahead = size(columns.ahead);
-        if let Some((first, later)) = columns.hops.split_first() {
+        let head = ahead.saturating_add(2);
+        if let Some((first, later)) = columns.hops.split_first()
+            && let Some(last) = self.last(head)
+        {
             let first = first.behind(columns.ahead);
-            while let Some(([ROW, ..], pair)) = self.bytes_and_pair(ahead) {
-                self.pass_bytes(first.len(pair));
+            while let Some([ROW, .., low, high]) = self.bytes(head, last) {
+                self.at = first.behind_it(self.at, [*low, *high]);
                 let left = self.pass(later);
                 if !left.is_empty() {
                     return left;
@@ -121,8 +125,8 @@ impl<'a> Rest<'a> {
                 *rows = rows.wrapping_add(1);
             }
         }
-        while self.view.first() == Some(&ROW) {
-            self.pass_bytes(ahead);
+        while self.view.get(self.at) == Some(&ROW) {
+            self.at = self.at.wrapping_add(ahead);
             if !columns.hops.is_empty() {
                 return &columns.hops;
             }
@@ -193,11 +197,11 @@ impl Walker {
         self.skip = 0;
         let columns = &self.columns;
         let mut rows = 0;
-        let mut rest = Rest { view, beyond: 0 };
+        let mut place = RowPlace { view, at: 0 };
         let mut left: &[Hop] = match self.state {
             State::Token if columns.hop_by_hop => &[],
             State::Hop(hop) => {
-                let left = rest.pass(columns.hops.get(hop..).unwrap_or_default());
+                let left = place.pass(columns.hops.get(hop..).unwrap_or_default());
                 rows = u64::from(left.is_empty());
                 self.state = State::Token;
                 left
@@ -205,15 +209,19 @@ impl Walker {
             _ => return view,
         };
         if left.is_empty() {
-            left = rest.pass_rows(columns, &mut rows);
+            left = place.pass_rows(columns, &mut rows);
         }
         if !left.is_empty() {
             self.state = State::Hop(columns.hops.len().saturating_sub(left.len()));
         }
         self.outcome.rows_seen = self.outcome.rows_seen.wrapping_add(rows);
-        self.outcome.ends_with_done &= rest.view.len() == view.len();
-        self.skip = u64::try_from(rest.beyond).unwrap_or(u64::MAX);
-        rest.view
+        self.outcome.ends_with_done &= place.at == 0;
+        let at = place.at;
+        view.get(at..).unwrap_or_else(|| {
+            let behind = at.saturating_sub(view.len());
+            self.skip = u64::try_from(behind).unwrap_or(u64::MAX);
+            &[]
+        })
     }
 
     /// A hop of which less than two bytes are there yet, or were.
