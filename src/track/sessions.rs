@@ -107,7 +107,11 @@ fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
 }
 
 /// An SMP packet is complete: counts, numbers, window, checks. Returns the one before it in its chain.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "what is done with a complete packet is not to be taken apart"
+)]
+#[inline(always)]
 pub(super) fn packet(
     chain: &mut Chain,
     moment: &Moment<'_>,

@@ -137,7 +137,11 @@ impl Layer<'_, '_> {
     }
 
     /// An SMP packet is complete.
-    #[inline(never)]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
     fn finish_smp(&mut self, pdu: &mut OpenPdu) {
         let upper = &mut *self.upper;
         let Some(chain) = upper.sessions.at(pdu.chain) else {
@@ -290,7 +294,11 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
     fn finish(&mut self, pdu: &mut OpenPdu) {
         if pdu.row.kind.is_smp() {
             self.finish_smp(pdu);
