@@ -106,7 +106,7 @@ fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
     }
 }
 
-/// An SMP packet is complete: counts, numbers, window, checks. Returns the one before it in its chain.
+/// An SMP packet is complete: counts, numbers, window, checks. Its row is told its session and the packet before it.
 #[expect(
     clippy::inline_always,
     reason = "what is done with a complete packet is not to be taken apart"
@@ -115,10 +115,10 @@ fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
 pub(super) fn packet(
     chain: &mut Chain,
     moment: &Moment<'_>,
-    pdu: &PduRow,
+    pdu: &mut PduRow,
     id: PduId,
     ctx: &mut Ctx<'_>,
-) -> Option<PduId> {
+) {
     let Moment { end, at, around } = *moment;
     let own = &chain.ends.get(end).smp;
     let peer = chain.ends.get(end.other());
@@ -133,22 +133,23 @@ pub(super) fn packet(
     let ChainEnd { smp, row, .. } = chain.ends.get_mut(end);
     let raised = pdu.wndw.diff(smp.wnd) > 0;
     smp.wnd = pdu.wndw;
-    let prev = row.last_pdu.replace(id);
+    pdu.prev = row.last_pdu.replace(id);
     row.last_seqnum = Some(pdu.seqnum);
     row.last_wndw = Some(pdu.wndw);
     if pdu.kind == PduKind::Data {
         smp.seq = pdu.seqnum;
         smp.settled = smp.last();
         smp.sent = true;
+        smp.blocked = None;
         let credit = peer_wnd.diff(smp.seq);
-        smp.used_last_slot |= credit <= 0;
-        // SqlClient's own network layer stops one before the limit.
-        let closed = credit <= 0 || (credit == 1 && !smp.used_last_slot);
-        if in_message && closed {
-            let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
-            smp.blocked = Some((at.time, lacking));
-        } else {
-            smp.blocked = None;
+        if credit <= 1 {
+            smp.used_last_slot |= credit <= 0;
+            // SqlClient's own network layer stops one before the limit.
+            let closed = credit <= 0 || !smp.used_last_slot;
+            if in_message && closed {
+                let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
+                smp.blocked = Some((at.time, lacking));
+            }
         }
         row.last_data_seqnum = Some(pdu.seqnum);
         row.last_data = Some(id);
@@ -161,12 +162,12 @@ pub(super) fn packet(
         end_stall(chain, end.other(), at, around);
     }
     if let Some(session) = &mut chain.session {
+        pdu.session = Some(session.id);
         session.last_frame = session.last_frame.max(at.done);
         if pdu.first_frame < session.open_frame {
             session.open_frame = pdu.first_frame;
         }
     }
-    prev
 }
 
 /// What [`packet`] notes of one that is not DATA.

@@ -150,11 +150,10 @@ impl Layer<'_, '_> {
         let place = pdu.chain;
         let pdu = &mut pdu.row;
         let id = self.ctx.out.next_pdu();
-        pdu.prev = sessions::packet(chain, &self.moment, pdu, id, self.ctx);
+        sessions::packet(chain, &self.moment, pdu, id, self.ctx);
         if pdu.kind == PduKind::Data {
             chain.data_end(&self.moment, pdu, id, &mut upper.login, self.ctx);
         }
-        pdu.session = chain.session.as_ref().map(|s| s.id);
         if !std::mem::replace(&mut chain.changed, true) {
             upper.sessions.changed.push(place);
         }
