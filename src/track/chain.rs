@@ -315,7 +315,6 @@ impl Chain {
             return;
         };
         let eom = side.status & tds::STATUS_EOM != 0;
-        let starts = std::mem::take(&mut message.starts);
         if message.walked {
             // Not a request: only answers are walked.
             let begun = message.first_time;
@@ -324,25 +323,25 @@ impl Chain {
                 self.answer_ends(moment, pdu, login, ctx);
             }
         } else {
-            self.other_packet_end(moment, pdu, id, (starts, eom), login, ctx);
+            self.other_packet_end(moment, pdu, id, eom, login, ctx);
         }
     }
 
-    /// A TDS packet is complete that is not one of an answer; `starts` and `eom` say whether it is its message's first
-    /// one and last one.
+    /// A TDS packet is complete that is not one of an answer; `eom` says whether it is its message's last one.
     #[inline(never)]
     fn other_packet_end(
         &mut self,
         moment: &Moment<'_>,
         pdu: &mut PduRow,
         id: PduId,
-        (starts, eom): (bool, bool),
+        eom: bool,
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
         let Some(message) = &mut self.ends.get_mut(moment.end).message else {
             return;
         };
+        let starts = std::mem::take(&mut message.starts);
         if message.login_step && login::is_wrapped_tls(&message.head) {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }

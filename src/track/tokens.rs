@@ -75,6 +75,8 @@ enum State {
     },
     FeatureAck,
     Classification(classification::Place),
+    /// No more is read of the message.
+    GivenUp,
 }
 
 /// Why a step could not be made.
@@ -103,7 +105,6 @@ pub(super) struct Walker {
     state: State,
     skip: u64,
     carry: Vec<u8>,
-    failed: bool,
     pub(super) outcome: Outcome,
 }
 
@@ -121,7 +122,6 @@ impl Walker {
             state: State::Token,
             skip: 0,
             carry: Vec::new(),
-            failed: false,
             outcome: Outcome::default(),
         }
     }
@@ -137,14 +137,13 @@ impl Walker {
         self.state = State::Token;
         self.skip = 0;
         self.carry.clear();
-        self.failed = false;
         self.outcome.ends_with_done = false;
         self.outcome.last_done = None;
     }
 
     /// Bytes of the message are not in the file, or it is joined in its middle: no more is read of it.
     pub(super) fn give_up(&mut self) {
-        self.failed = true;
+        self.state = State::GivenUp;
         self.carry.clear();
         self.miss();
     }
@@ -169,7 +168,7 @@ impl Walker {
     /// The message is over. Whether its last token was read and is a DONE.
     pub(super) fn end(&mut self) -> bool {
         // Before 7.2 a DONE has 8 bytes; a client whose login was not captured shows it only here.
-        if !self.failed
+        if self.state == State::Token
             && !self.version_known
             && self.carry.len() == 9
             && matches!(self.carry.first(), Some(0xfd..=0xff))
@@ -180,19 +179,15 @@ impl Walker {
                 self.give_up();
             }
         }
-        !self.failed
+        self.state == State::Token
             && self.skip == 0
             && self.carry.is_empty()
-            && self.state == State::Token
             && self.outcome.ends_with_done
     }
 
     /// Takes the next bytes of the message.
     #[inline]
     pub(super) fn feed(&mut self, data: &[u8]) {
-        if self.failed {
-            return;
-        }
         // Most bytes lie in rows.
         let rest = if self.carry.is_empty() {
             self.behind_rows(data)
@@ -212,10 +207,7 @@ impl Walker {
             } else {
                 self.feed_carry(data)
             };
-            if self.failed {
-                return;
-            }
-            if self.carry.is_empty() {
+            if self.carry.is_empty() && !data.is_empty() {
                 data = self.behind_rows(data);
             }
         }
@@ -291,6 +283,7 @@ impl Walker {
                 self.state = next.map_or(State::Token, State::Classification);
                 Ok(used)
             }
+            State::GivenUp => Ok(view.len()),
         }
     }
 

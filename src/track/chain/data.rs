@@ -125,7 +125,7 @@ impl Chain {
             pdu.tds_type = header.kind;
             pdu.tds_status = header.status;
             login::client_by_type(ctx.row, moment.end, header.kind);
-            if u32::from(header.length) != pdu.len.saturating_sub(16) {
+            if u32::from(header.length).saturating_add(16) != pdu.len {
                 let broken = other_length(header, pdu);
                 ctx.violation(broken, moment.at.frame, None, self.session_id());
             }

@@ -99,6 +99,8 @@ pub(super) struct Terms {
 impl Description {
     /// The longest that is kept.
     const MAX: usize = 4096;
+    /// Room that a few columns need: they come one by one.
+    const USUAL: usize = 64;
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
@@ -107,6 +109,9 @@ impl Description {
 
     /// Takes the bytes that were read next.
     pub(super) fn add(&mut self, bytes: &[u8]) {
+        if self.bytes.is_empty() {
+            self.bytes.reserve(Self::USUAL);
+        }
         let room = (Self::MAX + 1).saturating_sub(self.bytes.len());
         self.bytes
             .extend_from_slice(bytes.get(..room).unwrap_or(bytes));

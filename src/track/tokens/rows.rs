@@ -192,12 +192,10 @@ impl Walker {
             self.skip = left;
             return &[];
         }
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX);
-        let view = view.get(skipped..).unwrap_or_default();
-        self.skip = 0;
+        let start = usize::try_from(self.skip).unwrap_or(usize::MAX);
         let columns = &self.columns;
         let mut rows = 0;
-        let mut place = RowPlace { view, at: 0 };
+        let mut place = RowPlace { view, at: start };
         let mut left: &[Hop] = match self.state {
             State::Token if columns.hop_by_hop => &[],
             State::Hop(hop) => {
@@ -206,7 +204,10 @@ impl Walker {
                 self.state = State::Token;
                 left
             }
-            _ => return view,
+            _ => {
+                self.skip = 0;
+                return view.get(start..).unwrap_or_default();
+            }
         };
         if left.is_empty() {
             left = place.pass_rows(columns, &mut rows);
@@ -215,13 +216,10 @@ impl Walker {
             self.state = State::Hop(columns.hops.len().saturating_sub(left.len()));
         }
         self.outcome.rows_seen = self.outcome.rows_seen.wrapping_add(rows);
-        self.outcome.ends_with_done &= place.at == 0;
-        let at = place.at;
-        view.get(at..).unwrap_or_else(|| {
-            let behind = at.saturating_sub(view.len());
-            self.skip = u64::try_from(behind).unwrap_or(u64::MAX);
-            &[]
-        })
+        self.outcome.ends_with_done &= place.at == start;
+        let beyond = place.at.saturating_sub(view.len());
+        self.skip = u64::try_from(beyond).unwrap_or(u64::MAX);
+        view.get(place.at..).unwrap_or_default()
     }
 
     /// A hop of which less than two bytes are there yet, or were.
