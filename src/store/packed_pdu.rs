@@ -238,7 +238,7 @@ impl PduPacker {
         let looks = u64::from(u32::from_le_bytes(looks));
         let high = (u64::from(seqnum_high) << 16) | u64::from(wndw_high);
         let key = [
-            (looks << 16) | u64::from(row.flags.0),
+            (u64::from(row.flags.0) << 32) | looks,
             (u64::from(pos_high) << 32) | high,
         ];
         let recent = self.shapes.recent(key);

@@ -173,7 +173,7 @@ impl Framer {
         }
         let pdu = &mut self.pdu;
         let (bytes, rest) = split(data, data.len().min(pdu.left));
-        pdu.left = pdu.left.saturating_sub(bytes.len());
+        pdu.left = pdu.left.saturating_sub(data.len());
         let is_complete = pdu.left == 0;
         if is_complete {
             self.mode = Mode::Border;
