@@ -98,7 +98,11 @@ impl Chain {
     }
 
     /// A TDS packet begins.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
     pub(super) fn packet_start(
         &mut self,
         moment: &Moment<'_>,

@@ -129,7 +129,7 @@ impl Framer {
         }
     }
 
-    /// Takes in the last bytes of a piece.
+    /// Takes in the last bytes of a piece, PDU by PDU. A PDU ends with its last byte, be that in its header.
     #[expect(
         clippy::inline_always,
         reason = "what is usual of a piece is not to be taken apart"
@@ -137,10 +137,39 @@ impl Framer {
     #[inline(always)]
     fn take(&mut self, mut data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
         loop {
-            data = self.step(data, piece, sink);
-            if data.is_empty() {
+            if !matches!(self.mode, Mode::Body) {
+                let Some((kind, header, rest)) = self.usual_header(data) else {
+                    data = self.outside(data, piece, sink);
+                    if data.is_empty() {
+                        return;
+                    }
+                    continue;
+                };
+                self.mode = Mode::Body;
+                self.pdu = OpenPdu::smp(kind, header, sink.end(), Begin::of(data, piece));
+                sink.open_smp(&mut self.pdu);
+                data = rest;
+            } else if !data.is_empty() {
+                self.pdu.is_held_by(piece.at.frame);
+            }
+            let pdu = &mut self.pdu;
+            let (bytes, rest) = split(data, data.len().min(pdu.left));
+            pdu.left = pdu.left.saturating_sub(data.len());
+            let is_complete = pdu.left == 0;
+            if is_complete {
+                self.mode = Mode::Border;
+            }
+            if !bytes.is_empty() {
+                sink.body(pdu, bytes);
+            }
+            if !is_complete {
                 return;
             }
+            sink.finish(pdu);
+            if rest.is_empty() {
+                return;
+            }
+            data = rest;
         }
     }
 
@@ -148,44 +177,6 @@ impl Framer {
     #[inline(never)]
     fn take_other(&mut self, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
         self.take(data, piece, sink);
-    }
-
-    /// Takes in the last bytes of a piece, up to the end of a PDU; returns what is left of them. A PDU ends with its last
-    /// byte, be that in its header.
-    #[expect(clippy::inline_always, reason = "the body of the loop of `take`")]
-    #[inline(always)]
-    fn step<'a>(
-        &mut self,
-        mut data: &'a [u8],
-        piece: &Piece<'_>,
-        sink: &mut impl Sink,
-    ) -> &'a [u8] {
-        if !matches!(self.mode, Mode::Body) {
-            let Some((kind, header, rest)) = self.usual_header(data) else {
-                return self.outside(data, piece, sink);
-            };
-            self.mode = Mode::Body;
-            self.pdu = OpenPdu::smp(kind, header, sink.end(), Begin::of(data, piece));
-            sink.open_smp(&mut self.pdu);
-            data = rest;
-        } else if !data.is_empty() {
-            self.pdu.is_held_by(piece.at.frame);
-        }
-        let pdu = &mut self.pdu;
-        let (bytes, rest) = split(data, data.len().min(pdu.left));
-        pdu.left = pdu.left.saturating_sub(data.len());
-        let is_complete = pdu.left == 0;
-        if is_complete {
-            self.mode = Mode::Border;
-        }
-        if !bytes.is_empty() {
-            sink.body(pdu, bytes);
-        }
-        if !is_complete {
-            return &[];
-        }
-        sink.finish(pdu);
-        rest
     }
 
     /// At the border of a PDU the usual case: an SMP header that lies whole in this segment, and what follows it.
