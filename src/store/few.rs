@@ -3,22 +3,11 @@
 /// In the place of a distance: it is a greater one, and what lies there is kept beside.
 pub(super) const FAR: u16 = u16::MAX;
 
-/// How far in front of `here` a row is, both by their numbers; `None` if it is not in front. Where it is too far for the
-/// distance, `keep` keeps it beside.
-#[expect(
-    clippy::inline_always,
-    reason = "asked for each row, which is in registers then"
-)]
-#[inline(always)]
-pub(super) fn distance(here: u32, before: u32, keep: impl FnOnce()) -> Option<u16> {
+/// How far in front of `here` a row is, both by their numbers, or that it is far; `None` if it is not in front.
+#[inline]
+pub(super) fn distance(here: u32, before: u32) -> Option<u16> {
     let distance = here.checked_sub(before).filter(|distance| *distance > 0)?;
-    match u16::try_from(distance) {
-        Ok(distance) if distance < FAR => Some(distance),
-        _ => {
-            keep();
-            Some(FAR)
-        }
-    }
+    Some(u16::try_from(distance).unwrap_or(FAR))
 }
 
 /// Values by the indices of their rows, which rise.

@@ -36,10 +36,24 @@ impl<T: Copy> Filling<T> {
     /// Adds a row.
     #[inline]
     pub(super) fn push(&mut self, row: T) {
+        self.begin();
+        self.put(row);
+    }
+
+    /// Makes ready for the next row; says whether a chunk begins with it.
+    #[inline]
+    pub(super) fn begin(&mut self) -> bool {
         // By its rows, not by its room: all chunks of a table but the last have the same number of rows.
-        if self.chunk.len() >= ROWS {
+        let begins = !(1..ROWS).contains(&self.chunk.len());
+        if begins && !self.chunk.is_empty() {
             self.next_chunk();
         }
+        begins
+    }
+
+    /// Adds the row that it was made ready for.
+    #[inline]
+    pub(super) fn put(&mut self, row: T) {
         self.chunk.push(row);
     }
 

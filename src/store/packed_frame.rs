@@ -158,13 +158,13 @@ impl FromIterator<FrameRow> for NewFrames {
 }
 
 /// Packs the frames of a capture in file order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FramePacker {
     rows: Filling<Packed>,
     /// All but the rows.
     new: NewFrames,
-    /// So many frames came so far.
-    len: u32,
+    /// The number that the next frame gets.
+    next: FrameNo,
     /// The time of the first frame of the chunk at hand.
     base: Nanos,
     /// The time of the frame before.
@@ -172,25 +172,34 @@ pub struct FramePacker {
     shapes: Shapes<Shape, 3>,
 }
 
+impl Default for FramePacker {
+    fn default() -> Self {
+        Self {
+            rows: Filling::default(),
+            new: NewFrames::default(),
+            next: FrameNo(1),
+            base: Nanos::default(),
+            before: Nanos::default(),
+            shapes: Shapes::default(),
+        }
+    }
+}
+
 impl FramePacker {
     /// So many frames came so far.
     pub fn len(&self) -> u32 {
-        self.len
+        self.next.0.saturating_sub(1)
     }
 
     /// Whether none came so far.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The number that the next frame gets.
     #[inline]
     pub fn next(&self) -> FrameNo {
-        FrameNo(self.len.saturating_add(1))
-    }
-
-    fn index(&self) -> usize {
-        usize::try_from(self.len).unwrap_or(usize::MAX)
+        self.next
     }
 
     /// Takes in the next frame. Nothing that is called for most frames is handed the row, so that most rows are never
@@ -201,21 +210,21 @@ impl FramePacker {
     )]
     #[inline(always)]
     pub fn push(&mut self, row: FrameRow) {
-        if self.index().is_multiple_of(ROWS) {
+        if self.rows.begin() {
             self.begin_chunk(row.time);
         }
         let earlier = row.time < self.before;
         self.before = row.time;
         if earlier || Oddities::may_be_odd(&row) {
-            self.new.oddities.note(self.next(), &row, earlier);
+            self.new.oddities.note(self.next, &row, earlier);
         }
         if let Some(packed) = self.pack(row) {
-            self.rows.push(packed);
+            self.rows.put(packed);
         } else {
-            self.new.whole.push(self.index(), row);
-            self.rows.push(Packed::whole());
+            self.new.whole.push(self.next.index(), row);
+            self.rows.put(Packed::whole());
         }
-        self.len = self.len.saturating_add(1);
+        self.next = FrameNo(self.next.0.saturating_add(1));
     }
 
     #[cold]
@@ -272,7 +281,7 @@ impl FramePacker {
                 payload_offset: row.payload_offset,
                 ttl: row.ttl,
             };
-            self.shapes.number([flags, place, lens], SHAPES, shape)?
+            self.shape(flags, place, lens, shape)?
         };
         Some(Packed {
             offset_low,
@@ -285,7 +294,13 @@ impl FramePacker {
             },
             shape,
             prev: match row.prev {
-                Some(prev) => self.distance(prev)?,
+                Some(prev) => {
+                    let distance = distance(self.next.0, prev.0)?;
+                    if distance == FAR {
+                        self.is_far(prev);
+                    }
+                    distance
+                }
                 None => 0,
             },
             time_high,
@@ -295,11 +310,15 @@ impl FramePacker {
         })
     }
 
-    /// How far in front a frame is; `None` if it is none of those in front.
-    #[inline]
-    fn distance(&mut self, prev: FrameNo) -> Option<u16> {
-        let (no, index) = (self.next(), self.index());
-        distance(no.0, prev.0, || self.new.far.push(index, prev))
+    /// The number of a shape that is not the recent one. Its key comes in parts, which most frames need in no array.
+    #[inline(never)]
+    fn shape(&mut self, flags: u64, place: u64, lens: u64, shape: Shape) -> Option<u16> {
+        self.shapes.number([flags, place, lens], SHAPES, shape)
+    }
+
+    #[cold]
+    fn is_far(&mut self, prev: FrameNo) {
+        self.new.far.push(self.next.index(), prev);
     }
 
     /// The frames that came since this was asked last.

@@ -302,8 +302,11 @@ impl PduPacker {
     /// How far in front a PDU is; `None` if it is none of those in front.
     #[inline]
     fn distance(&mut self, prev: PduId) -> Option<u16> {
-        let (id, index) = (self.next(), self.index());
-        distance(id.0, prev.0, || self.new.far.push(index, prev))
+        let distance = distance(self.next().0, prev.0)?;
+        if distance == FAR {
+            self.new.far.push(self.index(), prev);
+        }
+        Some(distance)
     }
 
     /// The PDUs that came since this was asked last.
