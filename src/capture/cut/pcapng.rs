@@ -120,37 +120,44 @@ impl PcapNg {
     fn packets(
         &mut self,
         bytes: &[u8],
-        mut at: usize,
+        at: usize,
         base: u64,
         out: &mut Out<'_>,
         read: impl Fn([u8; 4]) -> u32,
     ) -> usize {
         let number = |bytes: &[u8], at| number(bytes, at, &read);
-        while let Some(rest) = bytes.get(at..)
-            && let Some(header) = rest.first_chunk::<PACKET_HEADER>()
+        let mut rest = bytes.get(at..).unwrap_or_default();
+        let mut start = to_u32(at.saturating_add(PACKET_HEADER));
+        let mut offset = base.saturating_add(u64::from(start));
+        while let Some(header) = rest.first_chunk::<PACKET_HEADER>()
             && number(header, 0) == Some(ENHANCED)
             && let Some(total) = number(header, 4)
             && (to_u32(PACKET_HEADER + 4)..=MAX_RECORD).contains(&total)
             && total.is_multiple_of(4)
-            && number(rest, to_usize(total).saturating_sub(4)) == Some(total)
+            && let Some((block, behind)) = rest.split_at_checked(to_usize(total))
+            && block.last_chunk::<4>().map(|end| read(*end)) == Some(total)
             && let Some(captured) = number(header, 20)
             && captured <= total.saturating_sub(to_u32(PACKET_HEADER + 4))
             && let Some(clock) = number(header, 8).and_then(|id| self.interfaces.get(to_usize(id)))
         {
             let word = |at| number(header, at).unwrap_or(0);
-            self.last_time = clock.time((u64::from(word(12)) << 32) | u64::from(word(16)));
-            let start = at.saturating_add(PACKET_HEADER);
             out.records.push(RecordMeta {
-                start: to_u32(start),
+                start,
                 captured,
                 wire: word(24),
-                offset: FileOffset(base.saturating_add(to_u64(start))),
-                time: self.last_time,
+                offset: FileOffset(offset),
+                time: clock.time((u64::from(word(12)) << 32) | u64::from(word(16))),
                 interface: clock.id,
             });
-            at = at.saturating_add(to_usize(total));
+            rest = behind;
+            start = start.saturating_add(total);
+            offset = offset.saturating_add(u64::from(total));
         }
-        at
+        let behind = bytes.len().saturating_sub(rest.len());
+        if behind > at {
+            self.last_time = out.records.last().map_or(self.last_time, |last| last.time);
+        }
+        behind
     }
 
     /// Takes in the block that `rest` begins with; `start` is its place in the chunk, `position` in the file.
@@ -464,20 +471,26 @@ impl PcapNg {
 }
 
 impl Clock {
+    #[inline]
     fn time(&self, ticks: u64) -> Nanos {
         let nanos = match self.scale {
             Scale::Times(factor) => ticks.saturating_mul(factor),
-            Scale::Divided(by) => ticks.checked_div(by).unwrap_or(0),
-            Scale::Binary(bits) => {
-                u64::try_from((u128::from(ticks) * 1_000_000_000) >> bits).unwrap_or(u64::MAX)
-            }
+            Scale::Divided(by) => divided(ticks, by),
+            Scale::Binary(bits) => binary(ticks, bits),
         };
-        Nanos(
-            i64::try_from(nanos)
-                .unwrap_or(i64::MAX)
-                .saturating_add(self.offset),
-        )
+        let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
+        Nanos(nanos.saturating_add(self.offset))
     }
+}
+
+#[cold]
+fn divided(ticks: u64, by: u64) -> u64 {
+    ticks.checked_div(by).unwrap_or(0)
+}
+
+#[cold]
+fn binary(ticks: u64, bits: u8) -> u64 {
+    u64::try_from((u128::from(ticks) * 1_000_000_000) >> bits).unwrap_or(u64::MAX)
 }
 
 /// The longest options that are looked through for comments.
