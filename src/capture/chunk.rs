@@ -53,8 +53,14 @@ impl Chunk {
         let len = usize::try_from(record.captured).unwrap_or(0);
         self.data
             .get(start..start.saturating_add(len))
-            .unwrap_or_default()
+            .unwrap_or_else(nothing)
     }
+}
+
+/// No bytes, where there should be some.
+#[cold]
+fn nothing<'a>() -> &'a [u8] {
+    &[]
 }
 
 /// A chunk's bytes. Their memory goes back to the reader when it is dropped, on whatever thread: a fresh buffer

@@ -45,12 +45,17 @@ pub enum Network {
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
-/// Where the IP packet in a frame begins, if there is one.
+/// Where the IPv4 packet begins in an Ethernet frame without tags.
+pub const BEHIND_ETHERNET: usize = 14;
+
+/// Whether an Ethernet frame has no tags and an IPv4 packet.
 #[inline]
+pub fn is_ipv4_on_ethernet(frame: &[u8]) -> bool {
+    u16_at(frame, 12) == Some(IPV4)
+}
+
+/// Where the IP packet in a frame begins, if there is one.
 pub fn ip_packet(link: u32, frame: &[u8]) -> Option<usize> {
-    if link == link_type::ETHERNET && matches!(u16_at(frame, 12), Some(IPV4 | IPV6)) {
-        return Some(14);
-    }
     match network(link, frame) {
         Network::Ip(at) => Some(at),
         _ => None,
@@ -58,7 +63,6 @@ pub fn ip_packet(link: u32, frame: &[u8]) -> Option<usize> {
 }
 
 /// Finds the IP packet in a frame.
-#[inline(never)]
 pub fn network(link: u32, frame: &[u8]) -> Network {
     match link {
         link_type::ETHERNET => match u16_at(frame, 12) {

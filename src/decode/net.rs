@@ -217,39 +217,54 @@ fn ipv4_addresses([s0, s1, s2, s3, d0, d1, d2, d3]: [u8; 8]) -> (IpAddr, IpAddr)
     )
 }
 
-/// The TCP segment in an IPv4 packet that begins at `at` in a frame, both with headers of their least length or the TCP
-/// header with options, all of them in the file, which nearly every frame is. What it finds is what [`packet`] finds;
-/// where it finds nothing, [`packet`] may.
-#[inline]
-pub fn usual(frame: &[u8], at: usize) -> Option<Segment> {
+/// The TCP segment in an IPv4 packet that begins at `at` in a frame, and its payload, both with headers of their least
+/// length or the TCP header with options, all of it in the file, which nearly every frame is. What it finds is what
+/// [`packet`] finds; where it finds nothing, [`packet`] may.
+#[expect(
+    clippy::inline_always,
+    reason = "what a usual frame says stays in registers from its bytes to its row"
+)]
+#[inline(always)]
+pub fn usual(frame: &[u8], at: usize) -> Option<(Segment, &[u8])> {
     let bytes = frame.get(at..)?;
     // As RFC 791 3.1 and RFC 9293 3.1 draw them: words of 32 bits.
     let (words, _) = bytes.first_chunk::<40>()?.as_chunks::<4>();
-    let &[lens, id, kind, src, dst, ports, seq, ack, control, _] = words else {
+    let &[
+        [0x45, _, len0, len1],
+        [id0, id1, frag0, frag1],
+        [ttl, protocol::TCP, _, _],
+        src,
+        dst,
+        ports,
+        seq,
+        ack,
+        control,
+        _,
+    ] = words
+    else {
         return None;
     };
-    let [lens, id, kind, ports, control] = [lens, id, kind, ports, control].map(u32::from_be_bytes);
-    let (header, total) = (lens >> 24, lower(lens));
-    let (ttl, protocol) = (octet(kind >> 24), octet(kind >> 16));
+    let total = u16::from_be_bytes([len0, len1]);
+    let [ports, control] = [ports, control].map(u32::from_be_bytes);
     let header_len = octet(control >> 26) & 0x3c;
-    let headers = u16::from(header_len).checked_add(20)?;
-    let at = u16::try_from(at).ok()?;
-    let payload_offset = at.checked_add(headers)?;
-    if header != 0x45 || protocol != protocol::TCP || id & 0x3fff != 0 || header_len < 20 {
+    if u16::from_be_bytes([frag0, frag1]) & 0x3fff != 0 || header_len < 20 {
         return None;
     }
-    let available = u16::try_from(bytes.len()).unwrap_or(u16::MAX).min(total);
-    let (payload_len, captured) = (total.checked_sub(headers)?, available.checked_sub(headers)?);
-    Some(Segment {
+    let headers = usize::from(header_len).saturating_add(20);
+    let payload = bytes.get(headers..usize::from(total))?;
+    let payload_len = u32::try_from(payload.len()).ok()?;
+    let payload_offset = u16::try_from(at.saturating_add(headers)).ok()?;
+    let at = u32::try_from(at).ok()?;
+    let segment = Segment {
         ip: Ip {
             src: IpAddr::V4(Ipv4Addr::from_octets(src)),
             dst: IpAddr::V4(Ipv4Addr::from_octets(dst)),
-            protocol,
+            protocol: protocol::TCP,
             ttl,
-            id: lower(id >> 16),
-            header: u32::from(at),
-            payload: u32::from(at).saturating_add(20),
-            payload_len: u32::from(total).saturating_sub(20),
+            id: u16::from_be_bytes([id0, id1]),
+            header: at,
+            payload: at.saturating_add(20),
+            payload_len: u32::from(header_len).saturating_add(payload_len),
             offloaded: false,
         },
         src_port: lower(ports >> 16),
@@ -262,9 +277,10 @@ pub fn usual(frame: &[u8], at: usize) -> Option<Segment> {
         header_seen: header_len,
         continued: false,
         payload_offset,
-        payload_len: u32::from(payload_len),
-        captured_payload: u32::from(captured),
-    })
+        payload_len,
+        captured_payload: payload_len,
+    };
+    Some((segment, payload))
 }
 
 /// The lower 16 bits.

@@ -43,16 +43,22 @@ pub(super) enum First {
 }
 
 impl<'a> Ahead<'a> {
-    /// The next frame; from then on this is what stands behind it.
-    #[inline]
-    pub(super) fn next(&mut self) -> Option<(&'a RecordMeta, &'a [u8])> {
-        if let [Held { record, bytes }, rest @ ..] = self.held {
-            self.held = rest;
-            return Some((record, bytes));
+    /// The next frame of those held back; from then on this is what stands behind it.
+    pub(super) fn next_held(&mut self) -> Option<(&'a RecordMeta, &'a [u8])> {
+        let (Held { record, bytes }, rest) = self.held.split_first()?;
+        self.held = rest;
+        Some((record, bytes))
+    }
+
+    /// What stands behind the frame in front of so many of the chunk's that stand in front of this.
+    pub(super) fn behind(self, more: usize) -> Self {
+        let all = &self.chunk.records;
+        let behind = self.records.len().saturating_add(more);
+        let records = all.get(all.len().saturating_sub(behind)..);
+        Self {
+            records: records.unwrap_or_default(),
+            ..self
         }
-        let (record, rest) = self.records.split_first()?;
-        self.records = rest;
-        Some((record, self.chunk.bytes(record)))
     }
 
     fn frames(self) -> impl Iterator<Item = (&'a RecordMeta, &'a [u8])> {

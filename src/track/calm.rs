@@ -63,23 +63,23 @@ impl Watch {
 
     /// Looks at the beginning up to the frame in front of one in which a side acknowledges more, before that is noted.
     #[inline]
-    pub(super) fn look_back(&mut self, (end, own, peer): (End, &Side, &Side), ack: TcpSeq) {
+    pub(super) fn look_back(&mut self, own: &Side, peer: &Side, ack: TcpSeq) {
         let frames = own.stats.frames.saturating_add(peer.stats.frames);
         if frames >= self.due && own.order.is_acked() && peer.order.next_seq() == Some(ack) {
             self.due = frames.saturating_add(APART);
-            self.settle(match end {
-                End::A => [own, peer],
-                End::B => [peer, own],
-            });
+            self.settle(own, peer);
         }
     }
 
     #[inline(never)]
-    fn settle(&mut self, [a, b]: [&Side; 2]) {
-        if let (Some(sent_a), Some(sent_b)) = (sent(a), sent(b)) {
+    fn settle(&mut self, own: &Side, peer: &Side) {
+        if let (Some(by_own), Some(by_peer)) = (sent(own), sent(peer)) {
             self.told = self.settled.replace(Calm {
-                until: a.last.max(b.last),
-                ends: PerEnd([sent_a, sent_b]),
+                until: own.last.max(peer.last),
+                ends: match own.end {
+                    End::A => PerEnd([by_own, by_peer]),
+                    End::B => PerEnd([by_peer, by_own]),
+                },
             });
         }
     }

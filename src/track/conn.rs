@@ -25,8 +25,9 @@ use super::view::Evidence;
 const CHECKSUMS: u8 = 32;
 
 /// What each end's segments have shown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Side {
+    pub(super) end: End,
     pub(super) order: Order,
     /// Initial sequence number, from its SYN.
     isn: Option<TcpSeq>,
@@ -52,6 +53,26 @@ pub(super) struct Side {
 }
 
 impl Side {
+    fn new(end: End) -> Self {
+        Self {
+            end,
+            order: Order::default(),
+            isn: None,
+            last_ack: None,
+            timed: None,
+            unacked_since: Nanos::default(),
+            stats: TcpStats::default(),
+            last: FrameNo::default(),
+            last_payload: FrameNo::default(),
+            ttl: None,
+            checksums: 0,
+            closed: false,
+            zero_since: None,
+            probed: false,
+            copies: Copies::default(),
+        }
+    }
+
     /// Whether an acknowledgement says more than those before it.
     fn acknowledges_more(&self, ack: TcpSeq) -> bool {
         self.last_ack.is_none_or(|last| last.before(ack))
@@ -98,6 +119,8 @@ impl Side {
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) row: ConnRow,
+    /// Of the segments of each end.
+    ways: PerEnd<Way>,
     sides: PerEnd<Side>,
     deep: Option<Box<Deep>>,
     /// Only its segments are counted (any more): it carries something else, or it has ended.
@@ -162,6 +185,8 @@ impl Conn {
                 port: segment.dst_port,
             },
         ]);
+        let [a, b] = ends.0.map(|end| (end.ip, end.port));
+        let (way, back) = (Way::new(a, b), Way::new(b, a));
         let (client, client_evidence) = by_port(&ends);
         let sql_port = ends.0.iter().any(|end| end.port == SQL_PORT);
         Self {
@@ -196,7 +221,8 @@ impl Conn {
                 last_pdu: None,
                 calm: None,
             },
-            sides: PerEnd::default(),
+            ways: PerEnd([way, back]),
+            sides: PerEnd(End::BOTH.map(Side::new)),
             deep: None,
             left: false,
             sql_port,
@@ -216,22 +242,22 @@ impl Conn {
     /// The end that sent a segment, if it is one of this connection.
     #[inline]
     pub(super) fn end_of(&self, segment: &Segment) -> Option<End> {
-        let Segment {
-            ip,
-            src_port,
-            dst_port,
-            ..
-        } = segment;
-        let [a, b] = &self.row.ends.0;
-        let is =
-            |end: &Endpoint, port: u16, address: &IpAddr| end.port == port && end.ip == *address;
-        if is(a, *src_port, &ip.src) && is(b, *dst_port, &ip.dst) {
-            Some(End::A)
-        } else if is(b, *src_port, &ip.src) && is(a, *dst_port, &ip.dst) {
-            Some(End::B)
+        let way = Way::of(segment);
+        let [from_a, from_b] = self.ways.0;
+        let end = if way == from_a {
+            End::A
+        } else if way == from_b {
+            End::B
         } else {
-            None
-        }
+            return None;
+        };
+        (way.tells_all() || self.is_from(end, segment)).then_some(end)
+    }
+
+    #[inline(never)]
+    fn is_from(&self, end: End, segment: &Segment) -> bool {
+        let (from, to) = (self.row.ends.get(end), self.row.ends.get(end.other()));
+        from.ip == segment.ip.src && to.ip == segment.ip.dst
     }
 
     /// Whether a segment belongs to a new incarnation: a SYN whose initial sequence number is not the one of this
@@ -287,11 +313,11 @@ impl Conn {
         self.deep.is_some() || self.left
     }
 
-    /// The last of its frames so far.
+    /// The last of its frames so far; the default if there is none.
     #[inline]
-    pub(super) fn last_frame(&self) -> Option<FrameNo> {
+    pub(super) fn last_frame(&self) -> FrameNo {
         let [a, b] = &self.sides.0;
-        Some(a.last.max(b.last)).filter(|last| *last != FrameNo::default())
+        a.last.max(b.last)
     }
 
     /// Takes in a segment; returns what was found out about its frame.
@@ -312,15 +338,15 @@ impl Conn {
 
     /// Takes note of a frame that was taken in, with all that was found out about it.
     #[inline(never)]
-    pub(super) fn note(&mut self, no: FrameNo, row: FrameRow, several_interfaces: bool) {
-        self.note_news(no, row, several_interfaces);
-        self.count(no, row);
+    pub(super) fn note(&mut self, end: End, incoming: &Incoming<'_>, row: FrameRow) {
+        self.note_news(incoming.no, row, incoming.several_interfaces);
+        self.count(end, incoming);
         self.steady = self.is_steady();
     }
 
-    /// What a frame says that is not like the others of its side.
+    /// What a frame says that is not like those before.
     #[inline(never)]
-    fn note_news(&mut self, no: FrameNo, row: FrameRow, several_interfaces: bool) {
+    pub(super) fn note_news(&mut self, no: FrameNo, row: FrameRow, several_interfaces: bool) {
         let end = row.end();
         self.evidence
             .frame(self.row.side_of(end), row, several_interfaces);
@@ -331,13 +357,13 @@ impl Conn {
     }
 
     #[inline]
-    fn count(&mut self, no: FrameNo, row: FrameRow) {
-        self.row.last_time = row.time;
-        let side = self.sides.get_mut(row.end());
+    pub(super) fn count(&mut self, end: End, incoming: &Incoming<'_>) {
+        self.row.last_time = incoming.time;
+        let side = self.sides.get_mut(end);
         side.stats.frames = side.stats.frames.saturating_add(1);
-        side.last = no;
-        if row.payload_len > 0 {
-            side.last_payload = no;
+        side.last = incoming.no;
+        if incoming.segment.payload_len > 0 {
+            side.last_payload = incoming.no;
         }
     }
 
@@ -587,7 +613,7 @@ impl Conn {
             self.leave();
             return false;
         }
-        let last = self.last_frame().unwrap_or(self.row.first_frame);
+        let last = self.last_frame();
         let at = At {
             frame: last,
             done: now.min(last),
@@ -615,7 +641,7 @@ impl Conn {
     /// Puts the changed rows into the batch.
     pub(super) fn flush(&mut self, out: &mut Out) {
         self.listed = false;
-        self.row.last_frame = self.last_frame().unwrap_or(self.row.first_frame);
+        self.row.last_frame = self.last_frame();
         let [a, b] = &self.sides.0;
         self.row.frames = a.stats.frames.saturating_add(b.stats.frames);
         self.row.tcp = PerEnd([a.tcp(), b.tcp()]);
@@ -629,6 +655,51 @@ impl Conn {
             deep.flush(&mut ctx);
         }
         out.conn_changed(self.row.clone());
+    }
+}
+
+/// From where to where a segment goes, as numbers that are quick to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Way {
+    /// Those of IPv4; of IPv6 sums of them.
+    addresses: u64,
+    /// Both ports, and above them whether the addresses are those of IPv6.
+    ports: u64,
+}
+
+impl Way {
+    #[inline]
+    fn new((src, src_port): (IpAddr, u16), (dst, dst_port): (IpAddr, u16)) -> Self {
+        let ports = (u64::from(src_port) << 16) | u64::from(dst_port);
+        Self {
+            addresses: (u64::from(number(src)) << 32) | u64::from(number(dst)),
+            ports: (u64::from(src.is_ipv6()) << 32) | ports,
+        }
+    }
+
+    #[inline]
+    fn of(segment: &Segment) -> Self {
+        let from = (segment.ip.src, segment.src_port);
+        Self::new(from, (segment.ip.dst, segment.dst_port))
+    }
+
+    /// Whether different addresses are different numbers.
+    #[inline]
+    fn tells_all(self) -> bool {
+        self.ports >> 32 == 0
+    }
+}
+
+/// The number that an address of IPv4 is, or the sum of those in one of IPv6.
+#[inline]
+fn number(ip: IpAddr) -> u32 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_bits(),
+        IpAddr::V6(ip) => {
+            let octets = ip.octets();
+            let words = octets.as_chunks::<4>().0.iter();
+            words.fold(0, |sum, word| sum ^ u32::from_be_bytes(*word))
+        }
     }
 }
 

@@ -100,7 +100,7 @@ impl Near {
             place.interface = seen.interface;
             place.time = seen.time;
         }
-        let next = at.saturating_add(1);
+        let next = at.wrapping_add(1);
         if next < NEAR { next } else { 0 }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::capture::link;
+use crate::capture::link::{self, link_type};
 use crate::capture::{Capture, Chunk, RecordMeta};
 use crate::decode::net::{self, Fragments, Packet, Segment};
 use crate::store::chunks::Chunks;
@@ -67,14 +67,24 @@ pub(super) struct Source {
     pub(super) link_type: u32,
     file: usize,
     /// Frames since the last batch.
-    frames: u64,
+    frames: usize,
 }
 
 /// The connection that came last on each place, so that the segments of those that take turns need not be looked up. A
 /// place is a number and nothing else, so that it stays in the processor's nearest cache; whether it is the segment's
 /// connection, the connection itself tells.
-#[derive(Debug, Default)]
-struct Recent(Vec<u32>);
+#[derive(Debug)]
+struct Recent(Box<[u32; 1 << Recent::BITS]>);
+
+impl Default for Recent {
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "it is made once, and a thread has room for it many times over"
+    )]
+    fn default() -> Self {
+        Self(Box::new([u32::MAX; 1 << Self::BITS]))
+    }
+}
 
 impl Recent {
     const BITS: u32 = 14;
@@ -91,7 +101,6 @@ impl Recent {
     }
 
     fn put(&mut self, segment: &Segment, index: usize) {
-        self.0.resize(1 << Self::BITS, u32::MAX);
         if let Some(place) = self.0.get_mut(Self::place(segment)) {
             *place = to_u32(index);
         }
@@ -185,26 +194,71 @@ impl Tracker {
             records: &chunk.records,
             last,
         };
-        while let Some((record, bytes)) = ahead.next() {
-            if !self.frame(record, bytes, &ahead) {
+        while let Some((record, bytes)) = ahead.next_held() {
+            if !self.frame(record, bytes, ahead) {
                 self.held = ahead.hold(record, bytes);
                 return;
             }
-            if let Some(source) = self.sources.get_mut(record.interface.index()) {
-                source.frames = source.frames.saturating_add(1);
+            self.count(record, 1);
+        }
+        for records in chunk.records.chunk_by(|a, b| a.interface == b.interface) {
+            ahead.records = ahead.records.get(records.len()..).unwrap_or_default();
+            let Some(first) = records.first() else {
+                continue;
+            };
+            let taken = self.of_interface(first, records, ahead);
+            self.count(first, taken);
+            if let Some([record, behind @ ..]) = records.get(taken..) {
+                self.held = ahead.behind(behind.len()).hold(record, chunk.bytes(record));
+                return;
             }
         }
     }
 
-    /// Takes in a frame; says whether it could without knowing what follows.
-    fn frame(&mut self, record: &RecordMeta, bytes: &[u8], ahead: &Ahead<'_>) -> bool {
+    /// Takes in the frames of an interface, which stand in front of others; says how many, as not all can be without
+    /// knowing what follows.
+    fn of_interface(
+        &mut self,
+        first: &RecordMeta,
+        records: &[RecordMeta],
+        ahead: Ahead<'_>,
+    ) -> usize {
+        let may_be_usual = self.link(first) == link_type::ETHERNET && !self.frames_only;
+        let mut rest = records.iter();
+        while let Some(record) = rest.next() {
+            let bytes = ahead.chunk.bytes(record);
+            if may_be_usual
+                && link::is_ipv4_on_ethernet(bytes)
+                && self.goes_on(record, bytes, link::BEHIND_ETHERNET)
+            {
+                continue;
+            }
+            if !self.frame(record, bytes, ahead.behind(rest.len())) {
+                let left = rest.len().saturating_add(1);
+                return records.len().saturating_sub(left);
+            }
+        }
+        records.len()
+    }
+
+    fn link(&self, record: &RecordMeta) -> u32 {
         let source = self.sources.get(record.interface.index());
-        let link = source.map_or(u32::MAX, |source| source.link_type);
-        let packet = match link::ip_packet(link, bytes) {
+        source.map_or(u32::MAX, |source| source.link_type)
+    }
+
+    /// Counts frames of the interface of one.
+    fn count(&mut self, record: &RecordMeta, frames: usize) {
+        if let Some(source) = self.sources.get_mut(record.interface.index()) {
+            source.frames = source.frames.saturating_add(frames);
+        }
+    }
+
+    /// Takes in a frame, whatever it is; says whether it could without knowing what follows.
+    #[inline(never)]
+    fn frame(&mut self, record: &RecordMeta, bytes: &[u8], ahead: Ahead<'_>) -> bool {
+        let packet = match link::ip_packet(self.link(record), bytes) {
             Some(at) if !self.frames_only => {
-                if let Some(segment) = net::usual(bytes, at)
-                    && self.goes_on(record, &segment, bytes)
-                {
+                if self.goes_on(record, bytes, at) {
                     return true;
                 }
                 Some(net::packet(bytes, at, record.wire))
@@ -225,7 +279,7 @@ impl Tracker {
         record: &RecordMeta,
         packet: Option<&Packet>,
         bytes: &[u8],
-        ahead: &Ahead<'_>,
+        ahead: Ahead<'_>,
     ) -> bool {
         if let Some(Packet::Fragment(part)) = packet
             && self.fragments.wants_first(part)
@@ -268,10 +322,20 @@ impl Tracker {
         true
     }
 
-    /// Takes in a segment that just goes on; says whether it is one.
-    #[inline]
-    fn goes_on(&mut self, record: &RecordMeta, segment: &Segment, bytes: &[u8]) -> bool {
-        let incoming = &self.incoming(record, segment, bytes, false);
+    /// Takes in a segment that just goes on, in the IPv4 packet at a position; says whether it is one.
+    #[expect(
+        clippy::inline_always,
+        reason = "what a usual frame says stays in registers from its bytes to its row"
+    )]
+    #[inline(always)]
+    fn goes_on(&mut self, record: &RecordMeta, bytes: &[u8], at: usize) -> bool {
+        let Some((segment, payload)) = &net::usual(bytes, at) else {
+            return false;
+        };
+        let incoming = &Incoming {
+            payload,
+            ..self.incoming(record, segment, bytes, false)
+        };
         if let Some(index) = self.recent.get(segment)
             && let Some(conn) = self.conns.get_mut(index)
             && let Some(end) = conn.end_of(segment)
@@ -282,8 +346,14 @@ impl Tracker {
                 conn.listed = true;
                 self.changed.push(index);
             }
-            let row = row(record, segment, Some(conn), found);
-            conn.note_usual(incoming.no, row, self.several_points);
+            let flags = flags(record, segment, found);
+            let of = (conn.row.id, Some(conn.last_frame()));
+            if !conn.is_like_before(end, incoming, flags) {
+                let row = row(record, segment, Some(of), flags);
+                conn.note_news(incoming.no, row, self.several_points);
+            }
+            let row = row(record, segment, Some(of), flags);
+            conn.count(end, incoming);
             self.out.push_frame(row);
             return true;
         }
@@ -317,7 +387,8 @@ impl Tracker {
         let Some((index, end, conn)) =
             found.and_then(|(index, end)| Some((index, end, self.conns.get_mut(index)?)))
         else {
-            let row = row(record, segment, None, FrameFlags::default());
+            let flags = flags(record, segment, FrameFlags::default());
+            let row = row(record, segment, None, flags);
             self.out.push_other(row);
             return;
         };
@@ -326,8 +397,10 @@ impl Tracker {
         }
         let mut found = conn.segment(end, incoming, &mut self.out);
         found.set(self.out.found_in_pdus());
-        let row = row(record, segment, Some(conn), found);
-        conn.note(incoming.no, row, incoming.several_interfaces);
+        let flags = flags(record, segment, found);
+        let prev = Some(conn.last_frame()).filter(|prev| *prev != FrameNo::default());
+        let row = row(record, segment, Some((conn.row.id, prev)), flags);
+        conn.note(end, incoming, row);
         if conn.is_over && !std::mem::replace(&mut conn.is_among_over, true) {
             self.over.push(index, incoming.no);
         }
@@ -402,6 +475,7 @@ impl Tracker {
             if frames > 0
                 && let Some(file) = self.files.get_mut(source.file)
             {
+                let frames = u64::try_from(frames).unwrap_or(u64::MAX);
                 file.frames = file.frames.saturating_add(frames);
                 self.files_changed = true;
             }
@@ -427,8 +501,8 @@ impl Tracker {
     fn give_up(&mut self) {
         self.over.give_up(|index, known| {
             let conn = self.conns.get_mut(index)?;
-            if let Some(later) = conn.last_frame().filter(|last| *last > known) {
-                return Some(later);
+            if conn.last_frame() > known {
+                return Some(conn.last_frame());
             }
             if conn.end(known, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
                 self.changed.push(index);
@@ -461,22 +535,21 @@ impl Tracker {
     }
 }
 
-/// The row of a segment's frame.
+/// The row of a segment's frame, with its connection and the frame before it there.
 #[inline]
-fn row(record: &RecordMeta, segment: &Segment, conn: Option<&Conn>, found: FrameFlags) -> FrameRow {
-    let mut flags = cut(record);
-    flags.set(FrameFlags::TCP);
-    flags.set(found);
-    if segment.ip.src.is_ipv6() {
-        flags.set(FrameFlags::IPV6);
-    }
+fn row(
+    record: &RecordMeta,
+    segment: &Segment,
+    of: Option<(ConnId, Option<FrameNo>)>,
+    flags: FrameFlags,
+) -> FrameRow {
     FrameRow {
         offset: record.offset,
         time: record.time,
         captured: record.captured,
         wire: record.wire,
-        conn: conn.map(|conn| conn.row.id),
-        prev: conn.and_then(Conn::last_frame),
+        conn: of.map(|(conn, _)| conn),
+        prev: of.and_then(|(_, prev)| prev),
         seq: segment.seq,
         ack: segment.ack,
         payload_len: segment.payload_len,
@@ -488,6 +561,18 @@ fn row(record: &RecordMeta, segment: &Segment, conn: Option<&Conn>, found: Frame
         ttl: segment.ip.ttl,
         flags,
     }
+}
+
+/// What is said of a segment's frame, with what was found out about it.
+#[inline]
+fn flags(record: &RecordMeta, segment: &Segment, found: FrameFlags) -> FrameFlags {
+    let mut flags = cut(record);
+    flags.set(FrameFlags::TCP);
+    flags.set(found);
+    if segment.ip.src.is_ipv6() {
+        flags.set(FrameFlags::IPV6);
+    }
+    flags
 }
 
 fn cut(record: &RecordMeta) -> FrameFlags {

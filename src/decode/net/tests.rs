@@ -411,7 +411,8 @@ fn nearly_usual() -> impl Strategy<Value = (Vec<u8>, usize)> {
 proptest! {
     #[test]
     fn the_short_way_finds_what_the_long_way_finds((frame, at) in nearly_usual()) {
-        if let Some(found) = usual(&frame, at) {
+        if let Some((found, payload)) = usual(&frame, at) {
+            prop_assert_eq!(payload, found.payload(&frame));
             prop_assert_eq!(Packet::Tcp(found), packet(&frame, at, to_u32(frame.len())));
         }
     }
@@ -421,7 +422,7 @@ proptest! {
 fn the_usual_segment_goes_the_short_way() {
     let frame = tcp_v4(&[1, 2, 3]);
     assert_eq!(
-        usual(&frame, 0).map(Packet::Tcp),
+        usual(&frame, 0).map(|(segment, _)| Packet::Tcp(segment)),
         Some(packet(&frame, 0, to_u32(frame.len())))
     );
 }

@@ -6,11 +6,11 @@
 
 use super::{Conn, Incoming, Side, checksum, sent_by};
 use crate::decode::net::Segment;
-use crate::store::{FrameFlags, FrameRow, TcpFlags};
+use crate::store::{FrameFlags, TcpFlags};
 use crate::track::calm::Watch;
 use crate::track::order::{Content, Piece};
 use crate::track::out::{Ctx, Out};
-use crate::units::{End, FrameNo, Nanos, PerEnd, TcpSeq};
+use crate::units::{End, Nanos, PerEnd, TcpSeq};
 
 impl Conn {
     /// Takes in a segment if it is of this kind; returns what was found out about its frame.
@@ -47,7 +47,7 @@ impl Conn {
         }
         found.set(checksum(&mut side.checksums, incoming));
         if acks_more {
-            acknowledges_more(&mut self.watch, (end, side, peer), ack, incoming.time);
+            acknowledges_more(side, peer, ack, incoming.time, &mut self.watch);
         }
         if len == 0 {
             side.order.claim_next();
@@ -77,23 +77,17 @@ impl Conn {
         Some(found)
     }
 
-    /// As [`Conn::note`], of a segment of this kind.
-    #[expect(
-        clippy::inline_always,
-        reason = "what a usual frame says stays in registers from its bytes to its row"
-    )]
-    #[inline(always)]
-    pub(in crate::track) fn note_usual(
-        &mut self,
-        no: FrameNo,
-        row: FrameRow,
-        several_interfaces: bool,
-    ) {
-        let known = self.sides.get(row.end()).ttl == Some(row.ttl);
-        if !known || row.time < self.row.last_time || !row.flags.says_nothing() {
-            self.note_news(no, row, several_interfaces);
-        }
-        self.count(no, row);
+    /// Whether nothing is to be noted of a segment of this kind but that it came.
+    #[inline]
+    pub(in crate::track) fn is_like_before(
+        &self,
+        end: End,
+        incoming: &Incoming<'_>,
+        flags: FrameFlags,
+    ) -> bool {
+        flags.says_nothing()
+            && self.sides.get(end).ttl == Some(incoming.segment.ip.ttl)
+            && self.row.last_time <= incoming.time
     }
 
     /// Whether both sides just go on: segments of this kind leave it so.
@@ -108,12 +102,13 @@ impl Conn {
 /// A side acknowledges more of what its peer sent than before.
 #[inline(never)]
 fn acknowledges_more(
-    watch: &mut Watch,
-    (end, side, peer): (End, &mut Side, &mut Side),
+    side: &mut Side,
+    peer: &mut Side,
     ack: TcpSeq,
     time: Nanos,
+    watch: &mut Watch,
 ) {
-    watch.look_back((end, side, peer), ack);
+    watch.look_back(side, peer, ack);
     watch.acked(peer, time);
     side.last_ack = Some(ack);
     peer.order.acknowledged_more(ack);
