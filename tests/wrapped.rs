@@ -57,6 +57,9 @@ pub fn pcap(frames: &[(Nanos, Vec<u8>)]) -> Vec<u8> {
 fn facts(capture: &Capture) -> Vec<String> {
     let mut store = track::load(capture);
     rules::judge(&mut store, &Settings::default());
+    // Also of frames that had to wait for others, each is counted with its file, once.
+    let of_files: u64 = store.files().iter().map(|file| file.frames).sum();
+    assert_eq!(usize::try_from(of_files).unwrap(), store.frame_count());
     let mut facts = Vec::new();
     for conn in store.conns() {
         facts.push(format!(
