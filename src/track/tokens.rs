@@ -186,7 +186,11 @@ impl Walker {
     }
 
     /// Takes the next bytes of the message.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "most bytes go on to the rows at once, and no further"
+    )]
+    #[inline(always)]
     pub(super) fn feed(&mut self, data: &[u8]) {
         // Most bytes lie in rows.
         let rest = if self.carry.is_empty() {
