@@ -157,7 +157,7 @@ impl Chain {
     }
 
     /// A TDS packet begins that has packets missing in front of it.
-    #[inline(never)]
+    #[cold]
     fn packet_behind_hole(
         &mut self,
         moment: &Moment<'_>,
@@ -420,9 +420,7 @@ impl Chain {
             return;
         };
         if !walker.outcome.notes.is_empty() {
-            for note in std::mem::take(&mut walker.outcome.notes) {
-                login.token(note, *at, ctx);
-            }
+            login.tokens(std::mem::take(&mut walker.outcome.notes), *at, ctx);
         }
         if let Some(class) = walker.outcome.worst_class.take() {
             pdu.flags.set(PduFlags::ERROR);

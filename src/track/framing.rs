@@ -174,7 +174,7 @@ impl Framer {
     }
 
     /// As [`Framer::take`], called from where pieces come that are not most of them.
-    #[inline(never)]
+    #[cold]
     fn take_other(&mut self, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
         self.take(data, piece, sink);
     }
@@ -190,7 +190,7 @@ impl Framer {
     }
 
     /// Takes bytes that do not lie inside a PDU; returns what is left of them then.
-    #[inline(never)]
+    #[cold]
     fn outside<'a>(&mut self, data: &'a [u8], piece: &Piece<'_>, sink: &mut impl Sink) -> &'a [u8] {
         match self.mode {
             _ if data.is_empty() => {}
@@ -301,7 +301,7 @@ impl Framer {
         self.mode = Mode::Body;
     }
 
-    #[inline(never)]
+    #[cold]
     fn lose(&mut self, from: u64, first_frame: FrameNo, view: &[u8], sink: &mut impl Sink) {
         sink.lost(view);
         self.mode = Mode::Lost(Box::new(Lost {
@@ -315,7 +315,7 @@ impl Framer {
         }));
     }
 
-    #[inline(never)]
+    #[cold]
     fn hidden(&mut self, pos: u64, len: u64, at: &At, sink: &mut impl Sink) {
         let (mut pos, mut len) = (pos, len);
         if matches!(self.mode, Mode::Border) && !self.head.is_empty() {

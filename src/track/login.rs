@@ -183,8 +183,15 @@ impl LoginState {
         };
     }
 
-    /// A token of the login's answer.
-    pub(super) fn token(&mut self, note: Note, at: At, ctx: &mut Ctx<'_>) {
+    /// Tokens of the login's answer.
+    #[cold]
+    pub(super) fn tokens(&mut self, notes: Vec<Note>, at: At, ctx: &mut Ctx<'_>) {
+        for note in notes {
+            self.token(note, at, ctx);
+        }
+    }
+
+    fn token(&mut self, note: Note, at: At, ctx: &mut Ctx<'_>) {
         match note {
             Note::LoginAck { version } => {
                 self.login_sent = true;
@@ -341,13 +348,25 @@ pub(super) fn is_wrapped_tls(body: &[u8]) -> bool {
 #[inline]
 pub(super) fn client_by_type(row: &mut ConnRow, end: End, tds_type: u8) {
     if row.client_evidence.is_none() {
-        let (client, why) = match tds_type {
-            pt::TABULAR_RESULT => (end.other(), "the other end sends results"),
-            _ => (end, "it sends requests"),
-        };
-        row.client = client;
-        row.client_evidence = Some(why);
+        learn_client(row, end, tds_type);
     }
+}
+
+#[cold]
+fn learn_client(row: &mut ConnRow, end: End, tds_type: u8) {
+    let (client, why) = match tds_type {
+        pt::TABULAR_RESULT => (end.other(), "the other end sends results"),
+        _ => (end, "it sends requests"),
+    };
+    row.client = client;
+    row.client_evidence = Some(why);
+}
+
+/// Counts a PDU whose reset bits are wrong.
+#[cold]
+pub(super) fn count_wrong_reset_bits(row: &mut ConnRow, end: End) {
+    let count = &mut row.tds.get_mut(end).wrong_reset_bits;
+    *count = count.saturating_add(1);
 }
 
 /// Counts a complete message.

@@ -172,7 +172,7 @@ impl ChainEnd {
     }
 
     /// Inside SMP: the header of the next TDS packet, and what follows it; `None` until all of it has come.
-    #[inline(never)]
+    #[cold]
     pub(super) fn header_in_parts<'a>(
         &mut self,
         bytes: &'a [u8],

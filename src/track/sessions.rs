@@ -85,7 +85,7 @@ pub(super) fn arrive(chain: &mut Chain, moment: &Moment<'_>, pdu: &PduRow) {
 }
 
 /// An SMP packet begins behind a hole, or the numbers in front of it are not known.
-#[inline(never)]
+#[cold]
 fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
     let side = chain.ends.get_mut(end);
     let hole = side.seen.is_followed_by_hole(now);
@@ -205,7 +205,7 @@ fn without_data(
     *count = count.saturating_add(1);
 }
 
-#[inline(never)]
+#[cold]
 fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
     let Some((since, lacking)) = chain.ends.get_mut(sender).smp.blocked.take() else {
         return;
@@ -251,7 +251,7 @@ fn is_usual(own: &SmpEnd, peer: &SmpEnd, pdu: &PduRow) -> bool {
 }
 
 /// Notes every check that a packet breaks. `certain` says that the peer's numbers are.
-#[inline(never)]
+#[cold]
 fn check(
     chain: &Chain,
     moment: &Moment<'_>,

@@ -40,7 +40,7 @@ impl Chain {
     }
 
     /// The rest of [`Chain::data_body`] where the TDS packet at hand ends in it, and others follow.
-    #[inline(never)]
+    #[cold]
     fn more_packets(
         &mut self,
         moment: &Moment<'_>,
@@ -135,7 +135,7 @@ impl Chain {
     }
 
     /// As [`Chain::packet`], of a header that came in parts.
-    #[inline(never)]
+    #[cold]
     fn other_packet(
         &mut self,
         moment: &Moment<'_>,
@@ -148,7 +148,7 @@ impl Chain {
     }
 
     /// What stands where a TDS packet should begin is none: the rest of this DATA cannot be walked.
-    #[inline(never)]
+    #[cold]
     fn no_packet(
         &mut self,
         moment: &Moment<'_>,
@@ -205,7 +205,7 @@ impl Chain {
 }
 
 /// What a DATA breaks whose TDS packet does not fill it.
-#[inline(never)]
+#[cold]
 fn other_length(header: tds::Header, pdu: &PduRow) -> Broken {
     let fact = format!(
         "TDS packet of {} bytes in a DATA with {}",

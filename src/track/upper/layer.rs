@@ -80,7 +80,7 @@ impl Layer<'_, '_> {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn other_body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         let end = self.moment.end;
         match pdu.row.kind {
@@ -128,8 +128,7 @@ impl Layer<'_, '_> {
         pdu.first_frame = pdu.first_frame.min(done);
         pdu.conn = row.id;
         if pdu.wrong_reset_bits() {
-            let counts = row.tds.get_mut(pdu.end);
-            counts.wrong_reset_bits = counts.wrong_reset_bits.saturating_add(1);
+            login::count_wrong_reset_bits(row, pdu.end);
         }
         self.ctx.out.push_pdu(pdu);
         row.first_pdu.get_or_insert(id);
@@ -160,7 +159,7 @@ impl Layer<'_, '_> {
         self.push(pdu, id, self.moment.at.done);
     }
 
-    #[inline(never)]
+    #[cold]
     fn finish_plain(&mut self, pdu: &mut OpenPdu) {
         let id = self.ctx.out.next_pdu();
         let upper = &mut *self.upper;
