@@ -57,7 +57,7 @@ impl<T: Copy> Filling<T> {
         self.chunk.push(row);
     }
 
-    #[inline(never)]
+    #[cold]
     fn next_chunk(&mut self) {
         let chunk = std::mem::replace(&mut self.chunk, self.pool.chunk());
         self.full.push(chunk);

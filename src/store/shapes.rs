@@ -55,7 +55,7 @@ impl<S, const N: usize> Shapes<S, N> {
 
     /// The number of the shape with a key; `None` for a new one if there are `limit` already. It is then the recent one
     /// at its place, and the one that was there is so beside it, for two can take turns at a place.
-    #[inline(never)]
+    #[cold]
     pub(super) fn number(&mut self, key: Key<N>, limit: u16, shape: S) -> Option<u16> {
         if let Some(number) = self.beside(key) {
             return Some(number);
