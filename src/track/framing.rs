@@ -153,17 +153,18 @@ impl Framer {
                 self.pdu.is_held_by(piece.at.frame);
             }
             let pdu = &mut self.pdu;
-            let (bytes, rest) = split(data, data.len().min(pdu.left));
-            pdu.left = pdu.left.saturating_sub(data.len());
-            let is_complete = pdu.left == 0;
-            if is_complete {
-                self.mode = Mode::Border;
-            }
+            let Some((bytes, rest)) = data.split_at_checked(pdu.left) else {
+                // It goes on behind the piece.
+                pdu.left = pdu.left.saturating_sub(data.len());
+                if !data.is_empty() {
+                    sink.body(pdu, data);
+                }
+                return;
+            };
+            pdu.left = 0;
+            self.mode = Mode::Border;
             if !bytes.is_empty() {
                 sink.body(pdu, bytes);
-            }
-            if !is_complete {
-                return;
             }
             sink.finish(pdu);
             if rest.is_empty() {

@@ -117,11 +117,7 @@ impl Layer<'_, '_> {
     }
 
     /// A PDU is complete.
-    #[expect(
-        clippy::inline_always,
-        reason = "most PDUs are SMP packets, and what is done with those is not to be taken apart"
-    )]
-    #[inline(always)]
+    #[inline(never)]
     fn push(&mut self, pdu: &mut PduRow, id: PduId, done: FrameNo) {
         let row = &mut *self.ctx.row;
         pdu.frame = done;
