@@ -1,7 +1,9 @@
 //! One TCP connection: which end is the client, what each segment is, its counts, and its streams.
 
 mod probes;
+mod side;
 mod usual;
+mod way;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,100 +22,12 @@ use super::out::{Ctx, Out};
 use super::recognise::SQL_PORT;
 use super::upper::Deep;
 use super::view::Evidence;
+use way::Way;
+
+pub(super) use side::Side;
 
 /// Frames per direction whose TCP checksum is computed: enough to see whether the sender's card fills it in.
 const CHECKSUMS: u8 = 32;
-
-/// What each end's segments have shown.
-#[derive(Debug)]
-pub(super) struct Side {
-    pub(super) end: End,
-    pub(super) order: Order,
-    /// Initial sequence number, from its SYN.
-    isn: Option<TcpSeq>,
-    pub(super) last_ack: Option<TcpSeq>,
-    /// A segment whose acknowledgement is awaited, to measure the round trip.
-    timed: Option<(TcpSeq, Nanos)>,
-    /// No later than this the oldest data were sent that are not acknowledged.
-    pub(super) unacked_since: Nanos,
-    /// Its counts, but for those that its order knows.
-    pub(super) stats: TcpStats,
-    /// The last of its frames, and the last with payload.
-    pub(super) last: FrameNo,
-    pub(super) last_payload: FrameNo,
-    /// The time to live of the last that is no reset.
-    pub(super) ttl: Option<u8>,
-    checksums: u8,
-    /// Its window is closed.
-    closed: bool,
-    zero_since: Option<Nanos>,
-    /// The last segment was a keepalive probe.
-    probed: bool,
-    copies: Copies,
-}
-
-impl Side {
-    fn new(end: End) -> Self {
-        Self {
-            end,
-            order: Order::default(),
-            isn: None,
-            last_ack: None,
-            timed: None,
-            unacked_since: Nanos::default(),
-            stats: TcpStats::default(),
-            last: FrameNo::default(),
-            last_payload: FrameNo::default(),
-            ttl: None,
-            checksums: 0,
-            closed: false,
-            zero_since: None,
-            probed: false,
-            copies: Copies::default(),
-        }
-    }
-
-    /// Whether an acknowledgement says more than those before it.
-    fn acknowledges_more(&self, ack: TcpSeq) -> bool {
-        self.last_ack.is_none_or(|last| last.before(ack))
-    }
-
-    /// Sends new data, the last of them in front of a number.
-    #[inline]
-    fn sends(&mut self, until: TcpSeq, time: Nanos, all_acked: bool) {
-        if self.timed.is_none() {
-            self.timed = Some((until, time));
-            if all_acked {
-                self.unacked_since = time;
-            }
-        }
-    }
-
-    /// Measures the round trip if what was sent is acknowledged now.
-    #[inline]
-    fn round_trip(&mut self, ack: TcpSeq, time: Nanos) {
-        if let Some((until, sent)) = self.timed
-            && until.at_or_before(ack)
-        {
-            self.timed = None;
-            self.unacked_since = sent;
-            let span = time.since(sent);
-            let best = &mut self.stats.round_trip_ns;
-            if span >= 0 && best.is_none_or(|best| span < best) {
-                *best = Some(span);
-            }
-        }
-    }
-
-    /// All counts.
-    fn tcp(&self) -> TcpStats {
-        TcpStats {
-            bytes: self.order.bytes(),
-            missing_bytes: self.order.missing,
-            ..self.stats
-        }
-    }
-}
 
 /// One incarnation of a 4-tuple.
 #[derive(Debug)]
@@ -243,21 +157,27 @@ impl Conn {
     #[inline]
     pub(super) fn end_of(&self, segment: &Segment) -> Option<End> {
         let way = Way::of(segment);
+        if !way.tells_all() {
+            return self.end_by_addresses(segment);
+        }
         let [from_a, from_b] = self.ways.0;
-        let end = if way == from_a {
-            End::A
+        if way == from_a {
+            Some(End::A)
         } else if way == from_b {
-            End::B
+            Some(End::B)
         } else {
-            return None;
-        };
-        (way.tells_all() || self.is_from(end, segment)).then_some(end)
+            None
+        }
     }
 
     #[inline(never)]
-    fn is_from(&self, end: End, segment: &Segment) -> bool {
-        let (from, to) = (self.row.ends.get(end), self.row.ends.get(end.other()));
-        from.ip == segment.ip.src && to.ip == segment.ip.dst
+    fn end_by_addresses(&self, segment: &Segment) -> Option<End> {
+        let endpoint = |ip: IpAddr, port| Endpoint { ip, port };
+        let from = endpoint(segment.ip.src, segment.src_port);
+        let to = endpoint(segment.ip.dst, segment.dst_port);
+        let ends = &self.row.ends;
+        let sent_by = |end: &End| *ends.get(*end) == from && *ends.get(end.other()) == to;
+        End::BOTH.into_iter().find(sent_by)
     }
 
     /// Whether a segment belongs to a new incarnation: a SYN whose initial sequence number is not the one of this
@@ -655,51 +575,6 @@ impl Conn {
             deep.flush(&mut ctx);
         }
         out.conn_changed(self.row.clone());
-    }
-}
-
-/// From where to where a segment goes, as numbers that are quick to compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Way {
-    /// Those of IPv4; of IPv6 sums of them.
-    addresses: u64,
-    /// Both ports, and above them whether the addresses are those of IPv6.
-    ports: u64,
-}
-
-impl Way {
-    #[inline]
-    fn new((src, src_port): (IpAddr, u16), (dst, dst_port): (IpAddr, u16)) -> Self {
-        let ports = (u64::from(src_port) << 16) | u64::from(dst_port);
-        Self {
-            addresses: (u64::from(number(src)) << 32) | u64::from(number(dst)),
-            ports: (u64::from(src.is_ipv6()) << 32) | ports,
-        }
-    }
-
-    #[inline]
-    fn of(segment: &Segment) -> Self {
-        let from = (segment.ip.src, segment.src_port);
-        Self::new(from, (segment.ip.dst, segment.dst_port))
-    }
-
-    /// Whether different addresses are different numbers.
-    #[inline]
-    fn tells_all(self) -> bool {
-        self.ports >> 32 == 0
-    }
-}
-
-/// The number that an address of IPv4 is, or the sum of those in one of IPv6.
-#[inline]
-fn number(ip: IpAddr) -> u32 {
-    match ip {
-        IpAddr::V4(ip) => ip.to_bits(),
-        IpAddr::V6(ip) => {
-            let octets = ip.octets();
-            let words = octets.as_chunks::<4>().0.iter();
-            words.fold(0, |sum, word| sum ^ u32::from_be_bytes(*word))
-        }
     }
 }
 
