@@ -9,9 +9,10 @@ use marstui::capture::Capture;
 use marstui::store::ConnRow;
 use marstui::track;
 
+use crate::support::synth::big::{self, Talk};
 use crate::support::synth::conn::START;
 use crate::support::synth::file::{self, Format, Frame};
-use crate::support::synth::{big, fixtures, seed};
+use crate::support::synth::{fixtures, seed};
 use crate::support::{shared_or_skip, skip};
 
 fn folder() -> PathBuf {
@@ -237,9 +238,9 @@ fn tshark_has_no_complaint() {
 fn the_capture_for_measurements_has_its_mix_in_both_formats() {
     let mut pcap = Vec::new();
     let mut pcapng = Vec::new();
-    let mix = big::write(&mut pcap, Format::Pcap, 3_000_000).unwrap();
+    let mix = big::write(&mut pcap, Format::Pcap, 3_000_000, Talk::Long).unwrap();
     assert_eq!(
-        big::write(&mut pcapng, Format::Pcapng, 3_000_000)
+        big::write(&mut pcapng, Format::Pcapng, 3_000_000, Talk::Long)
             .unwrap()
             .frames,
         mix.frames

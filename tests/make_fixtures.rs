@@ -1,6 +1,7 @@
 //! Makes the captures of `fixtures/` and their description: `cargo run --release --example make-fixtures`.
 //! With `cases FOLDER` it writes every case of the tests there instead, to look at them with other tools; with
-//! `big SIZE FILE` a capture for measurements (`500M`, `4G`; pcap or pcapng by the file's name).
+//! `big SIZE FILE` a capture for measurements (`500M`, `4G`; pcap or pcapng by the file's name), with `short SIZE FILE`
+//! one of as many connections as possible.
 #![allow(
     clippy::print_stdout,
     reason = "this program's output is for whoever started it"
@@ -13,6 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use color_eyre::eyre::{Result, WrapErr, bail};
+use synth::big::Talk;
 use synth::file::Format;
 
 fn main() -> Result<()> {
@@ -21,8 +23,9 @@ fn main() -> Result<()> {
     match words[..] {
         [] => make_fixtures(),
         ["cases", folder] => write_cases(Path::new(folder)),
-        ["big", size, file] => write_big(size, Path::new(file)),
-        _ => bail!("usage: make-fixtures [cases FOLDER | big SIZE FILE]"),
+        ["big", size, file] => write_big(size, Path::new(file), Talk::Long),
+        ["short", size, file] => write_big(size, Path::new(file), Talk::Short),
+        _ => bail!("usage: make-fixtures [cases FOLDER | big SIZE FILE | short SIZE FILE]"),
     }
 }
 
@@ -68,7 +71,7 @@ fn write_cases(folder: &Path) -> Result<()> {
     write(&folder.join("port-reuse.many.pcapng"), &ports.to_pcapng())
 }
 
-fn write_big(size: &str, path: &Path) -> Result<()> {
+fn write_big(size: &str, path: &Path, talk: Talk) -> Result<()> {
     let (number, unit) = match size.strip_suffix(['k', 'M', 'G']) {
         Some(number) if size.ends_with('k') => (number, 1_000),
         Some(number) if size.ends_with('M') => (number, 1_000_000),
@@ -86,7 +89,7 @@ fn write_big(size: &str, path: &Path) -> Result<()> {
     };
     let file =
         fs::File::create(path).wrap_err_with(|| format!("could not make {}", path.display()))?;
-    let mix = synth::big::write(&mut std::io::BufWriter::new(file), format, size)?;
+    let mix = synth::big::write(&mut std::io::BufWriter::new(file), format, size, talk)?;
     println!("{mix:?}");
     Ok(())
 }

@@ -10,7 +10,7 @@ use marstui::track::{self, Options};
 use marstui::units::{ConnId, End, FrameNo};
 
 use crate::streams::Wire;
-use crate::support::synth::big;
+use crate::support::synth::big::{self, Talk};
 use crate::support::synth::file::Format;
 use crate::usual_segments::rows;
 
@@ -37,11 +37,13 @@ fn with_kept(over: usize, file: &[u8]) -> Store {
 
 #[test]
 fn connections_end_as_they_would_at_the_end_of_the_capture() {
-    let mut file = Vec::new();
-    let mix = big::write(&mut file, Format::Pcap, 24 << 20).unwrap();
-    let [kept, given_up] = [usize::MAX, 0].map(|over| with_kept(over, &file));
-    assert_eq!(kept.conns().len() as u64, mix.connections);
-    assert_eq!(rows(&given_up), rows(&kept));
+    for (size, talk) in [(24 << 20, Talk::Long), (4 << 20, Talk::Short)] {
+        let mut file = Vec::new();
+        let mix = big::write(&mut file, Format::Pcap, size, talk).unwrap();
+        let [kept, given_up] = [usize::MAX, 0].map(|over| with_kept(over, &file));
+        assert_eq!(kept.conns().len() as u64, mix.connections);
+        assert_eq!(rows(&given_up), rows(&kept));
+    }
 }
 
 /// Some connections that are opened, closed by both ends, and never seen again: more than a stretch of the file holds.

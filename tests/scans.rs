@@ -127,7 +127,7 @@ fn recorded_captures() {
 #[test]
 fn a_generated_capture_with_gaps() {
     let mut bytes = Vec::new();
-    big::write(&mut bytes, Format::Pcap, 8 << 20).unwrap();
+    big::write(&mut bytes, Format::Pcap, 8 << 20, big::Talk::Long).unwrap();
     let (header, mut rest) = bytes.split_at(24);
     let mut records = Vec::new();
     while rest.len() > 16 {

@@ -40,14 +40,14 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
-/// The capture of a size, made if it is not there yet.
-pub fn make(size: &str, format: &str) -> Result<PathBuf> {
+/// The capture of a size, made if it is not there yet; `kind` is one of the generator's words.
+pub fn make(kind: &str, size: &str, format: &str) -> Result<PathBuf> {
     let folder = project().join("tests/bench/data");
     fs::create_dir_all(&folder)?;
-    let file = folder.join(format!("{size}.{format}"));
+    let file = folder.join(format!("{kind}.{size}.{format}"));
     if !file.exists() {
         let status = Command::new(target("examples/make-fixtures"))
-            .args(["big", size])
+            .args([kind, size])
             .arg(&file)
             .status()?;
         if !status.success() {

@@ -27,6 +27,9 @@ struct Arguments {
     /// Format of the capture to make
     #[arg(long, default_value = "pcapng", value_parser = ["pcap", "pcapng"])]
     format: String,
+    /// Make a capture of as many connections as possible, which log in, ask once and leave
+    #[arg(long)]
+    short: bool,
     /// How often each reader runs
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -61,9 +64,10 @@ fn main() -> Result<()> {
     color_eyre::install()?;
     let arguments = Arguments::parse();
     common::build()?;
+    let kind = if arguments.short { "short" } else { "big" };
     let file = match &arguments.file {
         Some(file) => file.clone(),
-        None => common::make(&arguments.size, &arguments.format)?,
+        None => common::make(kind, &arguments.size, &arguments.format)?,
     };
     let size = fs::metadata(&file)
         .wrap_err_with(|| format!("{}", file.display()))?

@@ -105,7 +105,7 @@ fn main() -> Result<()> {
     common::build()?;
     let file = match &arguments.file {
         Some(file) => file.clone(),
-        None => common::make(&arguments.size, "pcapng")?,
+        None => common::make("big", &arguments.size, "pcapng")?,
     };
     let size = (arguments.columns, arguments.rows);
     // Once for nothing: the file is in the page cache from here on.

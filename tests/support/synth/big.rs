@@ -1,5 +1,6 @@
 //! A capture of any size with the mix of a busy server, for measurements: about 40 % full segments, 20 % bare ACKs
-//! and 0.4 SMP packets a frame, many connections at a time, each ended by the benign close.
+//! and 0.4 SMP packets a frame, many connections at a time, each ended by the benign close; or one with as many
+//! connections as possible.
 
 use std::io::{self, Write};
 
@@ -16,6 +17,15 @@ use super::{smp, tds};
 /// Connections that are open at the same time.
 const LIVE: usize = 24;
 
+/// What connections do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Talk {
+    /// Many long and short answers on three Sids.
+    Long,
+    /// Log in, ask once, and leave.
+    Short,
+}
+
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mix {
@@ -28,7 +38,7 @@ pub struct Mix {
 }
 
 /// Writes a capture of at least `size` bytes, of whole connections.
-pub fn write(out: &mut dyn Write, format: Format, size: u64) -> io::Result<Mix> {
+pub fn write(out: &mut dyn Write, format: Format, size: u64, talk: Talk) -> io::Result<Mix> {
     let interfaces = [Interface {
         name: "server".to_owned(),
         link_type: 1,
@@ -42,7 +52,7 @@ pub fn write(out: &mut dyn Write, format: Format, size: u64) -> io::Result<Mix> 
     let mut live: Vec<std::vec::IntoIter<Frame>> = Vec::new();
     loop {
         while live.len() < LIVE && planned < size {
-            let conn = connection(mix.connections);
+            let conn = connection(mix.connections, talk);
             mix.connections += 1;
             mix.smp_packets += smp_packets(&conn);
             let frames = conn.capture(Side::Server).frames;
@@ -89,8 +99,8 @@ fn smp_packets(conn: &Conn) -> u64 {
     u64::try_from(control).unwrap() + u64::from(data)
 }
 
-/// A connection with three sessions: long answers with bare ACKs and SMP ACKs, short ones between.
-fn connection(number: u64) -> Conn {
+/// A connection, ended by the benign close.
+fn connection(number: u64, talk: Talk) -> Conn {
     let small = u32::try_from(number).unwrap();
     let form = if number.is_multiple_of(2) {
         Form::WindowsW
@@ -98,7 +108,12 @@ fn connection(number: u64) -> Conn {
         Form::LinuxL
     };
     let port = 20_000 + u16::try_from(number % 40_000).unwrap();
-    let host = 30 + u8::try_from(number % 200).unwrap();
+    // Short ones are more than there are ports.
+    let host = match talk {
+        Talk::Long => number % 200,
+        Talk::Short => number / 40_000 % 200,
+    };
+    let host = 30 + u8::try_from(host).unwrap();
     let client = Host::new(
         host,
         port,
@@ -110,9 +125,23 @@ fn connection(number: u64) -> Conn {
     c.spid = 51 + u16::try_from(number % 1000).unwrap();
     c.handshake();
     c.login(Encryption::None, true);
-    for sid in 0..3 {
-        c.open(sid);
+    let sids: &[u16] = match talk {
+        Talk::Long => &[0, 1, 2],
+        Talk::Short => &[0],
+    };
+    for sid in sids {
+        c.open(*sid);
     }
+    match talk {
+        Talk::Long => answers(&mut c),
+        Talk::Short => c.request(0, "exec dbo.NextOrder", &tds::rows(2)),
+    }
+    c.close_benign(form, sids);
+    c
+}
+
+/// Long answers with bare ACKs and SMP ACKs, short ones between.
+fn answers(c: &mut Conn) {
     let long = tds::result_of(
         8 * 4088,
         120,
@@ -138,6 +167,4 @@ fn connection(number: u64) -> Conn {
             c.request((sid + 1) % 3, "exec dbo.NextOrder", &tds::rows(2));
         }
     }
-    c.close_benign(form, &[0, 1, 2]);
-    c
 }
