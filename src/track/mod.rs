@@ -11,6 +11,7 @@ mod missing;
 mod order;
 mod out;
 mod over;
+mod recent;
 mod recognise;
 mod request_text;
 mod requests;

@@ -18,6 +18,7 @@ use super::ahead::{Ahead, First, Held};
 use super::conn::{Conn, Incoming};
 use super::out::Out;
 use super::over::Over;
+use super::recent::Recent;
 use super::view;
 
 /// Connections that are followed.
@@ -68,43 +69,6 @@ pub(super) struct Source {
     file: usize,
     /// Frames since the last batch.
     frames: usize,
-}
-
-/// The connection that came last on each place, so that the segments of those that take turns need not be looked up. A
-/// place is a number and nothing else, so that it stays in the processor's nearest cache; whether it is the segment's
-/// connection, the connection itself tells.
-#[derive(Debug)]
-struct Recent(Box<[u32; 1 << Recent::BITS]>);
-
-impl Default for Recent {
-    #[expect(
-        clippy::large_stack_arrays,
-        reason = "it is made once, and a thread has room for it many times over"
-    )]
-    fn default() -> Self {
-        Self(Box::new([u32::MAX; 1 << Self::BITS]))
-    }
-}
-
-impl Recent {
-    const BITS: u32 = 14;
-
-    /// The same for both directions.
-    fn place(segment: &Segment) -> usize {
-        let ports = u32::from(segment.src_port).wrapping_add(u32::from(segment.dst_port));
-        let place = ports.wrapping_mul(0x9e37_79b1) >> (u32::BITS - Self::BITS);
-        usize::try_from(place).unwrap_or(0)
-    }
-
-    fn get(&self, segment: &Segment) -> Option<usize> {
-        usize::try_from(*self.0.get(Self::place(segment))?).ok()
-    }
-
-    fn put(&mut self, segment: &Segment, index: usize) {
-        if let Some(place) = self.0.get_mut(Self::place(segment)) {
-            *place = to_u32(index);
-        }
-    }
 }
 
 impl Tracker {
