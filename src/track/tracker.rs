@@ -191,13 +191,18 @@ impl Tracker {
         let mut rest = records.iter();
         while let Some(record) = rest.next() {
             let bytes = ahead.chunk.bytes(record);
-            if may_be_usual
-                && link::is_ipv4_on_ethernet(bytes)
-                && self.goes_on(record, bytes, link::BEHIND_ETHERNET)
-            {
+            let at = link::BEHIND_ETHERNET;
+            let is_usual = may_be_usual && link::is_ipv4_on_ethernet(bytes);
+            if is_usual && self.goes_on(record, bytes, at) {
                 continue;
             }
-            if !self.frame(record, bytes, ahead.behind(rest.len())) {
+            let ahead = ahead.behind(rest.len());
+            let taken = if is_usual {
+                self.packet(record, bytes, at, ahead)
+            } else {
+                self.frame(record, bytes, ahead)
+            };
+            if !taken {
                 let left = rest.len().saturating_add(1);
                 return records.len().saturating_sub(left);
             }
@@ -220,20 +225,23 @@ impl Tracker {
     /// Takes in a frame, whatever it is; says whether it could without knowing what follows.
     #[inline(never)]
     fn frame(&mut self, record: &RecordMeta, bytes: &[u8], ahead: Ahead<'_>) -> bool {
-        let packet = match link::ip_packet(self.link(record), bytes) {
+        match link::ip_packet(self.link(record), bytes) {
             Some(at) if !self.frames_only => {
-                if self.goes_on(record, bytes, at) {
-                    return true;
-                }
-                Some(net::packet(bytes, at, record.wire))
+                self.goes_on(record, bytes, at) || self.packet(record, bytes, at, ahead)
             }
-            _ => None,
-        };
-        if let Some(Packet::Tcp(segment)) = &packet {
+            _ => self.other(record, None, bytes, ahead),
+        }
+    }
+
+    /// Takes in the frame of an IP packet at a position, of which it is known that it is no segment that just goes on.
+    #[inline(never)]
+    fn packet(&mut self, record: &RecordMeta, bytes: &[u8], at: usize, ahead: Ahead<'_>) -> bool {
+        let packet = net::packet(bytes, at, record.wire);
+        if let Packet::Tcp(segment) = &packet {
             self.tcp(record, segment, bytes, false);
             return true;
         }
-        self.other(record, packet.as_ref(), bytes, ahead)
+        self.other(record, Some(&packet), bytes, ahead)
     }
 
     /// Takes in a frame without a TCP header of its own.
