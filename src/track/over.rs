@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::units::FrameNo;
 
 /// So many connections that were over last, or that showed frames since, can be read on.
-pub(super) const KEPT: usize = 1024;
+pub(super) const KEPT: usize = 256;
 
 /// Connections that are over, the one that is so for longest first.
 #[derive(Debug)]
@@ -28,22 +28,13 @@ impl Default for Over {
 }
 
 impl Over {
-    /// A connection is over, with a frame.
+    /// A connection is over, or still so, with a frame.
     pub(super) fn push(&mut self, index: usize, frame: FrameNo) {
         self.queue.push_back((index, frame));
     }
 
-    /// Calls `give_up` for those that are more than can be kept, which returns the connection's last frame if it has
-    /// shown more than the one given: then it takes its place anew.
-    pub(super) fn give_up(&mut self, mut give_up: impl FnMut(usize, FrameNo) -> Option<FrameNo>) {
-        let more = self.queue.len().saturating_sub(self.kept);
-        for _ in 0..more {
-            let Some((index, frame)) = self.queue.pop_front() else {
-                return;
-            };
-            if let Some(later) = give_up(index, frame) {
-                self.queue.push_back((index, later));
-            }
-        }
+    /// Takes out the one that is over for longest if there are more than can be kept, with the frame it was put in with.
+    pub(super) fn pop(&mut self) -> Option<(usize, FrameNo)> {
+        (self.queue.len() > self.kept).then(|| self.queue.pop_front())?
     }
 }

@@ -375,6 +375,9 @@ impl Tracker {
         conn.note(end, incoming, row);
         if conn.is_over && !std::mem::replace(&mut conn.is_among_over, true) {
             self.over.push(index, incoming.no);
+            self.out.push_other(row);
+            self.give_up();
+            return;
         }
         self.out.push_other(row);
     }
@@ -433,7 +436,6 @@ impl Tracker {
 
     /// The rows that are new or changed since the batch before.
     pub(super) fn take(&mut self) -> Batch {
-        self.give_up();
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         for index in changed {
@@ -469,18 +471,24 @@ impl Tracker {
         batch
     }
 
-    /// Ends the connections that are over for longest.
+    /// Ends the connection that is over for longest, if there are more than can be kept. This is done whenever one comes in,
+    /// so that the memory of the one serves the next.
     fn give_up(&mut self) {
-        self.over.give_up(|index, known| {
-            let conn = self.conns.get_mut(index)?;
-            if conn.last_frame() > known {
-                return Some(conn.last_frame());
-            }
-            if conn.end(known, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
+        // Two are looked at for one that came, so that those that go on behind their end do not become ever more.
+        for _ in 0..2 {
+            let Some((index, known)) = self.over.pop() else {
+                return;
+            };
+            let Some(conn) = self.conns.get_mut(index) else {
+                return;
+            };
+            let last = conn.last_frame();
+            if last > known {
+                self.over.push(index, last);
+            } else if conn.end(last, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
                 self.changed.push(index);
             }
-            None
-        });
+        }
     }
 
     /// Nothing more comes: all connections end. Hands over what that changes, the last batch with why the capture was
