@@ -206,11 +206,7 @@ fn pick(store: &Store, what: &What) -> Result<FrameSet, String> {
             )),
         },
         What::Finding(finding) => match store.finding(*finding) {
-            Some(finding) => Ok(finding
-                .evidence
-                .frames()
-                .chain(finding.marks.iter().copied())
-                .collect()),
+            Some(finding) => Ok(finding.frames().into_iter().collect()),
             None => Err(format!(
                 "there is no finding {finding}; this capture has {}",
                 counted(store.findings().len() as u64, "finding")

@@ -373,13 +373,12 @@ impl Tracker {
         let prev = Some(conn.last_frame()).filter(|prev| *prev != FrameNo::default());
         let row = row(record, segment, Some((conn.row.id, prev)), flags);
         conn.note(end, incoming, row);
-        if conn.is_over && !std::mem::replace(&mut conn.is_among_over, true) {
-            self.over.push(index, incoming.no);
-            self.out.push_other(row);
-            self.give_up();
-            return;
-        }
+        let ends = conn.is_over && !std::mem::replace(&mut conn.is_among_over, true);
         self.out.push_other(row);
+        if ends {
+            self.over.push(index, incoming.no);
+            self.give_up();
+        }
     }
 
     /// The connection of a segment and the end that sent it; a new one where there is none, or where a SYN opens it
