@@ -27,42 +27,49 @@ struct Hop {
     length: u32,
     /// Bytes beside those of the value: 65 535 columns have 255 each at most.
     beside: u32,
+    /// The length in the row before.
+    before: u32,
+    /// All bytes, with that length.
+    step: u32,
 }
 
 impl Hop {
-    const BYTE: Self = Self {
-        length: 0xff,
-        beside: 1,
-    };
-    const SHORT: Self = Self {
-        length: 0xffff,
-        beside: 2,
-    };
+    const BYTE: Self = Self::new(0xff, 1);
+    const SHORT: Self = Self::new(0xffff, 2);
 
-    /// The same with so many bytes more in front.
-    fn behind(self, ahead: u32) -> Self {
+    const fn new(length: u32, beside: u32) -> Self {
         Self {
-            beside: self.beside.wrapping_add(ahead),
-            ..self
+            length,
+            beside,
+            before: 0,
+            step: beside,
         }
     }
 
-    /// The place behind all its bytes, by its own place and the first two bytes.
+    /// So many bytes more are beside.
+    fn add_beside(&mut self, bytes: u32) {
+        self.beside = self.beside.saturating_add(bytes);
+        self.step = self.step.saturating_add(bytes);
+    }
+
+    /// All its bytes, by the first two. The lengths of most columns are the same in row after row: where they are, the
+    /// processor need not wait for one to be read before it reads the next.
     #[inline]
-    fn behind_it(self, at: usize, pair: [u8; 2]) -> usize {
-        let len = match u32::from(u16::from_le_bytes(pair)) & self.length {
-            0xffff => 0,
-            len => len,
-        };
-        // The bytes of its value come last: whoever waits for them has all else.
-        at.wrapping_add(size(self.beside)).wrapping_add(size(len))
+    fn bytes(&mut self, pair: [u8; 2]) -> usize {
+        let length = u32::from(u16::from_le_bytes(pair)) & self.length;
+        if length != self.before {
+            self.before = length;
+            let of_value = if length == 0xffff { 0 } else { length };
+            self.step = self.beside.wrapping_add(of_value);
+        }
+        size(self.step)
     }
 
     /// Its bytes by the first two of a view, where that may end sooner.
-    fn len_in(self, view: &[u8]) -> Option<usize> {
+    fn len_in(&mut self, view: &[u8]) -> Option<usize> {
         match view {
-            [low, high, ..] => Some(self.behind_it(0, [*low, *high])),
-            [low] if self.length == 0xff => Some(self.behind_it(0, [*low, 0])),
+            [low, high, ..] => Some(self.bytes([*low, *high])),
+            [low] if self.length == 0xff => Some(self.bytes([*low, 0])),
             _ => None,
         }
     }
@@ -91,35 +98,36 @@ impl<'a> RowPlace<'a> {
         self.view.get(self.at..)?.get(..bytes)
     }
 
-    /// Passes over a row hop by hop, as long as two bytes are there; what is left of it.
+    /// Passes over a row hop by hop, as long as two bytes are there; how many hops are left.
     #[inline]
-    fn pass<'b>(&mut self, mut hops: &'b [Hop]) -> &'b [Hop] {
-        let Some(last) = self.last(2) else {
-            return hops;
-        };
-        while let [hop, later @ ..] = hops
-            && let Some([low, high]) = self.bytes(2, last)
-        {
-            self.at = hop.behind_it(self.at, [*low, *high]);
-            hops = later;
+    fn pass(&mut self, hops: &mut [Hop]) -> usize {
+        let mut left = hops.len();
+        if let Some(last) = self.last(2) {
+            for hop in hops {
+                let Some([low, high]) = self.bytes(2, last) else {
+                    break;
+                };
+                self.at = self.at.wrapping_add(hop.bytes([*low, *high]));
+                left = left.wrapping_sub(1);
+            }
         }
-        hops
+        left
     }
 
     /// Passes over rows, and over as much as there is of one that goes on behind the view. Counts the rows that end
-    /// in it, and says what is left of the last.
+    /// in it, and says how many hops are left of the last.
     #[inline]
-    fn pass_rows<'b>(&mut self, columns: &'b Columns, rows: &mut u64) -> &'b [Hop] {
+    fn pass_rows(&mut self, columns: &mut Columns, rows: &mut u64) -> usize {
         let ahead = size(columns.ahead);
         let head = ahead.saturating_add(2);
-        if let Some((first, later)) = columns.hops.split_first()
+        if let Some((first, later)) = columns.hops.split_first_mut()
             && let Some(last) = self.last(head)
         {
-            let first = first.behind(columns.ahead);
             while let Some([ROW, .., low, high]) = self.bytes(head, last) {
-                self.at = first.behind_it(self.at, [*low, *high]);
+                let first = first.bytes([*low, *high]);
+                self.at = self.at.wrapping_add(ahead).wrapping_add(first);
                 let left = self.pass(later);
-                if !left.is_empty() {
+                if left > 0 {
                     return left;
                 }
                 *rows = rows.wrapping_add(1);
@@ -128,11 +136,11 @@ impl<'a> RowPlace<'a> {
         while self.view.get(self.at) == Some(&ROW) {
             self.at = self.at.wrapping_add(ahead);
             if !columns.hops.is_empty() {
-                return &columns.hops;
+                return columns.hops.len();
             }
             *rows = rows.wrapping_add(1);
         }
-        &[]
+        0
     }
 }
 
@@ -162,11 +170,11 @@ impl Columns {
         self.rules.push(rule);
         match rule {
             ValueLength::Fixed(n) => {
-                let bytes = match self.hops.last_mut() {
-                    Some(hop) => &mut hop.beside,
-                    None => &mut self.ahead,
-                };
-                *bytes = bytes.saturating_add(u32::from(n));
+                let bytes = u32::from(n);
+                match self.hops.last_mut() {
+                    Some(hop) => hop.add_beside(bytes),
+                    None => self.ahead = self.ahead.saturating_add(bytes),
+                }
             }
             ValueLength::Byte => self.hops.push(Hop::BYTE),
             ValueLength::Short => self.hops.push(Hop::SHORT),
@@ -193,14 +201,14 @@ impl Walker {
             return &[];
         }
         let start = usize::try_from(self.skip).unwrap_or(usize::MAX);
-        let columns = &self.columns;
+        let columns = &mut self.columns;
         let mut rows = 0;
         let mut place = RowPlace { view, at: start };
-        let mut left: &[Hop] = match self.state {
-            State::Token if columns.hop_by_hop => &[],
+        let mut left = match self.state {
+            State::Token if columns.hop_by_hop => 0,
             State::Hop(hop) => {
-                let left = place.pass(columns.hops.get(hop..).unwrap_or_default());
-                rows = u64::from(left.is_empty());
+                let left = place.pass(columns.hops.get_mut(hop..).unwrap_or_default());
+                rows = u64::from(left == 0);
                 self.state = State::Token;
                 left
             }
@@ -209,11 +217,11 @@ impl Walker {
                 return view.get(start..).unwrap_or_default();
             }
         };
-        if left.is_empty() {
+        if left == 0 {
             left = place.pass_rows(columns, &mut rows);
         }
-        if !left.is_empty() {
-            self.state = State::Hop(columns.hops.len().saturating_sub(left.len()));
+        if left > 0 {
+            self.state = State::Hop(columns.hops.len().saturating_sub(left));
         }
         self.outcome.rows_seen = self.outcome.rows_seen.wrapping_add(rows);
         self.outcome.ends_with_done &= place.at == start;
@@ -224,7 +232,7 @@ impl Walker {
 
     /// A hop of which less than two bytes are there yet, or were.
     pub(super) fn hop(&mut self, view: &[u8], at: usize) -> Step {
-        let hop = self.columns.hops.get(at).ok_or(Stop::Bad)?;
+        let hop = self.columns.hops.get_mut(at).ok_or(Stop::Bad)?;
         let need = view.len().saturating_add(1);
         let len = hop.len_in(view).ok_or(Stop::Need(need))?;
         let next = at.saturating_add(1);
