@@ -50,7 +50,8 @@ fn field(finding: &Finding) -> Field {
     ));
     // What failed comes first: it says why the close is no benign one. Then come the rule's own conditions.
     let is_own = |c: &Condition| {
-        rules::rule(&finding.rule).is_none_or(|r| r.conditions.iter().any(|own| own.id == c.id))
+        rules::rule(&finding.rule)
+            .is_none_or(|r| r.conditions.iter().any(|own| own.statement.id == c.id))
     };
     let failed = finding.conditions.with(Outcome::Failed);
     field.children.extend(failed.map(condition));

@@ -13,7 +13,7 @@ use super::engine;
 use super::facts::{Facts, Stage};
 use super::rule::{Check, Conclusion, MOST_FRAMES, Rule, evidence};
 use super::settings::{Settings, Threshold};
-use crate::store::{Confidence, Endpoint, Evidence, Finding, Oddity, Protocol, Store, Verdict};
+use crate::store::{Confidence, Endpoint, Exhibit, Finding, Oddity, Protocol, Store, Verdict};
 use crate::units::{ConnId, FrameNo, Nanos, Side};
 
 /// A connection that its server ended.
@@ -189,7 +189,7 @@ impl Across {
     }
 }
 
-fn stated(rule: &Rule, verdict: Verdict, text: String, proof: Vec<Evidence>) -> Finding {
+fn stated(rule: &Rule, verdict: Verdict, text: String, proof: Vec<Exhibit>) -> Finding {
     let frames: Vec<FrameNo> = proof.iter().map(|e| e.frame).collect();
     let conclusion = Conclusion::new(verdict, Confidence::Proven, text).with_evidence(proof);
     let mut finding = engine::finding(rule, None, conclusion);
@@ -341,7 +341,7 @@ fn port_reuse(
 ) -> Option<Finding> {
     let rows: Vec<_> = conns.iter().filter_map(|id| store.conn(*id)).collect();
     let first = rows.first()?;
-    let proof: Vec<Evidence> = rows
+    let proof: Vec<Exhibit> = rows
         .iter()
         .take(MOST_FRAMES)
         .map(|conn| {

@@ -6,16 +6,19 @@ use super::catalogue::{
 };
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, MOST_FRAMES, Probe, Rule, Scope};
-use crate::store::{Condition, Conditions, Confidence, Finding, Outcome, Protocol, Verdict};
+use crate::store::{Applied, Conditions, Confidence, Finding, Outcome, Protocol, Verdict};
 use crate::units::{ConnId, FindingId, FrameNo, Side};
 
 /// The conditions of the benign close on a connection, all of them, checked once.
-pub(super) fn mars_conditions<'f>(facts: &'f Facts<'_>) -> &'f [Condition] {
+pub(super) fn mars_conditions<'f>(facts: &'f Facts<'_>) -> &'f [Applied] {
     facts.mars_conditions.get_or_init(|| {
         MARS_CONDITIONS
             .iter()
             .map(|criterion| {
-                if facts.settings.skips(MARS_CLOSE_RST.id, criterion.id) {
+                if facts
+                    .settings
+                    .skips(MARS_CLOSE_RST.id, criterion.statement.id)
+                {
                     return criterion.with(Check::held("not checked"));
                 }
                 match criterion.check {
@@ -29,7 +32,7 @@ pub(super) fn mars_conditions<'f>(facts: &'f Facts<'_>) -> &'f [Condition] {
 
 /// Whether a rule applies: none of its conditions failed (and none is unknown, unless the rule bears it). They are
 /// left in `conditions`, those of the benign close with the facts.
-fn applies(rule: &Rule, facts: &Facts<'_>, conditions: &mut Vec<Condition>) -> bool {
+fn applies(rule: &Rule, facts: &Facts<'_>, conditions: &mut Vec<Applied>) -> bool {
     if is_mars_close(rule) {
         let is_it = facts.close.tf.is_empty() == (rule.id == MARS_CLOSE_NOFIN.id);
         let all = mars_conditions(facts);
@@ -39,7 +42,9 @@ fn applies(rule: &Rule, facts: &Facts<'_>, conditions: &mut Vec<Condition>) -> b
     conditions.clear();
     for criterion in rule.conditions {
         let check = match criterion.check {
-            _ if facts.settings.skips(rule.id, criterion.id) => Check::held("not checked"),
+            _ if facts.settings.skips(rule.id, criterion.statement.id) => {
+                Check::held("not checked")
+            }
             Probe::Facts(check) => check(facts),
             Probe::Gathered => return false,
         };
@@ -105,7 +110,7 @@ pub(super) fn judge_close(facts: &mut Facts<'_>) -> Option<Finding> {
 fn close_finding(
     facts: &Facts<'_>,
     rule: &Rule,
-    mut conditions: Vec<Condition>,
+    mut conditions: Vec<Applied>,
     conclusion: Conclusion,
 ) -> Finding {
     let mut finding = finding(rule, Some(facts.conn.id), conclusion);
@@ -151,19 +156,19 @@ fn close_marks(facts: &Facts<'_>) -> Vec<FrameNo> {
 }
 
 /// Adds the conditions of the benign close to a finding that stands in its place: failed first, then unknown.
-fn attach_mars_conditions(facts: &Facts<'_>, conditions: &mut Vec<Condition>) {
+fn attach_mars_conditions(facts: &Facts<'_>, conditions: &mut Vec<Applied>) {
     // Inside TLS no SMP packet can be seen: that none is there says nothing.
     if facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen || facts.encrypted {
         return;
     }
     let failed = failed_mars_conditions(facts);
-    let mut all: Vec<Condition> = mars_conditions(facts)
+    let mut all: Vec<Applied> = mars_conditions(facts)
         .iter()
-        .filter(|c| !conditions.iter().any(|own| own.id == c.id))
+        .filter(|c| !conditions.iter().any(|own| own.id() == c.id()))
         .cloned()
         .collect();
     if failed.contains(&"M1") {
-        all.retain(|c| c.id == "M1");
+        all.retain(|c| c.id() == "M1");
     }
     all.sort_by_key(|c| match c.outcome {
         Outcome::Failed => 0,

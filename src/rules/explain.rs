@@ -19,7 +19,11 @@ pub fn explain(id: &str) -> Option<String> {
     );
     let _ = writeln!(out, "\nConditions");
     for criterion in rule.conditions {
-        let _ = writeln!(out, "  {:<13} {}", criterion.id, criterion.text);
+        let _ = writeln!(
+            out,
+            "  {:<13} {}",
+            criterion.statement.id, criterion.statement.text
+        );
     }
     let limits: Vec<&Threshold> = Threshold::ALL
         .iter()

@@ -1,9 +1,7 @@
 //! What a rule is: a value with its conditions and its texts, from which everything that is printed about it comes.
 
-use std::borrow::Cow;
-
 use super::facts::Facts;
-use crate::store::{Condition, Confidence, Evidence, Outcome, Verdict};
+use crate::store::{Applied, Confidence, Exhibit, Fact, Label, Outcome, Short, Statement, Verdict};
 use crate::units::FrameNo;
 
 /// What a rule looks at.
@@ -37,29 +35,29 @@ pub struct Check {
     /// Held, failed or unknown.
     pub outcome: Outcome,
     /// The frames that it was decided on.
-    pub frames: Vec<FrameNo>,
+    pub frames: Short<FrameNo, 6>,
     /// The numbers; empty where there are none.
-    pub fact: Cow<'static, str>,
+    pub fact: Fact,
 }
 
 impl Check {
     /// The condition holds.
-    pub(super) fn held(fact: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn held(fact: impl Into<Fact>) -> Self {
         Self::new(Outcome::Held, fact)
     }
 
     /// The condition does not hold.
-    pub(super) fn failed(fact: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn failed(fact: impl Into<Fact>) -> Self {
         Self::new(Outcome::Failed, fact)
     }
 
     /// The capture does not tell.
-    pub(super) fn unknown(fact: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn unknown(fact: impl Into<Fact>) -> Self {
         Self::new(Outcome::Unknown, fact)
     }
 
     /// Held or failed.
-    pub(super) fn holds(holds: bool, fact: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn holds(holds: bool, fact: impl Into<Fact>) -> Self {
         Self::new(
             if holds {
                 Outcome::Held
@@ -73,7 +71,7 @@ impl Check {
     /// Held or failed; what a rule that does not apply would say is never told, and not made.
     pub(super) fn holds_with<F>(holds: bool, fact: impl FnOnce() -> F) -> Self
     where
-        F: Into<Cow<'static, str>>,
+        F: Into<Fact>,
     {
         if holds {
             Self::held(fact())
@@ -82,10 +80,10 @@ impl Check {
         }
     }
 
-    fn new(outcome: Outcome, fact: impl Into<Cow<'static, str>>) -> Self {
+    fn new(outcome: Outcome, fact: impl Into<Fact>) -> Self {
         Self {
             outcome,
-            frames: Vec::new(),
+            frames: Short::default(),
             fact: fact.into(),
         }
     }
@@ -93,12 +91,7 @@ impl Check {
     /// Names the frames that it was decided on (the first few where there are many).
     #[must_use]
     pub(super) fn on(mut self, frames: impl IntoIterator<Item = FrameNo>) -> Self {
-        let frames = frames.into_iter().take(MOST_FRAMES);
-        if self.frames.is_empty() {
-            self.frames = frames.collect();
-        } else {
-            self.frames.extend(frames);
-        }
+        self.frames.extend(frames.into_iter().take(MOST_FRAMES));
         self
     }
 }
@@ -118,10 +111,8 @@ pub enum Probe {
 /// A named condition of a rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Criterion {
-    /// Its id, for example `M5`.
-    pub id: &'static str,
-    /// Its sentence.
-    pub text: &'static str,
+    /// Its id and its sentence.
+    pub statement: Statement,
     /// Its check.
     pub check: Probe,
 }
@@ -131,7 +122,7 @@ pub struct Criterion {
 pub(super) struct Conclusion {
     pub verdict: Verdict,
     pub confidence: Confidence,
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<Exhibit>,
     pub notes: Vec<String>,
     pub text: String,
 }
@@ -147,14 +138,14 @@ impl Conclusion {
         }
     }
 
-    pub(super) fn with_evidence(mut self, evidence: Vec<Evidence>) -> Self {
+    pub(super) fn with_evidence(mut self, evidence: Vec<Exhibit>) -> Self {
         self.evidence.extend(evidence);
         self
     }
 }
 
 /// How the conclusion is drawn once no condition failed (or, for rules that say so, in spite of one).
-pub(super) type Conclude = fn(&Facts<'_>, &[Condition]) -> Conclusion;
+pub(super) type Conclude = fn(&Facts<'_>, &[Applied]) -> Conclusion;
 
 /// A rule of the catalogue.
 #[derive(Debug, Clone, Copy)]
@@ -252,8 +243,7 @@ impl Criterion {
         check: fn(&Facts<'_>) -> Check,
     ) -> Self {
         Self {
-            id,
-            text,
+            statement: Statement { id, text },
             check: Probe::Facts(check),
         }
     }
@@ -261,31 +251,25 @@ impl Criterion {
     /// A condition that is checked where the rule's rows are gathered.
     pub(super) const fn gathered(id: &'static str, text: &'static str) -> Self {
         Self {
-            id,
-            text,
+            statement: Statement { id, text },
             check: Probe::Gathered,
         }
     }
 
     /// The condition as it came out.
-    pub(super) fn with(&self, check: Check) -> Condition {
-        Condition {
-            id: Cow::Borrowed(self.id),
-            text: Cow::Borrowed(self.text),
+    pub(super) fn with(&'static self, check: Check) -> Applied {
+        Applied {
+            label: Label::Rule(&self.statement),
             outcome: check.outcome,
             frames: check.frames,
-            fact: check.fact.into_owned(),
+            fact: check.fact,
         }
     }
 }
 
 /// A piece of evidence.
-pub(super) fn evidence(
-    frame: FrameNo,
-    role: impl Into<Cow<'static, str>>,
-    fact: impl Into<String>,
-) -> Evidence {
-    Evidence {
+pub(super) fn evidence(frame: FrameNo, role: impl Into<Fact>, fact: impl Into<Fact>) -> Exhibit {
+    Exhibit {
         frame,
         role: role.into(),
         fact: fact.into(),

@@ -30,8 +30,8 @@ fn ids_of_rules_and_of_their_conditions_are_unique() {
                 .conditions
                 .iter()
                 .skip(at + 1)
-                .any(|other| other.id == criterion.id);
-            assert!(!twice, "{} has {} twice", rule.id, criterion.id);
+                .any(|other| other.statement.id == criterion.statement.id);
+            assert!(!twice, "{} has {} twice", rule.id, criterion.statement.id);
         }
     }
 }
@@ -42,7 +42,7 @@ fn explanations_hold_every_condition_and_threshold_of_the_rule() {
         let text = explain(rule.id).unwrap();
         for criterion in rule.conditions {
             assert!(
-                text.contains(criterion.id) && text.contains(criterion.text),
+                text.contains(criterion.statement.id) && text.contains(criterion.statement.text),
                 "{text}"
             );
         }

@@ -5,6 +5,7 @@ mod calm;
 mod check;
 pub(crate) mod chunks;
 mod conn;
+mod fact;
 mod few;
 mod file;
 mod filling;
@@ -22,6 +23,7 @@ mod request;
 mod request_table;
 mod session;
 mod shapes;
+mod short;
 
 pub use batch::{Batch, LateAttention, Progress, RowPool, Rows};
 pub use calm::{Calm, CalmEnd};
@@ -30,6 +32,8 @@ pub use conn::{
     Auth, ConnRow, Encryption, Endpoint, LoginInfo, Phase, PhaseRow, PreloginInfo, Protocol,
     SmpCounts, TcpStats, TdsCounts, TlsInfo, TlsOffer, relative_seq,
 };
+pub(crate) use fact::fact;
+pub use fact::{Fact, Number, Numbers, Tell};
 pub use file::{FileRow, InterfaceRow, Problem, View};
 pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
 pub use frame::{FrameFlags, FrameRow, TcpFlags};
@@ -37,9 +41,10 @@ pub use oddity::{Oddities, Oddity};
 pub use packed_frame::{FramePacker, NewFrames};
 pub use packed_pdu::{NewPdus, PduPacker};
 pub use pdu::{PduFlags, PduKind, PduRow};
-pub use proof::{Conditions, EvidenceList};
+pub use proof::{Applied, Conditions, EvidenceList, Exhibit, Label, Statement};
 pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow, RequestSigns};
 pub use session::{SessionEnd, SessionRow, StallInfo};
+pub use short::Short;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,26 +1,232 @@
 //! What proves a finding, packed: each of very many connections can have one, with a dozen conditions and frames.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
+use super::fact::{Fact, Numbers, Tell};
 use super::finding::{Condition, Evidence, Outcome};
+use super::short::Short;
 use crate::units::FrameNo;
 
-/// The conditions of a finding, in their order. They are taken apart when they are packed, and made again when they
-/// are asked for.
+/// A condition of a rule: its id in the catalogue, for example `M5`, and its sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statement {
+    /// Its id.
+    pub id: &'static str,
+    /// Its sentence.
+    pub text: &'static str,
+}
+
+/// Which condition it is that was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Label {
+    /// One of the catalogue.
+    Rule(&'static Statement),
+    /// One of a rule of the reader's own.
+    Own {
+        /// Its id.
+        id: String,
+        /// Its sentence.
+        text: String,
+    },
+}
+
+/// A condition as a rule applied it; readers get a [`Condition`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Which one.
+    pub label: Label,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The frames that it was decided on.
+    pub frames: Short<FrameNo, 6>,
+    /// The numbers.
+    pub fact: Fact,
+}
+
+impl Applied {
+    /// The condition's id.
+    pub fn id(&self) -> &str {
+        match &self.label {
+            Label::Rule(statement) => statement.id,
+            Label::Own { id, .. } => id,
+        }
+    }
+}
+
+impl From<Condition> for Applied {
+    fn from(condition: Condition) -> Self {
+        Self {
+            label: Label::Own {
+                id: condition.id.into_owned(),
+                text: condition.text.into_owned(),
+            },
+            outcome: condition.outcome,
+            frames: condition.frames.into_iter().collect(),
+            fact: condition.fact.into(),
+        }
+    }
+}
+
+/// A piece of evidence as a rule shows it; readers get an [`Evidence`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exhibit {
+    /// The frame.
+    pub frame: FrameNo,
+    /// The part it plays.
+    pub role: Fact,
+    /// The fact taken from it.
+    pub fact: Fact,
+}
+
+impl From<Evidence> for Exhibit {
+    fn from(evidence: Evidence) -> Self {
+        Self {
+            frame: evidence.frame,
+            role: evidence.role.into(),
+            fact: evidence.fact.into(),
+        }
+    }
+}
+
+/// What rows tell of, in their order: frames, numbers and lengths of texts, and the texts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Conditions {
-    rows: Box<[PackedCondition]>,
-    /// The frames of all of them.
-    frames: Box<[FrameNo]>,
-    /// Their facts, and what of them is no text of the catalogue.
+struct Tape {
+    words: Box<[u32]>,
     text: Box<str>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A tape that is written.
+#[derive(Default)]
+struct Writer {
+    words: Vec<u32>,
+    text: String,
+}
+
+impl Writer {
+    fn with_capacity(words: usize) -> Self {
+        Self {
+            words: Vec::with_capacity(words),
+            text: String::new(),
+        }
+    }
+
+    fn text(&mut self, part: &str) {
+        // A text of 4 GiB is cut where it is read.
+        self.words.push(u32::try_from(part.len()).unwrap_or(0));
+        self.text.push_str(part);
+    }
+
+    fn frames(&mut self, frames: &[FrameNo]) -> u32 {
+        self.words.extend(frames.iter().map(|frame| frame.0));
+        u32::try_from(frames.len()).unwrap_or(u32::MAX)
+    }
+
+    fn fact(&mut self, fact: &Fact) -> PackedFact {
+        let (tell, numbers) = match fact {
+            Fact::Text(text) => {
+                self.text(text);
+                return PackedFact::Text;
+            }
+            Fact::Told(tell, numbers) => (*tell, numbers.as_slice()),
+        };
+        let count = u8::try_from(numbers.len()).unwrap_or(u8::MAX);
+        let numbers = numbers.iter().take(count.into());
+        if numbers.clone().all(|number| u32::try_from(*number).is_ok()) {
+            let narrow = numbers.filter_map(|number| u32::try_from(*number).ok());
+            self.words.extend(narrow);
+            return PackedFact::Narrow(count, tell);
+        }
+        let bytes = numbers.map(|number| number.to_le_bytes());
+        self.words
+            .extend(bytes.flat_map(|[a, b, c, d, e, f, g, h]| {
+                [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
+            }));
+        PackedFact::Wide(count, tell)
+    }
+
+    fn finish(self) -> Tape {
+        Tape {
+            words: self.words.into(),
+            text: self.text.into(),
+        }
+    }
+}
+
+/// A tape that is read from its beginning on; behind its end everything is 0 and empty.
+struct Reader<'t> {
+    words: std::slice::Iter<'t, u32>,
+    text: &'t str,
+}
+
+impl<'t> Reader<'t> {
+    fn new(tape: &'t Tape) -> Self {
+        Self {
+            words: tape.words.iter(),
+            text: &tape.text,
+        }
+    }
+
+    fn word(&mut self) -> u32 {
+        self.words.next().copied().unwrap_or(0)
+    }
+
+    fn text(&mut self) -> &'t str {
+        let len = usize::try_from(self.word()).unwrap_or(usize::MAX);
+        let (front, rest) = self.text.split_at_checked(len).unwrap_or((self.text, ""));
+        self.text = rest;
+        front
+    }
+
+    fn frames(&mut self, count: u32) -> Vec<FrameNo> {
+        let words = (0..count).map_while(|_| self.words.next());
+        words.copied().map(FrameNo).collect()
+    }
+
+    fn fact(&mut self, fact: PackedFact) -> String {
+        let mut out = String::new();
+        match fact {
+            PackedFact::Text => out.push_str(self.text()),
+            PackedFact::Narrow(count, tell) => {
+                let numbers: Numbers = (0..count).map(|_| self.word().into()).collect();
+                tell(numbers.as_slice(), &mut out);
+            }
+            PackedFact::Wide(count, tell) => {
+                let number = |_| {
+                    let (low, high) = (self.word(), self.word());
+                    i64::from(low) | i64::from(high) << 32
+                };
+                let numbers: Numbers = (0..count).map(number).collect();
+                tell(numbers.as_slice(), &mut out);
+            }
+        }
+        out
+    }
+}
+
+/// A fact without what it tells, which stands on the tape.
+#[derive(Debug, Clone, Copy)]
+enum PackedFact {
+    /// A text.
+    Text,
+    /// So many numbers of one word each.
+    Narrow(u8, Tell),
+    /// So many numbers of two words each.
+    Wide(u8, Tell),
+}
+
+/// The conditions of a finding, in their order. They are taken apart when they are packed, and made again when they
+/// are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    rows: Box<[PackedCondition]>,
+    tape: Tape,
+}
+
+#[derive(Debug, Clone, Copy)]
 struct PackedCondition {
-    id: Label,
-    text: Label,
-    fact: usize,
+    /// None of a rule of the reader's own: id and sentence stand on the tape.
+    statement: Option<&'static Statement>,
+    fact: PackedFact,
     frames: u32,
     outcome: Outcome,
 }
@@ -38,14 +244,21 @@ impl Conditions {
 
     /// The conditions.
     pub fn iter(&self) -> impl Iterator<Item = Condition> {
-        let mut frames = self.frames.iter().copied();
-        let mut text = &*self.text;
-        self.rows.iter().map(move |row| Condition {
-            id: row.id.unpack(&mut text),
-            text: row.text.unpack(&mut text),
-            outcome: row.outcome,
-            frames: (0..row.frames).map_while(|_| frames.next()).collect(),
-            fact: front(&mut text, row.fact).to_owned(),
+        let mut tape = Reader::new(&self.tape);
+        self.rows.iter().map(move |row| {
+            let (id, text) = if let Some(Statement { id, text }) = row.statement {
+                (Cow::Borrowed(*id), Cow::Borrowed(*text))
+            } else {
+                let [id, text] = [tape.text(), tape.text()].map(str::to_owned);
+                (Cow::Owned(id), Cow::Owned(text))
+            };
+            Condition {
+                id,
+                text,
+                outcome: row.outcome,
+                frames: tape.frames(row.frames),
+                fact: tape.fact(row.fact),
+            }
         })
     }
 
@@ -55,39 +268,59 @@ impl Conditions {
     }
 }
 
-impl FromIterator<Condition> for Conditions {
-    fn from_iter<I: IntoIterator<Item = Condition>>(conditions: I) -> Self {
-        let (mut frames, mut text) = (Vec::new(), String::new());
-        let rows = conditions.into_iter().map(|condition| {
-            let before = frames.len();
-            frames.extend(condition.frames);
+impl<A: Borrow<Applied>> FromIterator<A> for Conditions {
+    fn from_iter<I: IntoIterator<Item = A>>(conditions: I) -> Self {
+        let conditions = conditions.into_iter();
+        let mut tape = Writer::with_capacity(conditions.size_hint().0.saturating_mul(4));
+        let rows = conditions.map(|condition| {
+            let condition = condition.borrow();
+            let statement = match &condition.label {
+                Label::Rule(statement) => Some(*statement),
+                Label::Own { id, text } => {
+                    tape.text(id);
+                    tape.text(text);
+                    None
+                }
+            };
             PackedCondition {
-                id: Label::pack(condition.id, &mut text),
-                text: Label::pack(condition.text, &mut text),
-                fact: keep(&condition.fact, &mut text),
-                frames: u32::try_from(frames.len().saturating_sub(before)).unwrap_or(u32::MAX),
+                statement,
+                frames: tape.frames(condition.frames.as_slice()),
+                fact: tape.fact(&condition.fact),
                 outcome: condition.outcome,
             }
         });
         Self {
             rows: rows.collect(),
-            frames: frames.into(),
-            text: text.into(),
+            tape: tape.finish(),
         }
     }
 }
 
-/// The evidence of a finding, in file order; packed as [`Conditions`] are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct EvidenceList {
-    rows: Box<[PackedEvidence]>,
-    text: Box<str>,
+impl FromIterator<Condition> for Conditions {
+    fn from_iter<I: IntoIterator<Item = Condition>>(conditions: I) -> Self {
+        conditions.into_iter().map(Applied::from).collect()
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl PartialEq for Conditions {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Conditions {}
+
+/// The evidence of a finding, in file order; packed as [`Conditions`] are.
+#[derive(Debug, Clone, Default)]
+pub struct EvidenceList {
+    rows: Box<[PackedEvidence]>,
+    tape: Tape,
+}
+
+#[derive(Debug, Clone, Copy)]
 struct PackedEvidence {
-    role: Label,
-    fact: usize,
+    role: PackedFact,
+    fact: PackedFact,
     frame: FrameNo,
 }
 
@@ -99,11 +332,11 @@ impl EvidenceList {
 
     /// Each frame with the part it plays.
     pub fn iter(&self) -> impl Iterator<Item = Evidence> {
-        let mut text = &*self.text;
+        let mut tape = Reader::new(&self.tape);
         self.rows.iter().map(move |row| Evidence {
             frame: row.frame,
-            role: row.role.unpack(&mut text),
-            fact: front(&mut text, row.fact).to_owned(),
+            role: tape.fact(row.role).into(),
+            fact: tape.fact(row.fact),
         })
     }
 
@@ -113,60 +346,43 @@ impl EvidenceList {
     }
 }
 
-impl FromIterator<Evidence> for EvidenceList {
-    fn from_iter<I: IntoIterator<Item = Evidence>>(evidence: I) -> Self {
-        let mut text = String::new();
-        let rows = evidence.into_iter().map(|evidence| PackedEvidence {
-            role: Label::pack(evidence.role, &mut text),
-            fact: keep(&evidence.fact, &mut text),
-            frame: evidence.frame,
+impl<E: Borrow<Exhibit>> FromIterator<E> for EvidenceList {
+    fn from_iter<I: IntoIterator<Item = E>>(evidence: I) -> Self {
+        let evidence = evidence.into_iter();
+        let mut tape = Writer::with_capacity(evidence.size_hint().0.saturating_mul(4));
+        let rows = evidence.map(|exhibit| {
+            let exhibit = exhibit.borrow();
+            PackedEvidence {
+                role: tape.fact(&exhibit.role),
+                fact: tape.fact(&exhibit.fact),
+                frame: exhibit.frame,
+            }
         });
         Self {
             rows: rows.collect(),
-            text: text.into(),
+            tape: tape.finish(),
         }
     }
 }
 
-/// A text of the catalogue, or so many bytes of the text at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Label {
-    Static(&'static str),
-    Kept(usize),
-}
-
-impl Label {
-    fn pack(label: Cow<'static, str>, text: &mut String) -> Self {
-        match label {
-            Cow::Borrowed(label) => Self::Static(label),
-            Cow::Owned(label) => Self::Kept(keep(&label, text)),
-        }
-    }
-
-    fn unpack(self, text: &mut &str) -> Cow<'static, str> {
-        match self {
-            Self::Static(label) => label.into(),
-            Self::Kept(len) => front(text, len).to_owned().into(),
-        }
+impl FromIterator<Evidence> for EvidenceList {
+    fn from_iter<I: IntoIterator<Item = Evidence>>(evidence: I) -> Self {
+        evidence.into_iter().map(Exhibit::from).collect()
     }
 }
 
-/// Adds a part to a text; returns its length.
-fn keep(part: &str, text: &mut String) -> usize {
-    text.push_str(part);
-    part.len()
+impl PartialEq for EvidenceList {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
 }
 
-/// Takes so many bytes off the front of a text.
-fn front<'t>(text: &mut &'t str, len: usize) -> &'t str {
-    let (front, rest) = text.split_at_checked(len).unwrap_or((text, ""));
-    *text = rest;
-    front
-}
+impl Eq for EvidenceList {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::fact;
 
     #[test]
     fn what_was_packed_comes_back() {
@@ -209,5 +425,44 @@ mod tests {
         let packed: EvidenceList = evidence.iter().cloned().collect();
         assert!(packed.iter().eq(evidence));
         assert!(packed.frames().eq([9, 8, 10].map(FrameNo)));
+    }
+
+    #[test]
+    fn facts_are_told_of_the_numbers_that_were_packed() {
+        static STATEMENT: Statement = Statement {
+            id: "M14",
+            text: "the client took every packet",
+        };
+        let applied = |fact| Applied {
+            label: Label::Rule(&STATEMENT),
+            outcome: Outcome::Held,
+            frames: (1..10).map(FrameNo).collect(),
+            fact,
+        };
+        let facts = [
+            fact!("no FIN"),
+            fact!("{a} = {b}", a = u32::MAX, b = FrameNo(3)),
+            "words".into(),
+            fact!("{a}, {b}, {c}", a = -1_i64, b = i64::MAX, c = i64::MIN),
+            Fact::told(0..40, |numbers, out| *out = format!("{numbers:?}")),
+        ];
+        let packed: Conditions = facts.clone().map(applied).into_iter().collect();
+        for (condition, fact) in packed.iter().zip(&facts) {
+            assert_eq!(condition.id, "M14");
+            assert_eq!(condition.fact, fact.to_string());
+            assert!(condition.frames.into_iter().eq((1..10).map(FrameNo)));
+        }
+        assert_eq!(packed.len(), facts.len());
+
+        let exhibit = |fact: Fact| Exhibit {
+            frame: FrameNo(7),
+            role: fact.clone(),
+            fact,
+        };
+        let packed: EvidenceList = facts.clone().map(exhibit).into_iter().collect();
+        for (evidence, fact) in packed.iter().zip(&facts) {
+            assert_eq!(evidence.role, evidence.fact);
+            assert_eq!(evidence.fact, fact.to_string());
+        }
     }
 }

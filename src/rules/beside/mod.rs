@@ -9,7 +9,7 @@ use super::catalogue::SMP_VIOLATION;
 use super::engine;
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, Probe, Rule};
-use crate::store::{Confidence, Evidence, Finding, Outcome, Protocol, Verdict};
+use crate::store::{Confidence, Exhibit, Finding, Outcome, Protocol, Verdict};
 use crate::units::FrameNo;
 
 /// Adds what there is to say about a connection beside its close.
@@ -58,7 +58,7 @@ fn stated(
     rule: &Rule,
     verdict: Verdict,
     text: String,
-    proof: Vec<Evidence>,
+    proof: Vec<Exhibit>,
 ) -> Finding {
     let frames: Vec<FrameNo> = proof.iter().map(|e| e.frame).collect();
     let conclusion = Conclusion::new(verdict, Confidence::Proven, text).with_evidence(proof);
@@ -70,7 +70,7 @@ fn stated(
             Probe::Gathered => c.with(Check::held("").on(frames.iter().copied())),
             Probe::Facts(check) => c.with(check(facts)),
         })
-        .filter(|c| c.outcome == Outcome::Held || c.id == "both-ends")
+        .filter(|c| c.outcome == Outcome::Held || c.id() == "both-ends")
         .collect();
     finding
 }

@@ -8,7 +8,7 @@ use crate::rules::catalogue::{
 use crate::rules::facts::Facts;
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Evidence, Finding, FrameFlags, Verdict, View};
+use crate::store::{Exhibit, Finding, FrameFlags, Verdict, View};
 use crate::units::Side;
 
 pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
@@ -233,7 +233,7 @@ pub(super) fn file_gap(facts: &Facts<'_>) -> Option<Finding> {
 }
 
 /// The first frames that show bytes to be missing before them; the connection's first frame if only its end does.
-fn gaps(facts: &Facts<'_>) -> Vec<Evidence> {
+fn gaps(facts: &Facts<'_>) -> Vec<Exhibit> {
     let mut frames = Vec::new();
     facts.store.each_conn_frame_back(facts.conn.id, |no, row| {
         if row.flags.has(FrameFlags::GAP_BEFORE) {

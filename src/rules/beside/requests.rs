@@ -8,7 +8,7 @@ use crate::rules::catalogue::{
 use crate::rules::facts::Facts;
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Evidence, Finding, RequestRow, Verdict};
+use crate::store::{Exhibit, Finding, RequestRow, Verdict};
 use crate::units::{FrameNo, RequestId, Side};
 
 pub(super) fn login_slow(facts: &Facts<'_>) -> Option<Finding> {
@@ -182,7 +182,7 @@ fn on_sid(
     frame: FrameNo,
     role: &'static str,
     fact: &str,
-) -> Evidence {
+) -> Exhibit {
     let session = request.session.and_then(|id| facts.store.session(id));
     let on = session.map_or(String::new(), |s| format!("Sid {}: ", s.sid));
     evidence(frame, role, format!("{on}{fact}"))

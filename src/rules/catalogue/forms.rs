@@ -30,31 +30,37 @@ struct Provokers {
 }
 
 /// The resets that the close is judged by; where only resets of foreign origin are left, those of the client.
-pub(in crate::rules) fn resets_in_question<'f>(facts: &'f Facts<'_>) -> Vec<&'f Seg> {
-    if facts.close.resets.is_empty() {
-        let foreign = facts.close.foreign.iter();
-        return foreign.filter(|seg| seg.side == Side::Client).collect();
-    }
-    facts.close.resets.iter().collect()
+pub(in crate::rules) fn resets_in_question<'f>(
+    facts: &'f Facts<'_>,
+) -> impl Iterator<Item = &'f Seg> + Clone {
+    let own = &facts.close.resets;
+    let foreign = facts.close.foreign.iter();
+    own.iter()
+        .chain(foreign.filter(|seg| own.is_empty() && seg.side == Side::Client))
 }
 
 /// Every reset in question with its form, in file order.
-pub(in crate::rules) fn forms<'f>(facts: &'f Facts<'_>) -> Vec<(&'f Seg, Form)> {
+pub(in crate::rules) fn forms<'f>(
+    facts: &'f Facts<'_>,
+) -> impl Iterator<Item = (&'f Seg, &'f Form)> + Clone {
+    let forms = facts.forms.get_or_init(|| find_forms(facts));
+    resets_in_question(facts).zip(forms)
+}
+
+fn find_forms(facts: &Facts<'_>) -> Vec<Form> {
     let resets = resets_in_question(facts);
     let provokers = provokers(facts);
-    let has_abort = resets.iter().any(|r| r.flags.ack());
+    let has_abort = resets.clone().any(|r| r.flags.ack());
     resets
-        .into_iter()
         .enumerate()
         .map(|(at, reset)| {
-            let form = if reset.len > 0 || reset.flags.fin() || reset.flags.syn() {
+            if reset.len > 0 || reset.flags.fin() || reset.flags.syn() {
                 no("it carries payload, SYN or FIN")
             } else if reset.flags.ack() {
                 abort_form(facts, reset)
             } else {
                 bare_form(facts, reset, &provokers, at == 0, has_abort)
-            };
-            (reset, form)
+            }
         })
         .collect()
 }

@@ -12,7 +12,7 @@ mod tls;
 use super::engine;
 use super::facts::Facts;
 use super::rule::Rule;
-use crate::store::{Condition, Outcome};
+use crate::store::{Applied, Outcome};
 
 pub(super) use beside::{
     ATTENTION_OK, BAD_CHECKSUM, CLOCK_STEP, DUP_FRAMES, FILE_GAP, MARS_SID_CLOSE, MASS_CLOSE,
@@ -23,6 +23,7 @@ pub(super) use beside::{
 pub(super) use failure::{
     RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, ZERO_WINDOW, foreign_sign, grave_violations,
 };
+pub(super) use forms::Form;
 pub(super) use login::{LOGIN_SLOW, slow_login};
 pub(super) use mars::{CONDITIONS as MARS_CONDITIONS, MARS_CLOSE_NOFIN, MARS_CLOSE_RST};
 pub(super) use text::{count, duration, times};
@@ -110,13 +111,13 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 
 /// The ids of the conditions of the benign close that fail on a connection.
 pub(super) fn failed_mars_conditions(facts: &Facts<'_>) -> Vec<&'static str> {
-    let failed: Vec<&Condition> = engine::mars_conditions(facts)
+    let failed: Vec<&Applied> = engine::mars_conditions(facts)
         .iter()
         .filter(|c| c.outcome == Outcome::Failed)
         .collect();
     MARS_CONDITIONS
         .iter()
-        .map(|c| c.id)
-        .filter(|id| failed.iter().any(|c| c.id == *id))
+        .map(|c| c.statement.id)
+        .filter(|id| failed.iter().any(|c| c.id() == *id))
         .collect()
 }

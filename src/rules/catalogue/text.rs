@@ -1,5 +1,7 @@
 //! Numbers and errors as they stand in the texts of findings.
 
+use std::fmt::Display;
+
 use crate::store::ErrorRow;
 
 /// An ERROR of the server with all that it names: number, class, state, server and text.
@@ -42,10 +44,9 @@ pub(in crate::rules) fn times(n: u64) -> String {
 }
 
 /// A count with its noun: `1 request`, `2 requests`.
-pub(in crate::rules) fn count(n: usize, noun: &str) -> String {
-    if n == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{n} {noun}s")
+pub(in crate::rules) fn count(n: impl Display, noun: &str) -> String {
+    match n.to_string().as_str() {
+        "1" => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
     }
 }

@@ -6,7 +6,7 @@ use crate::decode::tls::names;
 use crate::rules::facts::{CONTROL, Facts, Pos, Seg, end_of, start_of};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
-use crate::store::{Condition, Confidence, Outcome, PduKind, PduRow, Verdict};
+use crate::store::{Applied, Confidence, Outcome, PduKind, PduRow, Verdict};
 use crate::units::Side;
 
 /// TLS content type of alerts.
@@ -285,7 +285,7 @@ pub(in crate::rules) const MARS_CLOSE_TLS: Rule = Rule::close(
     "Catalogue 3.6, own measurements",
 );
 
-fn conclude(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     Conclusion::new(
         Verdict::LikelyBenign,
         Confidence::Likely,
@@ -320,7 +320,7 @@ pub(in crate::rules) const RST_ENCRYPTED: Rule = Rule::close(
     "Catalogue 3.6",
 );
 
-fn conclude_encrypted(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
+fn conclude_encrypted(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
     debug_assert!(conditions.iter().all(|c| c.outcome != Outcome::Failed));
     Conclusion::new(
         Verdict::Undecided,

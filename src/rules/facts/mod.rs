@@ -11,8 +11,9 @@ mod walk;
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 
+use super::catalogue::Form;
 use super::settings::{Settings, Threshold};
-use crate::store::{Condition, ConnRow, Encryption, RequestRow, SessionRow, Store, ViolationRow};
+use crate::store::{Applied, ConnRow, Encryption, RequestRow, SessionRow, Store, ViolationRow};
 use crate::units::{FrameNo, PerSide, SessionId, Side};
 
 pub(super) use close::Close;
@@ -70,7 +71,9 @@ pub struct Facts<'a> {
     /// Everything behind the login is encrypted.
     pub(super) encrypted: bool,
     /// The conditions of the benign close, once they were asked for.
-    pub(super) mars_conditions: OnceCell<Vec<Condition>>,
+    pub(super) mars_conditions: OnceCell<Vec<Applied>>,
+    /// The form of each reset in question, once they were asked for.
+    pub(super) forms: OnceCell<Vec<Form>>,
 }
 
 impl<'a> Facts<'a> {
@@ -142,6 +145,7 @@ impl<'a> Facts<'a> {
             stage,
             encrypted,
             mars_conditions: OnceCell::new(),
+            forms: OnceCell::new(),
         }
     }
 

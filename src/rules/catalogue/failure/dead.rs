@@ -5,7 +5,7 @@ use super::{end_evidence, ender_words, undecided};
 use crate::rules::facts::{Facts, ProbeRun, ResendRun, Seg};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Condition, Confidence, Evidence, Verdict};
+use crate::store::{Applied, Confidence, Exhibit, Verdict};
 use crate::units::FrameNo;
 
 /// The last run of keepalives that nobody answered; one that its side gave up before one that goes on.
@@ -98,7 +98,7 @@ pub(in crate::rules) const KEEPALIVE_TIMEOUT: Rule = Rule::close(
     "Support guidance on intermittent network issues; Windows sends 10 probes 1 s apart, then resets",
 );
 
-fn conclude_keepalive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_keepalive(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let Some(run) = dead_run(facts) else {
         return undecided("keepalives without an answer");
     };
@@ -260,11 +260,11 @@ pub(in crate::rules) const RETRANSMIT_TIMEOUT: Rule = Rule::close(
     "Support guidance on TCP/IP connectivity: Windows sends data again 5 times",
 );
 
-fn conclude_resent(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_resent(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let Some((run, _)) = lost_segment(facts) else {
         return undecided("retransmissions in vain");
     };
-    let mut proof: Vec<Evidence> = run
+    let mut proof: Vec<Exhibit> = run
         .segs
         .iter()
         .take(20)
@@ -323,14 +323,14 @@ pub(in crate::rules) const ZERO_WINDOW: Rule = Rule::close(
     "RFC 9293 3.8.6",
 );
 
-fn conclude_zero_window(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_zero_window(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let start = facts
         .frames
         .zero_windows
         .iter()
         .rev()
         .find(|z| facts.close.first_reset().is_some_and(|r| z.start.no < r.no));
-    let mut proof: Vec<Evidence> = start
+    let mut proof: Vec<Exhibit> = start
         .map(|z| evidence(z.start.no, format!("{} window 0", z.start.side.word()), ""))
         .into_iter()
         .collect();

@@ -9,7 +9,7 @@ use super::{CLIENT_RESET, SERVER_RESET, end_evidence, ender_words};
 use crate::rules::facts::Facts;
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
-use crate::store::{Condition, Confidence, Verdict};
+use crate::store::{Applied, Confidence, Verdict};
 use crate::units::Side;
 
 fn server_aborts(facts: &Facts<'_>) -> Check {
@@ -39,7 +39,7 @@ pub(in crate::rules) const RST_ABORT_SERVER: Rule = Rule::close(
     "Support guidance on intermittent network issues",
 );
 
-fn conclude_abort_server(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_abort_server(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let mut conclusion = Conclusion::new(
         Verdict::Fault,
         Confidence::Likely,
@@ -81,7 +81,7 @@ pub(in crate::rules) const RST_ABORT_CLIENT: Rule = Rule::close(
     "Catalogue 6, fall-backs",
 );
 
-pub(super) fn conclude_fallback(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+pub(super) fn conclude_fallback(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let failed = failed_mars_conditions(facts);
     let why = if failed.is_empty() {
         String::new()

@@ -12,7 +12,7 @@ use super::mars::reset_fact;
 use super::text::count;
 use crate::rules::facts::{Facts, Seg, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, evidence};
-use crate::store::{Confidence, Evidence, Verdict};
+use crate::store::{Confidence, Exhibit, Verdict, fact};
 use crate::units::Side;
 
 pub(in crate::rules) use dead::{KEEPALIVE_TIMEOUT, RETRANSMIT_TIMEOUT, ZERO_WINDOW};
@@ -37,7 +37,11 @@ const NO_RESET: Criterion = Criterion::new(
 
 fn has_reset(facts: &Facts<'_>) -> Check {
     let frames = facts.close_resets();
-    Check::holds_with(!frames.is_empty(), || count(frames.len(), "reset")).on(frames)
+    Check::holds_with(
+        !frames.is_empty(),
+        || fact!("{resets}", n = frames.len(); resets = count(n, "reset")),
+    )
+    .on(frames)
 }
 
 fn closed_without_reset(facts: &Facts<'_>) -> Check {
@@ -74,7 +78,7 @@ fn ender_words(facts: &Facts<'_>) -> String {
 }
 
 /// FINs and resets with their numbers.
-pub(in crate::rules) fn end_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
+pub(in crate::rules) fn end_evidence(facts: &Facts<'_>) -> Vec<Exhibit> {
     let mut out = Vec::new();
     let f = facts.close.f;
     for (side, fins) in [
@@ -82,25 +86,24 @@ pub(in crate::rules) fn end_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
         (Side::Server, &facts.close.server_fins),
     ] {
         for fin in fins.iter().take(8) {
-            out.push(evidence(
-                fin.no,
-                format!("{} TCP FIN", side.word()),
-                format!("FIN.Ack {}", fin.raw_ack),
-            ));
+            let role = match side {
+                Side::Client => fact!("client TCP FIN"),
+                Side::Server => fact!("server TCP FIN"),
+            };
+            let fact = fact!("FIN.Ack {ack}", ack = fin.raw_ack);
+            out.push(evidence(fin.no, role, fact));
         }
     }
     let resets = facts.close.resets.iter().chain(&facts.close.server_resets);
     for reset in resets.chain(&facts.close.foreign).take(64) {
-        let fact = if reset.side == Side::Client {
-            reset_fact(facts, reset, f)
-        } else {
-            server_reset_fact(facts, reset)
+        let (role, fact) = match reset.side {
+            Side::Client => (fact!("client reset"), reset_fact(facts, reset, f)),
+            Side::Server => (
+                fact!("server reset"),
+                server_reset_fact(facts, reset).into(),
+            ),
         };
-        out.push(evidence(
-            reset.no,
-            format!("{} reset", reset.side.word()),
-            fact,
-        ));
+        out.push(evidence(reset.no, role, fact));
     }
     out
 }

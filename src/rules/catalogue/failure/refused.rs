@@ -7,7 +7,7 @@ use super::CLIENT_RESET;
 use super::fallback::{conclude_fallback, state_notes};
 use crate::rules::facts::{Facts, Lane};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
-use crate::store::{Condition, Confidence, Verdict};
+use crate::store::{Applied, Confidence, Verdict};
 
 fn only_m14_failed(facts: &Facts<'_>) -> Check {
     let failed = failed_mars_conditions(facts);
@@ -35,7 +35,7 @@ pub(in crate::rules) const RST_UNREAD_DATA: Rule = Rule::close(
     "Catalogue 3.3, condition M14",
 );
 
-fn conclude_unread(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_unread(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     Conclusion::new(
         Verdict::Notice,
         Confidence::Proven,
@@ -78,7 +78,7 @@ pub(in crate::rules) const SERVER_CLOSED_SID: Rule = Rule::close(
     "[MC-SMP] 3.1.4.4",
 );
 
-fn conclude_server_sid(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_server_sid(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     Conclusion::new(
         Verdict::Notice,
         Confidence::Likely,
@@ -121,7 +121,7 @@ pub(in crate::rules) const RST_OPEN_SIDS: Rule = Rule::close(
     "[MC-SMP] 3.1.4.4; Catalogue 3.7, N03",
 );
 
-fn conclude_open_sids(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_open_sids(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let open: Vec<&Lane<'_>> = facts
         .lanes
         .iter()
@@ -152,14 +152,12 @@ fn conclude_open_sids(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
 }
 
 fn seq_unexplained(facts: &Facts<'_>) -> Check {
-    let odd = forms::forms(facts)
-        .into_iter()
-        .find_map(|(reset, form)| match form {
-            forms::Form::None { why, seq: true } => Some((reset.no, why)),
-            _ => None,
-        });
+    let odd = { forms::forms(facts) }.find_map(|(reset, form)| match form {
+        forms::Form::None { why, seq: true } => Some((reset.no, why)),
+        _ => None,
+    });
     match odd {
-        Some((frame, why)) => Check::held(why).on([frame]),
+        Some((frame, why)) => Check::held(why.clone()).on([frame]),
         None => Check::failed("every sequence number is explained"),
     }
 }

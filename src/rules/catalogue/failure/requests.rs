@@ -4,7 +4,7 @@ use super::super::text::{count, duration};
 use super::{AFTER_LOGIN, NO_RESET, RESET, end_evidence, ender_words};
 use crate::rules::facts::{Facts, Lane, Work, end_of, frames_of};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
-use crate::store::{Condition, Confidence, Evidence, PduFlags, PduRow, Verdict};
+use crate::store::{Applied, Confidence, Exhibit, PduFlags, PduRow, Verdict};
 use crate::units::{Nanos, Side};
 
 fn request_open(facts: &Facts<'_>) -> Check {
@@ -135,10 +135,10 @@ fn attention_words(facts: &Facts<'_>, asked: Option<PduRow>, request: Option<Nan
     words
 }
 
-fn conclude_request(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_request(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let requests = facts.last_requests();
     let mut parts = Vec::new();
-    let mut proof: Vec<Evidence> = Vec::new();
+    let mut proof: Vec<Exhibit> = Vec::new();
     let end_time = facts.close.ender.map(|(_, seg)| seg.time);
     for lane in facts.outstanding() {
         let request = requests.get(&lane.session.map(|s| s.id));

@@ -5,7 +5,7 @@ use super::super::text::{count, error_words};
 use super::{AFTER_LOGIN, CLIENT_RESET, end_evidence, ender_words};
 use crate::rules::facts::{Facts, Pos, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
-use crate::store::{Condition, Confidence, HeaderCheck, PduFlags, RequestRow, Verdict};
+use crate::store::{Applied, Confidence, HeaderCheck, PduFlags, RequestRow, Verdict};
 use crate::units::Side;
 
 fn server_ended(facts: &Facts<'_>) -> Check {
@@ -126,7 +126,7 @@ pub(in crate::rules) const SERVER_ERROR: Rule = Rule::close(
     "[MS-TDS] 2.2.7.10",
 );
 
-fn conclude_server_error(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_server_error(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let error = facts
         .last_requests()
         .into_values()
@@ -178,7 +178,7 @@ pub(in crate::rules) const SERVER_FIN_FIRST: Rule = Rule::close(
     "Microsoft Learn, Trace the network connection close sequence",
 );
 
-fn conclude_server_fin(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_server_fin(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let open = facts.outstanding().count();
     let text = format!(
         "The server closed the connection: {}{}.",
@@ -233,7 +233,7 @@ pub(in crate::rules) const RST_DATA_LOST: Rule = Rule::close(
     "RFC 1122 4.2.2.13",
 );
 
-fn conclude_data_lost(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_data_lost(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let late = bytes_lost(facts).unwrap_or(0);
     Conclusion::new(
         Verdict::Fault,

@@ -3,7 +3,7 @@
 use super::{RESET, end_evidence};
 use crate::rules::facts::{Facts, Seg};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, Scope, evidence};
-use crate::store::{CheckId, Condition, Confidence, Evidence, Severity, Verdict, ViolationRow};
+use crate::store::{Applied, CheckId, Confidence, Exhibit, Severity, Verdict, ViolationRow};
 use crate::units::{FrameNo, Side};
 
 fn other_sender(facts: &Facts<'_>) -> Check {
@@ -88,7 +88,7 @@ pub(in crate::rules) const RST_MIDDLEBOX: Rule = Rule::close(
     "Support guidance on intermittent network issues; RFC 5961",
 );
 
-fn conclude_middlebox(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_middlebox(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let seg = facts
         .close
         .ender
@@ -232,9 +232,9 @@ pub(in crate::rules) const SMP_VIOLATION: Rule = Rule::close(
     "[MC-SMP] 2.2.1 and 3.1.5",
 );
 
-fn conclude_violation(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_violation(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let found = grave_violations(facts);
-    let mut proof: Vec<Evidence> = found
+    let mut proof: Vec<Exhibit> = found
         .iter()
         .take(20)
         .map(|v| evidence(v.frame, format!("check {:?}", v.check), v.fact.to_string()))

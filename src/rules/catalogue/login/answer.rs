@@ -5,7 +5,7 @@ use super::{CLOSED, fault, start_and_end};
 use crate::rules::facts::{Facts, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Auth, Confidence, Evidence, PduKind, Protocol, Verdict};
+use crate::store::{Auth, Confidence, Exhibit, PduKind, Protocol, Verdict};
 use crate::units::{FrameNo, Nanos, Side};
 
 fn login_error(facts: &Facts<'_>) -> Check {
@@ -250,7 +250,7 @@ pub(in crate::rules) const LOGIN_SLOW: Rule = Rule::gathered(
 
 /// Every step of a login up to its answer, in file order: those that stand in the connection's row, and those that
 /// are found among its packets.
-fn steps(facts: &Facts<'_>, limit: FrameNo) -> Vec<Evidence> {
+fn steps(facts: &Facts<'_>, limit: FrameNo) -> Vec<Exhibit> {
     let mut steps = start_and_end(facts);
     steps.extend(
         facts
@@ -294,7 +294,7 @@ fn steps(facts: &Facts<'_>, limit: FrameNo) -> Vec<Evidence> {
 }
 
 /// The steps of a login with their times, where it was slow: text and evidence.
-pub(in crate::rules) fn slow_login(facts: &Facts<'_>) -> Option<(String, Vec<Evidence>)> {
+pub(in crate::rules) fn slow_login(facts: &Facts<'_>) -> Option<(String, Vec<Exhibit>)> {
     let login = facts.conn.login.as_ref()?;
     let time = |no: FrameNo| facts.store.frame(no).map(|row| row.time);
     let start = time(facts.conn.syn_frame?)?;

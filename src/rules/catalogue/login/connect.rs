@@ -5,7 +5,7 @@ use super::{fault, start_and_end};
 use crate::rules::facts::Facts;
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Condition, Confidence, Verdict};
+use crate::store::{Applied, Confidence, Verdict};
 use crate::units::{FrameNo, Side};
 
 fn syns(facts: &Facts<'_>) -> Vec<FrameNo> {
@@ -43,7 +43,7 @@ pub(in crate::rules) const SYN_NO_ANSWER: Rule = Rule::close(
     "Support guidance on TCP/IP connectivity",
 );
 
-fn conclude_no_answer(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_no_answer(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let n = syns(facts).len();
     if n < facts.settings.count(Threshold::SynAttempts) {
         return Conclusion::new(

@@ -6,7 +6,7 @@ use crate::decode::tls::names;
 use crate::rules::facts::{Facts, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
-use crate::store::{Condition, Confidence, TlsOffer, Verdict};
+use crate::store::{Applied, Confidence, TlsOffer, Verdict};
 use crate::units::Side;
 
 fn mars_refused(facts: &Facts<'_>) -> Check {
@@ -134,7 +134,7 @@ pub(in crate::rules) const CLOSE_IN_TLS: Rule = Rule::close(
     "Support guidance on connections forcibly closed in TLS",
 );
 
-fn conclude_tls(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_tls(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let by = facts.close.ender.map_or(Side::Client, |(side, _)| side);
     let tls = facts.conn.tls.as_deref();
     let alert = tls.and_then(|t| t.alert);

@@ -7,7 +7,7 @@ mod encrypt;
 use super::failure::end_evidence;
 use crate::rules::facts::Facts;
 use crate::rules::rule::{Check, Conclusion, Criterion, evidence};
-use crate::store::{Confidence, Evidence, Verdict};
+use crate::store::{Confidence, Exhibit, Verdict};
 use crate::units::Side;
 
 pub(in crate::rules) use answer::{
@@ -23,7 +23,7 @@ fn fault(confidence: Confidence, text: impl Into<String>, facts: &Facts<'_>) -> 
 }
 
 /// Where the steps of the login stand, and how it ended.
-fn start_and_end(facts: &Facts<'_>) -> Vec<Evidence> {
+fn start_and_end(facts: &Facts<'_>) -> Vec<Exhibit> {
     let conn = facts.conn;
     let tls = conn.tls.as_ref();
     let login = conn.login.as_ref();
@@ -37,7 +37,7 @@ fn start_and_end(facts: &Facts<'_>) -> Vec<Evidence> {
         (login.and_then(|l| l.login_frame), "LOGIN7"),
         (login.and_then(|l| l.answer_frame), "login answer"),
     ];
-    let mut out: Vec<Evidence> = steps
+    let mut out: Vec<Exhibit> = steps
         .into_iter()
         .filter_map(|(frame, role)| Some(evidence(frame?, role, "")))
         .collect();

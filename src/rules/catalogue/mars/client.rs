@@ -1,10 +1,10 @@
 //! Conditions M1 to M4: MARS, sessions closed, nothing outstanding, and the FIN behind the last SMP:FIN.
 
 use super::super::forms::off_from;
-use super::list;
+use super::Sids;
 use crate::rules::facts::{CONTROL, Doubt, Facts, Lane, Pos, Work, frames_of, start_of};
 use crate::rules::rule::Check;
-use crate::store::{FrameFlags, Protocol};
+use crate::store::{FrameFlags, Protocol, fact};
 use crate::units::Side;
 
 pub(super) fn mars_in_use(facts: &Facts<'_>) -> Check {
@@ -23,9 +23,9 @@ pub(super) fn mars_in_use(facts: &Facts<'_>) -> Check {
     if facts.conn.smp_seen {
         let first = facts.lanes.iter().find_map(|l| l.session);
         let fact = if agreed {
-            "both PRELOGINs say MARS = 1, and SMP is used"
+            fact!("both PRELOGINs say MARS = 1, and SMP is used")
         } else {
-            "SMP is recognised by its content"
+            fact!("SMP is recognised by its content")
         };
         return Check::held(fact).on(frames.chain(first.map(|s| s.open_frame)));
     }
@@ -69,7 +69,7 @@ pub(super) fn every_sid_closed(facts: &Facts<'_>) -> Check {
         .collect();
     let hidden = hidden_control(facts);
     if facts.conn.smp_seen && !open.is_empty() || fins.is_empty() {
-        let names = list(open.iter().filter_map(|l| l.sid()).map(|s| s.0));
+        let names = open.iter().filter_map(|l| l.sid()).collect::<Sids>().list();
         let fact = if open.is_empty() {
             "no SMP:FIN of the client".to_owned()
         } else {
@@ -82,7 +82,8 @@ pub(super) fn every_sid_closed(facts: &Facts<'_>) -> Check {
         }
         .on(frames);
     }
-    let all = list(facts.lanes.iter().filter_map(Lane::sid).map(|s| s.0));
+    let all = facts.lanes.iter().filter_map(Lane::sid);
+    let all = all.collect::<Sids>().list();
     if !facts.conn.from_start() {
         return Check::unknown(format!(
             "{all} closed; the file lacks the TCP SYN, so there may be more"
@@ -164,10 +165,9 @@ pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
     if unused && !facts.conn.smp_seen && facts.conn.mars != Some(false) && facts.frames.cut {
         return Check::unknown("no packet can be read");
     }
-    Check::held(last.map_or_else(
-        || "nothing was asked".to_owned(),
-        |pdu| format!("the last answer ended in frame {}", pdu.frame),
-    ))
+    Check::held(last.map_or("nothing was asked".into(), |pdu| {
+        fact!("the last answer ended in frame {frame}", frame = pdu.frame)
+    }))
     .on(last.map(|pdu| pdu.frame))
 }
 
@@ -204,10 +204,10 @@ pub(super) fn fin_follows(facts: &Facts<'_>) -> Check {
         return Check::failed(fact).on(tf.chain([beyond.no]));
     }
     if f == e {
-        return Check::held(format!(
-            "FIN.Seq {} = end of the last SMP:FIN ({} + 16)",
-            seq(f),
-            seq(e.saturating_sub(CONTROL))
+        return Check::held(fact!(
+            "FIN.Seq {fin} = end of the last SMP:FIN ({start} + 16)",
+            fin = seq(f),
+            start = seq(e.saturating_sub(CONTROL))
         ))
         .on(tf);
     }

@@ -10,8 +10,11 @@ use super::failure::path_note;
 use super::forms::{Form, forms, off_from, resets_in_question};
 use crate::rules::facts::{Doubt, Facts, Pos, Seg, TailPart, Work};
 use crate::rules::rule::{Conclusion, Criterion, Rule, evidence};
-use crate::store::{Condition, Confidence, Evidence, Outcome, PduFlags, PduKind, PduRow, Verdict};
-use crate::units::Side;
+use crate::store::{
+    Applied, Confidence, Exhibit, Fact, Number, Outcome, PduFlags, PduKind, PduRow, Short, Verdict,
+    fact,
+};
+use crate::units::{Sid, Side};
 
 use client::{every_sid_closed, fin_follows, mars_in_use, nothing_outstanding};
 use resets::{calm_before, describe_forms, in_time, provoked_before, resets_fit, same_ttl};
@@ -136,38 +139,82 @@ pub(in crate::rules) const MARS_CLOSE_NOFIN: Rule = Rule::close(
 /// So many Sids are told.
 const MOST_LISTED: usize = 8;
 
-fn list(sids: impl IntoIterator<Item = u16>) -> String {
-    let mut all: Vec<u16> = sids.into_iter().collect();
-    all.sort_unstable();
-    all.dedup();
-    let mut out = String::from(if all.len() == 1 { "Sid " } else { "Sids " });
-    for (at, sid) in all.iter().take(MOST_LISTED).enumerate() {
+/// Sids in their order, each once.
+#[derive(Default)]
+struct Sids(Short<u16, MOST_LISTED>);
+
+impl Sids {
+    /// Adds one; returns whether it is new.
+    fn insert(&mut self, sid: Sid) -> bool {
+        let place = self.0.as_slice().binary_search(&sid.0);
+        if let Err(at) = place {
+            self.0.insert(at, sid.0);
+        }
+        place.is_err()
+    }
+
+    fn contains(&self, sid: Sid) -> bool {
+        self.0.as_slice().binary_search(&sid.0).is_ok()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+
+    /// The first of them, and how many more there are.
+    fn list(&self) -> Fact {
+        let all = self.0.as_slice();
+        let more = all.len().saturating_sub(MOST_LISTED);
+        let listed = all.iter().take(MOST_LISTED).map(|sid| sid.number());
+        Fact::told([more.number()].into_iter().chain(listed), tell_sids)
+    }
+}
+
+impl FromIterator<Sid> for Sids {
+    fn from_iter<I: IntoIterator<Item = Sid>>(sids: I) -> Self {
+        let mut out = Self::default();
+        for sid in sids {
+            out.insert(sid);
+        }
+        out
+    }
+}
+
+fn tell_sids(numbers: &[i64], out: &mut String) {
+    let [more, sids @ ..] = numbers else { return };
+    out.push_str(if sids.len() == 1 { "Sid " } else { "Sids " });
+    for (at, sid) in sids.iter().enumerate() {
         let before = if at == 0 { "" } else { ", " };
         // Writing to a String cannot fail.
         let _ = write!(out, "{before}{sid}");
     }
-    let more = all.len().saturating_sub(MOST_LISTED);
-    if more > 0 {
+    if *more > 0 {
         let _ = write!(out, " and {more} more");
     }
-    out
 }
 
 /// The evidence of a close of a MARS connection, in file order.
-pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
+pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Exhibit> {
     let mut out = Vec::new();
-    let smp = |pdu: &PduRow| format!("SEQNUM {}, WNDW {}", pdu.seqnum, pdu.wndw);
+    let smp = |pdu: &PduRow| {
+        fact!(
+            "SEQNUM {seqnum}, WNDW {wndw}",
+            seqnum = pdu.seqnum,
+            wndw = pdu.wndw
+        )
+    };
     for fin in facts.streams.client_fins.iter().rev().take(64) {
-        let role = format!("client SMP:FIN Sid {}", fin.pdu.sid);
+        let role = fact!("client SMP:FIN Sid {sid}", sid = fin.pdu.sid);
         out.push(evidence(fin.pdu.frame, role, smp(&fin.pdu)));
     }
     for tf in facts.close.tf.iter().take(8) {
         let number = facts.streams.seq(Side::Client, tf.end);
-        out.push(evidence(
-            tf.no,
-            "client TCP FIN",
-            format!("FIN.Seq {number}, FIN.Ack {}", tf.raw_ack),
-        ));
+        let fact = fact!(
+            "FIN.Seq {number}, FIN.Ack {ack}",
+            number = number,
+            ack = tf.raw_ack
+        );
+        out.push(evidence(tf.no, fact!("client TCP FIN"), fact));
     }
     // Where nothing tells the last data from what follows, late is what the client's FIN does not acknowledge.
     let late = |part: &&TailPart| {
@@ -177,34 +224,28 @@ pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
     let tail = facts.tail.iter().filter(late);
     for pdu in tail.filter_map(|part| part.pdu).take(64) {
         let (role, fact) = match pdu.kind {
-            PduKind::Fin => (format!("server SMP:FIN Sid {}", pdu.sid), smp(&pdu)),
-            PduKind::Ack => (format!("server SMP:ACK Sid {}", pdu.sid), smp(&pdu)),
-            PduKind::Tls => ("server TLS record".to_owned(), format!("{} bytes", pdu.len)),
-            _ => ("server packet".to_owned(), format!("{} bytes", pdu.len)),
+            PduKind::Fin => (fact!("server SMP:FIN Sid {sid}", sid = pdu.sid), smp(&pdu)),
+            PduKind::Ack => (fact!("server SMP:ACK Sid {sid}", sid = pdu.sid), smp(&pdu)),
+            PduKind::Tls => (
+                fact!("server TLS record"),
+                fact!("{len} bytes", len = pdu.len),
+            ),
+            _ => (fact!("server packet"), fact!("{len} bytes", len = pdu.len)),
         };
         out.push(evidence(pdu.frame, role, fact));
     }
     for fin in facts.close.server_fins.iter().take(8) {
-        out.push(evidence(
-            fin.no,
-            "server TCP FIN",
-            format!("Ack {}", fin.raw_ack),
-        ));
+        let fact = fact!("Ack {ack}", ack = fin.raw_ack);
+        out.push(evidence(fin.no, fact!("server TCP FIN"), fact));
     }
     let f = facts.close.f.or(facts.streams.e);
-    for reset in resets_in_question(facts).into_iter().take(64) {
-        out.push(evidence(
-            reset.no,
-            "client reset",
-            reset_fact(facts, reset, f),
-        ));
+    for reset in resets_in_question(facts).take(64) {
+        let fact = reset_fact(facts, reset, f);
+        out.push(evidence(reset.no, fact!("client reset"), fact));
     }
     for reset in facts.close.server_resets.iter().take(64) {
-        out.push(evidence(
-            reset.no,
-            "server reset",
-            format!("RST.Seq {}", reset.seq),
-        ));
+        let fact = fact!("RST.Seq {seq}", seq = reset.seq);
+        out.push(evidence(reset.no, fact!("server reset"), fact));
     }
     out.sort_by_key(|e| e.frame);
     out.dedup();
@@ -212,32 +253,40 @@ pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Evidence> {
 }
 
 /// The arithmetic of a reset against the client's FIN.
-pub(in crate::rules) fn reset_fact(facts: &Facts<'_>, reset: &Seg, f: Option<Pos>) -> String {
-    let seq = match f {
-        Some(f) => format!(
-            "RST.Seq = {} = {}",
-            off_from("FIN.Seq", reset.pos.saturating_sub(f)),
-            reset.seq
+pub(in crate::rules) fn reset_fact(facts: &Facts<'_>, reset: &Seg, f: Option<Pos>) -> Fact {
+    let (seq, ack) = (reset.seq, reset.raw_ack);
+    let off = f.map(|f| reset.pos.saturating_sub(f));
+    let off_ack = reset.ack.zip(facts.close.a);
+    let off_ack = off_ack.map(|(ack, a)| ack.saturating_sub(a));
+    match (off, reset.ack, off_ack) {
+        (Some(off), Some(_), Some(off_ack)) => fact!(
+            "RST.Seq = {own} = {seq}; RST.Ack = {peer} = {ack}",
+            off = off, seq = seq, off_ack = off_ack, ack = ack;
+            own = off_from("FIN.Seq", off), peer = off_from("FIN.Ack", off_ack)
         ),
-        None => format!("RST.Seq {}", reset.seq),
-    };
-    match (reset.ack, facts.close.a) {
-        (Some(ack), Some(a)) => format!(
-            "{seq}; RST.Ack = {} = {}",
-            off_from("FIN.Ack", ack.saturating_sub(a)),
-            reset.raw_ack
+        (Some(off), Some(_), None) => fact!(
+            "RST.Seq = {own} = {seq}; RST.Ack {ack}", off = off, seq = seq, ack = ack;
+            own = off_from("FIN.Seq", off)
         ),
-        (Some(_), None) => format!("{seq}; RST.Ack {}", reset.raw_ack),
-        _ => seq,
+        (Some(off), None, _) => fact!(
+            "RST.Seq = {own} = {seq}", off = off, seq = seq;
+            own = off_from("FIN.Seq", off)
+        ),
+        (None, Some(_), Some(off_ack)) => fact!(
+            "RST.Seq {seq}; RST.Ack = {peer} = {ack}", seq = seq, off_ack = off_ack, ack = ack;
+            peer = off_from("FIN.Ack", off_ack)
+        ),
+        (None, Some(_), None) => fact!("RST.Seq {seq}; RST.Ack {ack}", seq = seq, ack = ack),
+        (None, None, _) => fact!("RST.Seq {seq}", seq = seq),
     }
 }
 
 /// Whether unknown conditions leave the close undecided (catalogue, 3.3).
-fn too_unknown(facts: &Facts<'_>, conditions: &[Condition]) -> Option<&'static str> {
+fn too_unknown(facts: &Facts<'_>, conditions: &[Applied]) -> Option<&'static str> {
     let unknown = |id: &str| {
         conditions
             .iter()
-            .any(|c| c.id == id && c.outcome == Outcome::Unknown)
+            .any(|c| c.id() == id && c.outcome == Outcome::Unknown)
     };
     if unknown("M3")
         && facts.lanes.iter().any(|lane| {
@@ -258,37 +307,35 @@ fn too_unknown(facts: &Facts<'_>, conditions: &[Condition]) -> Option<&'static s
     if facts.streams.client_fins.is_empty() {
         return Some("no SMP:FIN of the client can be read");
     }
-    let abort_tells = forms(facts)
-        .iter()
-        .any(|(_, form)| matches!(form, Form::W { .. }));
+    let abort_tells = forms(facts).any(|(_, form)| matches!(form, Form::W { .. }));
     if facts.tail_fins().next().is_none() && !abort_tells {
         return Some("no SMP:FIN of the server can be read");
     }
     (!facts.client_known()).then_some("it is not known which end is the client")
 }
 
-fn names(conditions: &[Condition], outcome: Outcome) -> String {
+fn names(conditions: &[Applied], outcome: Outcome) -> String {
     let ids: Vec<&str> = conditions
         .iter()
         .filter(|c| c.outcome == outcome)
-        .map(|c| c.id.as_ref())
+        .map(Applied::id)
         .collect();
     ids.join(", ")
 }
 
-fn conclude(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
+fn conclude(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
     decide(facts, conditions, Verdict::Benign)
 }
 
-fn conclude_nofin(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
+fn conclude_nofin(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
     decide(facts, conditions, Verdict::LikelyBenign)
 }
 
-fn decide(facts: &Facts<'_>, conditions: &[Condition], best: Verdict) -> Conclusion {
+fn decide(facts: &Facts<'_>, conditions: &[Applied], best: Verdict) -> Conclusion {
     let unknown = names(conditions, Outcome::Unknown);
-    let forms = forms(facts);
-    let form = describe_forms(facts, &forms);
-    let sids = list(facts.streams.client_fins.iter().map(|fin| fin.pdu.sid.0));
+    let form = describe_forms(facts);
+    let fins = facts.streams.client_fins.iter();
+    let sids = fins.map(|fin| fin.pdu.sid).collect::<Sids>().list();
     let mut conclusion = if unknown.is_empty() && best == Verdict::Benign {
         Conclusion::new(
             Verdict::Benign,

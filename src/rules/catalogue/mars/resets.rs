@@ -1,85 +1,91 @@
 //! Conditions M8, M10 to M12 and M15: the resets themselves, what provoked them, and the calm before.
 
 use super::super::forms::{Form, forms, off_from, resets_in_question};
-use crate::rules::facts::{Facts, Pos, Seg};
+use crate::rules::catalogue::duration;
+use crate::rules::facts::{Facts, Seg};
 use crate::rules::rule::Check;
 use crate::rules::settings::Threshold;
+use crate::store::{Fact, Short, fact};
 use crate::units::{FrameNo, Nanos, Side};
 
 pub(super) fn resets_fit(facts: &Facts<'_>) -> Check {
-    let forms = forms(facts);
-    if forms.is_empty() {
+    let mut forms = forms(facts);
+    if forms.clone().next().is_none() {
         return Check::failed("no reset of the client");
     }
-    let mut aborts: Vec<(Pos, Option<Pos>)> = forms
-        .iter()
-        .filter(|(r, _)| r.flags.ack())
-        .map(|(r, _)| (r.pos, r.ack))
-        .collect();
-    aborts.sort_unstable();
-    aborts.dedup();
-    if aborts.len() > 1 {
-        return Check::failed("two resets with ACK flag and different numbers").on(forms
-            .iter()
-            .filter(|(r, _)| r.flags.ack())
-            .map(|(r, _)| r.no));
+    let aborts = resets_in_question(facts).filter(|r| r.flags.ack());
+    let numbers = |reset: &Seg| (reset.pos, reset.ack);
+    let first = aborts.clone().next().map(numbers);
+    if aborts.clone().any(|r| Some(numbers(r)) != first) {
+        return Check::failed("two resets with ACK flag and different numbers")
+            .on(aborts.map(|r| r.no));
     }
-    let misfit = forms.iter().find_map(|(reset, form)| match form {
+    let misfit = forms.clone().find_map(|(reset, form)| match form {
         Form::None { why, .. } => Some((reset.no, why)),
         _ => None,
     });
     if let Some((frame, why)) = misfit {
         return Check::failed(format!("frame {frame}: {why}")).on([frame]);
     }
-    if let Some((reset, Form::Unknown(why))) =
-        forms.iter().find(|(_, f)| matches!(f, Form::Unknown(_)))
-    {
-        return Check::unknown(format!("frame {}: {why}", reset.no)).on([reset.no]);
+    let unknown = forms.find_map(|(reset, form)| match form {
+        Form::Unknown(why) => Some((reset.no, why)),
+        _ => None,
+    });
+    if let Some((frame, why)) = unknown {
+        return Check::unknown(format!("frame {frame}: {why}")).on([frame]);
     }
-    Check::held(describe_forms(facts, &forms)).on(forms.iter().map(|(r, _)| r.no))
+    Check::held(describe_forms(facts)).on(resets_in_question(facts).map(|r| r.no))
 }
 
 /// The forms in numbers, as they stand in a ticket.
-pub(super) fn describe_forms(facts: &Facts<'_>, forms: &[(&Seg, Form)]) -> String {
-    let readable =
-        |(_, form): &&(&Seg, Form)| !matches!(form, Form::None { .. } | Form::Unknown(_));
-    let Some((reset, form)) = forms.iter().find(readable) else {
-        return match forms.len() {
-            1 => "a reset whose form is not known".to_owned(),
-            n => format!("{n} resets whose form is not known"),
+pub(super) fn describe_forms(facts: &Facts<'_>) -> Fact {
+    let n = forms(facts).count();
+    let mut readable =
+        forms(facts).filter(|(_, form)| !matches!(form, Form::None { .. } | Form::Unknown(_)));
+    let Some((reset, form)) = readable.next() else {
+        return match n {
+            1 => "a reset whose form is not known".into(),
+            n => fact!("{n} resets whose form is not known", n = n),
         };
     };
     let f = facts.close.f.or(facts.streams.e).unwrap_or(reset.pos);
     let off = reset.pos.saturating_sub(f);
-    let first = match form {
-        Form::W { bytes, .. } => {
-            format!("form W: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack + {bytes}")
-        }
-        Form::U { .. } => "form U: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack".to_owned(),
-        Form::InsteadOfFin { .. } => format!(
-            "reset with ACK flag, RST.Seq = {}",
-            off_from("end of the last SMP:FIN", off)
+    match *form {
+        Form::W { bytes, .. } => fact!(
+            "form W: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack + {bytes}{more}", bytes = bytes, n = n;
+            more = of_several(n)
         ),
-        Form::L { by } => format!(
-            "form L: RST.Seq = {} = Ack of frame {by}",
-            off_from("FIN.Seq", off)
+        Form::U { .. } => fact!(
+            "form U: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack{more}", n = n;
+            more = of_several(n)
+        ),
+        Form::InsteadOfFin { .. } => fact!(
+            "reset with ACK flag, RST.Seq = {end}{more}", off = off, n = n;
+            end = off_from("end of the last SMP:FIN", off), more = of_several(n)
+        ),
+        Form::L { by } => fact!(
+            "form L: RST.Seq = {seq} = Ack of frame {by}{more}", off = off, by = by, n = n;
+            seq = off_from("FIN.Seq", off), more = of_several(n)
         ),
         // Only readable ones get here.
-        Form::None { .. } | Form::Unknown(_) => String::new(),
-    };
-    match forms.len() {
-        1 => first,
-        n => format!("{first}; {n} resets"),
+        Form::None { .. } | Form::Unknown(_) => "".into(),
+    }
+}
+
+/// Behind the form of the first reset, how many there are.
+fn of_several(n: i64) -> String {
+    match n {
+        1 => String::new(),
+        n => format!("; {n} resets"),
     }
 }
 
 pub(super) fn calm_before(facts: &Facts<'_>) -> Check {
-    let resets = resets_in_question(facts);
-    let Some(first) = resets.first() else {
+    let Some(first) = resets_in_question(facts).next() else {
         return Check::held("no reset");
     };
     trouble_before(facts, first).map_or_else(
-        || Check::held("nothing found"),
+        || Check::held(fact!("nothing found")),
         |(fact, frames)| Check::failed(fact).on(frames),
     )
 }
@@ -133,7 +139,7 @@ pub(in crate::rules) fn trouble_before(
 pub(super) fn same_ttl(facts: &Facts<'_>) -> Check {
     let resets = resets_in_question(facts);
     let mut usual = None;
-    for reset in &resets {
+    for reset in resets.clone() {
         let Some(mode) = facts.frames.usual_ttl(reset) else {
             return Check::unknown("no other segment of the client is in the file");
         };
@@ -146,15 +152,15 @@ pub(super) fn same_ttl(facts: &Facts<'_>) -> Check {
         }
         usual = usual.or(Some(mode));
     }
-    let fact = usual.map_or_else(String::new, |mode| format!("time to live {mode}"));
-    Check::held(fact).on(resets.iter().map(|r| r.no))
+    let fact = usual.map_or("".into(), |mode| fact!("time to live {mode}", mode = mode));
+    Check::held(fact).on(resets.map(|r| r.no))
 }
 
 pub(super) fn provoked_before(facts: &Facts<'_>) -> Check {
-    let mut frames = Vec::new();
+    let mut frames: Short<FrameNo, 6> = Short::default();
     let mut unknown = None;
     for (reset, form) in forms(facts) {
-        let by = match form {
+        let by = match *form {
             Form::W { by, .. } | Form::U { by } | Form::InsteadOfFin { by } => by,
             Form::L { by } => Some(by),
             Form::None { .. } => continue,
@@ -176,13 +182,12 @@ pub(super) fn provoked_before(facts: &Facts<'_>) -> Check {
         Some(reset) => {
             Check::unknown(format!("what provoked frame {reset} is not in the file")).on([reset])
         }
-        None => Check::held("").on(frames),
+        None => Check::held("").on(frames.as_slice().iter().copied()),
     }
 }
 
 pub(super) fn in_time(facts: &Facts<'_>) -> Check {
-    let resets = resets_in_question(facts);
-    let Some(first) = resets.first() else {
+    let Some(first) = resets_in_question(facts).next() else {
         return Check::held("no reset");
     };
     let b = facts.streams.b;
@@ -199,10 +204,9 @@ pub(super) fn in_time(facts: &Facts<'_>) -> Check {
     };
     let gap = first.time.since(nearest.time);
     let limit = facts.settings.get(Threshold::LateReset);
-    let fact = format!(
-        "{} after frame {}",
-        crate::rules::catalogue::duration(gap),
-        nearest.no
+    let fact = fact!(
+        "{time} after frame {frame}", gap = gap, frame = nearest.no;
+        time = duration(gap)
     );
     if gap.unsigned_abs() <= limit.unsigned_abs() {
         Check::held(fact).on([nearest.no, first.no])

@@ -1,14 +1,14 @@
 //! Conditions M5 to M7, M9, M13 and M14: what the server sent last, and that the client took all of it.
 
-use rustc_hash::FxHashSet;
+use std::fmt::Write;
 
 use super::super::forms::{off_from, resets_in_question};
-use super::{hidden_control, list};
+use super::{Sids, hidden_control};
 use crate::rules::catalogue::count;
 use crate::rules::facts::{CONTROL, Facts, Lane, Pos, Seg, TailKind, start_of};
 use crate::rules::rule::Check;
-use crate::store::{PduKind, PduRow};
-use crate::units::{Sid, Side, SmpSeq};
+use crate::store::{Fact, Number, Numbers, PduKind, PduRow, Short, fact};
+use crate::units::{FrameNo, Sid, Side, SmpSeq};
 
 pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
     let a = facts
@@ -19,7 +19,7 @@ pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
     let mut fins = 0_usize;
     let mut holes = 0_usize;
     let mut unknown = None;
-    let mut frames = Vec::new();
+    let mut frames: Short<FrameNo, 6> = Short::default();
     for part in &facts.tail {
         match (part.kind, part.pdu) {
             (TailKind::Pdu, Some(pdu)) => {
@@ -45,10 +45,9 @@ pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
             }
         }
     }
-    let resets = resets_in_question(facts);
+    let frames = frames.as_slice().iter().copied();
     let known = facts.tail.last().map_or(facts.streams.b, |part| part.end);
-    let beyond = resets
-        .iter()
+    let beyond = resets_in_question(facts)
         .filter_map(|r| r.ack)
         .any(|ack| ack > known.saturating_add(1));
     if beyond {
@@ -72,30 +71,24 @@ pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
     if !on_border {
         return Check::failed("FIN.Ack stands inside a packet of the server").on(frames);
     }
-    let hole_note = if holes > 0 {
-        format!(", {holes} of them not in the file")
-    } else {
-        String::new()
-    };
-    Check::held(format!(
-        "{} bytes in {}{hole_note}, {fins} SMP:FIN",
-        known.saturating_sub(facts.streams.b),
-        count(facts.tail.len(), "control packet"),
+    Check::held(fact!(
+        "{bytes} bytes in {packets}{hole_note}, {fins} SMP:FIN",
+        bytes = known.saturating_sub(facts.streams.b), n = facts.tail.len(), holes = holes, fins = fins;
+        packets = count(n, "control packet"), hole_note = match holes {
+            0 => String::new(),
+            holes => format!(", {holes} of them not in the file"),
+        }
     ))
     .on(frames)
 }
 
 pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
-    let closed: FxHashSet<u16> = facts
-        .streams
-        .client_fins
-        .iter()
-        .map(|fin| fin.pdu.sid.0)
-        .collect();
-    let mut seen = FxHashSet::default();
+    let fins = facts.streams.client_fins.iter();
+    let closed: Sids = fins.map(|fin| fin.pdu.sid).collect();
+    let mut seen = Sids::default();
     for part in facts.tail_fins() {
         let Some(pdu) = part.pdu else { continue };
-        if !closed.contains(&pdu.sid.0) {
+        if !closed.contains(pdu.sid) {
             let fact = format!(
                 "SMP:FIN for Sid {}, which the client did not close",
                 pdu.sid
@@ -106,7 +99,7 @@ pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
             }
             .on([pdu.frame]);
         }
-        if !seen.insert(pdu.sid.0) {
+        if !seen.insert(pdu.sid) {
             return Check::failed(format!("two SMP:FINs for Sid {}", pdu.sid)).on([pdu.frame]);
         }
     }
@@ -115,19 +108,20 @@ pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
         .filter_map(|part| part.pdu)
         .map(|p| p.frame);
     Check::held(if seen.is_empty() {
-        "none is readable".to_owned()
+        fact!("none is readable")
     } else {
-        list(seen)
+        seen.list()
     })
     .on(frames)
 }
+
+const DATA_END: &str = "end of the last data";
 
 pub(super) fn all_data_acknowledged(facts: &Facts<'_>) -> Check {
     let tf = facts.close.tf.iter().map(|seg| seg.no);
     // Of a client that sent no FIN its reset tells.
     let by_reset = facts.close.abort().and_then(|reset| reset.ack);
-    let fin = facts.close.a.map(|ack| (ack, "FIN.Ack"));
-    let Some((a, name)) = fin.or(by_reset.map(|ack| (ack, "RST.Ack"))) else {
+    let Some(a) = facts.close.a.or(by_reset) else {
         return Check::unknown("the client's FIN is not in the file");
     };
     let late = facts.streams.b.saturating_sub(a);
@@ -135,19 +129,23 @@ pub(super) fn all_data_acknowledged(facts: &Facts<'_>) -> Check {
     if !facts.streams.data_seen && !facts.conn.from_start() {
         return Check::unknown("no data of the server is in the file").on(tf);
     }
+    let by_fin = facts.close.a.is_some();
     if late > 0 {
+        let name = if by_fin { "FIN.Ack" } else { "RST.Ack" };
         return Check::failed(format!(
             "{late} bytes of data stand behind {name} {}",
             seq(a)
         ))
         .on(tf);
     }
-    Check::held(format!(
-        "{name} {} = {}",
-        seq(a),
-        off_from("end of the last data", late.saturating_neg())
-    ))
-    .on(tf)
+    let ack = seq(a);
+    let off = late.saturating_neg();
+    let fact = if by_fin {
+        fact!("FIN.Ack {ack} = {end}", ack = ack, off = off; end = off_from(DATA_END, off))
+    } else {
+        fact!("RST.Ack {ack} = {end}", ack = ack, off = off; end = off_from(DATA_END, off))
+    };
+    Check::held(fact).on(tf)
 }
 
 pub(super) fn client_first(facts: &Facts<'_>) -> Check {
@@ -175,9 +173,9 @@ pub(super) fn client_first(facts: &Facts<'_>) -> Check {
     }
     let frames = facts.close.server_fins.iter().map(|fin| fin.no);
     Check::held(if facts.close.server_fins.is_empty() {
-        "no FIN of the server"
+        fact!("no FIN of the server")
     } else {
-        "the server's FIN acknowledges the client's"
+        fact!("the server's FIN acknowledges the client's")
     })
     .on(frames)
 }
@@ -196,7 +194,7 @@ pub(super) fn is_straggler(facts: &Facts<'_>, reset: &Seg) -> bool {
 }
 
 pub(super) fn fins_are_answers(facts: &Facts<'_>) -> Check {
-    let mut frames = Vec::new();
+    let mut frames: Short<FrameNo, 6> = Short::default();
     let late = facts.frames.late.get(Side::Server);
     for lane in &facts.lanes {
         let (Some(client), Some(server)) = (lane.client_fin, lane.server_fin) else {
@@ -230,7 +228,7 @@ pub(super) fn fins_are_answers(facts: &Facts<'_>) -> Check {
         }
         frames.push(server.frame);
     }
-    Check::held("").on(frames)
+    Check::held("").on(frames.as_slice().iter().copied())
 }
 
 /// SEQNUMs of the last packet that the client took of a session, by its SMP:FIN, and of the last that the server sent.
@@ -272,16 +270,22 @@ const MOST_TOLD: usize = 8;
 
 pub(super) fn drained(facts: &Facts<'_>) -> Check {
     let mut unknown = None;
-    let mut facts_told = Vec::new();
-    let mut frames = Vec::new();
+    // The numbers of each Sid that is written out, then how many are not.
+    let mut told = Numbers::default();
+    let mut frames: Short<FrameNo, 6> = Short::default();
     for lane in facts.lanes.iter().filter(|lane| lane.last_life) {
         let Some((fin, taken, sent)) = taken_and_sent(lane) else {
             continue;
         };
         let window = fin.wndw.minus(taken.0);
         if taken == sent {
-            if facts_told.len() < MOST_TOLD {
-                facts_told.push(format!("Sid {}: {} - {window} = {sent}", fin.sid, fin.wndw));
+            if frames.as_slice().len() < MOST_TOLD {
+                told.extend([
+                    fin.sid.number(),
+                    fin.wndw.number(),
+                    window.number(),
+                    sent.number(),
+                ]);
             }
             frames.push(fin.frame);
             continue;
@@ -312,11 +316,21 @@ pub(super) fn drained(facts: &Facts<'_>) -> Check {
             Check::unknown("no SMP:FIN of the client can be read")
         }
         None => {
-            let more = frames.len().saturating_sub(facts_told.len());
-            if more > 0 {
-                facts_told.push(format!("and {more} more"));
-            }
-            Check::held(facts_told.join("; ")).on(frames)
+            let frames = frames.as_slice();
+            told.push(frames.len().saturating_sub(MOST_TOLD).number());
+            Check::held(Fact::Told(tell_taken, told)).on(frames.iter().copied())
         }
+    }
+}
+
+fn tell_taken(numbers: &[i64], out: &mut String) {
+    let (lanes, more) = numbers.as_chunks();
+    for (at, [sid, wndw, window, sent]) in lanes.iter().enumerate() {
+        let before = if at == 0 { "" } else { "; " };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{before}Sid {sid}: {wndw} - {window} = {sent}");
+    }
+    if let Some(more) = more.first().filter(|more| **more > 0) {
+        let _ = write!(out, "; and {more} more");
     }
 }

@@ -7,7 +7,7 @@ mod sessions;
 use super::mars::CONDITIONS;
 use crate::rules::facts::{Facts, Seg, Work};
 use crate::rules::rule::{Check, Criterion};
-use crate::store::{Condition, Outcome, PduKind};
+use crate::store::{Applied, Outcome, PduKind};
 use crate::units::Side;
 
 pub(in crate::rules) use orderly::{CLOSE_4WAY, CLOSE_IDLE};
@@ -81,11 +81,11 @@ const M3: Criterion = mars_condition(2);
 const M4: Criterion = mars_condition(3);
 const M14: Criterion = mars_condition(13);
 
-fn unknown_ids(conditions: &[Condition]) -> Vec<&str> {
+fn unknown_ids(conditions: &[Applied]) -> Vec<&str> {
     conditions
         .iter()
         .filter(|c| c.outcome == Outcome::Unknown)
-        .map(|c| c.id.as_ref())
+        .map(Applied::id)
         .collect()
 }
 

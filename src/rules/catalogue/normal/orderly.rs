@@ -6,7 +6,7 @@ use super::{ACKED, CLIENT_FIRST, COMPLETE, NO_RESET, NOTHING_LEFT, SERVER_TOO, u
 use crate::rules::facts::{Facts, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Condition, Confidence, Evidence, Protocol, Verdict};
+use crate::store::{Applied, Confidence, Exhibit, Protocol, Verdict};
 use crate::units::{FrameNo, Side};
 
 fn last_acknowledgement(facts: &Facts<'_>) -> Check {
@@ -35,7 +35,7 @@ const LAST_ACK: Criterion = Criterion::new(
 const LAST_ACK_ID: &str = "last-ack";
 
 /// The two acknowledgements of a close, as evidence.
-fn acknowledgements(facts: &Facts<'_>) -> Vec<Evidence> {
+fn acknowledgements(facts: &Facts<'_>) -> Vec<Exhibit> {
     let server = facts
         .close
         .f
@@ -73,7 +73,7 @@ pub(in crate::rules) const CLOSE_4WAY: Rule = Rule::close(
     "Microsoft Learn, Trace the network connection close sequence",
 );
 
-fn conclude_4way(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
+fn conclude_4way(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
     let mut unknown = unknown_ids(conditions);
     // Everything was done when the last acknowledgement was due; that it is not in the file changes nothing.
     let all_but_last = unknown == [LAST_ACK_ID];
@@ -176,7 +176,7 @@ pub(in crate::rules) const CLOSE_IDLE: Rule = Rule::close(
     "Microsoft Learn, Trace the network connection close sequence; pools trim after minutes of idleness",
 );
 
-fn conclude_idle(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_idle(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let confidence = if facts.conn.from_start() {
         Confidence::Proven
     } else {

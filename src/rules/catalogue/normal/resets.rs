@@ -9,7 +9,7 @@ use super::super::mars::trouble_before;
 use super::{CLIENT_FIRST, COMPLETE, NOTHING_LEFT};
 use crate::rules::facts::{Facts, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
-use crate::store::{Condition, Confidence, Verdict};
+use crate::store::{Applied, Confidence, Verdict};
 use crate::units::{FrameNo, Side};
 
 fn mars_off(facts: &Facts<'_>) -> Check {
@@ -105,7 +105,7 @@ pub(in crate::rules) const RST_AFTER_CLOSE: Rule = Rule::close(
     "Support guidance on intermittent network issues; RFC 9293 3.5.2",
 );
 
-fn conclude_after_close(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_after_close(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     Conclusion::new(
         Verdict::Normal,
         Confidence::Proven,
@@ -168,7 +168,7 @@ pub(in crate::rules) const CLOSE_ABORTIVE: Rule = Rule::close(
     "Support guidance on intermittent network issues; Microsoft Learn, close sequence",
 );
 
-fn conclude_abortive(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_abortive(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     Conclusion::new(
         Verdict::LikelyBenign,
         Confidence::Likely,
@@ -213,7 +213,7 @@ pub(in crate::rules) const PROBE_CONNECTION: Rule = Rule::close(
     "Support guidance on intermittent network issues",
 );
 
-fn conclude_probe(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_probe(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     Conclusion::new(
         Verdict::Normal,
         Confidence::Proven,

@@ -5,7 +5,7 @@ use super::super::mars::{close_evidence, hidden_control};
 use super::{CLIENT_FIRST, M1, M2, M3, M4, M14, NO_RESET, SERVER_TOO, unknown_ids};
 use crate::rules::facts::{Doubt, Facts, Lane, Work};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
-use crate::store::{Condition, Confidence, Outcome, Verdict};
+use crate::store::{Applied, Confidence, Outcome, Verdict};
 use crate::units::Side;
 
 /// `mars-close-clean`.
@@ -47,10 +47,10 @@ fn data_received(facts: &Facts<'_>) -> Check {
     }
 }
 
-fn conclude_clean(facts: &Facts<'_>, conditions: &[Condition]) -> Conclusion {
+fn conclude_clean(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
     let unknown = unknown_ids(conditions);
     let grave = conditions.iter().any(|c| {
-        c.outcome == Outcome::Unknown && !(c.id == "M2" && hidden_control(facts).is_none())
+        c.outcome == Outcome::Unknown && !(c.id() == "M2" && hidden_control(facts).is_none())
     });
     let done_only = unknown == ["M3"]
         && facts
@@ -126,7 +126,7 @@ pub(in crate::rules) const CLOSE_UNREAD: Rule = Rule::close(
     "Catalogue 4",
 );
 
-fn conclude_unread(facts: &Facts<'_>, _: &[Condition]) -> Conclusion {
+fn conclude_unread(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     Conclusion::new(
         Verdict::Notice,
         Confidence::Likely,
