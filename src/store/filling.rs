@@ -6,6 +6,8 @@ use super::chunks::{Chunks, ROWS};
 
 /// So many chunks are made ready for the thread that fills them.
 const READY: usize = 8;
+/// Bytes that the system gives at once.
+const PAGE: usize = 4096;
 
 /// Fills chunks of a table.
 #[derive(Debug)]
@@ -125,17 +127,27 @@ impl<T> RowPool<T> {
 }
 
 impl<T: Copy + Default> RowPool<T> {
-    /// Makes so many chunks ready to be filled, out of one that was used if there is one. All of their memory is written
-    /// once: what it costs to get memory from the system is to be paid by this thread.
+    /// Makes so many chunks ready to be filled, out of one that was used if there is one.
     fn make_ready(&self, chunks: usize, used: Option<Vec<T>>) {
         let there = self.waiting().len();
         let wanted = READY.saturating_sub(there).min(chunks);
-        let fresh = std::iter::repeat_with(|| vec![T::default(); ROWS]);
+        let fresh = std::iter::repeat_with(fresh_chunk);
         for mut chunk in used.into_iter().chain(fresh).take(wanted) {
             chunk.clear();
             self.waiting().push(chunk);
         }
     }
+}
+
+/// Memory for a chunk, of which something is written on every page: what it costs to get it from the system is to be
+/// paid by this thread, not by the one that fills it.
+fn fresh_chunk<T: Default>() -> Vec<T> {
+    let mut chunk = Vec::with_capacity(ROWS);
+    let rows_of_page = (PAGE / size_of::<T>().max(1)).max(1);
+    for row in chunk.spare_capacity_mut().iter_mut().step_by(rows_of_page) {
+        row.write(T::default());
+    }
+    chunk
 }
 
 #[cfg(test)]
