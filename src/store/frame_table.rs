@@ -5,12 +5,13 @@ use super::few::Few;
 use super::frame::FrameRow;
 use super::oddity::Oddities;
 use super::packed_frame::{NewFrames, Packed, Shape};
+use super::piece::Piece;
 use crate::units::{FrameNo, Nanos};
 
 /// The frames in file order.
 #[derive(Debug, Default)]
 pub(super) struct FrameTable {
-    rows: Chunks<Packed>,
+    rows: Chunks<Piece<Packed>>,
     /// For each chunk the time of its first frame.
     bases: Vec<Nanos>,
     shapes: Vec<Shape>,
@@ -27,11 +28,6 @@ impl FrameTable {
     /// What is odd about them.
     pub(super) fn oddities(&self) -> &Oddities {
         &self.oddities
-    }
-
-    /// Gives back what is held in reserve, as nothing more comes.
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.rows.shrink_to_fit();
     }
 
     /// Bytes that the table holds.
