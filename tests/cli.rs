@@ -327,6 +327,27 @@ fn a_frame_is_shown_with_its_fields() {
     assert_eq!(tree["frame"], 1);
 }
 
+#[test]
+fn standard_input_has_as_many_bytes_as_were_read_of_it() {
+    let capture = zstd::decode_all(std::fs::File::open(benign()).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("benign.pcapng");
+    std::fs::write(&file, &capture).unwrap();
+    let output = marstui()
+        .args(["report", "-", "--stats", "--format", "json"])
+        .stdin(std::fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for bytes in [
+        &report["stats"]["bytes"],
+        &report["capture"]["bytes"],
+        &report["capture"]["files"][0]["bytes"],
+    ] {
+        assert_eq!(bytes.as_u64(), u64::try_from(capture.len()).ok());
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interrupt_keeps_what_was_read_and_ends_with_130() {

@@ -89,6 +89,11 @@ impl CaptureFile {
         self.first_time
     }
 
+    /// Whether what is read of it is what it has: not so of a compressed file.
+    pub fn is_plain(&self) -> bool {
+        self.size == 0 || !self.is_stream()
+    }
+
     /// Whether its bytes arrive while they are read: standard input, or a compressed file.
     pub(super) fn is_stream(&self) -> bool {
         matches!(self.source, Source::Spool(_))

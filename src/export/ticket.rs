@@ -111,7 +111,7 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
         page.item(&format!(
             "file: {name}, {}, {}, {}",
             file.format,
-            words::bytes(words::file_bytes(store, file)),
+            words::bytes(file.bytes),
             words::counted(file.frames, "frame")
         ))?;
         match sha256(Path::new(&file.path), job)? {

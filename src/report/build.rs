@@ -43,16 +43,12 @@ impl<'a> Facts<'a> {
                 .map(|f| facts::File {
                     path: self.path(f.index, &f.path),
                     format: f.format,
-                    bytes: words::file_bytes(store, f),
+                    bytes: f.bytes,
                     frames: f.frames,
                 })
                 .collect(),
             frames: store.frame_count() as u64,
-            bytes: store
-                .files()
-                .iter()
-                .map(|f| words::file_bytes(store, f))
-                .sum(),
+            bytes: store.files().iter().map(|f| f.bytes).sum(),
             first_time: time(FrameNo(1)),
             last_time: store.last_frame().and_then(time),
             complete: progress.complete && progress.stopped.is_none(),

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::store::{
-    Condition, Encryption, FileRow, Finding, FrameFlags, Outcome, Store, TcpFlags, View,
-};
+use crate::store::{Condition, Encryption, Finding, FrameFlags, Outcome, Store, TcpFlags, View};
 use crate::units::{ConnId, FrameNo, Nanos, Side};
 
 /// A time as RFC 3339 in UTC with nine decimals; `None` outside the years that it can name.
@@ -50,14 +48,6 @@ pub fn bytes(n: u64) -> String {
         1_000..999_950 => tenths(1_000, "kB"),
         999_950..999_950_000 => tenths(1_000_000, "MB"),
         _ => tenths(1_000_000_000, "GB"),
-    }
-}
-
-/// The size of a file of the capture. Standard input has none when it is opened; then what was read of it counts.
-pub fn file_bytes(store: &Store, file: &FileRow) -> u64 {
-    match (file.bytes, store.files()) {
-        (0, [_]) => store.progress().bytes_done,
-        (bytes, _) => bytes,
     }
 }
 

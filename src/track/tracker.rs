@@ -49,6 +49,8 @@ pub(super) struct Tracker {
     /// Connections with changed rows.
     changed: Vec<usize>,
     files: Vec<FileRow>,
+    /// The only file has as many bytes as are read of it, or more.
+    sized_by_reading: bool,
     files_changed: bool,
     view: Option<(View, Vec<String>)>,
     /// Frames at the last judgement of the view.
@@ -95,6 +97,7 @@ impl Tracker {
             by_tuple: HashMap::new(),
             changed: Vec::new(),
             files,
+            sized_by_reading: matches!(capture.files(), [file] if file.is_plain()),
             files_changed: true,
             view: None,
             view_at: 0,
@@ -452,6 +455,13 @@ impl Tracker {
                 file.frames = file.frames.saturating_add(frames);
                 self.files_changed = true;
             }
+        }
+        if self.sized_by_reading
+            && let [file] = &mut *self.files
+            && file.bytes < self.progress.bytes_done
+        {
+            file.bytes = self.progress.bytes_done;
+            self.files_changed = true;
         }
         if std::mem::take(&mut self.files_changed) {
             batch.files.clone_from(&self.files);
