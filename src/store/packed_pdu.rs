@@ -10,6 +10,7 @@ use super::few::{FAR, Few, distance};
 use super::filling::{Filling, NewRows};
 use super::packed_frame::halves;
 use super::pdu::{PduFlags, PduKind, PduRow};
+use super::session::SessionRow;
 use super::shapes::{Key, Shapes};
 use crate::units::{ConnId, End, FrameNo, PduId, SessionId, Sid, SmpSeq, StreamPos};
 
@@ -105,7 +106,7 @@ impl Packed {
 }
 
 /// The connection and the Sid of a session.
-pub(super) type Owner = (ConnId, Sid);
+pub type Owner = (ConnId, Sid);
 
 /// The owner of each session.
 #[derive(Debug, Default)]
@@ -196,33 +197,56 @@ impl PduPacker {
     }
 
     /// Takes in the next PDU.
+    pub fn push(&mut self, row: &PduRow) {
+        let packed = self.owner(row).and_then(|owner| self.pack(owner, row));
+        match packed {
+            Some(packed) => self.put(packed),
+            None => self.push_whole(row),
+        }
+    }
+
+    /// Takes in the next PDU, one of a session whose beginning was told. Its row need say neither the session nor the
+    /// connection.
     #[expect(
         clippy::inline_always,
         reason = "whoever has just filled in the row still has most of it in registers"
     )]
     #[inline(always)]
-    pub fn push(&mut self, row: &PduRow) {
-        let is_late = row.frame.0 < self.last;
-        let packed = if is_late { None } else { self.pack(row) };
+    pub fn push_smp(&mut self, session: &SessionRow, row: &PduRow) {
+        let packed = of_session(session.id).and_then(|owner| self.pack(owner, row));
         match packed {
-            Some(packed) => {
-                self.last = row.frame.0;
-                self.rows.push(packed);
-            }
-            None => self.push_whole(row, is_late),
+            Some(packed) => self.put(packed),
+            None => self.push_whole_smp(session, row),
         }
-        self.len = self.len.saturating_add(1);
     }
 
     #[cold]
-    fn push_whole(&mut self, row: &PduRow, is_late: bool) {
-        if is_late {
+    fn push_whole_smp(&mut self, session: &SessionRow, row: &PduRow) {
+        self.push_whole(&PduRow {
+            conn: session.conn,
+            session: Some(session.id),
+            sid: session.sid,
+            ..*row
+        });
+    }
+
+    /// Takes in a PDU that does not fit, or comes late.
+    #[cold]
+    fn push_whole(&mut self, row: &PduRow) {
+        let last = self.last.max(row.frame.0);
+        if row.frame.0 < last {
             self.new.late.push((row.frame, self.next()));
         }
-        self.last = self.last.max(row.frame.0);
         self.new.whole.push(self.index(), *row);
-        let packed = Packed::whole(FrameNo(self.last));
+        self.put(Packed::whole(FrameNo(last)));
+    }
+
+    #[inline]
+    fn put(&mut self, packed: Packed) {
+        self.last = packed.frame;
         self.rows.push(packed);
+        // So many that it would begin anew have no room in any memory.
+        self.len = self.len.wrapping_add(1);
     }
 
     #[expect(
@@ -230,8 +254,10 @@ impl PduPacker {
         reason = "a part of `push`, and asked nowhere else"
     )]
     #[inline(always)]
-    fn pack(&mut self, row: &PduRow) -> Option<Packed> {
-        let owner = self.owner(row)?;
+    fn pack(&mut self, owner: u32, row: &PduRow) -> Option<Packed> {
+        if row.frame.0 < self.last {
+            return None;
+        }
         let span = row.frame.0.checked_sub(row.first_frame.0)?;
         let (span, len) = (u16::try_from(span).ok()?, u16::try_from(row.len).ok()?);
         let [pos_low, pos_high] = halves(row.pos.0);
@@ -283,32 +309,40 @@ impl PduPacker {
         self.shapes.number(key, SHAPES, shape)
     }
 
-    /// What stands for the owner of a row.
-    #[expect(
-        clippy::inline_always,
-        reason = "a part of `push`, and asked nowhere else"
-    )]
-    #[inline(always)]
+    /// What stands for the owner of a row, if anything can.
     fn owner(&mut self, row: &PduRow) -> Option<u32> {
         let Some(session) = row.session else {
             return (row.sid == Sid(0) && row.conn.0 < OF_SESSION).then_some(row.conn.0);
         };
         let own = (row.conn, row.sid);
+        let is_its = self.begin_session(session, own)? == own;
+        of_session(session).filter(|_| is_its)
+    }
+
+    /// A session begins, whose PDUs come next; returns the owner that it has, if that can be kept.
+    pub fn begin_session(&mut self, session: SessionId, own: Owner) -> Option<Owner> {
         let known = self.owners.of_session(session)?;
         if known.is_none() {
-            *known = Some(own);
             self.new.owners.push((session, own));
         }
-        (*known == Some(own)).then_some(session.0 | OF_SESSION)
+        Some(*known.get_or_insert(own))
     }
 
     /// How far in front a PDU is; `None` if it is none of those in front.
     #[inline]
     fn distance(&mut self, prev: PduId) -> Option<u16> {
-        let distance = distance(self.next().0, prev.0)?;
-        if distance == FAR {
-            self.new.far.push(self.index(), prev);
+        if let Some(distance) = self.len.checked_sub(prev.0)
+            && (1..u32::from(FAR)).contains(&distance)
+        {
+            return u16::try_from(distance).ok();
         }
+        self.far_distance(prev)
+    }
+
+    #[cold]
+    fn far_distance(&mut self, prev: PduId) -> Option<u16> {
+        let distance = distance(self.len, prev.0)?;
+        self.new.far.push(self.index(), prev);
         Some(distance)
     }
 
@@ -318,6 +352,12 @@ impl PduPacker {
         self.new.rows = self.rows.take();
         std::mem::take(&mut self.new)
     }
+}
+
+/// What stands for a session, if anything can.
+#[inline]
+fn of_session(session: SessionId) -> Option<u32> {
+    (session.0 < OF_SESSION).then_some(session.0 | OF_SESSION)
 }
 
 /// The lower and the upper 16 bits.

@@ -7,7 +7,7 @@ use crate::store::{
     Batch, CheckId, ConnRow, FrameFlags, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow,
     RequestRow, RowPool, SessionRow, Severity, ViolationRow,
 };
-use crate::units::{FrameNo, PduId, RequestId, SessionId, Sid};
+use crate::units::{ConnId, FrameNo, PduId, RequestId, SessionId, Sid};
 
 /// Results of SMP checks that are kept per connection; further ones are dropped, so that a hostile capture
 /// cannot fill memory with complaints.
@@ -78,14 +78,22 @@ impl Out {
         self.pdus.next()
     }
 
-    #[inline]
+    /// A PDU outside SMP.
     pub(super) fn push_pdu(&mut self, row: &PduRow) {
         self.pdus.push(row);
     }
 
-    pub(super) fn new_session(&mut self) -> SessionId {
+    /// An SMP packet of a session, whose row need say neither that nor the connection.
+    #[inline]
+    pub(super) fn push_smp(&mut self, session: &SessionRow, row: &PduRow) {
+        self.pdus.push_smp(session, row);
+    }
+
+    /// A session of a connection begins.
+    pub(super) fn new_session(&mut self, conn: ConnId, sid: Sid) -> SessionId {
         let id = SessionId(self.sessions);
         self.sessions = self.sessions.saturating_add(1);
+        self.pdus.begin_session(id, (conn, sid));
         id
     }
 

@@ -106,7 +106,7 @@ fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
     }
 }
 
-/// An SMP packet is complete: counts, numbers, window, checks. Its row is told its session and the packet before it.
+/// An SMP packet is complete: counts, numbers, window, checks. Its row is told the packet before it.
 #[expect(
     clippy::inline_always,
     reason = "what is done with a complete packet is not to be taken apart"
@@ -162,7 +162,6 @@ pub(super) fn packet(
         end_stall(chain, end.other(), at, around);
     }
     if let Some(session) = &mut chain.session {
-        pdu.session = Some(session.id);
         session.last_frame = session.last_frame.max(at.done);
         if pdu.first_frame < session.open_frame {
             session.open_frame = pdu.first_frame;

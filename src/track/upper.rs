@@ -196,7 +196,7 @@ impl Upper {
             let fact = format!("packet for Sid {sid}, which was not opened");
             ctx.violation(error(CheckId::S1, fact), at.done, None, None);
         }
-        let id = ctx.out.new_session();
+        let id = ctx.out.new_session(ctx.row.id, sid);
         let syn = is_syn.then_some(pdu.wndw);
         let row: SessionRow = sessions::new_life(ctx, id, sid, life, at, syn);
         let ends = sessions::starting_ends(around, is_syn);

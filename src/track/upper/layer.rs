@@ -3,7 +3,9 @@
 use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{CheckId, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol};
+use crate::store::{
+    CheckId, ConnRow, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol, SessionRow,
+};
 use crate::units::{End, FrameNo, PduId, Sid, StreamPos};
 
 use super::super::chain::{Chain, Moment};
@@ -113,22 +115,10 @@ impl Layer<'_, '_> {
     fn plain_row(&mut self, pdu: &mut PduRow, done: FrameNo) {
         let id = self.ctx.out.next_pdu();
         pdu.prev = self.ctx.row.last_plain_pdu.get_mut(pdu.end).replace(id);
-        self.push(pdu, id, done);
-    }
-
-    /// A PDU is complete.
-    #[inline(never)]
-    fn push(&mut self, pdu: &mut PduRow, id: PduId, done: FrameNo) {
-        let row = &mut *self.ctx.row;
-        pdu.frame = done;
-        pdu.first_frame = pdu.first_frame.min(done);
-        pdu.conn = row.id;
-        if pdu.wrong_reset_bits() {
-            login::count_wrong_reset_bits(row, pdu.end);
-        }
+        pdu.conn = self.ctx.row.id;
+        complete(pdu, id, done, self.ctx.row);
         self.ctx.out.push_pdu(pdu);
-        row.first_pdu.get_or_insert(id);
-        row.last_pdu = Some(id);
+        count_wrong_bits(pdu, self.ctx.row);
     }
 
     /// An SMP packet is complete.
@@ -149,10 +139,12 @@ impl Layer<'_, '_> {
         if pdu.kind == PduKind::Data {
             chain.data_end(&self.moment, pdu, id, &mut upper.login, self.ctx);
         }
+        if let Some(session) = &chain.session {
+            push_smp(session, pdu, id, self.moment.at.done, self.ctx);
+        }
         if !std::mem::replace(&mut chain.changed, true) {
             upper.sessions.changed.push(place);
         }
-        self.push(pdu, id, self.moment.at.done);
     }
 
     #[cold]
@@ -177,6 +169,30 @@ impl Layer<'_, '_> {
             _ => {}
         }
         self.plain_row(&mut pdu.row, self.moment.at.done);
+    }
+}
+
+/// Puts down the row of an SMP packet of a session, which is complete.
+#[inline(never)]
+fn push_smp(session: &SessionRow, pdu: &mut PduRow, id: PduId, done: FrameNo, ctx: &mut Ctx<'_>) {
+    complete(pdu, id, done, ctx.row);
+    ctx.out.push_smp(session, pdu);
+    count_wrong_bits(pdu, ctx.row);
+}
+
+/// A PDU is complete with a frame.
+#[inline]
+fn complete(pdu: &mut PduRow, id: PduId, done: FrameNo, conn: &mut ConnRow) {
+    pdu.frame = done;
+    pdu.first_frame = pdu.first_frame.min(done);
+    conn.first_pdu.get_or_insert(id);
+    conn.last_pdu = Some(id);
+}
+
+#[inline]
+fn count_wrong_bits(pdu: &PduRow, conn: &mut ConnRow) {
+    if pdu.wrong_reset_bits() {
+        login::count_wrong_reset_bits(conn, pdu.end);
     }
 }
 
