@@ -47,13 +47,13 @@ impl LoginState {
 
     /// Whether the server's next message is the answer to PRELOGIN.
     pub(super) fn awaits_prelogin(&self) -> bool {
-        self.prelogin_sent && !self.prelogin_answered && !self.is_over()
+        !self.is_over() && self.prelogin_sent && !self.prelogin_answered
     }
 
     /// Whether the server's next message may be part of a TLS handshake; or the login is not in the file, and it is
     /// the login's answer.
     pub(super) fn awaits_handshake(&self) -> bool {
-        self.handshake && !self.awaits_prelogin() && !self.is_over()
+        !self.is_over() && self.handshake && !self.awaits_prelogin()
     }
 
     fn is_over(&self) -> bool {

@@ -1,7 +1,6 @@
 //! What a request says in a few words: the beginning of its SQL text, its procedure, its transaction request; and
 //! whether its headers are sound.
 
-use std::borrow::Cow;
 use std::hash::Hasher;
 use std::sync::Arc;
 
@@ -17,32 +16,60 @@ use crate::units::TextId;
 /// Bytes from which ALL_HEADERS can be told from text.
 const TELLING: usize = 10;
 
+/// What a request says of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    /// What it asks for, in a few words.
+    pub(super) text: TextId,
+    /// What its ALL_HEADERS say.
+    pub(super) headers: HeaderCheck,
+}
+
+impl Said {
+    /// Whether the rest of its message says nothing that is asked.
+    pub(super) fn is_all(&self) -> bool {
+        self.text != TextId::EMPTY && self.headers != HeaderCheck::Unknown
+    }
+}
+
 /// Texts of requests, which come again and again: each stays for the next that says the same, until another takes
 /// its place.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    places: Vec<Option<(TextId, Arc<str>)>>,
+    places: Vec<Option<Kept>>,
     /// So many have a number.
     count: u32,
     new: Vec<Arc<str>>,
 }
 
+/// A text with the bytes that it stands for: an even number of them, or three for what has a name.
+#[derive(Debug, Clone)]
+struct Kept {
+    id: TextId,
+    bytes: Box<[u8]>,
+}
+
 impl Texts {
     const PLACES: usize = 1024;
 
-    /// The text of a request by the first bytes of its message; `cut` says that they are not all that there were.
-    pub(super) fn of(&mut self, kind: RequestKind, head: &[u8], cut: bool) -> TextId {
-        if cut && head.len() < TELLING {
-            return TextId::EMPTY;
-        }
-        let body = head.get(all_headers_len(head)..).unwrap_or_default();
-        let text = match kind {
-            RequestKind::SqlBatch => Some(self.first_chars(body)),
-            RequestKind::Rpc => self.procedure(body),
-            RequestKind::TransactionManager => self.transaction(body),
-            RequestKind::BulkLoad => None,
+    /// What the first bytes of a request's message say; `cut` says that they are not all that there were.
+    pub(super) fn said(&mut self, kind: RequestKind, head: &[u8], cut: bool) -> Said {
+        let headers = Headers::of(head);
+        let text = if cut && head.len() < TELLING {
+            None
+        } else {
+            let body = head.get(headers.len..).unwrap_or_default();
+            match kind {
+                RequestKind::SqlBatch => Some(self.first_chars(body)),
+                RequestKind::Rpc => self.procedure(body),
+                RequestKind::TransactionManager => self.transaction(body),
+                RequestKind::BulkLoad => None,
+            }
         };
-        text.unwrap_or(TextId::EMPTY)
+        Said {
+            text: text.unwrap_or(TextId::EMPTY),
+            headers: headers.check,
+        }
     }
 
     /// Those that came since this was asked last.
@@ -55,8 +82,7 @@ impl Texts {
         let chars = r.u16_le()?;
         if chars == 0xffff {
             let id = r.u16_le()?;
-            let name = word("tds.rpc.proc_id", u64::from(id));
-            return Some(self.words(name, || format!("ProcID {id}")));
+            return Some(self.named("tds.rpc.proc_id", b'p', id, "ProcID"));
         }
         let bytes = usize::from(chars).saturating_mul(2);
         let have = r.left().min(bytes);
@@ -65,15 +91,16 @@ impl Texts {
 
     fn transaction(&mut self, body: &[u8]) -> Option<TextId> {
         let kind = Reader::new(body).u16_le()?;
-        let name = word("tds.transmgr", u64::from(kind));
-        Some(self.words(name, || format!("transaction request {kind}")))
+        Some(self.named("tds.transmgr", b't', kind, "transaction request"))
     }
 
-    /// A name that is known, else what stands for it.
-    fn words(&mut self, name: Option<&str>, unknown: impl FnOnce() -> String) -> TextId {
-        let words = name.map_or_else(|| Cow::Owned(unknown()), Cow::Borrowed);
-        let is_same = |text: &str| text == words;
-        self.kept(words.as_bytes(), is_same, || words.as_ref().into())
+    /// What a number is called in a list of names, else what it is and the number.
+    fn named(&mut self, list: &str, mark: u8, number: u16, what: &str) -> TextId {
+        let [low, high] = number.to_le_bytes();
+        self.kept(&[mark, low, high], |_| {
+            let name = word(list, u64::from(number));
+            name.map_or_else(|| format!("{what} {number}"), str::to_owned)
+        })
     }
 
     fn first_chars(&mut self, utf16le: &[u8]) -> TextId {
@@ -81,71 +108,82 @@ impl Texts {
         let bytes = utf16le
             .get(..TEXT_CHARS.saturating_mul(4))
             .unwrap_or(utf16le);
-        let is_same = |text: &str| is_plainly(text, bytes);
-        self.kept(bytes, is_same, || first_chars(bytes).into())
+        // Half a unit says nothing.
+        let whole = bytes.get(..bytes.len() & !1).unwrap_or(bytes);
+        self.kept(whole, first_chars)
     }
 
-    /// The number of a text: that which it has if it is still in its place, which `bytes` tell.
+    /// The number of the text that bytes stand for: that which it has if it is still in its place.
     #[inline]
-    fn kept(
-        &mut self,
-        bytes: &[u8],
-        is_same: impl FnOnce(&str) -> bool,
-        text: impl FnOnce() -> Arc<str>,
-    ) -> TextId {
+    fn kept(&mut self, bytes: &[u8], text: impl FnOnce(&[u8]) -> String) -> TextId {
         let mut hasher = FxHasher::default();
         hasher.write(bytes);
-        if self.places.is_empty() {
-            self.places.resize(Self::PLACES, None);
-        }
         let place = usize::try_from(hasher.finish() >> 32).unwrap_or(0) % Self::PLACES;
-        let place = self.places.get_mut(place);
-        if let Some(Some((id, text))) = &place
-            && is_same(text)
+        if let Some(Some(kept)) = self.places.get(place)
+            && *kept.bytes == *bytes
         {
-            return *id;
+            return kept.id;
         }
-        let text = text();
+        self.add(place, bytes, text(bytes))
+    }
+
+    /// A text that is not in its place, for which it has to be.
+    #[cold]
+    fn add(&mut self, place: usize, bytes: &[u8], text: String) -> TextId {
         if text.is_empty() {
             return TextId::EMPTY;
         }
+        if self.places.is_empty() {
+            self.places.resize(Self::PLACES, None);
+        }
         self.count = self.count.saturating_add(1);
         let id = TextId(self.count);
-        self.new.push(Arc::clone(&text));
-        if let Some(place) = place {
-            *place = Some((id, text));
+        self.new.push(text.into());
+        if let Some(place) = self.places.get_mut(place) {
+            let bytes = bytes.into();
+            *place = Some(Kept { id, bytes });
         }
         id
     }
 }
 
-/// Whether the first characters of UTF-16LE bytes are this text, where both are ASCII.
-fn is_plainly(text: &str, utf16le: &[u8]) -> bool {
-    let (pairs, _) = utf16le.as_chunks::<2>();
-    let differ = |bits, (byte, pair): (u8, &[u8; 2])| {
-        let byte = u16::from(byte);
-        bits | (byte & 0x80) | (byte ^ u16::from_le_bytes(*pair))
-    };
-    text.len() == pairs.len().min(TEXT_CHARS) && text.bytes().zip(pairs).fold(0, differ) == 0
+/// ALL_HEADERS at the start of a message ([MS-TDS] 2.2.5.3), by the bytes that are there.
+struct Headers {
+    check: HeaderCheck,
+    /// Their bytes; 0 where the message has none (before 7.2).
+    len: usize,
 }
 
-/// Checks ALL_HEADERS at the start of a message by the bytes that are there.
-pub(super) fn headers(head: &[u8]) -> HeaderCheck {
-    walk_headers(head).unwrap_or_default()
+impl Headers {
+    fn of(head: &[u8]) -> Self {
+        let mut len = 0;
+        let check = walk_headers(head, &mut len).unwrap_or_default();
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        Self { check, len }
+    }
 }
 
-fn walk_headers(head: &[u8]) -> Option<HeaderCheck> {
+/// Checks the headers, and says how many bytes they have, once that is known.
+fn walk_headers(head: &[u8], all: &mut u32) -> Option<HeaderCheck> {
     let mut r = Reader::new(head);
     let total = r.u32_le()?;
     let mut at = 4_u32;
+    if total == at {
+        *all = total;
+    }
     let mut found = HeaderCheck::NoDescriptor;
     while at < total {
         let len = r.u32_le()?;
         let kind = r.u16_le()?;
-        at = at.saturating_add(len);
-        if len < 6 || at > total {
+        let room = total.saturating_sub(at);
+        if len < 6 || len > room {
             return Some(HeaderCheck::Total);
         }
+        // The first tells headers from text.
+        if at == 4 && (1..=3).contains(&kind) {
+            *all = total;
+        }
+        at = at.saturating_add(len);
         let mut data = r.sub(usize::try_from(len.saturating_sub(6)).ok()?)?;
         if kind == 2 {
             let count = data.skip(8).and_then(|()| data.u32_le());
@@ -166,23 +204,6 @@ fn first_chars(utf16le: &[u8]) -> String {
         text.truncate(behind);
     }
     text
-}
-
-/// Bytes of ALL_HEADERS ([MS-TDS] 2.2.5.3); 0 where the message has none (before 7.2).
-fn all_headers_len(head: &[u8]) -> usize {
-    let mut r = Reader::new(head);
-    let total = r.u32_le();
-    let first = r.u32_le();
-    let kind = r.u16_le();
-    match (total, first, kind) {
-        (Some(total), Some(first), Some(1..=3))
-            if first >= 6 && first.checked_add(4).is_some_and(|least| least <= total) =>
-        {
-            usize::try_from(total).unwrap_or(usize::MAX)
-        }
-        (Some(4), _, _) => 4,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]
@@ -212,16 +233,40 @@ mod tests {
         let kept = |text: &str| text.chars().take(TEXT_CHARS).collect::<String>();
         let mut texts = Texts::default();
         let mut all: Vec<Arc<str>> = vec!["".into()];
-        for first in words {
-            let ids = [(); 2].map(|()| texts.of(RequestKind::SqlBatch, &units(first), false));
+        let mut said = |kind, head: &[u8]| {
+            let id = texts.said(kind, head, false).text;
             all.extend(texts.take_new());
-            let [text, again] = ids.map(|id| Arc::clone(&all[id.index()]));
-            assert_eq!((&*text, &*again), (&*kept(first), &*kept(first)));
-            assert_eq!(ids[0] == ids[1], first.is_ascii());
+            (id, Arc::clone(&all[id.index()]))
+        };
+        for first in words {
             for second in words {
-                let same = first.is_ascii() && kept(first) == kept(second);
-                assert_eq!(is_plainly(&text, &units(second)), same, "{first}, {second}");
+                let texts = [first, second, first].map(|text| {
+                    let (id, found) = said(RequestKind::SqlBatch, &units(text));
+                    assert_eq!(*found, *kept(text));
+                    id
+                });
+                assert_eq!(texts[0], texts[2]);
             }
         }
+        // A number with a name is not taken for the text that has its bytes.
+        let name = said(RequestKind::TransactionManager, &[5, 0]);
+        assert_eq!(name, said(RequestKind::TransactionManager, &[5, 0]));
+        assert_ne!(name, said(RequestKind::SqlBatch, b"t\x05\0"));
+    }
+
+    #[test]
+    fn headers_say_where_the_text_begins() {
+        let descriptor = [[22, 0, 0, 0, 18, 0], [0, 0, 2, 0, 0, 0]].concat();
+        let sound = [&descriptor[..], &[0; 6], &[1, 0, 0, 0]].concat();
+        let of = |head: &[u8]| {
+            let headers = Headers::of(head);
+            (headers.check, headers.len)
+        };
+        assert_eq!(of(&sound), (HeaderCheck::Sound(1), 22));
+        assert_eq!(of(&sound[..12]), (HeaderCheck::Unknown, 22));
+        assert_eq!(of(&sound[..9]), (HeaderCheck::Unknown, 0));
+        assert_eq!(of(&[4, 0, 0, 0]), (HeaderCheck::NoDescriptor, 4));
+        // Text, of which the first characters are taken for numbers.
+        assert_eq!(of(&units("select 1")).1, 0);
     }
 }

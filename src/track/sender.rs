@@ -3,12 +3,12 @@
 //! Bounds: [`HEAD`] bytes of a request, [`LOGIN_HEAD`] of a login step.
 
 use crate::decode::tds;
-use crate::store::{HeaderCheck, RequestKind, SessionEnd, SmpCounts};
-use crate::units::{FrameNo, Nanos, PerEnd, SmpSeq, TextId};
+use crate::store::{RequestKind, SessionEnd, SmpCounts};
+use crate::units::{FrameNo, Nanos, PerEnd, SmpSeq};
 
 use super::missing::{self, Missing, Seen, UnderWay};
-use super::request_text::Texts;
-use super::{request_text, requests};
+use super::request_text::{Said, Texts};
+use super::requests;
 
 /// Bytes kept of a request, for its text.
 const HEAD: usize = 2048;
@@ -37,22 +37,6 @@ pub(super) struct Message {
     pub(super) starts: bool,
     /// Its first byte says whether it is TLS or an answer.
     pub(super) open: bool,
-}
-
-/// What a request says of itself.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Said {
-    /// What it asks for, in a few words.
-    pub(super) text: TextId,
-    /// What its ALL_HEADERS say.
-    pub(super) headers: HeaderCheck,
-}
-
-impl Said {
-    /// Whether the rest of its message says nothing that is asked.
-    pub(super) fn is_all(&self) -> bool {
-        self.text != TextId::EMPTY && self.headers != HeaderCheck::Unknown
-    }
 }
 
 impl Message {
@@ -87,10 +71,7 @@ impl Message {
             && self.head.is_empty()
             && (left == 0 || bytes.len() == limit)
         {
-            let said = Said {
-                text: texts.of(kind, bytes, false),
-                headers: request_text::headers(bytes),
-            };
+            let said = texts.said(kind, bytes, false);
             if said.is_all() {
                 self.said = Some(said);
                 return;
@@ -101,10 +82,8 @@ impl Message {
 
     /// What it says of itself so far, if it is a request.
     pub(super) fn says(&self, kind: RequestKind, texts: &mut Texts) -> Said {
-        self.said.unwrap_or_else(|| Said {
-            text: texts.of(kind, &self.head, self.head_cut),
-            headers: request_text::headers(&self.head),
-        })
+        self.said
+            .unwrap_or_else(|| texts.said(kind, &self.head, self.head_cut))
     }
 
     /// Whether it goes on with a packet, where nothing is missing in front of that.
