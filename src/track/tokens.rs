@@ -260,8 +260,21 @@ impl Walker {
     }
 
     /// Reads one element at the start of `view`; says how many bytes it took, or what is wanting.
+    #[expect(
+        clippy::inline_always,
+        reason = "mostly it is a token, and that a DONE"
+    )]
+    #[inline(always)]
     fn step(&mut self, view: &[u8]) -> Step {
         match self.state {
+            State::Token => self.token(view),
+            inside => self.step_inside(inside, view),
+        }
+    }
+
+    /// As [`Walker::step`], inside a token.
+    fn step_inside(&mut self, state: State, view: &[u8]) -> Step {
+        match state {
             State::Token => self.token(view),
             State::Keys {
                 left,
@@ -291,9 +304,19 @@ impl Walker {
         }
     }
 
+    #[expect(clippy::inline_always, reason = "a part of `step`")]
+    #[inline(always)]
     fn token(&mut self, view: &[u8]) -> Step {
         let token = *view.first().ok_or(Stop::Need(1))?;
         self.outcome.ends_with_done = false;
+        match token {
+            // Each answer has one, and many have little else.
+            0xfd..=0xff => self.done(view),
+            _ => self.other_token(token, view),
+        }
+    }
+
+    fn other_token(&mut self, token: u8, view: &[u8]) -> Step {
         match token {
             ROW => self.begin_row(Row::Plain, 1),
             0xd2 => {
@@ -305,7 +328,6 @@ impl Walker {
                 self.begin_row(Row::Compressed, need)
             }
             0xd3 => self.compute_row(view),
-            0xfd..=0xff => self.done(view),
             0x81 => self.metadata(view),
             0x88 => self.compute_metadata(view),
             0xa3 => self.classification(),
