@@ -395,6 +395,7 @@ impl Conn {
         }
         let behind_ack = self.behind_ack();
         let deep = (self.deep).get_or_insert_with(|| Box::new(Deep::new(self.sql_port)));
+        deep.set_behind_ack(behind_ack);
         let mut ctx = Ctx {
             out,
             row: &mut self.row,
@@ -403,8 +404,10 @@ impl Conn {
         let order = &mut self.sides.get_mut(end).order;
         let mut is_other = false;
         let result = act(order, &mut waiting, &mut |piece| {
-            is_other = is_other || deep.piece(end, &piece, behind_ack, &mut ctx);
+            is_other = is_other || deep.piece(end, &piece, &mut ctx);
         });
+        // A segment that just goes on comes where all is there that was acknowledged.
+        deep.set_behind_ack(PerEnd::default());
         out.waiting = waiting;
         if is_other {
             self.leave();
@@ -456,7 +459,8 @@ impl Conn {
             violations: &mut self.violations,
         };
         if let Some(deep) = &mut self.deep {
-            deep.end(next, closed_by, behind_ack, at, &mut ctx);
+            deep.set_behind_ack(behind_ack);
+            deep.end(next, closed_by, at, &mut ctx);
         }
         self.leave();
         true

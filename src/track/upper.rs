@@ -41,18 +41,16 @@ impl Deep {
         }
     }
 
-    /// The next piece of a direction's stream. `behind_ack` says of each end whether bytes were acknowledged that were
-    /// not seen (yet): nothing may be missed of what they hold. Whether the connection carries nothing of interest, so
-    /// that its payload need not be looked at any more.
-    #[inline(never)]
-    pub(super) fn piece(
-        &mut self,
-        end: End,
-        piece: &Piece<'_>,
-        behind_ack: PerEnd<bool>,
-        ctx: &mut Ctx<'_>,
-    ) -> bool {
+    /// Whether bytes of each end were acknowledged that were not seen (yet): nothing may be missed of what they hold.
+    /// That holds for the pieces that come until it is said otherwise.
+    pub(super) fn set_behind_ack(&mut self, behind_ack: PerEnd<bool>) {
         self.around.behind_ack = behind_ack;
+    }
+
+    /// The next piece of a direction's stream. Whether the connection carries nothing of interest, so that its payload
+    /// need not be looked at any more.
+    #[inline(never)]
+    pub(super) fn piece(&mut self, end: End, piece: &Piece<'_>, ctx: &mut Ctx<'_>) -> bool {
         let mut layer = Layer {
             moment: Moment {
                 end,
@@ -73,11 +71,9 @@ impl Deep {
         &mut self,
         next: PerEnd<u64>,
         closed_by: Option<FrameNo>,
-        behind_ack: PerEnd<bool>,
         at: At,
         ctx: &mut Ctx<'_>,
     ) {
-        self.around.behind_ack = behind_ack;
         for end in End::BOTH {
             let mut layer = Layer {
                 moment: Moment {

@@ -10,7 +10,7 @@ use crate::store::{FrameFlags, TcpFlags};
 use crate::track::calm::Watch;
 use crate::track::order::{Content, Piece};
 use crate::track::out::{Ctx, Out};
-use crate::units::{End, Nanos, PerEnd, TcpSeq};
+use crate::units::{End, Nanos, TcpSeq};
 
 impl Conn {
     /// Takes in a segment if it is of this kind; returns what was found out about its frame.
@@ -68,9 +68,7 @@ impl Conn {
                 row: &mut self.row,
                 violations: &mut self.violations,
             };
-            // All is there that was acknowledged.
-            let behind_ack = PerEnd::default();
-            if deep.piece(end, &piece, behind_ack, &mut ctx) {
+            if deep.piece(end, &piece, &mut ctx) {
                 self.leave();
             }
         }
