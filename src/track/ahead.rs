@@ -50,11 +50,10 @@ impl<'a> Ahead<'a> {
         Some((record, bytes))
     }
 
-    /// What stands behind the frame in front of so many of the chunk's that stand in front of this.
-    pub(super) fn behind(self, more: usize) -> Self {
+    /// What stands behind the frame in front of the last so many of the chunk's.
+    pub(super) fn behind(self, last: usize) -> Self {
         let all = &self.chunk.records;
-        let behind = self.records.len().saturating_add(more);
-        let records = all.get(all.len().saturating_sub(behind)..);
+        let records = all.get(all.len().saturating_sub(last)..);
         Self {
             records: records.unwrap_or_default(),
             ..self

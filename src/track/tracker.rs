@@ -168,22 +168,22 @@ impl Tracker {
             }
             self.count(record, 1);
         }
-        for records in chunk.records.chunk_by(|a, b| a.interface == b.interface) {
-            ahead.records = ahead.records.get(records.len()..).unwrap_or_default();
-            let Some(first) = records.first() else {
-                continue;
-            };
+        let mut records = chunk.records.as_slice();
+        while let Some(first) = records.first() {
             let taken = self.of_interface(first, records, ahead);
             self.count(first, taken);
-            if let Some([record, behind @ ..]) = records.get(taken..) {
+            records = records.get(taken..).unwrap_or_default();
+            if let [record, behind @ ..] = records
+                && record.interface == first.interface
+            {
                 self.held = ahead.behind(behind.len()).hold(record, chunk.bytes(record));
                 return;
             }
         }
     }
 
-    /// Takes in the frames of an interface, which stand in front of others; says how many, as not all can be without
-    /// knowing what follows.
+    /// Takes in frames as long as they are of one interface; says how many, as not all can be without knowing what
+    /// follows.
     fn of_interface(
         &mut self,
         first: &RecordMeta,
@@ -191,26 +191,27 @@ impl Tracker {
         ahead: Ahead<'_>,
     ) -> usize {
         let may_be_usual = self.link(first) == link_type::ETHERNET && !self.frames_only;
-        let mut rest = records.iter();
-        while let Some(record) = rest.next() {
+        let mut rest = records;
+        while let [record, behind @ ..] = rest
+            && record.interface == first.interface
+        {
             let bytes = ahead.chunk.bytes(record);
             let at = link::BEHIND_ETHERNET;
             let is_usual = may_be_usual && link::is_ipv4_on_ethernet(bytes);
-            if is_usual && self.goes_on(record, bytes, at) {
-                continue;
+            if !(is_usual && self.goes_on(record, bytes, at)) {
+                let ahead = ahead.behind(behind.len());
+                let taken = if is_usual {
+                    self.packet(record, bytes, at, ahead)
+                } else {
+                    self.frame(record, bytes, ahead)
+                };
+                if !taken {
+                    break;
+                }
             }
-            let ahead = ahead.behind(rest.len());
-            let taken = if is_usual {
-                self.packet(record, bytes, at, ahead)
-            } else {
-                self.frame(record, bytes, ahead)
-            };
-            if !taken {
-                let left = rest.len().saturating_add(1);
-                return records.len().saturating_sub(left);
-            }
+            rest = behind;
         }
-        records.len()
+        records.len().saturating_sub(rest.len())
     }
 
     fn link(&self, record: &RecordMeta) -> u32 {
