@@ -1,50 +1,16 @@
 //! A table that grows without ever moving its rows: chunks of a fixed number of rows.
 
-use std::ops::DerefMut;
-
 /// Rows of a chunk.
 pub(crate) const ROWS: usize = 4096;
 
-/// Memory that takes as many rows as a chunk has.
-pub(crate) trait Chunk: DerefMut<Target = [Self::Row]> {
-    /// What stands in it.
-    type Row;
-
-    /// An empty one, with room for all rows.
-    fn with_room() -> Self;
-
-    /// Adds a row, where there is room.
-    fn push(&mut self, row: Self::Row);
-
-    /// As many rows have room in it.
-    fn room(&self) -> usize;
-}
-
-impl<T> Chunk for Vec<T> {
-    type Row = T;
-
-    fn with_room() -> Self {
-        Self::with_capacity(ROWS)
-    }
-
-    #[inline]
-    fn push(&mut self, row: T) {
-        self.push(row);
-    }
-
-    fn room(&self) -> usize {
-        self.capacity()
-    }
-}
-
 /// Rows in chunks, so that growth costs neither a copy of the table nor twice its memory.
 #[derive(Debug)]
-pub(crate) struct Chunks<C> {
-    chunks: Vec<C>,
+pub(crate) struct Chunks<T> {
+    chunks: Vec<Vec<T>>,
     len: usize,
 }
 
-impl<C> Default for Chunks<C> {
+impl<T> Default for Chunks<T> {
     fn default() -> Self {
         Self {
             chunks: Vec::new(),
@@ -53,31 +19,31 @@ impl<C> Default for Chunks<C> {
     }
 }
 
-impl<C: Chunk> Chunks<C> {
+impl<T> Chunks<T> {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Bytes that the chunks hold.
     pub(crate) fn memory(&self) -> usize {
-        let rows: usize = self.chunks.iter().map(C::room).sum();
-        rows.saturating_mul(size_of::<C::Row>())
+        let rows: usize = self.chunks.iter().map(Vec::capacity).sum();
+        rows.saturating_mul(size_of::<T>())
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&C::Row> {
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
         self.chunks.get(index / ROWS)?.get(index % ROWS)
     }
 
-    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut C::Row> {
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         self.chunks.get_mut(index / ROWS)?.get_mut(index % ROWS)
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, row: C::Row) {
+    pub(crate) fn push(&mut self, row: T) {
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < ROWS => chunk.push(row),
             _ => {
-                let mut chunk = C::with_room();
+                let mut chunk = Vec::with_capacity(ROWS);
                 chunk.push(row);
                 self.chunks.push(chunk);
             }
@@ -86,27 +52,36 @@ impl<C: Chunk> Chunks<C> {
     }
 
     /// Takes over chunks, all but the last of them full, in place of the rows from `start` on, with which a chunk begins.
-    pub(crate) fn take_over(&mut self, start: usize, chunks: Vec<C>) {
+    /// Returns the chunk that was there, if there was one.
+    pub(crate) fn take_over(&mut self, start: usize, chunks: Vec<Vec<T>>) -> Option<Vec<T>> {
         let kept = start / ROWS;
         if chunks.is_empty() || self.chunks.len() < kept {
             debug_assert!(chunks.is_empty(), "rows arrive in their order");
-            return;
+            return None;
         }
-        self.chunks.truncate(kept);
+        let replaced = self.chunks.drain(kept..).next();
         self.chunks.extend(chunks);
-        let last = self.chunks.last().map_or(0, |chunk| chunk.len());
+        let last = self.chunks.last().map_or(0, Vec::len);
         let full = self.chunks.len().saturating_sub(1);
         self.len = full.saturating_mul(ROWS).saturating_add(last);
+        replaced
     }
 
-    pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = &C::Row> + Clone {
+    /// Gives back what the last chunk holds in reserve.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.shrink_to_fit();
+        }
+    }
+
+    pub(crate) fn iter_from(&self, start: usize) -> impl Iterator<Item = &T> + Clone {
         let first = start / ROWS;
         let skip = start % ROWS;
         self.chunks
             .get(first..)
             .unwrap_or_default()
             .iter()
-            .flat_map(|chunk| chunk.iter())
+            .flatten()
             .skip(skip)
     }
 
@@ -117,7 +92,7 @@ impl<C: Chunk> Chunks<C> {
         reason = "in a scan's loop only what the scan looks at is unpacked"
     )]
     #[inline(always)]
-    pub(crate) fn each(&self, start: usize, end: usize, mut f: impl FnMut(usize, &C::Row)) {
+    pub(crate) fn each(&self, start: usize, end: usize, mut f: impl FnMut(usize, &T)) {
         let mut index = start;
         while index < end {
             let rows = self
@@ -136,7 +111,7 @@ impl<C: Chunk> Chunks<C> {
     }
 
     /// The first index whose row does not satisfy the predicate; the rows that do must come first.
-    pub(crate) fn partition_point(&self, holds: impl Fn(&C::Row) -> bool) -> usize {
+    pub(crate) fn partition_point(&self, holds: impl Fn(&T) -> bool) -> usize {
         let chunk = self
             .chunks
             .partition_point(|chunk| chunk.last().is_some_and(&holds));
@@ -151,25 +126,17 @@ impl<C: Chunk> Chunks<C> {
     }
 }
 
-impl<T> Chunks<Vec<T>> {
-    /// Gives back what the last chunk holds in reserve.
-    pub(crate) fn shrink_to_fit(&mut self) {
-        if let Some(chunk) = self.chunks.last_mut() {
-            chunk.shrink_to_fit();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn rows_keep_their_index_across_chunk_borders() {
-        let mut table: Chunks<Vec<usize>> = Chunks::default();
+        let mut table = Chunks::default();
         (0..ROWS + 10).for_each(|row| table.push(row));
         let chunk = |from: usize| (from..from + ROWS).collect();
-        table.take_over(ROWS, vec![chunk(ROWS), chunk(2 * ROWS)]);
+        let replaced = table.take_over(ROWS, vec![chunk(ROWS), chunk(2 * ROWS)]);
+        assert!(replaced.is_some_and(|rows| rows.into_iter().eq(ROWS..ROWS + 10)));
         assert_eq!(table.len(), 3 * ROWS);
         assert_eq!(table.get(ROWS), Some(&ROWS));
         assert_eq!(

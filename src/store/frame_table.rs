@@ -5,13 +5,12 @@ use super::few::Few;
 use super::frame::FrameRow;
 use super::oddity::Oddities;
 use super::packed_frame::{NewFrames, Packed, Shape};
-use super::piece::Piece;
 use crate::units::{FrameNo, Nanos};
 
 /// The frames in file order.
 #[derive(Debug, Default)]
 pub(super) struct FrameTable {
-    rows: Chunks<Piece<Packed>>,
+    rows: Chunks<Packed>,
     /// For each chunk the time of its first frame.
     bases: Vec<Nanos>,
     shapes: Vec<Shape>,
@@ -28,6 +27,11 @@ impl FrameTable {
     /// What is odd about them.
     pub(super) fn oddities(&self) -> &Oddities {
         &self.oddities
+    }
+
+    /// Gives back what is held in reserve, as nothing more comes.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.rows.shrink_to_fit();
     }
 
     /// Bytes that the table holds.

@@ -17,7 +17,6 @@ mod packed_frame;
 mod packed_pdu;
 mod pdu;
 mod pdu_table;
-mod piece;
 mod places;
 mod proof;
 mod request;
@@ -145,6 +144,8 @@ impl Store {
         self.progress = batch.progress;
         if self.progress.complete {
             // Nothing more comes: what the tables hold in reserve is not needed any more.
+            self.frames.shrink_to_fit();
+            self.pdus.shrink_to_fit();
             self.requests.shrink_to_fit();
             self.conns.shrink_to_fit();
             self.sessions.shrink_to_fit();

@@ -5,8 +5,6 @@
 //! distance as well. The rare row that does not fit (65 536 bytes of payload, a pause of 39 hours, one shape too many)
 //! is kept whole beside.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::chunks::ROWS;
 use super::few::{FAR, Few, distance};
 use super::filling::{Filling, NewRows};
@@ -43,8 +41,7 @@ enum Size {
     Alone,
 }
 
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Packed {
     offset_low: u32,
     time_low: u32,

@@ -4,8 +4,6 @@
 //! once in a list of shapes, and what those of a session have in common once for each session. The rare row that does
 //! not fit, and one that comes late, is kept whole beside.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::few::{FAR, Few, distance};
 use super::filling::{Filling, NewRows};
 use super::packed_frame::halves;
@@ -32,8 +30,7 @@ pub(super) struct Shape {
     tds_status: u8,
 }
 
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Packed {
     /// Its frame; of a row that is kept whole, the highest frame so far.
     pub(super) frame: u32,

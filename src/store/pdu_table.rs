@@ -10,13 +10,12 @@ use super::chunks::Chunks;
 use super::few::Few;
 use super::packed_pdu::{NewPdus, Owners, Packed, Shape};
 use super::pdu::PduRow;
-use super::piece::Piece;
 use crate::units::{FrameNo, PduId};
 
 /// The PDUs in order of completion.
 #[derive(Debug, Default)]
 pub(super) struct PduTable {
-    rows: Chunks<Piece<Packed>>,
+    rows: Chunks<Packed>,
     shapes: Vec<Shape>,
     owners: Owners,
     whole: Few<PduRow>,
@@ -33,6 +32,11 @@ impl PduTable {
     /// Whether no PDU came late.
     pub(super) fn is_in_order(&self) -> bool {
         self.late.is_empty()
+    }
+
+    /// Gives back what is held in reserve, as nothing more comes.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.rows.shrink_to_fit();
     }
 
     /// Bytes that the table holds.

@@ -216,7 +216,7 @@ fn frame(packed: u32) -> Option<FrameNo> {
 /// The requests in the order of their first frames.
 #[derive(Debug, Default)]
 pub(super) struct RequestTable {
-    rows: Chunks<Vec<Packed>>,
+    rows: Chunks<Packed>,
     whole: BTreeMap<usize, RequestRow>,
 }
 

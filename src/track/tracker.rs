@@ -43,7 +43,7 @@ pub(super) struct Tracker {
     fragments: Fragments,
     /// Frames from the end of the chunk before, the first of them a part whose first part may still come.
     held: Vec<Held>,
-    conns: Chunks<Vec<Conn>>,
+    conns: Chunks<Conn>,
     /// The latest incarnation of each 4-tuple, by its ends in order.
     by_tuple: HashMap<Tuple, usize>,
     /// Connections with changed rows.
