@@ -202,6 +202,7 @@ fn loss_in_one_direction_is_seen_with_both_files_only() {
             assert!(
                 finding
                     .text
+                    .to_string()
                     .contains("The server's file shows 8 frames of it in a row"),
                 "{}",
                 finding.text

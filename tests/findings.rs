@@ -56,7 +56,10 @@ fn closes_that_a_mass_close_explains_say_so_and_stay_faults() {
             .notes
             .iter()
             .find(|n| n.starts_with("explained: part of mass-close"));
-        assert_tells(note.expect("a note that explains it"), &[&mass.text]);
+        assert_tells(
+            note.expect("a note that explains it"),
+            &[&mass.text.to_string()],
+        );
     }
     let case = cases::rules()
         .into_iter()
@@ -71,7 +74,7 @@ fn closes_that_a_mass_close_explains_say_so_and_stay_faults() {
 fn a_server_that_closes_after_the_hello_is_told_with_what_the_client_offers() {
     let (_, finding) = triggered("close-in-tls");
     assert_tells(
-        &finding.text,
+        &finding.text.to_string(),
         &[
             "up to TLS 1.2",
             "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
@@ -85,7 +88,7 @@ fn errors_are_told_with_number_class_state_server_and_text() {
     for rule in ["login-failed", "server-error-close"] {
         let (_, finding) = triggered(rule);
         assert_tells(
-            &finding.text,
+            &finding.text.to_string(),
             &["error ", "class ", "state ", "from SQLPROD1: "],
         );
     }
@@ -165,7 +168,7 @@ fn the_steps_of_the_login_on_the_page_name_the_largest() {
     let mut slow = store.findings().iter().filter(|f| f.rule == "login-slow");
     let finding = slow.find(page).unwrap();
     assert_tells(
-        &finding.text,
+        &finding.text.to_string(),
         &["155.4 ms", "SSPI response to login answer with 147.0 ms"],
     );
     let evidence: Vec<_> = finding.evidence.iter().collect();
@@ -197,7 +200,7 @@ fn sessions_left_open_are_counted_over_time() {
     let store = judged(&c.capture(Side::Server), &[]);
     let finding = found(&store, "orphan-sid");
     assert_tells(
-        &finding.text,
+        &finding.text.to_string(),
         &["5 sessions left open", "1 after", "6 after", "never fell"],
     );
 
@@ -214,7 +217,7 @@ fn sessions_left_open_are_counted_over_time() {
         }
         let store = judged(&c.capture(Side::Server), &[("orphan-sid.open", "8")]);
         let found = store.findings().iter().find(|f| f.rule == "orphan-sid");
-        found.map(|f| f.text.clone())
+        found.map(|f| f.text.to_string())
     };
     assert_tells(
         &many(false).unwrap(),
@@ -232,7 +235,7 @@ fn an_attention_is_told_with_its_times() {
     let store = judged(&case.capture(Form::WindowsW, Side::Server), &[]);
     let finding = found(&store, "rst-after-attention");
     assert_tells(
-        &finding.text,
+        &finding.text.to_string(),
         &[
             "attention in frame ",
             "300.0 ms after its request",
@@ -288,7 +291,7 @@ fn delayed_acknowledgements_are_told_where_there_are_many() {
         c.close_clean(&[0]);
         let store = judged(&c.capture(Side::Client), &[]);
         let found = store.findings().iter().find(|f| f.rule == "slow-ack");
-        found.map(|f| f.text.clone())
+        found.map(|f| f.text.to_string())
     };
     assert_tells(
         &slow(12).unwrap(),
@@ -325,7 +328,7 @@ fn a_redacted_report_leaves_out_what_a_server_wrote() {
         ("server-error-close", "Something is wrong"),
     ] {
         let (store, finding) = triggered(rule);
-        assert!(finding.text.contains(text));
+        assert!(finding.text.to_string().contains(text));
         for format in [Format::Text, Format::Json, Format::Markdown] {
             let mut out = Vec::new();
             report::write(&store, format, true, None, &mut out).unwrap();

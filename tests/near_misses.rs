@@ -268,7 +268,7 @@ fn many_ports_that_a_client_uses_again_are_one_finding() {
         let store = judged(&cases::reused_ports(ports));
         assert_eq!(store.conns().len(), usize::from(ports) * 2);
         let found = store.findings().iter().filter(|f| f.rule == "port-reuse");
-        found.map(|f| f.text.clone()).collect::<Vec<_>>()
+        found.map(|f| f.text.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(reused(3).len(), 3);
     let [one] = &reused(12)[..] else {

@@ -201,7 +201,7 @@ pub(crate) fn finding() -> Finding {
         .into_iter()
         .collect(),
         notes: Vec::new(),
-        text: "a late SMP FIN met a closed socket".to_string(),
+        text: "a late SMP FIN met a closed socket".into(),
     }
 }
 

@@ -207,7 +207,7 @@ pub(crate) fn finding(
         evidence: EvidenceList::default(),
         conditions: Conditions::default(),
         notes: Vec::new(),
-        text: String::new(),
+        text: "".into(),
     }
 }
 

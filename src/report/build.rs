@@ -172,7 +172,7 @@ impl<'a> Facts<'a> {
                 .iter()
                 .map(|n| self.scrubbed(n, conn))
                 .collect(),
-            text: self.scrubbed(&finding.text, conn),
+            text: self.scrubbed(&finding.text.to_string(), conn),
             other_end: self.other_end(finding),
         }
     }

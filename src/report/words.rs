@@ -137,7 +137,8 @@ pub fn finding_sentence(finding: &Finding) -> String {
         [one] => format!("Frame {one}: "),
         [first, .., last] => format!("Frames {first}-{last}: "),
     };
-    let text = safe(finding.text.trim_end_matches('.'));
+    let text = finding.text.to_string();
+    let text = safe(text.trim_end_matches('.'));
     format!(
         "{place}{text} ({}, {}).",
         finding.verdict.name(),

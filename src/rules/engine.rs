@@ -116,11 +116,11 @@ fn close_finding(
     let mut finding = finding(rule, Some(facts.conn.id), conclusion);
     finding.close = true;
     finding.marks = close_marks(facts);
-    let by_reset = !facts.close_resets().is_empty() || facts.close.ended_by_foreign();
+    let by_reset = !facts.close.reset_frames.is_empty() || facts.close.ended_by_foreign();
     if by_reset && !is_mars_close(rule) {
         attach_mars_conditions(facts, &mut conditions);
     }
-    finding.conditions = conditions.into_iter().collect();
+    finding.conditions = conditions.iter().collect();
     if finding.verdict == Verdict::Fault
         && not_sql_server(facts)
         && rule.id.starts_with("rst-abort")
@@ -143,7 +143,7 @@ fn not_sql_server(facts: &Facts<'_>) -> bool {
 
 /// The frames that carry the letter of a close: its resets, else the segment that ended the connection.
 fn close_marks(facts: &Facts<'_>) -> Vec<FrameNo> {
-    let mut marks = facts.close_resets();
+    let mut marks = facts.close.reset_frames.clone();
     if facts.close.ended_by_foreign() {
         marks.extend(facts.close.foreign.iter().map(|seg| seg.no));
         marks.sort_unstable();
@@ -257,7 +257,7 @@ pub(super) fn finding(rule: &Rule, conn: Option<ConnId>, conclusion: Conclusion)
         conn,
         session: None,
         marks: Vec::new(),
-        evidence: evidence.into_iter().collect(),
+        evidence: evidence.iter().collect(),
         conditions: Conditions::default(),
         notes: conclusion.notes,
         text: conclusion.text,

@@ -2,6 +2,7 @@
 
 use super::across::Across;
 use super::beside;
+use super::catalogue::SMP_VIOLATION;
 use super::engine;
 use super::facts::{Facts, Shared};
 use super::settings::Settings;
@@ -33,9 +34,7 @@ pub fn judge(store: &mut Store, settings: &Settings) {
             })
         }
     };
-    for finding in findings {
-        store.add_finding(finding);
-    }
+    store.add_findings(findings);
     finish(store, &mut across, settings);
 }
 
@@ -60,8 +59,8 @@ fn judge_part(
     let mut across = Across::default();
     let mut findings = Vec::new();
     for conn in conns {
-        let facts = Facts::new(store, conn, settings, shared);
-        findings.extend(judge_connection(facts, &mut across));
+        let mut facts = Facts::new(store, conn, settings, shared);
+        judge_connection(&mut facts, &mut across, &mut findings);
     }
     (findings, across)
 }
@@ -97,6 +96,7 @@ impl Judge {
             store.clear_findings();
         }
         let shared = self.shared.get_or_insert_with(|| Shared::new(store));
+        let mut findings = Vec::new();
         for _ in 0..max_conns.max(1) {
             let Some(conn) = store.conns().get(self.next) else {
                 finish(store, &mut self.across, &self.settings);
@@ -104,11 +104,10 @@ impl Judge {
                 return true;
             };
             self.next = self.next.saturating_add(1);
-            let findings = {
-                let facts = Facts::new(store, conn, &self.settings, shared);
-                judge_connection(facts, &mut self.across)
-            };
-            for finding in findings {
+            let mut facts = Facts::new(store, conn, &self.settings, shared);
+            judge_connection(&mut facts, &mut self.across, &mut findings);
+            drop(facts);
+            for finding in findings.drain(..) {
                 store.add_finding(finding);
             }
         }
@@ -121,20 +120,23 @@ impl Judge {
     }
 }
 
-/// The finding of the close, then those beside it.
-fn judge_connection(mut facts: Facts<'_>, across: &mut Across) -> Vec<Finding> {
-    let close = engine::judge_close(&mut facts);
-    across.note(&facts, close.as_ref());
-    let mut findings: Vec<Finding> = close.into_iter().collect();
-    beside::gather(&facts, &mut findings);
-    findings
+/// Adds the finding of the close, then those beside it.
+fn judge_connection(facts: &mut Facts<'_>, across: &mut Across, out: &mut Vec<Finding>) {
+    let before = out.len();
+    out.extend(engine::judge_close(facts));
+    let close = out.get(before);
+    across.note(facts, close);
+    let told = close.is_some_and(|close| close.rule == SMP_VIOLATION.id);
+    beside::gather(facts, told, out);
 }
 
 /// Judges one connection without storing anything, for tests and for looking again with other settings.
 pub fn judge_one(store: &Store, conn: ConnId, settings: &Settings) -> Vec<Finding> {
     let shared = Shared::new(store);
     store.conn(conn).map_or_else(Vec::new, |conn| {
-        let facts = Facts::new(store, conn, settings, &shared);
-        judge_connection(facts, &mut Across::default())
+        let mut facts = Facts::new(store, conn, settings, &shared);
+        let mut findings = Vec::new();
+        judge_connection(&mut facts, &mut Across::default(), &mut findings);
+        findings
     })
 }

@@ -124,11 +124,11 @@ pub(super) struct Conclusion {
     pub confidence: Confidence,
     pub evidence: Vec<Exhibit>,
     pub notes: Vec<String>,
-    pub text: String,
+    pub text: Fact,
 }
 
 impl Conclusion {
-    pub(super) fn new(verdict: Verdict, confidence: Confidence, text: impl Into<String>) -> Self {
+    pub(super) fn new(verdict: Verdict, confidence: Confidence, text: impl Into<Fact>) -> Self {
         Self {
             verdict,
             confidence,

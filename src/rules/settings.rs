@@ -227,11 +227,10 @@ impl Settings {
         self.skipped.insert((rule.to_owned(), condition.to_owned()));
     }
 
+    #[inline]
     pub(super) fn skips(&self, rule: &str, condition: &str) -> bool {
-        !self.skipped.is_empty()
-            && self
-                .skipped
-                .contains(&(rule.to_owned(), condition.to_owned()))
+        let mut skipped = self.skipped.iter();
+        skipped.any(|(of, skipped)| of == rule && skipped == condition)
     }
 }
 

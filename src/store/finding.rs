@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::fact::Fact;
 use super::proof::{Conditions, EvidenceList};
 use crate::units::{ConnId, FindingId, FrameNo, SessionId};
 
@@ -166,7 +167,7 @@ pub struct Finding {
     /// Further remarks, for example `loss-after-close`.
     pub notes: Vec<String>,
     /// What happened, in a sentence.
-    pub text: String,
+    pub text: Fact,
 }
 
 impl Finding {

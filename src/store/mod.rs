@@ -538,37 +538,53 @@ impl Store {
 
     /// Adds a finding; its `id` is set here. The frames it marks point to it from then on, unless an earlier
     /// finding of equal or greater weight holds them.
-    pub fn add_finding(&mut self, mut finding: Finding) -> FindingId {
+    pub fn add_finding(&mut self, finding: Finding) -> FindingId {
         let id = FindingId::from_index(self.findings.len());
-        finding.id = id;
+        self.findings.push(finding);
+        self.place_finding(id);
+        id
+    }
+
+    /// Adds findings in their order, without copying them where there are none yet.
+    pub fn add_findings(&mut self, findings: Vec<Finding>) {
+        let first = self.findings.len();
+        if self.findings.is_empty() {
+            self.findings = findings;
+        } else {
+            self.findings.extend(findings);
+        }
+        for index in first..self.findings.len() {
+            self.place_finding(FindingId::from_index(index));
+        }
+    }
+
+    /// Sets a finding's number and lets frames and connection point to it.
+    fn place_finding(&mut self, id: FindingId) {
+        if let Some(finding) = self.findings.get_mut(id.index()) {
+            finding.id = id;
+        }
+        let Some(finding) = self.findings.get(id.index()) else {
+            return;
+        };
+        let outweighs = |old: Option<&FindingId>| {
+            let old = old.and_then(|old| self.findings.get(old.index()));
+            old.is_none_or(|old| old.verdict.weight() < finding.verdict.weight())
+        };
         for frame in &finding.marks {
-            let heavier = self
-                .decisive
-                .get(frame)
-                .and_then(|old| self.findings.get(old.index()))
-                .is_some_and(|old| old.verdict.weight() >= finding.verdict.weight());
-            if !heavier {
+            if outweighs(self.decisive.get(frame)) {
                 self.decisive.insert(*frame, id);
             }
         }
         if finding.marks.is_empty()
             && finding.verdict != Verdict::Normal
             && let Some(frame) = finding.decisive_frame()
+            && outweighs(self.deciding.get(&frame))
         {
-            let heavier = self
-                .deciding
-                .get(&frame)
-                .and_then(|old| self.findings.get(old.index()))
-                .is_some_and(|old| old.verdict.weight() >= finding.verdict.weight());
-            if !heavier {
-                self.deciding.insert(frame, id);
-            }
+            self.deciding.insert(frame, id);
         }
         if let Some(conn) = finding.conn {
             self.lists_mut(conn).findings.push(id);
         }
-        self.findings.push(finding);
-        id
     }
 
     /// Forgets all findings, before the rules are run anew.

@@ -21,13 +21,8 @@ pub struct Statement {
 pub enum Label {
     /// One of the catalogue.
     Rule(&'static Statement),
-    /// One of a rule of the reader's own.
-    Own {
-        /// Its id.
-        id: String,
-        /// Its sentence.
-        text: String,
-    },
+    /// One of a rule of the reader's own: its id and its sentence.
+    Own(Box<(String, String)>),
 }
 
 /// A condition as a rule applied it; readers get a [`Condition`].
@@ -48,7 +43,7 @@ impl Applied {
     pub fn id(&self) -> &str {
         match &self.label {
             Label::Rule(statement) => statement.id,
-            Label::Own { id, .. } => id,
+            Label::Own(own) => &own.0,
         }
     }
 }
@@ -56,10 +51,10 @@ impl Applied {
 impl From<Condition> for Applied {
     fn from(condition: Condition) -> Self {
         Self {
-            label: Label::Own {
-                id: condition.id.into_owned(),
-                text: condition.text.into_owned(),
-            },
+            label: Label::Own(Box::new((
+                condition.id.into_owned(),
+                condition.text.into_owned(),
+            ))),
             outcome: condition.outcome,
             frames: condition.frames.into_iter().collect(),
             fact: condition.fact.into(),
@@ -121,33 +116,32 @@ impl Writer {
         u32::try_from(frames.len()).unwrap_or(u32::MAX)
     }
 
-    fn fact(&mut self, fact: &Fact) -> PackedFact {
+    fn fact(&mut self, fact: &Fact) -> (Option<Tell>, Width) {
         let (tell, numbers) = match fact {
             Fact::Text(text) => {
                 self.text(text);
-                return PackedFact::Text;
+                return (None, Width::default());
             }
             Fact::Told(tell, numbers) => (*tell, numbers.as_slice()),
         };
         let count = u8::try_from(numbers.len()).unwrap_or(u8::MAX);
         let numbers = numbers.iter().take(count.into());
-        if numbers.clone().all(|number| u32::try_from(*number).is_ok()) {
-            let narrow = numbers.filter_map(|number| u32::try_from(*number).ok());
-            self.words.extend(narrow);
-            return PackedFact::Narrow(count, tell);
+        let wide = { numbers.clone() }.any(|number| u32::try_from(*number).is_err());
+        for number in numbers {
+            let [a, b, c, d, high @ ..] = number.to_le_bytes();
+            self.words.push(u32::from_le_bytes([a, b, c, d]));
+            if wide {
+                self.words.push(u32::from_le_bytes(high));
+            }
         }
-        let bytes = numbers.map(|number| number.to_le_bytes());
-        self.words
-            .extend(bytes.flat_map(|[a, b, c, d, e, f, g, h]| {
-                [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
-            }));
-        PackedFact::Wide(count, tell)
+        (Some(tell), Width { count, wide })
     }
 
     fn finish(self) -> Tape {
         Tape {
-            words: self.words.into(),
-            text: self.text.into(),
+            // A copy of the right size costs less than to give back what is too much.
+            words: self.words.as_slice().into(),
+            text: self.text.as_str().into(),
         }
     }
 }
@@ -182,36 +176,27 @@ impl<'t> Reader<'t> {
         words.copied().map(FrameNo).collect()
     }
 
-    fn fact(&mut self, fact: PackedFact) -> String {
+    fn fact(&mut self, tell: Option<Tell>, width: Width) -> String {
+        let Some(tell) = tell else {
+            return self.text().to_owned();
+        };
+        let number = |_| {
+            let low = self.word();
+            let high = if width.wide { self.word() } else { 0 };
+            i64::from(low) | i64::from(high) << 32
+        };
+        let numbers: Numbers = (0..width.count).map(number).collect();
         let mut out = String::new();
-        match fact {
-            PackedFact::Text => out.push_str(self.text()),
-            PackedFact::Narrow(count, tell) => {
-                let numbers: Numbers = (0..count).map(|_| self.word().into()).collect();
-                tell(numbers.as_slice(), &mut out);
-            }
-            PackedFact::Wide(count, tell) => {
-                let number = |_| {
-                    let (low, high) = (self.word(), self.word());
-                    i64::from(low) | i64::from(high) << 32
-                };
-                let numbers: Numbers = (0..count).map(number).collect();
-                tell(numbers.as_slice(), &mut out);
-            }
-        }
+        tell(numbers.as_slice(), &mut out);
         out
     }
 }
 
-/// A fact without what it tells, which stands on the tape.
-#[derive(Debug, Clone, Copy)]
-enum PackedFact {
-    /// A text.
-    Text,
-    /// So many numbers of one word each.
-    Narrow(u8, Tell),
-    /// So many numbers of two words each.
-    Wide(u8, Tell),
+/// How many numbers of a fact stand on the tape, of one word each or of two.
+#[derive(Debug, Clone, Copy, Default)]
+struct Width {
+    count: u8,
+    wide: bool,
 }
 
 /// The conditions of a finding, in their order. They are taken apart when they are packed, and made again when they
@@ -226,8 +211,10 @@ pub struct Conditions {
 struct PackedCondition {
     /// None of a rule of the reader's own: id and sentence stand on the tape.
     statement: Option<&'static Statement>,
-    fact: PackedFact,
+    /// None of a fact that is a text, which stands on the tape.
+    tell: Option<Tell>,
     frames: u32,
+    width: Width,
     outcome: Outcome,
 }
 
@@ -257,7 +244,7 @@ impl Conditions {
                 text,
                 outcome: row.outcome,
                 frames: tape.frames(row.frames),
-                fact: tape.fact(row.fact),
+                fact: tape.fact(row.tell, row.width),
             }
         })
     }
@@ -276,16 +263,19 @@ impl<A: Borrow<Applied>> FromIterator<A> for Conditions {
             let condition = condition.borrow();
             let statement = match &condition.label {
                 Label::Rule(statement) => Some(*statement),
-                Label::Own { id, text } => {
-                    tape.text(id);
-                    tape.text(text);
+                Label::Own(own) => {
+                    tape.text(&own.0);
+                    tape.text(&own.1);
                     None
                 }
             };
+            let frames = tape.frames(condition.frames.as_slice());
+            let (tell, width) = tape.fact(&condition.fact);
             PackedCondition {
                 statement,
-                frames: tape.frames(condition.frames.as_slice()),
-                fact: tape.fact(&condition.fact),
+                tell,
+                frames,
+                width,
                 outcome: condition.outcome,
             }
         });
@@ -319,9 +309,10 @@ pub struct EvidenceList {
 
 #[derive(Debug, Clone, Copy)]
 struct PackedEvidence {
-    role: PackedFact,
-    fact: PackedFact,
+    /// How role and fact are told; none of a text.
+    tells: [Option<Tell>; 2],
     frame: FrameNo,
+    widths: [Width; 2],
 }
 
 impl EvidenceList {
@@ -333,10 +324,13 @@ impl EvidenceList {
     /// Each frame with the part it plays.
     pub fn iter(&self) -> impl Iterator<Item = Evidence> {
         let mut tape = Reader::new(&self.tape);
-        self.rows.iter().map(move |row| Evidence {
-            frame: row.frame,
-            role: tape.fact(row.role).into(),
-            fact: tape.fact(row.fact),
+        self.rows.iter().map(move |row| {
+            let ([tell, tell_fact], [width, width_fact]) = (row.tells, row.widths);
+            Evidence {
+                frame: row.frame,
+                role: tape.fact(tell, width).into(),
+                fact: tape.fact(tell_fact, width_fact),
+            }
         })
     }
 
@@ -352,10 +346,12 @@ impl<E: Borrow<Exhibit>> FromIterator<E> for EvidenceList {
         let mut tape = Writer::with_capacity(evidence.size_hint().0.saturating_mul(4));
         let rows = evidence.map(|exhibit| {
             let exhibit = exhibit.borrow();
+            let (role, width) = tape.fact(&exhibit.role);
+            let (fact, width_fact) = tape.fact(&exhibit.fact);
             PackedEvidence {
-                role: tape.fact(&exhibit.role),
-                fact: tape.fact(&exhibit.fact),
+                tells: [role, fact],
                 frame: exhibit.frame,
+                widths: [width, width_fact],
             }
         });
         Self {

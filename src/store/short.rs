@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Short<T, const N: usize> {
     /// The first so many of these.
-    Few([T; N], usize),
+    Few([T; N], u8),
     /// More than fit there.
     Many(Vec<T>),
 }
@@ -21,7 +21,7 @@ impl<T: Copy + Default, const N: usize> Short<T, N> {
     pub fn push(&mut self, value: T) {
         match self {
             Self::Few(few, len) => {
-                if let Some(slot) = few.get_mut(*len) {
+                if let Some(slot) = few.get_mut(usize::from(*len)) {
                     *slot = value;
                     *len = len.saturating_add(1);
                 } else {
@@ -38,7 +38,7 @@ impl<T: Copy + Default, const N: usize> Short<T, N> {
     pub fn insert(&mut self, at: usize, value: T) {
         self.push(value);
         let entries = match self {
-            Self::Few(few, len) => few.get_mut(..*len).unwrap_or_default(),
+            Self::Few(few, len) => few.get_mut(..usize::from(*len)).unwrap_or_default(),
             Self::Many(many) => many,
         };
         if let Some(behind) = entries.get_mut(at..) {
@@ -50,7 +50,7 @@ impl<T: Copy + Default, const N: usize> Short<T, N> {
     #[inline]
     pub fn as_slice(&self) -> &[T] {
         match self {
-            Self::Few(few, len) => few.get(..*len).unwrap_or_default(),
+            Self::Few(few, len) => few.get(..usize::from(*len)).unwrap_or_default(),
             Self::Many(many) => many,
         }
     }

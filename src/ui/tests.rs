@@ -88,7 +88,7 @@ fn a_list_says_in_full_what_the_row_under_the_cursor_says() {
         press(&mut app, keys);
         let shown = picture(&app);
         let words: Vec<&str> = shown.split_whitespace().collect();
-        assert!(words.join(" ").contains(&text), "{shown}");
+        assert!(words.join(" ").contains(&text.to_string()), "{shown}");
     }
     // Where there is no room for it, the rows have it.
     let mut app = app(60, 12);

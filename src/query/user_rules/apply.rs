@@ -340,7 +340,7 @@ impl Search<'_> {
                 })
                 .collect(),
             notes: vec!["a rule of your own".to_owned()],
-            text: self.text(),
+            text: self.text().into(),
         }
     }
 

@@ -49,7 +49,10 @@ fn steps_are_bound_in_file_order_and_make_a_finding() {
     assert_eq!(finding.rule, "late");
     assert_eq!(finding.verdict, Verdict::Notice);
     assert_eq!(finding.marks, [FrameNo(7)]);
-    assert_eq!(finding.text, "reset 7 with 6016 on Sid 0 from client");
+    assert_eq!(
+        finding.text,
+        "reset 7 with 6016 on Sid 0 from client".into()
+    );
     let evidence: Vec<_> = finding.evidence.iter().collect();
     let roles: Vec<_> = evidence.iter().map(|e| (e.frame.0, &*e.role)).collect();
     assert_eq!(roles, [(4, "bye"), (5, "fin"), (7, "rst")]);

@@ -5,17 +5,21 @@ mod requests;
 mod resets;
 mod sessions;
 
-use super::catalogue::SMP_VIOLATION;
 use super::engine;
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, Probe, Rule};
 use crate::store::{Confidence, Exhibit, Finding, Outcome, Protocol, Verdict};
 use crate::units::FrameNo;
 
-/// Adds what there is to say about a connection beside its close.
-pub(super) fn gather(facts: &Facts<'_>, out: &mut Vec<Finding>) {
+/// Adds what there is to say about a connection beside its close, which may have told of packets against the
+/// specification.
+pub(super) fn gather(facts: &Facts<'_>, violations_told: bool, out: &mut Vec<Finding>) {
     let mut add = |finding: Option<Finding>| {
-        out.extend(finding.filter(|f| facts.settings.is_on(&f.rule)));
+        if let Some(finding) = finding
+            && facts.settings.is_on(&finding.rule)
+        {
+            out.push(finding);
+        }
     };
     for ignored in &facts.close.ignored {
         add(Some(resets::rst_ignored(
@@ -45,9 +49,8 @@ pub(super) fn gather(facts: &Facts<'_>, out: &mut Vec<Finding>) {
     add(requests::reset_bits(facts));
     add(network::joined_late(facts));
     add(network::other_port(facts));
-    let told = out.iter().any(|f| f.rule == SMP_VIOLATION.id);
-    if !told && facts.settings.is_on(SMP_VIOLATION.id) {
-        out.extend(sessions::violations(facts));
+    if !violations_told {
+        add(sessions::violations(facts));
     }
 }
 

@@ -1,7 +1,5 @@
 //! The forms that a reset of a closing client may take (catalogue, 3.4), found for each reset of a connection.
 
-use rustc_hash::FxHashMap;
-
 use crate::rules::facts::{Facts, Pos, Seg, TailKind, first_frame_reaching};
 use crate::units::{FrameNo, Side};
 
@@ -49,8 +47,10 @@ pub(in crate::rules) fn forms<'f>(
 
 fn find_forms(facts: &Facts<'_>) -> Vec<Form> {
     let resets = resets_in_question(facts);
-    let provokers = provokers(facts);
     let has_abort = resets.clone().any(|r| r.flags.ack());
+    // Only what a reset without ACK flag answers is looked for among them.
+    let bare = resets.clone().any(|r| !r.flags.ack());
+    let provokers = if bare { provokers(facts) } else { Vec::new() };
     resets
         .enumerate()
         .map(|(at, reset)| {
@@ -79,19 +79,27 @@ fn no_seq(why: impl Into<String>) -> Form {
     }
 }
 
-fn provokers(facts: &Facts<'_>) -> FxHashMap<Pos, Provokers> {
+/// One entry for each acknowledgement number, in the order of these.
+fn provokers(facts: &Facts<'_>) -> Vec<(Pos, Provokers)> {
     let b = facts.streams.b;
     let from = facts.close.a.unwrap_or(b).max(b);
-    let mut out: FxHashMap<Pos, Provokers> = FxHashMap::default();
-    for seg in facts.frames.late.get(Side::Server) {
-        let Some(ack) = seg.ack.filter(|_| seg.pos >= b || seg.end > b) else {
-            continue;
-        };
-        let late = ((seg.len > 0 && seg.end > from) || seg.flags.fin()).then_some(seg.no);
-        out.entry(ack)
-            .and_modify(|p| p.late = p.late.or(late))
-            .or_insert(Provokers { any: seg.no, late });
-    }
+    let late = facts.frames.late.get(Side::Server).iter();
+    let tail = late.filter(|seg| seg.pos >= b || seg.end > b);
+    let mut out: Vec<(Pos, Provokers)> = tail
+        .filter_map(|seg| {
+            let late = (seg.len > 0 && seg.end > from) || seg.flags.fin();
+            let late = late.then_some(seg.no);
+            Some((seg.ack?, Provokers { any: seg.no, late }))
+        })
+        .collect();
+    out.sort_by_key(|(ack, _)| *ack);
+    out.dedup_by(|(ack, next), (first_ack, first)| {
+        let same = ack == first_ack;
+        if same {
+            first.late = first.late.or(next.late);
+        }
+        same
+    });
     out
 }
 
@@ -202,7 +210,7 @@ fn reaching(facts: &Facts<'_>, end: Pos) -> Option<FrameNo> {
 fn bare_form(
     facts: &Facts<'_>,
     reset: &Seg,
-    provokers: &FxHashMap<Pos, Provokers>,
+    provokers: &[(Pos, Provokers)],
     first: bool,
     has_abort: bool,
 ) -> Form {
@@ -222,15 +230,17 @@ fn bare_form(
             signed(off)
         ));
     }
-    let found = provokers.get(&reset.pos);
+    let found = provokers.binary_search_by_key(&reset.pos, |(ack, _)| *ack);
+    let found = found.ok().and_then(|at| provokers.get(at));
+    let found = found.map(|(_, found)| found);
     let before = |no: &FrameNo| *no < reset.no;
     if let Some(late) = found.and_then(|p| p.late).filter(before) {
         return Form::L { by: late };
     }
     // The first reset answers data or the FIN. Where its own was lost on the way, such a segment stands before it.
     let late_before = provokers
-        .values()
-        .any(|p| p.late.is_some_and(|late| late < reset.no));
+        .iter()
+        .any(|(_, p)| p.late.is_some_and(|late| late < reset.no));
     if let Some(found) = found.filter(|_| !first || late_before)
         && (before(&found.any) || !hides_answered(facts, reset))
     {

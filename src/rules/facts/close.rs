@@ -31,6 +31,8 @@ pub(in crate::rules) struct Close {
     pub resets: Vec<Seg>,
     /// The server's resets, in file order.
     pub server_resets: Vec<Seg>,
+    /// The frames of all resets of both sides that belong to the close, in file order.
+    pub reset_frames: Vec<FrameNo>,
     pub ignored: Vec<Ignored>,
     /// The client's resets to a server that answered its SYN with the numbers of an earlier connection.
     pub earlier: Vec<Seg>,
@@ -119,8 +121,13 @@ pub(super) fn read(
                 later,
             }),
             _ if foreign => close.foreign.push(*reset),
-            _ if reset.side == Side::Client => close.resets.push(*reset),
-            _ => close.server_resets.push(*reset),
+            _ => {
+                close.reset_frames.push(reset.no);
+                match reset.side {
+                    Side::Client => close.resets.push(*reset),
+                    Side::Server => close.server_resets.push(*reset),
+                }
+            }
         }
     }
     let stray = frames.rsts.iter().take(64).find(|r| {

@@ -386,25 +386,27 @@ impl Frames {
 
     /// Finds the runs among what was sent again and the FINs.
     pub(super) fn read_resend_runs(&self) -> Vec<ResendRun> {
-        let mut runs: std::collections::BTreeMap<(Side, Pos), ResendRun> =
-            std::collections::BTreeMap::new();
         let bare_fins = self
             .fins
             .iter()
             .filter(|fin| fin.len == 0 && !fin.is_copy())
             .map(|fin| (fin, true));
-        for (seg, first_counts) in self.resent.iter().map(|seg| (seg, false)).chain(bare_fins) {
-            let run = runs
-                .entry((seg.side, seg.pos))
-                .or_insert_with(|| ResendRun {
-                    side: seg.side,
-                    pos: seg.pos,
-                    segs: Vec::new(),
-                    first_is_original: first_counts,
-                });
-            run.segs.push(*seg);
-        }
-        runs.into_values().collect()
+        let resent = self.resent.iter().map(|seg| (seg, false));
+        let mut sent: Vec<(&Seg, bool)> = resent.chain(bare_fins).collect();
+        let place = |seg: &Seg| (seg.side, seg.pos);
+        sent.sort_by_key(|(seg, _)| place(seg));
+        sent.chunk_by(|(a, _), (b, _)| place(a) == place(b))
+            .filter_map(|run| {
+                let (first, first_is_original) = *run.first()?;
+                let again = run.len() > usize::from(first_is_original);
+                again.then(|| ResendRun {
+                    side: first.side,
+                    pos: first.pos,
+                    segs: run.iter().map(|(seg, _)| **seg).collect(),
+                    first_is_original,
+                })
+            })
+            .collect()
     }
 }
 

@@ -14,7 +14,7 @@ use std::cell::OnceCell;
 use super::catalogue::Form;
 use super::settings::{Settings, Threshold};
 use crate::store::{Applied, ConnRow, Encryption, RequestRow, SessionRow, Store, ViolationRow};
-use crate::units::{FrameNo, PerSide, SessionId, Side};
+use crate::units::{PerSide, SessionId, Side};
 
 pub(super) use close::Close;
 pub(super) use ends::Ends;
@@ -213,23 +213,16 @@ impl<'a> Facts<'a> {
     pub(super) fn tail_fins(&self) -> impl Iterator<Item = &TailPart> {
         self.tail.iter().filter(|part| part.is_fin())
     }
-
-    /// All resets of both sides that belong to the close, in file order.
-    pub(super) fn close_resets(&self) -> Vec<FrameNo> {
-        let mut all: Vec<FrameNo> = self
-            .close
-            .resets
-            .iter()
-            .chain(&self.close.server_resets)
-            .map(|seg| seg.no)
-            .collect();
-        all.sort_unstable();
-        all
-    }
 }
+
+/// The number of the life in which a Sid is opened for the first time.
+const FIRST_LIFE: u32 = 1;
 
 /// Whether a session is the last life of its Sid, in the order of the list.
 fn last_lives(sessions: &[&SessionRow]) -> Vec<bool> {
+    if sessions.iter().all(|session| session.life == FIRST_LIFE) {
+        return vec![true; sessions.len()];
+    }
     let mut newest: FxHashMap<_, u32> = FxHashMap::default();
     for session in sessions {
         let life = newest.entry(session.sid).or_insert(session.life);

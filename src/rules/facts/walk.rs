@@ -124,11 +124,12 @@ pub(super) fn walk(
     from: &PerSide<Pos>,
     slow_ack: i64,
 ) -> Frames {
+    let PerSide([client, server]) = from;
     let walk = || Walk {
         store,
         ruler: Ruler::new(scale),
         slow_ack,
-        halves: PerSide(from.0.map(Half::new)),
+        halves: PerSide([Half::new(*client), Half::new(*server)]),
         out: Frames::default(),
     };
     let late = slow_ack.min(DELAYED_ACK.start);

@@ -36,18 +36,18 @@ const NO_RESET: Criterion = Criterion::new(
 );
 
 fn has_reset(facts: &Facts<'_>) -> Check {
-    let frames = facts.close_resets();
+    let frames = &facts.close.reset_frames;
     Check::holds_with(
         !frames.is_empty(),
         || fact!("{resets}", n = frames.len(); resets = count(n, "reset")),
     )
-    .on(frames)
+    .on(frames.iter().copied())
 }
 
 fn closed_without_reset(facts: &Facts<'_>) -> Check {
     let closed = facts.close.closed_by(Side::Client)
         && facts.close.ender.is_some_and(|(_, seg)| seg.flags.fin());
-    Check::holds(closed && facts.close_resets().is_empty(), "")
+    Check::holds(closed && facts.close.reset_frames.is_empty(), "")
 }
 
 fn after_login(facts: &Facts<'_>) -> Check {
@@ -134,6 +134,6 @@ const CLIENT_RESET: Criterion = Criterion::new("reset", "The client sent a reset
 
 const SERVER_RESET: Criterion = Criterion::new("reset", "The server sent a reset", server_reset);
 
-fn undecided(what: &str) -> Conclusion {
+fn undecided(what: &'static str) -> Conclusion {
     Conclusion::new(Verdict::Undecided, Confidence::Possible, what)
 }

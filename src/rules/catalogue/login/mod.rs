@@ -7,7 +7,7 @@ mod encrypt;
 use super::failure::end_evidence;
 use crate::rules::facts::Facts;
 use crate::rules::rule::{Check, Conclusion, Criterion, evidence};
-use crate::store::{Confidence, Exhibit, Verdict};
+use crate::store::{Confidence, Exhibit, Fact, Verdict};
 use crate::units::Side;
 
 pub(in crate::rules) use answer::{
@@ -18,7 +18,7 @@ pub(in crate::rules) use encrypt::{
     CLIENT_GAVE_UP, CLOSE_IN_PRELOGIN, CLOSE_IN_TLS, MARS_REFUSED, PRELOGIN_NO_RESPONSE,
 };
 
-fn fault(confidence: Confidence, text: impl Into<String>, facts: &Facts<'_>) -> Conclusion {
+fn fault(confidence: Confidence, text: impl Into<Fact>, facts: &Facts<'_>) -> Conclusion {
     Conclusion::new(Verdict::Fault, confidence, text).with_evidence(start_and_end(facts))
 }
 

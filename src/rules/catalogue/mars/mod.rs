@@ -17,7 +17,9 @@ use crate::store::{
 use crate::units::{Sid, Side};
 
 use client::{every_sid_closed, fin_follows, mars_in_use, nothing_outstanding};
-use resets::{calm_before, describe_forms, in_time, provoked_before, resets_fit, same_ttl};
+use resets::{
+    calm_before, form_numbers, in_time, provoked_before, resets_fit, same_ttl, tell_forms,
+};
 use server::{
     all_data_acknowledged, client_first, drained, fins_are_answers, tail_is_control,
     tail_names_closed,
@@ -161,12 +163,16 @@ impl Sids {
         self.0.as_slice().is_empty()
     }
 
-    /// The first of them, and how many more there are.
-    fn list(&self) -> Fact {
+    /// How many are not listed, then those that are.
+    fn numbers(&self) -> impl Iterator<Item = i64> {
         let all = self.0.as_slice();
         let more = all.len().saturating_sub(MOST_LISTED);
         let listed = all.iter().take(MOST_LISTED).map(|sid| sid.number());
-        Fact::told([more.number()].into_iter().chain(listed), tell_sids)
+        [more.number()].into_iter().chain(listed)
+    }
+
+    fn list(&self) -> Fact {
+        Fact::told(self.numbers(), tell_sids)
     }
 }
 
@@ -195,7 +201,9 @@ fn tell_sids(numbers: &[i64], out: &mut String) {
 
 /// The evidence of a close of a MARS connection, in file order.
 pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Exhibit> {
-    let mut out = Vec::new();
+    // One for each SMP:FIN of the client and of the server, the FINs and a reset.
+    let most = facts.streams.client_fins.len().min(64);
+    let mut out = Vec::with_capacity(most.saturating_mul(2).saturating_add(3));
     let smp = |pdu: &PduRow| {
         fact!(
             "SEQNUM {seqnum}, WNDW {wndw}",
@@ -333,16 +341,16 @@ fn conclude_nofin(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
 
 fn decide(facts: &Facts<'_>, conditions: &[Applied], best: Verdict) -> Conclusion {
     let unknown = names(conditions, Outcome::Unknown);
-    let form = describe_forms(facts);
-    let fins = facts.streams.client_fins.iter();
-    let sids = fins.map(|fin| fin.pdu.sid).collect::<Sids>().list();
+    let forms = form_numbers(facts);
+    let form = Fact::told(forms, tell_forms);
     let mut conclusion = if unknown.is_empty() && best == Verdict::Benign {
+        let fins = facts.streams.client_fins.iter();
+        let sids: Sids = fins.map(|fin| fin.pdu.sid).collect();
+        let numbers = forms.into_iter().chain(sids.numbers());
         Conclusion::new(
             Verdict::Benign,
             Confidence::Proven,
-            format!(
-                "Normal MARS close, the reset is benign: {sids} closed, nothing outstanding, {form}."
-            ),
+            Fact::told(numbers, tell_benign),
         )
     } else if let Some(why) = too_unknown(facts, conditions) {
         Conclusion::new(
@@ -360,6 +368,17 @@ fn decide(facts: &Facts<'_>, conditions: &[Applied], best: Verdict) -> Conclusio
     conclusion.evidence = close_evidence(facts);
     add_notes(facts, &mut conclusion);
     conclusion
+}
+
+fn tell_benign(numbers: &[i64], out: &mut String) {
+    let Some((forms, sids)) = numbers.split_first_chunk::<4>() else {
+        return;
+    };
+    out.push_str("Normal MARS close, the reset is benign: ");
+    tell_sids(sids, out);
+    out.push_str(" closed, nothing outstanding, ");
+    tell_forms(forms, out);
+    out.push('.');
 }
 
 /// Remarks that change nothing, and the error before the close that lowers the verdict (N20).

@@ -1,11 +1,13 @@
 //! Conditions M8, M10 to M12 and M15: the resets themselves, what provoked them, and the calm before.
 
+use std::fmt::Write;
+
 use super::super::forms::{Form, forms, off_from, resets_in_question};
 use crate::rules::catalogue::duration;
 use crate::rules::facts::{Facts, Seg};
 use crate::rules::rule::Check;
 use crate::rules::settings::Threshold;
-use crate::store::{Fact, Short, fact};
+use crate::store::{Fact, Number, Short, fact};
 use crate::units::{FrameNo, Nanos, Side};
 
 pub(super) fn resets_fit(facts: &Facts<'_>) -> Check {
@@ -34,49 +36,64 @@ pub(super) fn resets_fit(facts: &Facts<'_>) -> Check {
     if let Some((frame, why)) = unknown {
         return Check::unknown(format!("frame {frame}: {why}")).on([frame]);
     }
-    Check::held(describe_forms(facts)).on(resets_in_question(facts).map(|r| r.no))
+    let fact = Fact::told(form_numbers(facts), tell_forms);
+    Check::held(fact).on(resets_in_question(facts).map(|r| r.no))
 }
 
-/// The forms in numbers, as they stand in a ticket.
-pub(super) fn describe_forms(facts: &Facts<'_>) -> Fact {
-    let n = forms(facts).count();
-    let mut readable =
-        forms(facts).filter(|(_, form)| !matches!(form, Form::None { .. } | Form::Unknown(_)));
-    let Some((reset, form)) = readable.next() else {
-        return match n {
-            1 => "a reset whose form is not known".into(),
-            n => fact!("{n} resets whose form is not known", n = n),
-        };
+/// Which sentence tells the form of a reset.
+mod sentence {
+    pub(super) const NOT_KNOWN: i64 = 0;
+    pub(super) const W: i64 = 1;
+    pub(super) const U: i64 = 2;
+    pub(super) const INSTEAD_OF_FIN: i64 = 3;
+    pub(super) const L: i64 = 4;
+}
+
+/// The forms of the resets in numbers: the sentence for the first one that can be read, the two numbers in it, and how
+/// many resets there are.
+pub(super) fn form_numbers(facts: &Facts<'_>) -> [i64; 4] {
+    let end = facts.close.f.or(facts.streams.e);
+    let told = forms(facts).find_map(|(reset, form)| {
+        let off = reset.pos.saturating_sub(end.unwrap_or(reset.pos));
+        match *form {
+            Form::W { bytes, .. } => Some((sentence::W, bytes, 0)),
+            Form::U { .. } => Some((sentence::U, 0, 0)),
+            Form::InsteadOfFin { .. } => Some((sentence::INSTEAD_OF_FIN, off, 0)),
+            Form::L { by } => Some((sentence::L, off, by.number())),
+            Form::None { .. } | Form::Unknown(_) => None,
+        }
+    });
+    let (sentence, bytes, by) = told.unwrap_or((sentence::NOT_KNOWN, 0, 0));
+    [sentence, bytes, by, forms(facts).count().number()]
+}
+
+/// The forms as they stand in a ticket.
+pub(super) fn tell_forms(numbers: &[i64], out: &mut String) {
+    let [sentence, bytes, by, n] = *numbers else {
+        return;
     };
-    let f = facts.close.f.or(facts.streams.e).unwrap_or(reset.pos);
-    let off = reset.pos.saturating_sub(f);
-    match *form {
-        Form::W { bytes, .. } => fact!(
-            "form W: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack + {bytes}{more}", bytes = bytes, n = n;
-            more = of_several(n)
+    // Writing to a String cannot fail.
+    let _ = match sentence {
+        sentence::W => write!(
+            out,
+            "form W: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack + {bytes}"
         ),
-        Form::U { .. } => fact!(
-            "form U: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack{more}", n = n;
-            more = of_several(n)
+        sentence::U => write!(out, "form U: RST.Seq = FIN.Seq + 1, RST.Ack = FIN.Ack"),
+        sentence::INSTEAD_OF_FIN => write!(
+            out,
+            "reset with ACK flag, RST.Seq = {}",
+            off_from("end of the last SMP:FIN", bytes)
         ),
-        Form::InsteadOfFin { .. } => fact!(
-            "reset with ACK flag, RST.Seq = {end}{more}", off = off, n = n;
-            end = off_from("end of the last SMP:FIN", off), more = of_several(n)
+        sentence::L => write!(
+            out,
+            "form L: RST.Seq = {} = Ack of frame {by}",
+            off_from("FIN.Seq", bytes)
         ),
-        Form::L { by } => fact!(
-            "form L: RST.Seq = {seq} = Ack of frame {by}{more}", off = off, by = by, n = n;
-            seq = off_from("FIN.Seq", off), more = of_several(n)
-        ),
-        // Only readable ones get here.
-        Form::None { .. } | Form::Unknown(_) => "".into(),
-    }
-}
-
-/// Behind the form of the first reset, how many there are.
-fn of_several(n: i64) -> String {
-    match n {
-        1 => String::new(),
-        n => format!("; {n} resets"),
+        _ if n == 1 => write!(out, "a reset whose form is not known"),
+        _ => write!(out, "{n} resets whose form is not known"),
+    };
+    if n != 1 && sentence != sentence::NOT_KNOWN {
+        let _ = write!(out, "; {n} resets");
     }
 }
 

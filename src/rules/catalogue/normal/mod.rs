@@ -15,8 +15,8 @@ pub(in crate::rules) use resets::{CLOSE_ABORTIVE, PROBE_CONNECTION, RST_AFTER_CL
 pub(in crate::rules) use sessions::{CLOSE_UNREAD, MARS_CLOSE_CLEAN};
 
 fn no_reset(facts: &Facts<'_>) -> Check {
-    let resets = facts.close_resets();
-    Check::holds(resets.is_empty(), "").on(resets)
+    let resets = &facts.close.reset_frames;
+    Check::holds(resets.is_empty(), "").on(resets.iter().copied())
 }
 
 fn client_fin_first(facts: &Facts<'_>) -> Check {
