@@ -148,7 +148,7 @@ fn happens(c: &mut Conn, rng: &mut Rng) {
 /// Builds with debug assertions compare the facts taken in one step with those taken frame by frame.
 #[test]
 fn a_calm_beginning_counts_as_frame_by_frame_wherever_it_ends() {
-    let mut calm = 0;
+    let (mut calm, mut cut) = (0, 0);
     for seed in 0..60 {
         let mut rng = Rng::new(seed);
         let form = Form::ALL[usize::try_from(seed % 3).unwrap()];
@@ -167,15 +167,16 @@ fn a_calm_beginning_counts_as_frame_by_frame_wherever_it_ends() {
         }
         c.close_benign(form, &[0, 1]);
         for view in Side::BOTH {
-            let mut store = index(&c.capture(view));
-            calm += store
-                .conns()
-                .iter()
-                .filter(|conn| conn.calm.is_some())
-                .count();
-            judge(&mut store, &Settings::default());
-            assert!(store.findings().iter().any(|finding| finding.close));
+            let whole = c.capture(view);
+            for capture in [whole.clone(), whole.snap(96)] {
+                let mut store = index(&capture);
+                let calms = store.conns().iter().filter_map(|conn| conn.calm);
+                calm += calms.clone().count();
+                cut += calms.filter(|calm| calm.cut).count();
+                judge(&mut store, &Settings::default());
+                assert!(store.findings().iter().any(|finding| finding.close));
+            }
         }
     }
-    assert!(calm > 20, "{calm}");
+    assert!(calm > 40 && cut > 20 && calm > cut, "{calm}, {cut}");
 }

@@ -142,7 +142,7 @@ fn frame_word(frame: &FrameRow) -> &'static str {
             (_, true, _) => "T.SYN",
             (_, _, true) => "T.FIN",
             _ if frame.flags.has(FrameFlags::BAD) => "BAD",
-            _ if frame.flags.has(FrameFlags::CUT) && frame.payload_len > 0 => "CUT",
+            _ if frame.is_cut() => "CUT",
             _ if frame.payload_len > 0 => "T.DAT",
             _ => "T.ACK",
         };

@@ -9,6 +9,8 @@ use crate::units::{FrameNo, Nanos, PerEnd, TcpSeq};
 pub struct Calm {
     /// The last of these frames.
     pub until: FrameNo,
+    /// The snap length cut one with payload.
+    pub cut: bool,
     /// What each end sent.
     pub ends: PerEnd<CalmEnd>,
 }

@@ -90,8 +90,10 @@ impl FrameFlags {
     /// Carries payload that is not accepted into the stream (a keepalive's byte, data of a RST, beyond a FIN).
     pub const NOT_IN_STREAM: Self = Self(1 << 19);
 
-    /// Says that nothing happened: which end sent the frame, what it holds, and that its checksum is right.
-    const ORDINARY: u32 = Self::FROM_B.0 | Self::TCP.0 | Self::IPV6.0 | Self::GOOD_CHECKSUM.0;
+    /// Says that nothing happened: which end sent the frame, what it holds, that its checksum is right, and that the
+    /// file has only a part of it.
+    const ORDINARY: u32 =
+        Self::FROM_B.0 | Self::TCP.0 | Self::IPV6.0 | Self::GOOD_CHECKSUM.0 | Self::CUT.0;
 
     /// Whether nothing is said of the frame but what holds of most.
     #[inline]
@@ -166,6 +168,12 @@ impl FrameRow {
     /// Whether it holds a readable TCP header.
     pub fn is_tcp(&self) -> bool {
         self.flags.has(FrameFlags::TCP)
+    }
+
+    /// Whether the snap length cut it and it carries payload.
+    #[inline]
+    pub fn is_cut(&self) -> bool {
+        self.flags.has(FrameFlags::CUT) && self.payload_len > 0
     }
 
     /// Whether it shows nothing but that its side goes on: data or an acknowledgement, with an open window.

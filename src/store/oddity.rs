@@ -52,8 +52,7 @@ impl Oddities {
     pub(super) fn note(&mut self, no: FrameNo, row: &FrameRow, earlier: bool) {
         let flags = row.flags;
         self.copies.note(no, flags.has(FrameFlags::DUPLICATE));
-        let cut = flags.has(FrameFlags::CUT) && row.payload_len > 0;
-        self.cut.note(no, cut);
+        self.cut.note(no, row.is_cut());
         self.earlier.note(no, earlier);
         self.resets.note(no, row.tcp_flags.rst());
     }

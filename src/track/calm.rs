@@ -14,6 +14,8 @@ const APART: u32 = 32;
 pub(super) struct Watch {
     /// From this number of frames on the beginning so far is looked at.
     due: u32,
+    /// A frame with payload was cut.
+    cut: bool,
     /// The latest beginning whose data were acknowledged in the frame behind it at the latest.
     settled: Option<Calm>,
     /// The one before, which ended well in front of that.
@@ -24,6 +26,7 @@ impl Default for Watch {
     fn default() -> Self {
         Self {
             due: APART,
+            cut: false,
             settled: None,
             told: None,
         }
@@ -50,6 +53,7 @@ impl Watch {
         if !known || !goes_on(conn, own, peer, no, row) {
             self.stop();
         }
+        self.cut |= row.is_cut();
     }
 
     /// Data of a side are acknowledged further than before.
@@ -76,6 +80,7 @@ impl Watch {
         if let (Some(by_own), Some(by_peer)) = (sent(own), sent(peer)) {
             self.told = self.settled.replace(Calm {
                 until: own.last.max(peer.last),
+                cut: self.cut,
                 ends: match own.end {
                     End::A => PerEnd([by_own, by_peer]),
                     End::B => PerEnd([by_peer, by_own]),

@@ -303,10 +303,13 @@ impl Conn {
         }
         let ack = incoming.segment.ack;
         let sender = end.other();
-        let side = self.sides.get_mut(end);
+        let (side, peer) = self.sides.get_both_mut(end);
         if side.acknowledges_more(ack) {
+            if !incoming.flags().syn() {
+                self.watch.look_back(side, peer, ack);
+            }
             side.last_ack = Some(ack);
-            self.watch.acked(self.sides.get(sender), incoming.time);
+            self.watch.acked(peer, incoming.time);
         }
         self.sides.get_mut(sender).round_trip(ack, incoming.time);
         let with_data = incoming.segment.payload_len > 0;

@@ -174,6 +174,7 @@ impl Walk<'_> {
         if kept {
             return false;
         }
+        self.out.cut |= calm.cut;
         for (side, sent) in &sent {
             let half = self.halves.get_mut(*side);
             half.ttl.get_mut(Point::Only).add(sent.ttl, sent.frames);
@@ -225,6 +226,7 @@ impl Walk<'_> {
         if with_data {
             raise(&mut own.sent_end, Some(end));
             own.fresh = own.fresh.saturating_add(1);
+            self.out.cut |= row.is_cut();
         }
         own.acks.add(ack, no, row.time);
         own.open = Some(no);
@@ -254,7 +256,7 @@ impl Walk<'_> {
         let seg = self.ruler.seg(no, row, side);
         let (own, _) = both(&mut self.halves, side);
         let out = &mut self.out;
-        out.cut |= row.flags.has(FrameFlags::CUT) && row.payload_len > 0;
+        out.cut |= row.is_cut();
         if seg.flags.rst() {
             out.rsts.push(seg);
             return;
