@@ -122,7 +122,7 @@ thresholds! {
 pub struct Settings {
     values: Vec<i64>,
     off: BTreeSet<String>,
-    skipped: BTreeSet<(String, String)>,
+    skipped: Vec<(String, String)>,
 }
 
 impl Default for Settings {
@@ -130,7 +130,7 @@ impl Default for Settings {
         Self {
             values: Threshold::ALL.iter().map(|t| t.default_value()).collect(),
             off: BTreeSet::new(),
-            skipped: BTreeSet::new(),
+            skipped: Vec::new(),
         }
     }
 }
@@ -224,7 +224,7 @@ impl Settings {
     /// Takes a condition of a rule for held without checking it; a test shows with it that each one matters.
     #[doc(hidden)]
     pub fn skip_condition(&mut self, rule: &str, condition: &str) {
-        self.skipped.insert((rule.to_owned(), condition.to_owned()));
+        self.skipped.push((rule.to_owned(), condition.to_owned()));
     }
 
     #[inline]

@@ -125,8 +125,8 @@ impl Writer {
             Fact::Told(tell, numbers) => (*tell, numbers.as_slice()),
         };
         let count = u8::try_from(numbers.len()).unwrap_or(u8::MAX);
-        let numbers = numbers.iter().take(count.into());
-        let wide = { numbers.clone() }.any(|number| u32::try_from(*number).is_err());
+        let numbers = numbers.get(..count.into()).unwrap_or_default();
+        let wide = numbers.iter().any(|number| u32::try_from(*number).is_err());
         for number in numbers {
             let [a, b, c, d, high @ ..] = number.to_le_bytes();
             self.words.push(u32::from_le_bytes([a, b, c, d]));

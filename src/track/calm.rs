@@ -5,8 +5,8 @@ use crate::units::{End, FrameNo, Nanos, PerEnd, TcpSeq};
 
 use super::conn::Side;
 
-/// What is told of the beginning ends so many frames before the last or earlier: how a connection closes is looked at
-/// frame by frame.
+/// So many frames or more stand between two beginnings that are told of. The earlier one is for connections whose close,
+/// which is looked at frame by frame, takes longer than the later one ends before the last frame.
 const APART: u32 = 32;
 
 /// The watch over one connection. It keeps little of its own, for what it tells of each end is known of its side.
@@ -18,8 +18,8 @@ pub(super) struct Watch {
     cut: bool,
     /// The latest beginning whose data were acknowledged in the frame behind it at the latest.
     settled: Option<Calm>,
-    /// The one before, which ended well in front of that.
-    pub(super) told: Option<Calm>,
+    /// The one before.
+    earlier: Option<Calm>,
 }
 
 impl Default for Watch {
@@ -28,12 +28,17 @@ impl Default for Watch {
             due: APART,
             cut: false,
             settled: None,
-            told: None,
+            earlier: None,
         }
     }
 }
 
 impl Watch {
+    /// The beginnings, the longer one first.
+    pub(super) fn told(&self) -> [Option<Calm>; 2] {
+        [self.settled, self.earlier]
+    }
+
     /// Something else has happened: nothing is due any more.
     fn stop(&mut self) {
         self.due = u32::MAX;
@@ -62,6 +67,8 @@ impl Watch {
         let late = time.since(sender.unacked_since) >= Calm::ACKED_WITHIN.0;
         if late && !sender.order.is_acked() {
             self.stop();
+            // The last of its data may be those that were acknowledged late.
+            self.settled = None;
         }
     }
 
@@ -78,7 +85,7 @@ impl Watch {
     #[inline(never)]
     fn settle(&mut self, own: &Side, peer: &Side) {
         if let (Some(by_own), Some(by_peer)) = (sent(own), sent(peer)) {
-            self.told = self.settled.replace(Calm {
+            self.earlier = self.settled.replace(Calm {
                 until: own.last.max(peer.last),
                 cut: self.cut,
                 ends: match own.end {

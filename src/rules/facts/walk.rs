@@ -133,13 +133,12 @@ pub(super) fn walk(
         out: Frames::default(),
     };
     let late = slow_ack.min(DELAYED_ACK.start);
-    let calm = conn
-        .calm
-        .filter(|_| scale.ends.one_point() && late >= Calm::ACKED_WITHIN.0);
-    let found = walk().back(conn, calm);
+    let known = scale.ends.one_point() && late >= Calm::ACKED_WITHIN.0;
+    let calms = if known { conn.calm } else { [None; 2] };
+    let found = walk().back(conn, calms);
     debug_assert_eq!(
         found,
-        walk().back(conn, None),
+        walk().back(conn, [None; 2]),
         "the calm beginning of {}",
         conn.id
     );
@@ -147,12 +146,15 @@ pub(super) fn walk(
 }
 
 impl Walk<'_> {
-    fn back(mut self, conn: &ConnRow, mut calm: Option<Calm>) -> Frames {
+    fn back(mut self, conn: &ConnRow, calms: [Option<Calm>; 2]) -> Frames {
+        let mut calms = calms.into_iter().flatten();
+        let mut calm = calms.next();
         self.store.each_conn_frame_back(conn.id, |no, row| {
-            if let Some(beginning) = calm.take_if(|calm| no <= calm.until)
-                && self.skips(conn, &beginning)
-            {
-                return false;
+            if let Some(beginning) = calm.filter(|calm| no <= calm.until) {
+                if self.skips(conn, &beginning) {
+                    return false;
+                }
+                calm = calms.next();
             }
             let side = conn.side_of(row.end());
             if row.is_tcp() && !self.usual(no, row, side) {
@@ -286,6 +288,10 @@ impl Walk<'_> {
             own.last_payload.get_or_insert(seg);
         }
         if (seg.next > own.from || seg.pos >= own.from) && own.late.len() < KEEP * 10 {
+            if own.late.is_empty() {
+                // As many as there mostly are.
+                own.late.reserve(8);
+            }
             own.late.push(seg);
         }
         self.data(seg, in_stream);
