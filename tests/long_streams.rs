@@ -170,7 +170,7 @@ fn a_calm_beginning_counts_as_frame_by_frame_wherever_it_ends() {
             let whole = c.capture(view);
             for capture in [whole.clone(), whole.snap(96)] {
                 let mut store = index(&capture);
-                let calms = store.conns().iter().filter_map(|conn| conn.calm[0]);
+                let calms = store.conns().iter().filter_map(|conn| conn.calm.first());
                 calm += calms.clone().count();
                 cut += calms.filter(|calm| calm.cut).count();
                 judge(&mut store, &Settings::default());

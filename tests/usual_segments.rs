@@ -128,7 +128,7 @@ pub fn rows(store: &Store) -> Vec<String> {
     for conn in store.conns() {
         // That nothing out of the usual happens is only followed where every flag is a usual one.
         let conn = ConnRow {
-            calm: [None; 2],
+            calm: Box::default(),
             ..conn.clone()
         };
         rows.push(format!("{conn:?}"));

@@ -169,7 +169,7 @@ fn conn_row() -> ConnRow {
         last_plain_pdu: PerEnd([None, None]),
         first_pdu: Some(PduId(0)),
         last_pdu: Some(PduId(6)),
-        calm: [None; 2],
+        calm: Box::default(),
     }
 }
 

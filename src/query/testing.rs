@@ -184,7 +184,7 @@ fn conn_row(id: ConnId, port: u16) -> ConnRow {
         last_plain_pdu: PerEnd::default(),
         first_pdu: None,
         last_pdu: None,
-        calm: [None; 2],
+        calm: Box::default(),
     }
 }
 

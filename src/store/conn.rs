@@ -352,8 +352,9 @@ pub struct ConnRow {
     pub first_pdu: Option<PduId>,
     /// The last PDU of the connection.
     pub last_pdu: Option<PduId>,
-    /// Its beginning, if nothing happened in it, up to a frame near the last, and up to one well in front of that.
-    pub calm: [Option<Calm>; 2],
+    /// Its beginning, if nothing happened in it: up to a frame near the last, and up to one well in front of that. Empty
+    /// in a short connection.
+    pub calm: Box<[Calm]>,
 }
 
 impl ConnRow {

@@ -16,10 +16,8 @@ pub(super) struct Watch {
     due: u32,
     /// A frame with payload was cut.
     cut: bool,
-    /// The latest beginning whose data were acknowledged in the frame behind it at the latest.
-    settled: Option<Calm>,
-    /// The one before.
-    earlier: Option<Calm>,
+    /// The latest beginning whose data were acknowledged in the frame behind it at the latest, then the one before.
+    pub(super) told: Vec<Calm>,
 }
 
 impl Default for Watch {
@@ -27,18 +25,12 @@ impl Default for Watch {
         Self {
             due: APART,
             cut: false,
-            settled: None,
-            earlier: None,
+            told: Vec::new(),
         }
     }
 }
 
 impl Watch {
-    /// The beginnings, the longer one first.
-    pub(super) fn told(&self) -> [Option<Calm>; 2] {
-        [self.settled, self.earlier]
-    }
-
     /// Something else has happened: nothing is due any more.
     fn stop(&mut self) {
         self.due = u32::MAX;
@@ -67,8 +59,8 @@ impl Watch {
         let late = time.since(sender.unacked_since) >= Calm::ACKED_WITHIN.0;
         if late && !sender.order.is_acked() {
             self.stop();
-            // The last of its data may be those that were acknowledged late.
-            self.settled = None;
+            // The last data of the latest may be those that were acknowledged late.
+            self.told.drain(..1.min(self.told.len()));
         }
     }
 
@@ -85,14 +77,16 @@ impl Watch {
     #[inline(never)]
     fn settle(&mut self, own: &Side, peer: &Side) {
         if let (Some(by_own), Some(by_peer)) = (sent(own), sent(peer)) {
-            self.earlier = self.settled.replace(Calm {
+            let settled = Calm {
                 until: own.last.max(peer.last),
                 cut: self.cut,
                 ends: match own.end {
                     End::A => PerEnd([by_own, by_peer]),
                     End::B => PerEnd([by_peer, by_own]),
                 },
-            });
+            };
+            self.told.truncate(1);
+            self.told.insert(0, settled);
         }
     }
 }

@@ -133,7 +133,7 @@ impl Conn {
                 last_plain_pdu: PerEnd::default(),
                 first_pdu: None,
                 last_pdu: None,
-                calm: [None; 2],
+                calm: Box::default(),
             },
             ways: PerEnd([way, back]),
             sides: PerEnd(End::BOTH.map(Side::new)),
@@ -476,7 +476,7 @@ impl Conn {
         let [a, b] = &self.sides.0;
         self.row.frames = a.stats.frames.saturating_add(b.stats.frames);
         self.row.tcp = PerEnd([a.tcp(), b.tcp()]);
-        self.row.calm = self.watch.told();
+        self.row.calm = self.watch.told.as_slice().into();
         let mut ctx = Ctx {
             out,
             row: &mut self.row,

@@ -134,11 +134,11 @@ pub(super) fn walk(
     };
     let late = slow_ack.min(DELAYED_ACK.start);
     let known = scale.ends.one_point() && late >= Calm::ACKED_WITHIN.0;
-    let calms = if known { conn.calm } else { [None; 2] };
+    let calms = if known { &*conn.calm } else { &[] };
     let found = walk().back(conn, calms);
     debug_assert_eq!(
         found,
-        walk().back(conn, [None; 2]),
+        walk().back(conn, &[]),
         "the calm beginning of {}",
         conn.id
     );
@@ -146,12 +146,12 @@ pub(super) fn walk(
 }
 
 impl Walk<'_> {
-    fn back(mut self, conn: &ConnRow, calms: [Option<Calm>; 2]) -> Frames {
-        let mut calms = calms.into_iter().flatten();
+    fn back(mut self, conn: &ConnRow, calms: &[Calm]) -> Frames {
+        let mut calms = calms.iter();
         let mut calm = calms.next();
         self.store.each_conn_frame_back(conn.id, |no, row| {
             if let Some(beginning) = calm.filter(|calm| no <= calm.until) {
-                if self.skips(conn, &beginning) {
+                if self.skips(conn, beginning) {
                     return false;
                 }
                 calm = calms.next();
