@@ -88,7 +88,7 @@ impl Chain {
             for end in End::BOTH {
                 let side = self.ends.get_mut(end);
                 side.count(ctx.row.smp.get_mut(end));
-                *session.ends.get_mut(end) = side.row;
+                *session.ends.get_mut(end) = side.session_end();
             }
             session.outstanding = self.requests.outstanding();
             session.attention_outstanding = self.requests.attention_outstanding();

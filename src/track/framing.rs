@@ -146,7 +146,8 @@ impl Framer {
                     continue;
                 };
                 self.mode = Mode::Body;
-                self.pdu = OpenPdu::smp(kind, header, sink.end(), Begin::of(data, piece));
+                let begin = Begin::of(data, piece);
+                self.pdu.begin_smp(kind, header, sink.end(), begin);
                 sink.open_smp(&mut self.pdu);
                 data = rest;
             } else if !data.is_empty() {

@@ -111,7 +111,7 @@ impl Message {
 /// One sender's part of a chain.
 #[derive(Debug, Default)]
 pub(super) struct ChainEnd {
-    /// Its part of the session's row.
+    /// Its part of the session's row, but for the numbers.
     pub(super) row: SessionEnd,
     /// So much of it is counted in the connection's row.
     counted: SmpCounts,
@@ -143,6 +143,17 @@ impl ChainEnd {
     pub(super) fn count(&mut self, counts: &mut SmpCounts) {
         let before = std::mem::replace(&mut self.counted, self.row.counts);
         counts.add_since(before, self.counted);
+    }
+
+    /// Its part of the session's row.
+    pub(super) fn session_end(&self) -> SessionEnd {
+        let (row, smp) = (self.row, &self.smp);
+        SessionEnd {
+            last_seqnum: row.last_pdu.map(|_| smp.last_seq),
+            last_wndw: row.last_pdu.map(|_| smp.wnd),
+            last_data_seqnum: row.last_data.map(|_| smp.last_data),
+            ..row
+        }
     }
 
     /// Inside SMP: whether the first bytes of the next TDS packet's header have come, and not all of them.
@@ -191,8 +202,10 @@ pub(super) struct SmpEnd {
     pub(super) blocked: Option<(Nanos, PerEnd<Seen>)>,
     /// Has used the last slot of its window once: not a sender that stops one earlier.
     pub(super) used_last_slot: bool,
-    /// Has sent DATA.
-    pub(super) sent: bool,
+    /// SEQNUM of the last packet, if there is one.
+    pub(super) last_seq: SmpSeq,
+    /// SEQNUM of the last DATA, if there is one.
+    pub(super) last_data: SmpSeq,
 }
 
 impl Default for SmpEnd {
@@ -205,7 +218,8 @@ impl Default for SmpEnd {
             fin: false,
             blocked: None,
             used_last_slot: false,
-            sent: false,
+            last_seq: SmpSeq(0),
+            last_data: SmpSeq(0),
         }
     }
 }

@@ -134,12 +134,11 @@ pub(super) fn packet(
     let raised = pdu.wndw.diff(smp.wnd) > 0;
     smp.wnd = pdu.wndw;
     pdu.prev = row.last_pdu.replace(id);
-    row.last_seqnum = Some(pdu.seqnum);
-    row.last_wndw = Some(pdu.wndw);
+    smp.last_seq = pdu.seqnum;
     if pdu.kind == PduKind::Data {
         smp.seq = pdu.seqnum;
+        smp.last_data = pdu.seqnum;
         smp.settled = smp.last();
-        smp.sent = true;
         smp.blocked = None;
         let credit = peer_wnd.diff(smp.seq);
         if credit <= 1 {
@@ -151,9 +150,9 @@ pub(super) fn packet(
                 smp.blocked = Some((at.time, lacking));
             }
         }
-        row.last_data_seqnum = Some(pdu.seqnum);
         row.last_data = Some(id);
-        row.counts.data = row.counts.data.saturating_add(1);
+        // There are no more of them than numbers of PDUs.
+        row.counts.data = row.counts.data.wrapping_add(1);
     } else {
         without_data(smp, row, pdu, id, at.done, ctx);
     }
@@ -275,12 +274,15 @@ fn checks(
     synced: bool,
     tell: &mut impl FnMut(Broken),
 ) {
-    let own = &chain.ends.get(end).smp;
+    let ChainEnd { smp: own, row, .. } = chain.ends.get(end);
     let peer = &chain.ends.get(end.other()).smp;
     header_checks(pdu, tell);
     match pdu.kind {
         PduKind::Syn => syn_checks(end, pdu, client, tell),
-        PduKind::Data => data_checks(own, peer, synced, pdu, tell),
+        PduKind::Data => {
+            let is_first = row.last_data.is_none();
+            data_checks(own, peer, is_first, synced, pdu, tell);
+        }
         PduKind::Ack => {
             if own.synced && pdu.seqnum != own.seq {
                 let fact = format!("ACK with SEQNUM {}, last DATA was {}", pdu.seqnum, own.seq);
@@ -356,13 +358,14 @@ fn syn_checks(end: End, pdu: &PduRow, client: Option<End>, tell: &mut impl FnMut
 fn data_checks(
     own: &SmpEnd,
     peer: &SmpEnd,
+    is_first: bool,
     synced: bool,
     pdu: &PduRow,
     tell: &mut impl FnMut(Broken),
 ) {
     let expected = own.seq.plus(1);
     if own.synced && pdu.seqnum != expected {
-        let check = if own.sent { CheckId::Q2 } else { CheckId::Q1 };
+        let check = if is_first { CheckId::Q1 } else { CheckId::Q2 };
         let fact = format!("DATA with SEQNUM {}, expected {expected}", pdu.seqnum);
         tell(error(check, fact));
     }

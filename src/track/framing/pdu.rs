@@ -51,15 +51,29 @@ impl OpenPdu {
         }
     }
 
-    /// An SMP packet of a kind, whose header was read.
+    /// In the place of a packet of this end comes an SMP packet of a kind, whose header was read. What is known of one
+    /// only when it is complete stays as it was with the packet before.
     #[inline]
-    pub(super) fn smp(kind: PduKind, header: smp::Header, end: End, begin: Begin) -> Self {
-        let mut pdu = Self::new(kind, end, begin.pos, begin.frame);
-        pdu.row.len = header.length.max(16);
-        pdu.row.sid = header.sid;
-        pdu.row.seqnum = header.seqnum;
-        pdu.row.wndw = header.wndw;
-        pdu.left = size(header.length.saturating_sub(16));
+    pub(super) fn begin_smp(&mut self, kind: PduKind, header: smp::Header, end: End, begin: Begin) {
+        let row = &mut self.row;
+        row.first_frame = begin.frame;
+        row.end = end;
+        row.kind = kind;
+        row.flags = PduFlags::default();
+        row.pos = StreamPos(begin.pos);
+        row.len = header.length.max(16);
+        row.sid = header.sid;
+        row.seqnum = header.seqnum;
+        row.wndw = header.wndw;
+        row.tds_type = 0;
+        row.tds_status = 0;
+        self.left = size(header.length.saturating_sub(16));
+    }
+
+    /// An SMP packet of a kind, whose header was read.
+    fn smp(kind: PduKind, header: smp::Header, end: End, begin: Begin) -> Self {
+        let mut pdu = Self::default();
+        pdu.begin_smp(kind, header, end, begin);
         pdu
     }
 
