@@ -396,7 +396,7 @@ impl Chain {
             id,
             complete: side.status & tds::STATUS_EOM != 0,
             message,
-            at: *at,
+            at,
         };
         self.requests.begin(&start, ctx);
         if self.requests.begun == 1 {

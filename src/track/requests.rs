@@ -46,6 +46,15 @@ struct Answer {
     changed: bool,
 }
 
+impl Answer {
+    fn note(&self, row: &mut RequestRow) {
+        row.answer_first_frame = Some(self.first_frame);
+        row.answer_last_frame = Some(self.last_frame);
+        row.answer_bytes = self.bytes;
+        row.first_byte_ns = self.first_byte_ns;
+    }
+}
+
 /// Where the row of a request under way is: in the batch at hand if it began there, else here.
 #[derive(Debug)]
 struct Row {
@@ -78,8 +87,11 @@ impl Row {
     }
 
     /// The request is over.
+    #[inline]
     fn end(self, out: &mut Out) {
-        if let Some(row) = self.kept.filter(|_| self.changed) {
+        if let Some(row) = self.kept
+            && self.changed
+        {
             out.request_changed(*row);
         }
     }
@@ -120,7 +132,7 @@ pub(super) struct Start<'a> {
     /// Its first packet is its last.
     pub(super) complete: bool,
     pub(super) message: &'a Message,
-    pub(super) at: At,
+    pub(super) at: &'a At,
 }
 
 /// What a TDS packet type asks for.
@@ -158,12 +170,7 @@ impl Requests {
             && let Some(request) = self.open.front_mut()
         {
             answer.changed = false;
-            request.row.change(out, |row| {
-                row.answer_first_frame = Some(answer.first_frame);
-                row.answer_last_frame = Some(answer.last_frame);
-                row.answer_bytes = answer.bytes;
-                row.first_byte_ns = answer.first_byte_ns;
-            });
+            request.row.change(out, |row| answer.note(row));
         }
     }
 
@@ -184,6 +191,11 @@ impl Requests {
     }
 
     /// The first packet of a request is complete.
+    #[expect(
+        clippy::inline_always,
+        reason = "where it begins is asked in one place"
+    )]
+    #[inline(always)]
     pub(super) fn begin(&mut self, start: &Start<'_>, ctx: &mut Ctx<'_>) {
         let Start {
             pdu, at, complete, ..
@@ -413,13 +425,15 @@ impl Requests {
 
     /// The oldest request is over; `conclude` puts into its row what became of it.
     fn retire(&mut self, ctx: &mut Ctx<'_>, conclude: impl FnOnce(&mut RequestRow)) {
-        self.note_answer(ctx.out);
-        self.answer = None;
+        let answer = self.answer.take();
         let Some(request) = self.open.front_mut() else {
             return;
         };
         let mut cancelled = false;
         request.row.change(ctx.out, |row| {
+            if let Some(answer) = answer {
+                answer.note(row);
+            }
             conclude(row);
             cancelled = row.attention_frame.is_some();
         });
