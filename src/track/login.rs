@@ -217,6 +217,7 @@ impl LoginState {
     }
 
     /// An answer is complete; before LOGINACK it is the login's.
+    #[inline]
     pub(super) fn answer(&mut self, outcome: &Outcome, at: At, ctx: &mut Ctx<'_>) {
         if self.logged_in || !self.login_sent {
             return;

@@ -165,33 +165,36 @@ impl Headers {
 
 /// Checks the headers, and says how many bytes they have, once that is known.
 fn walk_headers(head: &[u8], all: &mut u32) -> Option<HeaderCheck> {
-    let mut r = Reader::new(head);
-    let total = r.u32_le()?;
-    let mut at = 4_u32;
-    if total == at {
+    let (total, mut rest) = head.split_first_chunk()?;
+    let total = u32::from_le_bytes(*total);
+    let mut left = total.saturating_sub(4);
+    if total == 4 {
         *all = total;
     }
     let mut found = HeaderCheck::NoDescriptor;
-    while at < total {
-        let len = r.u32_le()?;
-        let kind = r.u16_le()?;
-        let room = total.saturating_sub(at);
-        if len < 6 || len > room {
+    while left > 0 {
+        let ([a, b, c, d, low, high], behind) = rest.split_first_chunk()?;
+        let len = u32::from_le_bytes([*a, *b, *c, *d]);
+        let kind = u16::from_le_bytes([*low, *high]);
+        let data = usize::try_from(len).ok()?.checked_sub(6);
+        let (Some(data), Some(later)) = (data, left.checked_sub(len)) else {
             return Some(HeaderCheck::Total);
-        }
+        };
         // The first tells headers from text.
-        if at == 4 && (1..=3).contains(&kind) {
+        if left == total.saturating_sub(4) && (1..=3).contains(&kind) {
             *all = total;
         }
-        at = at.saturating_add(len);
-        let mut data = r.sub(usize::try_from(len.saturating_sub(6)).ok()?)?;
+        let (data, behind) = behind.split_at_checked(data)?;
         if kind == 2 {
-            let count = data.skip(8).and_then(|()| data.u32_le());
-            found = match count {
-                Some(count) if len == 18 => HeaderCheck::Sound(count),
+            found = match data {
+                [_, _, _, _, _, _, _, _, count @ ..] if data.len() == 12 => {
+                    let count = count.first_chunk().copied().unwrap_or_default();
+                    HeaderCheck::Sound(u32::from_le_bytes(count))
+                }
                 _ => HeaderCheck::DescriptorLength,
             };
         }
+        (left, rest) = (later, behind);
     }
     Some(found)
 }

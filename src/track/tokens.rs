@@ -166,7 +166,20 @@ impl Walker {
     }
 
     /// The message is over. Whether its last token was read and is a DONE.
+    #[inline]
     pub(super) fn end(&mut self) -> bool {
+        if !self.carry.is_empty() {
+            self.end_in_carry();
+        }
+        self.state == State::Token
+            && self.skip == 0
+            && self.carry.is_empty()
+            && self.outcome.ends_with_done
+    }
+
+    /// The message is over, and an element of it was not.
+    #[cold]
+    fn end_in_carry(&mut self) {
         // Before 7.2 a DONE has 8 bytes; a client whose login was not captured shows it only here.
         if self.state == State::Token
             && !self.version_known
@@ -179,10 +192,6 @@ impl Walker {
                 self.give_up();
             }
         }
-        self.state == State::Token
-            && self.skip == 0
-            && self.carry.is_empty()
-            && self.outcome.ends_with_done
     }
 
     /// Takes the next bytes of the message.
