@@ -98,11 +98,6 @@ impl Chain {
     }
 
     /// A TDS packet begins.
-    #[expect(
-        clippy::inline_always,
-        reason = "what is usual of a piece is not to be taken apart"
-    )]
-    #[inline(always)]
     pub(super) fn packet_start(
         &mut self,
         moment: &Moment<'_>,
@@ -111,17 +106,9 @@ impl Chain {
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let side = self.ends.get_mut(moment.end);
-        side.status = header.status;
-        // Most packets are the next ones of a long message.
-        if side.missing == Missing::Nothing
-            && let Some(message) = &mut side.message
-            && message.goes_on_with(header)
-        {
-            message.go_on_with(header);
-            return;
+        if !self.ends.get_mut(moment.end).goes_on_with(header) {
+            self.other_packet_start(moment, header, pdu, login, ctx);
         }
-        self.other_packet_start(moment, header, pdu, login, ctx);
     }
 
     /// A TDS packet begins that is not simply the next one of its message.

@@ -156,6 +156,20 @@ impl ChainEnd {
         }
     }
 
+    /// A TDS packet begins. Whether it is simply the next one of its message, as most packets are of a long one.
+    #[inline]
+    pub(super) fn goes_on_with(&mut self, header: tds::Header) -> bool {
+        self.status = header.status;
+        if self.missing == Missing::Nothing
+            && let Some(message) = &mut self.message
+            && message.goes_on_with(header)
+        {
+            message.go_on_with(header);
+            return true;
+        }
+        false
+    }
+
     /// Inside SMP: whether the first bytes of the next TDS packet's header have come, and not all of them.
     pub(super) fn has_part_of_header(&self) -> bool {
         !self.header.is_empty()

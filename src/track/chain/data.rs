@@ -117,9 +117,6 @@ impl Chain {
             self.no_packet(moment, header, pdu, ctx);
             return false;
         }
-        let side = self.ends.get_mut(moment.end);
-        side.packet_left = usize::from(header.length.saturating_sub(8));
-        side.in_packet = true;
         if !pdu.flags.has(PduFlags::TDS_HEADER) {
             pdu.flags.set(PduFlags::TDS_HEADER);
             pdu.tds_type = header.kind;
@@ -130,7 +127,12 @@ impl Chain {
                 ctx.violation(broken, moment.at.frame, None, self.session_id());
             }
         }
-        self.packet_start(moment, header, pdu, login, ctx);
+        let side = self.ends.get_mut(moment.end);
+        side.packet_left = usize::from(header.length.saturating_sub(8));
+        side.in_packet = true;
+        if !side.goes_on_with(header) {
+            self.other_packet_start(moment, header, pdu, login, ctx);
+        }
         true
     }
 
