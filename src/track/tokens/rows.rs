@@ -30,26 +30,26 @@ struct Hop {
     /// The length in the row before.
     before: u32,
     /// All bytes, with that length.
-    step: u32,
+    step: usize,
 }
 
 impl Hop {
     const BYTE: Self = Self::new(0xff, 1);
     const SHORT: Self = Self::new(0xffff, 2);
 
-    const fn new(length: u32, beside: u32) -> Self {
+    const fn new(length: u32, beside: u8) -> Self {
         Self {
             length,
-            beside,
+            beside: beside as u32,
             before: 0,
-            step: beside,
+            step: beside as usize,
         }
     }
 
     /// So many bytes more are beside.
     fn add_beside(&mut self, bytes: u32) {
         self.beside = self.beside.saturating_add(bytes);
-        self.step = self.step.saturating_add(bytes);
+        self.step = self.step.saturating_add(size(bytes));
     }
 
     /// All its bytes, by the first two. The lengths of most columns are the same in row after row: where they are, the
@@ -58,11 +58,12 @@ impl Hop {
     fn bytes(&mut self, pair: [u8; 2]) -> usize {
         let length = u32::from(u16::from_le_bytes(pair)) & self.length;
         if length != self.before {
+            std::hint::cold_path();
             self.before = length;
             let of_value = if length == 0xffff { 0 } else { length };
-            self.step = self.beside.wrapping_add(of_value);
+            self.step = size(self.beside.wrapping_add(of_value));
         }
-        size(self.step)
+        self.step
     }
 
     /// Its bytes by the first two of a view, where that may end sooner.
@@ -225,9 +226,13 @@ impl Walker {
         }
         self.outcome.rows_seen = self.outcome.rows_seen.wrapping_add(rows);
         self.outcome.ends_with_done &= place.at == start;
-        let beyond = place.at.saturating_sub(view.len());
-        self.skip = u64::try_from(beyond).unwrap_or(u64::MAX);
-        view.get(place.at..).unwrap_or_default()
+        let Some(rest) = view.get(place.at..) else {
+            let beyond = place.at.wrapping_sub(view.len());
+            self.skip = u64::try_from(beyond).unwrap_or(u64::MAX);
+            return &[];
+        };
+        self.skip = 0;
+        rest
     }
 
     /// A hop of which less than two bytes are there yet, or were.
