@@ -24,6 +24,8 @@ pub(super) struct Chain {
     pub(super) ends: PerEnd<ChainEnd>,
     requests: Requests,
     walker: Option<Box<Walker>>,
+    /// The version of what its connection lacks by which its session was clear ([`super::sessions`]), if it still is.
+    pub(super) clear_at: u64,
     /// Its rows have changed since they were last put into a batch. Until its connection ends it stands in the list of
     /// those then.
     pub(super) changed: bool,
@@ -61,6 +63,7 @@ impl Chain {
             session: Some(session),
             ends,
             changed: true,
+            clear_at: Around::NEVER,
             ..Self::default()
         }
     }
@@ -490,7 +493,7 @@ impl Chain {
         login.answer(&walker.outcome, at, ctx);
         let known = self.requests.answered(&mut walker.outcome, read, at, ctx);
         walker.outcome = Outcome::default();
-        if !known && *moment.around.behind_ack.get(moment.end.other()) {
+        if !known && moment.around.behind_ack(moment.end.other()) {
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
             self.requests.note_early(taken);
         }

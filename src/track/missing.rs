@@ -22,7 +22,9 @@ pub(super) struct Around {
     /// What each end sends.
     ends: PerEnd<Direction>,
     /// The peer acknowledged bytes of each end that were not seen (yet).
-    pub(super) behind_ack: PerEnd<bool>,
+    behind_ack: PerEnd<bool>,
+    /// So often has changed what may be missing.
+    version: Cell<u64>,
 }
 
 /// What may be missing of what an end sends.
@@ -35,6 +37,31 @@ struct Direction {
 }
 
 impl Around {
+    /// No version.
+    pub(super) const NEVER: u64 = u64::MAX;
+
+    /// While this is the same, [`Around::may_miss`] and holes are so, too.
+    pub(super) fn version(&self) -> u64 {
+        self.version.get()
+    }
+
+    fn has_changed(&self) {
+        self.version.set(self.version.get().saturating_add(1));
+    }
+
+    /// Whether the peer of each end acknowledged bytes of it that were not seen (yet).
+    pub(super) fn set_behind_ack(&mut self, behind_ack: PerEnd<bool>) {
+        if self.behind_ack != behind_ack {
+            self.behind_ack = behind_ack;
+            self.has_changed();
+        }
+    }
+
+    /// Whether the peer acknowledged bytes of an end that were not seen (yet).
+    pub(super) fn behind_ack(&self, end: End) -> bool {
+        *self.behind_ack.get(end)
+    }
+
     /// What a direction lacks so far.
     pub(super) fn seen(&self, end: End) -> Seen {
         self.ends.get(end).seen.get()
@@ -45,6 +72,7 @@ impl Around {
         let seen = self.seen(end);
         let holes = seen.holes.saturating_add(1);
         self.ends.get(end).seen.set(Seen { holes, ..seen });
+        self.has_changed();
     }
 
     /// Of so many bytes of a direction no PDU is known.
@@ -56,7 +84,9 @@ impl Around {
 
     /// Whether no PDU border of a direction is known from here on.
     pub(super) fn set_lost(&self, end: End, lost: bool) {
-        self.ends.get(end).lost.set(lost);
+        if self.ends.get(end).lost.replace(lost) != lost {
+            self.has_changed();
+        }
     }
 
     /// Whether packets of a direction may be missing since `seen`.

@@ -66,11 +66,19 @@ pub(super) fn starting_ends(around: &Around, syn_seen: bool) -> PerEnd<ChainEnd>
 pub(super) fn just_goes_on(chain: &Chain, moment: &Moment<'_>, pdu: &PduRow) -> bool {
     let Moment { end, around, .. } = *moment;
     let side = chain.ends.get(end);
-    side.smp.synced
-        && !side.smp.fin
-        && pdu.kind != PduKind::Syn
+    pdu.kind != PduKind::Syn
         && !pdu.seqnum.before(side.smp.seq)
-        && !side.seen.is_followed_by_hole(around.seen(end))
+        && (chain.clear_at == around.version()
+            || side.smp.synced && !side.smp.fin && !side.seen.is_followed_by_hole(around.seen(end)))
+}
+
+/// Whether a session is clear: all numbers are certain, nothing may be missing, and neither end has closed it. That stays
+/// so until an end closes it or something may be missing.
+fn is_clear(chain: &Chain, around: &Around) -> bool {
+    End::BOTH.into_iter().all(|end| {
+        let side = chain.ends.get(end);
+        side.smp.synced && !side.smp.fin && !around.may_miss(end, side.seen)
+    })
 }
 
 /// An SMP packet begins: what is missing in front of it, by its numbers.
@@ -98,6 +106,7 @@ fn arrive_behind(chain: &mut Chain, end: End, pdu: &PduRow, now: Seen) {
     side.smp.synced = false;
     side.smp.blocked = None;
     side.seen = now;
+    chain.clear_at = Around::NEVER;
     if hole
         && !spared
         && let Some(session) = &mut chain.session
@@ -122,10 +131,9 @@ pub(super) fn packet(
     let Moment { end, at, around } = *moment;
     let own = &chain.ends.get(end).smp;
     let peer = chain.ends.get(end.other());
-    // What the peer sent before a hole says nothing about its numbers behind it.
-    let certain = peer.smp.synced && !around.may_miss(end.other(), peer.seen);
-    if !(certain && is_usual(own, &peer.smp, pdu)) {
-        check(chain, moment, pdu, id, certain, ctx);
+    let is_clear = chain.clear_at == around.version();
+    if !(is_clear && is_usual(own, &peer.smp, pdu)) {
+        check(chain, moment, pdu, id, ctx);
     }
     let in_message = chain.in_message(end);
     let peer = &chain.ends.get(end.other()).smp;
@@ -157,6 +165,9 @@ pub(super) fn packet(
         without_data(smp, row, pdu, id, at.done, ctx);
     }
     smp.synced = true;
+    if !is_clear || pdu.kind == PduKind::Fin {
+        look_anew(chain, around);
+    }
     if raised && peer_waits {
         end_stall(chain, end.other(), at, around);
     }
@@ -166,6 +177,16 @@ pub(super) fn packet(
             session.open_frame = pdu.first_frame;
         }
     }
+}
+
+/// Looks whether the session is clear now.
+#[cold]
+fn look_anew(chain: &mut Chain, around: &Around) {
+    chain.clear_at = if is_clear(chain, around) {
+        around.version()
+    } else {
+        Around::NEVER
+    };
 }
 
 /// What [`packet`] notes of one that is not DATA.
@@ -228,7 +249,7 @@ fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
     }
 }
 
-/// Whether DATA or an ACK is as it has to be by numbers that are all certain: such a packet breaks no check.
+/// Whether DATA or an ACK of a clear session is as it has to be: such a packet breaks no check.
 #[inline]
 fn is_usual(own: &SmpEnd, peer: &SmpEnd, pdu: &PduRow) -> bool {
     let raised = pdu.wndw.diff(own.wnd);
@@ -242,22 +263,16 @@ fn is_usual(own: &SmpEnd, peer: &SmpEnd, pdu: &PduRow) -> bool {
         PduKind::Ack => pdu.len == 16 && pdu.seqnum == own.seq && raised > 1,
         _ => false,
     };
-    fits && own.synced
-        && !own.fin
-        && !peer.fin
-        && u32::try_from(pdu.wndw.diff(peer.seq)).is_ok_and(|window| window <= WINDOW)
+    fits && u32::try_from(pdu.wndw.diff(peer.seq)).is_ok_and(|window| window <= WINDOW)
 }
 
-/// Notes every check that a packet breaks. `certain` says that the peer's numbers are.
+/// Notes every check that a packet breaks.
 #[cold]
-fn check(
-    chain: &Chain,
-    moment: &Moment<'_>,
-    pdu: &PduRow,
-    id: PduId,
-    certain: bool,
-    ctx: &mut Ctx<'_>,
-) {
+fn check(chain: &Chain, moment: &Moment<'_>, pdu: &PduRow, id: PduId, ctx: &mut Ctx<'_>) {
+    let (peer, around) = (moment.end.other(), moment.around);
+    let numbers = chain.ends.get(peer);
+    // What the peer sent before a hole says nothing about its numbers behind it.
+    let certain = numbers.smp.synced && !around.may_miss(peer, numbers.seen);
     let session = chain.session.as_ref().map(|s| s.id);
     let client = ctx.row.known_client();
     checks(chain, moment.end, pdu, client, certain, &mut |broken| {

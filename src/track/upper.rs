@@ -44,7 +44,7 @@ impl Deep {
     /// Whether bytes of each end were acknowledged that were not seen (yet): nothing may be missed of what they hold.
     /// That holds for the pieces that come until it is said otherwise.
     pub(super) fn set_behind_ack(&mut self, behind_ack: PerEnd<bool>) {
-        self.around.behind_ack = behind_ack;
+        self.around.set_behind_ack(behind_ack);
     }
 
     /// The next piece of a direction's stream. Whether the connection carries nothing of interest, so that its payload
@@ -186,8 +186,7 @@ impl Upper {
             ..*at
         };
         let client = ctx.row.known_client();
-        let may_miss =
-            client.is_some_and(|c| around.seen(c).holes > 0 || *around.behind_ack.get(c));
+        let may_miss = client.is_some_and(|c| around.seen(c).holes > 0 || around.behind_ack(c));
         if !is_syn && ctx.row.syn_frame.is_some() && !may_miss {
             let fact = format!("packet for Sid {sid}, which was not opened");
             ctx.violation(error(CheckId::S1, fact), at.done, None, None);

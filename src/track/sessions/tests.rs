@@ -13,7 +13,7 @@ fn side(seq: u32, wnd: u32, synced: bool, fin: bool) -> SmpEnd {
 }
 
 #[test]
-fn a_usual_packet_breaks_no_check() {
+fn a_usual_packet_of_a_clear_session_breaks_no_check() {
     let (mut usual, mut unusual) = (0, 0);
     let kinds = [
         (PduKind::Data, 16),
@@ -41,10 +41,14 @@ fn a_usual_packet_breaks_no_check() {
                         unusual += 1;
                         continue;
                     }
-                    usual += 1;
                     let mut chain = Chain::default();
                     chain.ends.get_mut(End::A).smp = own;
                     chain.ends.get_mut(End::B).smp = peer;
+                    if !is_clear(&chain, &Around::default()) {
+                        unusual += 1;
+                        continue;
+                    }
+                    usual += 1;
                     checks(&chain, End::A, &pdu, None, true, &mut |broken| {
                         panic!("{pdu:?} with {own:?} and {peer:?}: {broken:?}");
                     });
