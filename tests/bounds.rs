@@ -34,9 +34,9 @@ fn a_hundred_thousand_connections_are_followed() {
 #[test]
 fn many_connections_are_judged_alike_however_the_work_is_parted() {
     let mut wire = Wire::new();
-    for i in 0..200_u32 {
+    for i in 0..4000_u32 {
         // Every port is used twice; every third connection is refused.
-        wire.client = ([10, 0, 0, 7], 2000 + (i % 100) as u16);
+        wire.client = ([10, 0, 0, 7], 2000 + (i % 2000) as u16);
         wire.send(End::A, i * 1000, 0, 0x02, &[]);
         let flags = if i % 3 == 0 { 0x14 } else { 0x12 };
         wire.send(End::B, i * 77, i * 1000 + 1, flags, &[]);
@@ -45,12 +45,12 @@ fn many_connections_are_judged_alike_however_the_work_is_parted() {
         }
     }
     let (_, mut store) = load(&wire);
-    assert_eq!(store.conns().len(), 200);
+    assert_eq!(store.conns().len(), 4000);
     let settings = rules::Settings::default();
     rules::judge(&mut store, &settings);
     let at_once = store.findings().to_vec();
     assert!(at_once.iter().any(|f| f.rule == "port-reuse"));
-    assert!(at_once.len() > 60);
+    assert!(at_once.len() > 1200);
     for conns in [1, 7, 1000] {
         let mut judge = rules::Judge::new(settings.clone());
         while !judge.step(&mut store, conns) {}

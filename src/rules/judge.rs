@@ -9,8 +9,8 @@ use super::settings::Settings;
 use crate::store::{ConnRow, Finding, Store};
 use crate::units::ConnId;
 
-/// With fewer connections a second thread costs more than it saves.
-const WORTH_A_THREAD: usize = 64;
+/// With fewer connections a second thread saves nothing that one would notice.
+const WORTH_A_THREAD: usize = 2048;
 
 /// Judges every connection of a finished capture; the findings stand in the store afterwards.
 pub fn judge(store: &mut Store, settings: &Settings) {
