@@ -258,7 +258,7 @@ impl Conditions {
 impl<A: Borrow<Applied>> FromIterator<A> for Conditions {
     fn from_iter<I: IntoIterator<Item = A>>(conditions: I) -> Self {
         let conditions = conditions.into_iter();
-        let mut tape = Writer::with_capacity(conditions.size_hint().0.saturating_mul(4));
+        let mut tape = Writer::with_capacity(conditions.size_hint().0.saturating_mul(6));
         let rows = conditions.map(|condition| {
             let condition = condition.borrow();
             let statement = match &condition.label {

@@ -25,7 +25,9 @@ impl<T: Copy + Default, const N: usize> Short<T, N> {
                     *slot = value;
                     *len = len.saturating_add(1);
                 } else {
-                    let mut many = few.to_vec();
+                    // Where more than the usual few come, it is often several times as many.
+                    let mut many = Vec::with_capacity(N.saturating_mul(4));
+                    many.extend_from_slice(few);
                     many.push(value);
                     *self = Self::Many(many);
                 }

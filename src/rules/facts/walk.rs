@@ -110,6 +110,8 @@ impl Half {
 struct Walk<'a> {
     store: &'a Store,
     ruler: Ruler<'a>,
+    /// Every frame counts as it is.
+    one_point: bool,
     slow_ack: i64,
     halves: PerSide<Half>,
     out: Frames,
@@ -128,6 +130,7 @@ pub(super) fn walk(
     let walk = || Walk {
         store,
         ruler: Ruler::new(scale),
+        one_point: scale.ends.one_point(),
         slow_ack,
         halves: PerSide([Half::new(*client), Half::new(*server)]),
         out: Frames::default(),
@@ -217,7 +220,7 @@ impl Walk<'_> {
         let (own, peer) = both(&mut self.halves, side);
         let end = pos.saturating_add(Pos::from(row.payload_len));
         let with_data = row.payload_len > 0;
-        let plain = row.just_goes_on() && self.ruler.ends.one_point() && own.run.is_none();
+        let plain = row.just_goes_on() && self.one_point && own.run.is_none();
         let late = end > own.from || pos >= own.from;
         if !plain || late || (with_data && own.last_payload.is_none()) {
             return false;
