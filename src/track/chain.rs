@@ -125,8 +125,8 @@ impl Chain {
         ctx: &mut Ctx<'_>,
     ) {
         let side = self.ends.get_mut(moment.end);
-        let missing = std::mem::take(&mut side.missing);
-        if missing.is_something() {
+        if side.missing.is_something() {
+            let missing = std::mem::take(&mut side.missing);
             self.packet_behind_hole(moment, header, pdu, missing, login, ctx);
             return;
         }

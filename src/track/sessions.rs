@@ -159,10 +159,17 @@ pub(super) fn packet(
             }
         }
         row.last_data = Some(id);
-        // There are no more of them than numbers of PDUs.
+        // There are no more of them than numbers of PDUs, nor of ACKs below.
         row.counts.data = row.counts.data.wrapping_add(1);
     } else {
-        without_data(smp, row, pdu, id, at.done, ctx);
+        if !smp.synced && pdu.kind != PduKind::BadSmp {
+            smp.seq = pdu.seqnum;
+        }
+        if pdu.kind == PduKind::Ack {
+            row.counts.ack = row.counts.ack.wrapping_add(1);
+        } else {
+            opens_or_closes(smp, row, pdu, id, at.done, ctx);
+        }
     }
     smp.synced = true;
     if !is_clear || pdu.kind == PduKind::Fin {
@@ -189,9 +196,9 @@ fn look_anew(chain: &mut Chain, around: &Around) {
     };
 }
 
-/// What [`packet`] notes of one that is not DATA.
-#[inline(never)]
-fn without_data(
+/// What [`packet`] notes of one that opens or closes the session, or makes no sense.
+#[cold]
+fn opens_or_closes(
     smp: &mut SmpEnd,
     row: &mut SessionEnd,
     pdu: &PduRow,
@@ -199,13 +206,9 @@ fn without_data(
     done: FrameNo,
     ctx: &mut Ctx<'_>,
 ) {
-    if !smp.synced && pdu.kind != PduKind::BadSmp {
-        smp.seq = pdu.seqnum;
-    }
     let counts = &mut row.counts;
     let count = match pdu.kind {
         PduKind::Syn => &mut counts.syn,
-        PduKind::Ack => &mut counts.ack,
         PduKind::Fin => {
             smp.fin = true;
             smp.blocked = None;
