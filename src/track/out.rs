@@ -84,7 +84,11 @@ impl Out {
     }
 
     /// An SMP packet of a session, whose row need say neither that nor the connection.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "whoever has just filled in the row still has most of it in registers"
+    )]
+    #[inline(always)]
     pub(super) fn push_smp(&mut self, session: &SessionRow, row: &PduRow) {
         self.pdus.push_smp(session, row);
     }

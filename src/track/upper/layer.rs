@@ -3,9 +3,7 @@
 use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{
-    CheckId, ConnRow, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol, SessionRow,
-};
+use crate::store::{CheckId, ConnRow, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol};
 use crate::units::{End, FrameNo, PduId, Sid, StreamPos};
 
 use super::super::chain::{Chain, Moment};
@@ -140,7 +138,9 @@ impl Layer<'_, '_> {
             chain.data_end(&self.moment, pdu, id, &mut upper.login, self.ctx);
         }
         if let Some(session) = &chain.session {
-            push_smp(session, pdu, id, self.moment.at.done, self.ctx);
+            complete(pdu, id, self.moment.at.done, self.ctx.row);
+            self.ctx.out.push_smp(session, pdu);
+            count_wrong_bits(pdu, self.ctx.row);
         }
         if !std::mem::replace(&mut chain.changed, true) {
             upper.sessions.changed.push(place);
@@ -170,14 +170,6 @@ impl Layer<'_, '_> {
         }
         self.plain_row(&mut pdu.row, self.moment.at.done);
     }
-}
-
-/// Puts down the row of an SMP packet of a session, which is complete.
-#[inline(never)]
-fn push_smp(session: &SessionRow, pdu: &mut PduRow, id: PduId, done: FrameNo, ctx: &mut Ctx<'_>) {
-    complete(pdu, id, done, ctx.row);
-    ctx.out.push_smp(session, pdu);
-    count_wrong_bits(pdu, ctx.row);
 }
 
 /// A PDU is complete with a frame.
