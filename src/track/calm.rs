@@ -17,7 +17,9 @@ pub(super) struct Watch {
     /// A frame with payload was cut.
     cut: bool,
     /// The latest beginning whose data were acknowledged in the frame behind it at the latest, then the one before.
-    pub(super) told: Vec<Calm>,
+    settled: Vec<Calm>,
+    /// Data were acknowledged late: perhaps the last of the latest beginning.
+    late: bool,
 }
 
 impl Default for Watch {
@@ -25,12 +27,19 @@ impl Default for Watch {
         Self {
             due: APART,
             cut: false,
-            told: Vec::new(),
+            settled: Vec::new(),
+            late: false,
         }
     }
 }
 
 impl Watch {
+    /// The beginnings that can be told of, the longest first.
+    pub(super) fn told(&self) -> &[Calm] {
+        let from = usize::from(self.late);
+        self.settled.get(from..).unwrap_or_default()
+    }
+
     /// Something else has happened: nothing is due any more.
     fn stop(&mut self) {
         self.due = u32::MAX;
@@ -59,8 +68,7 @@ impl Watch {
         let late = time.since(sender.unacked_since) >= Calm::ACKED_WITHIN.0;
         if late && !sender.order.is_acked() {
             self.stop();
-            // The last data of the latest may be those that were acknowledged late.
-            self.told.drain(..1.min(self.told.len()));
+            self.late = true;
         }
     }
 
@@ -85,8 +93,8 @@ impl Watch {
                     End::B => PerEnd([by_peer, by_own]),
                 },
             };
-            self.told.truncate(1);
-            self.told.insert(0, settled);
+            self.settled.truncate(1);
+            self.settled.insert(0, settled);
         }
     }
 }

@@ -476,7 +476,7 @@ impl Conn {
         let [a, b] = &self.sides.0;
         self.row.frames = a.stats.frames.saturating_add(b.stats.frames);
         self.row.tcp = PerEnd([a.tcp(), b.tcp()]);
-        self.row.calm = self.watch.told.as_slice().into();
+        self.row.calm = self.watch.told().into();
         let mut ctx = Ctx {
             out,
             row: &mut self.row,
