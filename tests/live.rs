@@ -8,7 +8,7 @@ use portable_pty::CommandBuilder;
 
 use crate::support::pty::Terminal;
 
-const SIZE: (u16, u16) = (100, 24);
+const SIZE: (u16, u16) = (140, 24);
 
 /// The bytes of a benign close, and where to part them so that the close is in the second half.
 fn capture() -> (Vec<u8>, usize) {
@@ -73,6 +73,8 @@ fn a_followed_file_shows_what_is_added_and_keeps_the_place() {
     terminal.wait_for("mars-close-rst");
     terminal.press("\x1b");
     assert_eq!(cursor(&terminal), before);
+    let bytes = std::fs::metadata(growing.path()).unwrap().len();
+    terminal.wait_for(&marstui::report::words::bytes(bytes));
     terminal.press("q");
     assert!(terminal.end().success());
 }

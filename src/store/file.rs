@@ -45,7 +45,7 @@ pub struct FileRow {
     pub path: String,
     /// `pcap`, `pcapng`, `netmon` …, with the compression where there is one.
     pub format: &'static str,
-    /// Its size in bytes; of standard input and of a file that grows, as much as has been read.
+    /// Its size in bytes; of the only file, if that is standard input or grows, as much as has been read.
     pub bytes: u64,
     /// Frames read from it so far.
     pub frames: u64,

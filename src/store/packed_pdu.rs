@@ -210,6 +210,12 @@ impl PduPacker {
     )]
     #[inline(always)]
     pub fn push_smp(&mut self, session: &SessionRow, row: &PduRow) {
+        debug_assert_eq!(
+            self.owners.of_session(session.id).copied().flatten(),
+            Some((session.conn, row.sid)),
+            "the beginning of session {} was told",
+            session.id.0
+        );
         let packed = of_session(session.id).and_then(|owner| self.pack(owner, row));
         match packed {
             Some(packed) => self.put(packed),
@@ -242,8 +248,7 @@ impl PduPacker {
     fn put(&mut self, packed: Packed) {
         self.last = packed.frame;
         self.rows.push(packed);
-        // So many that it would begin anew have no room in any memory.
-        self.len = self.len.wrapping_add(1);
+        self.len = self.len.saturating_add(1);
     }
 
     #[expect(

@@ -141,9 +141,9 @@ impl PduTable {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PduFlags, PduKind, PduPacker};
+    use super::super::{PduFlags, PduKind, PduPacker, SessionRow};
     use super::*;
-    use crate::units::{ConnId, End, SessionId, Sid, SmpSeq, StreamPos};
+    use crate::units::{ConnId, End, PerEnd, SessionId, Sid, SmpSeq, StreamPos};
 
     fn usual() -> PduRow {
         PduRow {
@@ -166,11 +166,52 @@ mod tests {
     }
 
     fn comes_back(rows: &[PduRow], whole: usize) {
+        comes_back_by(PduPacker::push, rows, whole);
+        // A session has one owner here, whose beginning can be told.
+        let mut owners = BTreeMap::new();
+        let alike = rows.iter().all(|row| {
+            *owners.entry(row.session).or_insert((row.conn, row.sid)) == (row.conn, row.sid)
+        });
+        if alike {
+            comes_back_by(push_as_smp, rows, whole);
+        }
+    }
+
+    fn push_as_smp(packer: &mut PduPacker, row: &PduRow) {
+        let Some(id) = row.session else {
+            return packer.push(row);
+        };
+        packer.begin_session(id, (row.conn, row.sid));
+        let session = SessionRow {
+            id,
+            conn: row.conn,
+            sid: row.sid,
+            life: 1,
+            open_frame: row.frame,
+            last_frame: row.frame,
+            syn_seen: true,
+            initial_window: SmpSeq(4),
+            ends: PerEnd::default(),
+            requests: 0,
+            outstanding: 0,
+            attention_outstanding: false,
+            stalls: PerEnd::default(),
+            holes: false,
+        };
+        let bare = PduRow {
+            conn: ConnId(9),
+            session: None,
+            ..*row
+        };
+        packer.push_smp(&session, &bare);
+    }
+
+    fn comes_back_by(push: fn(&mut PduPacker, &PduRow), rows: &[PduRow], whole: usize) {
         let mut table = PduTable::default();
         let mut packer = PduPacker::default();
         for rows in rows.chunks(5000).flat_map(|rows| [&rows[..1], &rows[1..]]) {
             for row in rows {
-                packer.push(row);
+                push(&mut packer, row);
             }
             table.append(packer.take());
         }

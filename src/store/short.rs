@@ -16,9 +16,12 @@ impl<T: Copy + Default, const N: usize> Default for Short<T, N> {
 }
 
 impl<T: Copy + Default, const N: usize> Short<T, N> {
+    const FITS: () = assert!(N <= 255, "the length is a byte");
+
     /// Adds an entry behind the others.
     #[inline]
     pub fn push(&mut self, value: T) {
+        let () = Self::FITS;
         match self {
             Self::Few(few, len) => {
                 if let Some(slot) = few.get_mut(usize::from(*len)) {
@@ -36,15 +39,23 @@ impl<T: Copy + Default, const N: usize> Short<T, N> {
         }
     }
 
-    /// Adds an entry in front of the one at a place, or behind all.
-    pub fn insert(&mut self, at: usize, value: T) {
-        self.push(value);
-        let entries = match self {
-            Self::Few(few, len) => few.get_mut(..usize::from(*len)).unwrap_or_default(),
-            Self::Many(many) => many,
-        };
-        if let Some(behind) = entries.get_mut(at..) {
-            behind.rotate_right(1);
+    /// Puts the entries in order, each once.
+    pub fn sort_dedup(&mut self)
+    where
+        T: Ord,
+    {
+        match self {
+            Self::Few(few, len) => few
+                .get_mut(..usize::from(*len))
+                .unwrap_or_default()
+                .sort_unstable(),
+            Self::Many(many) => many.sort_unstable(),
+        }
+        let sorted = std::mem::take(self);
+        for value in sorted.as_slice() {
+            if self.as_slice().last() != Some(value) {
+                self.push(*value);
+            }
         }
     }
 
@@ -86,12 +97,9 @@ mod tests {
             let list: Short<u32, 3> = (0..count).collect();
             assert!(list.as_slice().iter().copied().eq(0..count));
             assert_eq!(matches!(list, Short::Many(_)), count > 3);
-            for at in 0..=count {
-                let mut list = list.clone();
-                list.insert(at as usize, 99);
-                let expected = (0..at).chain([99]).chain(at..count);
-                assert!(list.as_slice().iter().copied().eq(expected));
-            }
+            let mut twice: Short<u32, 3> = (0..count).rev().chain(0..count).collect();
+            twice.sort_dedup();
+            assert!(twice.as_slice().iter().copied().eq(0..count));
         }
     }
 }

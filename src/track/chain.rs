@@ -63,7 +63,6 @@ impl Chain {
             session: Some(session),
             ends,
             changed: true,
-            clear_at: Around::NEVER,
             ..Self::default()
         }
     }

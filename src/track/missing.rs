@@ -24,7 +24,7 @@ pub(super) struct Around {
     /// The peer acknowledged bytes of each end that were not seen (yet).
     behind_ack: PerEnd<bool>,
     /// So often has changed what may be missing.
-    version: Cell<u64>,
+    changes: Cell<u64>,
 }
 
 /// What may be missing of what an end sends.
@@ -38,15 +38,15 @@ struct Direction {
 
 impl Around {
     /// No version.
-    pub(super) const NEVER: u64 = u64::MAX;
+    pub(super) const NEVER: u64 = 0;
 
     /// While this is the same, [`Around::may_miss`] and holes are so, too.
     pub(super) fn version(&self) -> u64 {
-        self.version.get()
+        self.changes.get().saturating_add(1)
     }
 
     fn has_changed(&self) {
-        self.version.set(self.version.get().saturating_add(1));
+        self.changes.set(self.changes.get().saturating_add(1));
     }
 
     /// Whether the peer of each end acknowledged bytes of it that were not seen (yet).

@@ -2,7 +2,6 @@
 
 mod beside;
 mod failure;
-mod forms;
 mod login;
 mod mars;
 mod normal;
@@ -23,7 +22,6 @@ pub(super) use beside::{
 pub(super) use failure::{
     RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, ZERO_WINDOW, foreign_sign, grave_violations,
 };
-pub(super) use forms::Form;
 pub(super) use login::{LOGIN_SLOW, slow_login};
 pub(super) use mars::{CONDITIONS as MARS_CONDITIONS, MARS_CLOSE_NOFIN, MARS_CLOSE_RST};
 pub(super) use text::{count, duration, times};

@@ -1,9 +1,8 @@
 //! Resets at the end of connections whose contents are encrypted: what record sizes can tell, and what they cannot.
 
-use super::forms::signed;
 use super::mars::{close_evidence, trouble_before};
 use crate::decode::tls::names;
-use crate::rules::facts::{CONTROL, Facts, Pos, Seg, end_of, start_of};
+use crate::rules::facts::{CONTROL, Facts, Pos, Seg, end_of, signed, start_of};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
 use crate::store::{Applied, Confidence, Outcome, PduKind, PduRow, Verdict};

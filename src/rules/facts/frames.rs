@@ -398,6 +398,7 @@ impl Frames {
         sent.chunk_by(|(a, _), (b, _)| place(a) == place(b))
             .filter_map(|run| {
                 let (first, first_is_original) = *run.first()?;
+                // A FIN that was sent once is none.
                 let again = run.len() > usize::from(first_is_original);
                 again.then(|| ResendRun {
                     side: first.side,

@@ -2,6 +2,7 @@
 
 mod close;
 mod ends;
+mod forms;
 mod frames;
 mod lanes;
 mod shared;
@@ -11,13 +12,13 @@ mod walk;
 use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 
-use super::catalogue::Form;
 use super::settings::{Settings, Threshold};
 use crate::store::{Applied, ConnRow, Encryption, RequestRow, SessionRow, Store, ViolationRow};
 use crate::units::{PerSide, SessionId, Side};
 
 pub(super) use close::Close;
 pub(super) use ends::Ends;
+pub(super) use forms::{Form, forms, off_from, resets_in_question, signed};
 pub(super) use frames::{Frames, Pos, ProbeRun, ResendRun, Seg};
 pub(super) use lanes::{Doubt, Lane, Work, frames_of};
 pub(super) use shared::Shared;
@@ -73,7 +74,7 @@ pub struct Facts<'a> {
     /// The conditions of the benign close, once they were asked for.
     pub(super) mars_conditions: OnceCell<Vec<Applied>>,
     /// The form of each reset in question, once they were asked for.
-    pub(super) forms: OnceCell<Vec<Form>>,
+    forms: OnceCell<Vec<Form>>,
 }
 
 impl<'a> Facts<'a> {

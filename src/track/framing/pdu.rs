@@ -10,7 +10,8 @@ use crate::units::{ConnId, End, FrameNo, Sid, SmpSeq, StreamPos};
 /// A PDU whose body is being read.
 #[derive(Debug, Clone)]
 pub(in crate::track) struct OpenPdu {
-    /// Its row, without what is only known when it is complete: the frame, the connection and the PDU before it.
+    /// Its row, without what is only known when it is complete: the frame, the connection, the session and the PDU before
+    /// it. What stands there is of no meaning.
     pub(in crate::track) row: PduRow,
     /// Bytes of its body that have not come yet.
     pub(in crate::track) left: usize,

@@ -1,12 +1,11 @@
 //! What is left to say of a reset that no other rule explains.
 
 use super::super::failed_mars_conditions;
-use super::super::forms::off_from;
 use super::super::mars::{close_evidence, hidden_control, trouble_before};
 use super::super::text::{count, duration};
 use super::strangers::{idle_note, path_note};
 use super::{CLIENT_RESET, SERVER_RESET, end_evidence, ender_words};
-use crate::rules::facts::Facts;
+use crate::rules::facts::{Facts, off_from};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
 use crate::store::{Applied, Confidence, Verdict};

@@ -7,10 +7,9 @@ mod requests;
 mod server;
 mod strangers;
 
-use super::forms::off_from;
 use super::mars::reset_fact;
 use super::text::count;
-use crate::rules::facts::{Facts, Seg, Stage};
+use crate::rules::facts::{Facts, Seg, Stage, off_from};
 use crate::rules::rule::{Check, Conclusion, Criterion, evidence};
 use crate::store::{Confidence, Exhibit, Verdict, fact};
 use crate::units::Side;

@@ -1,11 +1,11 @@
 //! Closes of MARS connections that are not the benign one, by the condition that failed.
 
+use super::super::failed_mars_conditions;
 use super::super::mars::{close_evidence, untaken};
 use super::super::text::count;
-use super::super::{failed_mars_conditions, forms};
 use super::CLIENT_RESET;
 use super::fallback::{conclude_fallback, state_notes};
-use crate::rules::facts::{Facts, Lane};
+use crate::rules::facts::{Facts, Form, Lane, forms};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::store::{Applied, Confidence, Verdict};
 
@@ -152,8 +152,8 @@ fn conclude_open_sids(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
 }
 
 fn seq_unexplained(facts: &Facts<'_>) -> Check {
-    let odd = { forms::forms(facts) }.find_map(|(reset, form)| match form {
-        forms::Form::None { why, seq: true } => Some((reset.no, why)),
+    let odd = forms(facts).find_map(|(reset, form)| match form {
+        Form::None { why, seq: true } => Some((reset.no, why)),
         _ => None,
     });
     match odd {

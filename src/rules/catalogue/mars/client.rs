@@ -1,8 +1,7 @@
 //! Conditions M1 to M4: MARS, sessions closed, nothing outstanding, and the FIN behind the last SMP:FIN.
 
-use super::super::forms::off_from;
 use super::Sids;
-use crate::rules::facts::{CONTROL, Doubt, Facts, Lane, Pos, Work, frames_of, start_of};
+use crate::rules::facts::{CONTROL, Doubt, Facts, Lane, Pos, Work, frames_of, off_from, start_of};
 use crate::rules::rule::Check;
 use crate::store::{FrameFlags, Protocol, fact};
 use crate::units::Side;

@@ -7,8 +7,9 @@ mod server;
 use std::fmt::Write;
 
 use super::failure::path_note;
-use super::forms::{Form, forms, off_from, resets_in_question};
-use crate::rules::facts::{Doubt, Facts, Pos, Seg, TailPart, Work};
+use crate::rules::facts::{
+    Doubt, Facts, Form, Pos, Seg, TailPart, Work, forms, off_from, resets_in_question,
+};
 use crate::rules::rule::{Conclusion, Criterion, Rule, evidence};
 use crate::store::{
     Applied, Confidence, Exhibit, Fact, Number, Outcome, PduFlags, PduKind, PduRow, Short, Verdict,
@@ -146,21 +147,8 @@ const MOST_LISTED: usize = 8;
 struct Sids(Short<u16, MOST_LISTED>);
 
 impl Sids {
-    /// Adds one; returns whether it is new.
-    fn insert(&mut self, sid: Sid) -> bool {
-        let place = self.0.as_slice().binary_search(&sid.0);
-        if let Err(at) = place {
-            self.0.insert(at, sid.0);
-        }
-        place.is_err()
-    }
-
     fn contains(&self, sid: Sid) -> bool {
         self.0.as_slice().binary_search(&sid.0).is_ok()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.as_slice().is_empty()
     }
 
     /// How many are not listed, then those that are.
@@ -178,11 +166,9 @@ impl Sids {
 
 impl FromIterator<Sid> for Sids {
     fn from_iter<I: IntoIterator<Item = Sid>>(sids: I) -> Self {
-        let mut out = Self::default();
-        for sid in sids {
-            out.insert(sid);
-        }
-        out
+        let mut all: Short<u16, MOST_LISTED> = sids.into_iter().map(|sid| sid.0).collect();
+        all.sort_dedup();
+        Self(all)
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use super::super::forms::{Form, forms, off_from, resets_in_question};
 use crate::rules::catalogue::duration;
-use crate::rules::facts::{Facts, Seg};
+use crate::rules::facts::{Facts, Form, Seg, forms, off_from, resets_in_question};
 use crate::rules::rule::Check;
 use crate::rules::settings::Threshold;
 use crate::store::{Fact, Number, Short, fact};

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
-use super::super::forms::{off_from, resets_in_question};
+use rustc_hash::FxHashSet;
+
 use super::{Sids, hidden_control};
 use crate::rules::catalogue::count;
-use crate::rules::facts::{CONTROL, Facts, Lane, Pos, Seg, TailKind, start_of};
+use crate::rules::facts::{
+    CONTROL, Facts, Lane, Pos, Seg, TailKind, off_from, resets_in_question, start_of,
+};
 use crate::rules::rule::Check;
 use crate::store::{Fact, Number, Numbers, PduKind, PduRow, Short, fact};
 use crate::units::{FrameNo, Sid, Side, SmpSeq};
@@ -85,7 +88,7 @@ pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
 pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
     let fins = facts.streams.client_fins.iter();
     let closed: Sids = fins.map(|fin| fin.pdu.sid).collect();
-    let mut seen = Sids::default();
+    let mut seen = FxHashSet::default();
     for part in facts.tail_fins() {
         let Some(pdu) = part.pdu else { continue };
         if !closed.contains(pdu.sid) {
@@ -110,7 +113,7 @@ pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
     Check::held(if seen.is_empty() {
         fact!("none is readable")
     } else {
-        seen.list()
+        seen.into_iter().collect::<Sids>().list()
     })
     .on(frames)
 }

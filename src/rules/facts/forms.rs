@@ -1,6 +1,6 @@
 //! The forms that a reset of a closing client may take (catalogue, 3.4), found for each reset of a connection.
 
-use crate::rules::facts::{Facts, Pos, Seg, TailKind, first_frame_reaching};
+use super::{Facts, Pos, Seg, TailKind, first_frame_reaching};
 use crate::units::{FrameNo, Side};
 
 /// Which form a reset has, and what provoked it.
