@@ -9,7 +9,7 @@ use crate::store::{
     Batch, Condition, Confidence, ConnRow, Endpoint, Evidence, Finding, FrameFlags, FrameRow,
     HeaderCheck, InterfaceRow, Outcome, PduFlags, PduKind, PduRow, Phase, PhaseRow, PreloginInfo,
     Progress, Protocol, RequestEnd, RequestKind, RequestRow, SessionEnd, SessionRow, SmpCounts,
-    StallInfo, TcpFlags, TcpStats, TdsCounts, Verdict,
+    TcpFlags, TcpStats, TdsCounts, Verdict,
 };
 use crate::units::{
     ConnId, End, FileOffset, FindingId, FrameNo, Holds, InterfaceId, Nanos, PduId, PerEnd,
@@ -99,20 +99,10 @@ fn session_row(id: u32, sid: u16, open: u32, fins: (u32, Option<u32>)) -> Sessio
         ..SessionEnd::default()
     };
     SessionRow {
-        id: SessionId(id),
-        conn: ConnId(0),
-        sid: Sid(sid),
-        life: 1,
-        open_frame: FrameNo(open),
         last_frame: FrameNo(fins.0),
-        syn_seen: true,
-        initial_window: SmpSeq(4),
         ends: PerEnd([end(Some(fins.0)), end(fins.1)]),
         requests: 1,
-        outstanding: 0,
-        attention_outstanding: false,
-        stalls: PerEnd([StallInfo::default(); 2]),
-        holes: false,
+        ..SessionRow::opened(SessionId(id), ConnId(0), Sid(sid), FrameNo(open))
     }
 }
 

@@ -29,22 +29,8 @@ impl Builder {
 
     pub(crate) fn session(&mut self, conn: ConnId, sid: u16) -> SessionId {
         let id = SessionId::from_index(self.batch.sessions.len());
-        self.batch.sessions.push(SessionRow {
-            id,
-            conn,
-            sid: Sid(sid),
-            life: 1,
-            open_frame: FrameNo(1),
-            last_frame: FrameNo(1),
-            syn_seen: true,
-            initial_window: SmpSeq(4),
-            ends: PerEnd::default(),
-            requests: 0,
-            outstanding: 0,
-            attention_outstanding: false,
-            stalls: PerEnd::default(),
-            holes: false,
-        });
+        let row = SessionRow::opened(id, conn, Sid(sid), FrameNo(1));
+        self.batch.sessions.push(row);
         id
     }
 

@@ -143,7 +143,7 @@ impl PduTable {
 mod tests {
     use super::super::{PduFlags, PduKind, PduPacker, SessionRow};
     use super::*;
-    use crate::units::{ConnId, End, PerEnd, SessionId, Sid, SmpSeq, StreamPos};
+    use crate::units::{ConnId, End, SessionId, Sid, SmpSeq, StreamPos};
 
     fn usual() -> PduRow {
         PduRow {
@@ -182,22 +182,7 @@ mod tests {
             return packer.push(row);
         };
         packer.begin_session(id, (row.conn, row.sid));
-        let session = SessionRow {
-            id,
-            conn: row.conn,
-            sid: row.sid,
-            life: 1,
-            open_frame: row.frame,
-            last_frame: row.frame,
-            syn_seen: true,
-            initial_window: SmpSeq(4),
-            ends: PerEnd::default(),
-            requests: 0,
-            outstanding: 0,
-            attention_outstanding: false,
-            stalls: PerEnd::default(),
-            holes: false,
-        };
+        let session = SessionRow::opened(id, row.conn, row.sid, row.frame);
         let bare = PduRow {
             conn: ConnId(9),
             session: None,

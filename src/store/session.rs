@@ -71,6 +71,26 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
+    /// The first life of a Sid, opened by a SYN with the usual window in a frame, which is all that is known of it.
+    pub fn opened(id: SessionId, conn: ConnId, sid: Sid, frame: FrameNo) -> Self {
+        Self {
+            id,
+            conn,
+            sid,
+            life: 1,
+            open_frame: frame,
+            last_frame: frame,
+            syn_seen: true,
+            initial_window: SmpSeq(4),
+            ends: PerEnd::default(),
+            requests: 0,
+            outstanding: 0,
+            attention_outstanding: false,
+            stalls: PerEnd::default(),
+            holes: false,
+        }
+    }
+
     /// DATA packets of one end that are known only by the numbers of later packets: SEQNUM counts DATA since the
     /// SYN ([MC-SMP] 2.2.1), so a header that is not in the file still leaves its mark there. 0 where the session
     /// is complete or was joined late.

@@ -100,6 +100,7 @@ impl Chain {
     }
 
     /// A TDS packet begins.
+    #[inline]
     pub(super) fn packet_start(
         &mut self,
         moment: &Moment<'_>,

@@ -30,21 +30,12 @@ pub(super) fn new_life(
     syn: Option<SmpSeq>,
 ) -> SessionRow {
     SessionRow {
-        id,
-        conn: conn.row.id,
-        sid,
         life,
-        open_frame: at.done,
-        last_frame: at.done,
         syn_seen: syn.is_some(),
         initial_window: syn.unwrap_or(SmpSeq(WINDOW)),
-        ends: PerEnd::default(),
-        requests: 0,
-        outstanding: 0,
-        attention_outstanding: false,
-        stalls: PerEnd::default(),
         // Where the connection is here from its start, the SYN lies in a hole.
         holes: syn.is_none() && conn.row.syn_frame.is_some(),
+        ..SessionRow::opened(id, conn.row.id, sid, at.done)
     }
 }
 

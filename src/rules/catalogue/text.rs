@@ -1,8 +1,6 @@
 //! Numbers and errors as they stand in the texts of findings.
 
-use std::fmt::Display;
-
-use crate::store::ErrorRow;
+use crate::store::{ErrorRow, Number};
 
 /// An ERROR of the server with all that it names: number, class, state, server and text.
 pub(in crate::rules) fn error_words(error: &ErrorRow) -> String {
@@ -44,9 +42,9 @@ pub(in crate::rules) fn times(n: u64) -> String {
 }
 
 /// A count with its noun: `1 request`, `2 requests`.
-pub(in crate::rules) fn count(n: impl Display, noun: &str) -> String {
-    match n.to_string().as_str() {
-        "1" => format!("1 {noun}"),
+pub(in crate::rules) fn count(n: impl Number, noun: &str) -> String {
+    match n.number() {
+        1 => format!("1 {noun}"),
         n => format!("{n} {noun}s"),
     }
 }

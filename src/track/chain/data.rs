@@ -130,9 +130,7 @@ impl Chain {
         let side = self.ends.get_mut(moment.end);
         side.packet_left = usize::from(header.length.saturating_sub(8));
         side.in_packet = true;
-        if !side.goes_on_with(header) {
-            self.other_packet_start(moment, header, pdu, login, ctx);
-        }
+        self.packet_start(moment, header, pdu, login, ctx);
         true
     }
 
