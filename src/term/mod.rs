@@ -39,7 +39,6 @@ use crate::query::user_rules::UserRule;
 use crate::settings::ThemeFile;
 use crate::store::Batch;
 use crate::track;
-use crate::units::FrameNo;
 use config::Config;
 use input::{Input, Signal};
 use look::look;
@@ -175,7 +174,6 @@ pub fn run<E: Send + 'static>(
         pace: Pace::new(slow),
         panes_behind: false,
         config: Config::of(settings),
-        shown: None,
         held_back: None,
     };
     let ended = session.run(&mut screen);
@@ -298,8 +296,6 @@ struct Session {
     /// The panes beside the list are older than the list.
     panes_behind: bool,
     config: Config,
-    /// The frame that the panes beside the list show.
-    shown: Option<FrameNo>,
     /// Until when a draw waits for the answer of a search.
     held_back: Option<Instant>,
 }
@@ -418,12 +414,13 @@ impl Session {
     /// Takes one thing in; returns how the program ends, if it ends.
     fn take(&mut self, came: Came, screen: &mut Screen) -> Option<Exit> {
         let mut can_wait = false;
+        // When a key came, and where the cursor was.
+        let mut key = None;
         let event = match came {
             Came::Input(Input::Event(event)) => {
                 if matches!(event, Event::Key(_)) {
                     screen.count_key();
-                    self.pace.set_slow(self.app.settings.low_bandwidth);
-                    self.pace.key(Instant::now());
+                    key = Some((Instant::now(), self.app.list.cursor));
                 }
                 #[cfg(debug_assertions)]
                 if let Event::Key(key) = event {
@@ -463,6 +460,12 @@ impl Session {
         let working = self.app.has_work();
         let full = self.app.visible().len() >= self.app.page();
         let effects = update(&mut self.app, event);
+        if let Some((when, cursor)) = key {
+            let searches = |effect: &Effect| matches!(effect, Effect::Search(_));
+            let moves = self.app.list.cursor != cursor || effects.iter().any(searches);
+            self.pace.set_slow(self.app.settings.low_bandwidth);
+            self.pace.key(when, moves);
+        }
         // Rows behind a full page, and verdicts still to come, change only numbers: they can wait.
         can_wait &= full && (!working || self.app.has_work());
         self.waiting_progress = can_wait && (self.waiting_progress || !self.stale);
@@ -596,14 +599,12 @@ impl Session {
         rate.unwrap_or(0)
     }
 
-    /// Decodes what the screen lacks, and draws. While keys keep coming, or only the index has grown, the panes
+    /// Decodes what the screen lacks, and draws. While keys keep moving the cursor, or only the index has grown, the panes
     /// beside the list wait.
     fn draw(&mut self, screen: &mut Screen) {
         let now = Instant::now();
         let keys_come = self.pace.due(now).is_some();
-        // A key that changes the panes alone is answered at once.
-        let moved = self.shown != Some(self.app.list.cursor);
-        let behind = self.app.can_lag() && (self.waiting_progress || keys_come && moved);
+        let behind = self.app.can_lag() && (self.waiting_progress || keys_come);
         let mut wanted = self.app.wanted();
         if behind {
             wanted.tree = None;
@@ -614,10 +615,7 @@ impl Session {
         }
         screen.set_rate(self.rate(now));
         let kept = screen.draw(&mut self.app, behind);
-        if !kept {
-            self.shown = Some(self.app.list.cursor);
-        }
-        self.panes_behind = kept && keys_come && moved;
+        self.panes_behind = kept && keys_come;
         self.stale = false;
         self.waiting_progress = false;
         self.held_back = None;

@@ -1,4 +1,4 @@
-//! When the panes beside the list are drawn: at once for a single key, after a rest while keys keep coming.
+//! When the panes beside the list are drawn: at once for a single key, after a rest while keys keep moving the cursor.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const SLOW: Duration = Duration::from_millis(150);
 pub struct Pace {
     slow: bool,
     last: Option<Instant>,
-    /// The last key was one of many.
+    /// The last key was one of many that move the cursor.
     held: bool,
 }
 
@@ -35,12 +35,13 @@ impl Pace {
         if self.slow { SLOW } else { FRAME }
     }
 
-    /// A key has come.
-    pub fn key(&mut self, now: Instant) {
+    /// A key has come, which moves the cursor, now or when the answer of its search is there, or does not: what it
+    /// changes is then in the panes.
+    pub fn key(&mut self, now: Instant, moves: bool) {
         let quick = self
             .last
             .is_some_and(|last| now.duration_since(last) < self.rest());
-        self.held = self.slow || quick;
+        self.held = moves && (self.slow || quick);
         self.last = Some(now);
     }
 
@@ -61,20 +62,35 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut pace = Pace::new(false);
         assert_eq!(pace.due(at(0)), None);
-        pace.key(at(0));
+        pace.key(at(0), true);
         assert_eq!(pace.due(at(0)), None);
-        pace.key(at(20));
+        pace.key(at(20), true);
         assert_eq!(pace.due(at(20)), Some(at(53)));
         assert_eq!(pace.due(at(60)), None);
-        pace.key(at(100));
+        pace.key(at(100), true);
         assert_eq!(pace.due(at(100)), None);
+    }
+
+    #[test]
+    fn a_key_that_leaves_the_cursor_is_answered_whole_among_others_too() {
+        let start = Instant::now();
+        for slow in [false, true] {
+            let mut pace = Pace::new(slow);
+            pace.key(start, true);
+            pace.key(start, true);
+            assert!(pace.due(start).is_some());
+            pace.key(start, false);
+            assert_eq!(pace.due(start), None);
+            pace.key(start, true);
+            assert!(pace.due(start).is_some());
+        }
     }
 
     #[test]
     fn on_a_slow_line_the_panes_wait_for_every_key() {
         let start = Instant::now();
         let mut pace = Pace::new(true);
-        pace.key(start);
+        pace.key(start, true);
         assert_eq!(pace.due(start), Some(start + SLOW));
         assert_eq!(pace.due(start + SLOW), None);
     }
