@@ -10,6 +10,7 @@ mod few;
 mod file;
 mod filling;
 mod finding;
+mod finding_table;
 mod frame;
 mod frame_table;
 mod oddity;
@@ -46,13 +47,13 @@ pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow, Re
 pub use session::{SessionEnd, SessionRow, StallInfo};
 pub use short::Short;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::units::{
     ConnId, End, FindingId, FrameNo, InterfaceId, Nanos, PduId, RequestId, SessionId, Sid, Side,
     TextId,
 };
+use finding_table::FindingTable;
 use frame_table::FrameTable;
 use pdu_table::PduTable;
 use places::Places;
@@ -64,7 +65,6 @@ struct ConnLists {
     sessions: Vec<SessionId>,
     requests: Vec<RequestId>,
     request_signs: RequestSigns,
-    findings: Vec<FindingId>,
 }
 
 /// All rows of a capture. Batches of the indexing pass are appended to it; findings are added by the rules.
@@ -81,11 +81,8 @@ pub struct Store {
     interfaces: Vec<InterfaceRow>,
     files: Vec<FileRow>,
     places: Places,
-    findings: Vec<Finding>,
+    findings: FindingTable,
     by_conn: Vec<ConnLists>,
-    decisive: BTreeMap<FrameNo, FindingId>,
-    /// The frames that decided findings which mark none.
-    deciding: BTreeMap<FrameNo, FindingId>,
     view: Option<(View, Vec<String>)>,
     progress: Progress,
 }
@@ -160,11 +157,10 @@ impl Store {
 
     /// Bytes that the tables hold, without texts and lists inside rows.
     pub fn memory(&self) -> u64 {
-        let lists = self.by_conn.iter().map(|l| {
-            vec_memory(&l.sessions)
-                .saturating_add(vec_memory(&l.requests))
-                .saturating_add(vec_memory(&l.findings))
-        });
+        let lists = self
+            .by_conn
+            .iter()
+            .map(|l| vec_memory(&l.sessions).saturating_add(vec_memory(&l.requests)));
         let tables = [
             self.frames.memory(),
             self.pdus.memory(),
@@ -175,7 +171,7 @@ impl Store {
             vec_memory(&self.violations),
             vec_memory(&self.problems),
             vec_memory(&self.interfaces),
-            vec_memory(&self.findings),
+            self.findings.memory(),
             vec_memory(&self.by_conn),
         ];
         let bytes: usize = tables.into_iter().chain(lists).sum();
@@ -528,106 +524,54 @@ impl Store {
 
     /// All findings.
     pub fn findings(&self) -> &[Finding] {
-        &self.findings
+        self.findings.all()
     }
 
     /// A finding by its number.
     pub fn finding(&self, id: FindingId) -> Option<&Finding> {
-        self.findings.get(id.index())
+        self.findings.get(id)
     }
 
     /// Adds a finding; its `id` is set here. The frames it marks point to it from then on, unless an earlier
     /// finding of equal or greater weight holds them.
     pub fn add_finding(&mut self, finding: Finding) -> FindingId {
-        let id = FindingId::from_index(self.findings.len());
-        self.findings.push(finding);
-        self.place_finding(id);
-        id
+        self.findings.add(finding)
     }
 
-    /// Adds findings in their order, without copying them where there are none yet.
+    /// Adds findings in their order.
     pub fn add_findings(&mut self, findings: Vec<Finding>) {
-        let first = self.findings.len();
-        if self.findings.is_empty() {
-            self.findings = findings;
-        } else {
-            self.findings.extend(findings);
-        }
-        for index in first..self.findings.len() {
-            self.place_finding(FindingId::from_index(index));
-        }
-    }
-
-    /// Sets a finding's number and lets frames and connection point to it.
-    fn place_finding(&mut self, id: FindingId) {
-        if let Some(finding) = self.findings.get_mut(id.index()) {
-            finding.id = id;
-        }
-        let Some(finding) = self.findings.get(id.index()) else {
-            return;
-        };
-        let outweighs = |old: Option<&FindingId>| {
-            let old = old.and_then(|old| self.findings.get(old.index()));
-            old.is_none_or(|old| old.verdict.weight() < finding.verdict.weight())
-        };
-        for frame in &finding.marks {
-            if outweighs(self.decisive.get(frame)) {
-                self.decisive.insert(*frame, id);
-            }
-        }
-        if finding.marks.is_empty()
-            && finding.verdict != Verdict::Normal
-            && let Some(frame) = finding.decisive_frame()
-            && outweighs(self.deciding.get(&frame))
-        {
-            self.deciding.insert(frame, id);
-        }
-        if let Some(conn) = finding.conn {
-            self.lists_mut(conn).findings.push(id);
-        }
+        self.findings.extend(findings);
     }
 
     /// Forgets all findings, before the rules are run anew.
     pub fn clear_findings(&mut self) {
-        self.findings.clear();
-        for lists in &mut self.by_conn {
-            lists.findings.clear();
-        }
-        self.decisive.clear();
-        self.deciding.clear();
+        self.findings = FindingTable::default();
     }
 
     /// The finding that marks a frame (a reset, or the deciding frame of a finding without one).
     pub fn finding_on(&self, frame: FrameNo) -> Option<&Finding> {
-        self.finding(*self.decisive.get(&frame)?)
+        self.findings.on(frame)
     }
 
     /// The finding whose letter stands before a frame: the one that marks it, else the gravest that marks no frame
     /// and that this one decided.
     pub fn finding_shown_on(&self, frame: FrameNo) -> Option<&Finding> {
-        self.finding_on(frame)
-            .or_else(|| self.finding(*self.deciding.get(&frame)?))
+        self.findings.shown_on(frame)
     }
 
     /// The frames that findings mark, in file order, with their findings.
     pub fn marked_by_findings(&self) -> impl DoubleEndedIterator<Item = (FrameNo, FindingId)> + '_ {
-        self.decisive.iter().map(|(frame, id)| (*frame, *id))
+        self.findings.marked()
     }
 
     /// Adds a remark to the finding that says how a connection ended.
     pub fn note_close(&mut self, conn: ConnId, note: String) {
-        let close = self.conn_findings(conn).find(|f| f.close).map(|f| f.id);
-        if let Some(finding) = close.and_then(|id| self.findings.get_mut(id.index())) {
-            finding.notes.push(note);
-        }
+        self.findings.note_close(conn, note);
     }
 
     /// The findings of a connection.
     pub fn conn_findings(&self, conn: ConnId) -> impl Iterator<Item = &Finding> {
-        self.lists(conn)
-            .map_or(&[][..], |l| &l.findings)
-            .iter()
-            .filter_map(|id| self.finding(*id))
+        self.findings.of_conn(conn)
     }
 
     fn lists(&self, conn: ConnId) -> Option<&ConnLists> {
@@ -645,7 +589,7 @@ impl Store {
         &mut self.by_conn[index]
     }
 
-    /// The first PDU chain entry of an end of a connection outside SMP sessions, newest first.
+    /// The PDUs of an end of a connection outside SMP sessions, newest first.
     pub fn plain_pdus_back(&self, conn: ConnId, end: End) -> impl Iterator<Item = (PduId, PduRow)> {
         let last = self.conn(conn).and_then(|c| *c.last_plain_pdu.get(end));
         self.pdu_chain_back(last)
