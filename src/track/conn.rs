@@ -51,7 +51,7 @@ pub(super) struct Conn {
     pub(super) is_among_over: bool,
     /// What the server acknowledged of an earlier connection when it was sent a SYN.
     earlier: Option<TcpSeq>,
-    pub(super) listed: bool,
+    listed: bool,
     pub(super) evidence: Evidence,
     pub(super) watch: Watch,
     ended: bool,
@@ -467,6 +467,15 @@ impl Conn {
         }
         self.leave();
         true
+    }
+
+    /// Puts the connection, which has this index, on the list of those with changed rows, unless it stands there.
+    #[inline]
+    pub(super) fn list(&mut self, index: usize, changed: &mut Vec<usize>) {
+        if !self.listed {
+            self.listed = true;
+            changed.push(index);
+        }
     }
 
     /// Puts the changed rows into the batch.

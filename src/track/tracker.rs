@@ -318,10 +318,7 @@ impl Tracker {
             && let Some(mut found) = conn.goes_on(end, incoming, &mut self.out)
         {
             found.set(self.out.found_in_pdus());
-            if !conn.listed {
-                conn.listed = true;
-                self.changed.push(index);
-            }
+            conn.list(index, &mut self.changed);
             let flags = flags(record, segment, found);
             let of = (conn.row.id, Some(conn.last_frame()));
             if !conn.is_like_before(end, incoming, flags) {
@@ -368,9 +365,7 @@ impl Tracker {
             self.out.push_other(row);
             return;
         };
-        if !std::mem::replace(&mut conn.listed, true) {
-            self.changed.push(index);
-        }
+        conn.list(index, &mut self.changed);
         let mut found = conn.segment(end, incoming, &mut self.out);
         found.set(self.out.found_in_pdus());
         let flags = flags(record, segment, found);
@@ -411,8 +406,8 @@ impl Tracker {
                 return Some((index, end));
             }
             incarnation = conn.row.incarnation.saturating_add(1);
-            if conn.end(incoming.no, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
-                self.changed.push(index);
+            if conn.end(incoming.no, &mut self.out) {
+                conn.list(index, &mut self.changed);
             }
         }
         if self.conns.len() >= self.max_conns {
@@ -495,8 +490,8 @@ impl Tracker {
             let last = conn.last_frame();
             if last > known {
                 self.over.push(index, last);
-            } else if conn.end(last, &mut self.out) && !std::mem::replace(&mut conn.listed, true) {
-                self.changed.push(index);
+            } else if conn.end(last, &mut self.out) {
+                conn.list(index, &mut self.changed);
             }
         }
     }
@@ -509,9 +504,8 @@ impl Tracker {
         for index in 0..self.conns.len() {
             if let Some(conn) = self.conns.get_mut(index)
                 && conn.end(last, &mut self.out)
-                && !std::mem::replace(&mut conn.listed, true)
             {
-                self.changed.push(index);
+                conn.list(index, &mut self.changed);
             }
             // So that the rows of very many connections are not all there twice at once.
             if self.changed.len() >= CONNS_AT_ONCE {
