@@ -107,6 +107,13 @@ impl FrameFlags {
         self.0 & !(Self::FROM_B.0 | Self::TCP.0 | Self::IPV6.0) == 0
     }
 
+    /// The same with the bits of `other` clear.
+    #[inline]
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether all bits of `other` are set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -179,9 +186,13 @@ impl FrameRow {
     /// Whether it shows nothing but that its side goes on: data or an acknowledgement, with an open window.
     #[inline]
     pub fn just_goes_on(&self) -> bool {
-        self.flags.is_ordinary()
-            && self.tcp_flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0
-            && self.window > 0
+        self.flags.is_ordinary() && self.acknowledges_with_open_window()
+    }
+
+    /// Whether its header says nothing but what it acknowledges, with an open window.
+    #[inline]
+    pub fn acknowledges_with_open_window(&self) -> bool {
+        self.tcp_flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0 && self.window > 0
     }
 
     /// The sequence number behind it: payload, SYN and FIN counted.

@@ -81,8 +81,25 @@ pub(super) struct Scale<'a> {
 
 impl Seg {
     pub(super) fn new(no: FrameNo, row: &FrameRow, side: Side, scale: Scale<'_>) -> Self {
-        let own = scale.axes.get(side);
-        let peer = scale.axes.get(side.other());
+        let seen = (scale.ends.marks(row, side), scale.ends.point(row));
+        Self::seen(no, row, side, scale.axes, seen)
+    }
+
+    /// A segment whose marks and point of capture are known.
+    #[expect(
+        clippy::inline_always,
+        reason = "only where a segment is needed its row is unpacked"
+    )]
+    #[inline(always)]
+    fn seen(
+        no: FrameNo,
+        row: &FrameRow,
+        side: Side,
+        axes: &PerSide<Option<Axis>>,
+        (marks, point): (FrameFlags, Point),
+    ) -> Self {
+        let own = axes.get(side);
+        let peer = axes.get(side.other());
         let pos = own.map_or(0, |axis| axis.pos(row.seq));
         let end = pos.saturating_add(Pos::from(row.payload_len));
         let extra = Pos::from(row.tcp_flags.syn()) + Pos::from(row.tcp_flags.fin());
@@ -100,10 +117,10 @@ impl Seg {
             raw_ack: row.ack,
             len: row.payload_len,
             flags: row.tcp_flags,
-            marks: scale.ends.marks(row, side),
+            marks,
             window: row.window,
             ttl: row.ttl,
-            point: scale.ends.point(row),
+            point,
         }
     }
 
@@ -156,14 +173,27 @@ impl<'a> Ruler<'a> {
     /// The next segment of the walk.
     pub(super) fn seg(&mut self, no: FrameNo, row: &FrameRow, side: Side) -> Seg {
         let seg = self.measure(no, row, side);
-        if !seg.flags.rst() {
-            self.go_on(
-                side,
-                (seg.pos, seg.seq),
-                seg.ack.map(|ack| (ack, seg.raw_ack)),
-            );
-        }
+        self.follow(&seg);
         seg
+    }
+
+    /// Goes on to a segment that was measured.
+    #[inline]
+    pub(super) fn follow(&mut self, seg: &Seg) {
+        if !seg.flags.rst() {
+            let ack = seg.ack.map(|ack| (ack, seg.raw_ack));
+            self.go_on(seg.side, (seg.pos, seg.seq), ack);
+        }
+    }
+
+    /// A segment near the last one of the walk, which counts as it is.
+    #[expect(
+        clippy::inline_always,
+        reason = "only where a segment is needed its row is unpacked"
+    )]
+    #[inline(always)]
+    pub(super) fn measure_at_one_point(&self, no: FrameNo, row: &FrameRow, side: Side) -> Seg {
+        Seg::seen(no, row, side, &self.axes, (row.flags, Point::Only))
     }
 
     /// A segment near the last one of the walk.
@@ -293,6 +323,13 @@ pub(in crate::rules) struct Frames {
 }
 
 impl Frames {
+    /// Counts a wrong checksum in a frame before all that were counted.
+    pub(super) fn bad_checksum(&mut self, no: FrameNo, side: Side, point: Point) {
+        let bad = self.bad_checksums.get_mut(side).get_mut(point);
+        bad.frames = bad.frames.saturating_add(1);
+        bad.first = Some(no);
+    }
+
     /// The time to live that a segment's sender has at the same point, resets left aside.
     pub(in crate::rules) fn usual_ttl(&self, seg: &Seg) -> Option<u8> {
         self.ttl.get(seg.side).get(seg.point).mode()

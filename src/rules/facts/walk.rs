@@ -138,18 +138,20 @@ pub(super) fn walk(
     let late = slow_ack.min(DELAYED_ACK.start);
     let known = scale.ends.one_point() && late >= Calm::ACKED_WITHIN.0;
     let calms = if known { &*conn.calm } else { &[] };
-    let found = walk().back(conn, calms);
-    debug_assert_eq!(
-        found,
-        walk().back(conn, &[]),
-        "the calm beginning of {}",
-        conn.id
-    );
+    let walked = |calms| {
+        let mut walk = walk();
+        walk.back(conn, calms);
+        walk.finish()
+    };
+    let found = walked(calms);
+    debug_assert_eq!(found, walked(&[]), "the calm beginning of {}", conn.id);
     found
 }
 
 impl Walk<'_> {
-    fn back(mut self, conn: &ConnRow, calms: &[Calm]) -> Frames {
+    /// Walks. Not inlined, so that a side's half is one place in memory, not a choice of two for each of its fields.
+    #[inline(never)]
+    fn back(&mut self, conn: &ConnRow, calms: &[Calm]) {
         let mut calms = calms.iter();
         let mut calm = calms.next();
         self.store.each_conn_frame_back(conn.id, |no, row| {
@@ -161,11 +163,15 @@ impl Walk<'_> {
             }
             let side = conn.side_of(row.end());
             if row.is_tcp() && !self.usual(no, row, side) {
-                self.unusual(no, side);
+                if self.one_point {
+                    let seg = self.ruler.measure_at_one_point(no, row, side);
+                    self.frame(&seg, row.flags);
+                } else {
+                    self.at_a_point(no, side);
+                }
             }
             true
         });
-        self.finish()
     }
 
     /// Takes in the whole beginning of a connection, as if frame by frame. Returns false, with nothing done, if
@@ -214,16 +220,27 @@ impl Walk<'_> {
     )]
     #[inline(always)]
     fn usual(&mut self, no: FrameNo, row: &FrameRow, side: Side) -> bool {
+        // Where a host leaves its checksums to the card, those of all that it sends are wrong.
+        let marks = row.flags.without(FrameFlags::BAD_CHECKSUM);
+        if !(self.one_point && marks.is_ordinary() && row.acknowledges_with_open_window()) {
+            return false;
+        }
         let Some((pos, ack)) = self.ruler.numbers(row, side) else {
             return false;
         };
-        let (own, peer) = both(&mut self.halves, side);
+        let (own, peer) = self.halves.get_both_mut(side);
         let end = pos.saturating_add(Pos::from(row.payload_len));
         let with_data = row.payload_len > 0;
-        let plain = row.just_goes_on() && self.one_point && own.run.is_none();
-        let late = end > own.from || pos >= own.from;
-        if !plain || late || (with_data && own.last_payload.is_none()) {
+        let late = if with_data {
+            end > own.from || own.last_payload.is_none()
+        } else {
+            pos >= own.from
+        };
+        if late || own.run.is_some() {
             return false;
+        }
+        if row.flags.has(FrameFlags::BAD_CHECKSUM) {
+            self.out.bad_checksum(no, side, Point::Only);
         }
         own.last_sent.get_mut(Point::Only).get_or_insert(no);
         own.ttl.get_mut(Point::Only).add(row.ttl, 1);
@@ -250,73 +267,75 @@ impl Walk<'_> {
         }
     }
 
+    /// Takes in a frame of a connection that was captured at several points.
     #[inline(never)]
-    fn unusual(&mut self, no: FrameNo, side: Side) {
+    fn at_a_point(&mut self, no: FrameNo, side: Side) {
         if let Some(row) = self.store.frame(no) {
-            self.frame(no, &row, side);
+            self.frame(&self.ruler.measure(no, &row, side), row.flags);
         }
     }
 
-    fn frame(&mut self, no: FrameNo, row: &FrameRow, side: Side) {
-        let seg = self.ruler.seg(no, row, side);
-        let (own, _) = both(&mut self.halves, side);
+    /// Takes in a frame; its own flags are not the segment's marks where both ends' files are there.
+    #[inline(never)]
+    fn frame(&mut self, seg: &Seg, flags: FrameFlags) {
+        self.ruler.follow(seg);
+        let no = seg.no;
+        let own = self.halves.get_mut(seg.side);
         let out = &mut self.out;
-        out.cut |= row.is_cut();
+        out.cut |= flags.has(FrameFlags::CUT) && seg.len > 0;
         if seg.flags.rst() {
-            out.rsts.push(seg);
+            out.rsts.push(*seg);
             return;
         }
         own.last_sent.get_mut(seg.point).get_or_insert(no);
-        if row.flags.has(FrameFlags::BAD_CHECKSUM) {
-            let bad = out.bad_checksums.get_mut(side).get_mut(seg.point);
-            bad.frames = bad.frames.saturating_add(1);
-            bad.first = Some(no);
+        if flags.has(FrameFlags::BAD_CHECKSUM) {
+            out.bad_checksum(no, seg.side, seg.point);
         }
         if seg.is_copy() {
             out.copies = out.copies.saturating_add(1);
         }
-        own.ttl.get_mut(seg.point).add(row.ttl, 1);
+        own.ttl.get_mut(seg.point).add(seg.ttl, 1);
         raise(own.acked.get_mut(seg.point), seg.ack);
         if seg.flags.syn() {
-            out.syns.push(seg);
+            out.syns.push(*seg);
             *own.heard.get_mut(seg.point) = Some(no);
             return;
         }
         if seg.flags.fin() {
-            out.fins.push(seg);
+            out.fins.push(*seg);
         }
         let in_stream = !seg.marks.has(FrameFlags::NOT_IN_STREAM);
         if seg.len > 0 && in_stream {
             raise(&mut own.sent_end, Some(seg.end));
-            own.last_payload.get_or_insert(seg);
+            own.last_payload.get_or_insert(*seg);
         }
         if (seg.next > own.from || seg.pos >= own.from) && own.late.len() < KEEP * 10 {
             if own.late.is_empty() {
                 // As many as there mostly are.
                 own.late.reserve(8);
             }
-            own.late.push(seg);
+            own.late.push(*seg);
         }
         self.data(seg, in_stream);
-        let (own, _) = both(&mut self.halves, side);
+        let own = self.halves.get_mut(seg.side);
         if let Some(ack) = seg.ack {
             own.acks.add(ack, no, seg.time);
         }
         self.window(seg);
-        let (own, _) = both(&mut self.halves, side);
+        let own = self.halves.get_mut(seg.side);
         *own.heard.get_mut(seg.point) = Some(no);
     }
 
     /// Probes, what was sent again, and new data.
-    fn data(&mut self, seg: Seg, in_stream: bool) {
-        let (own, peer) = both(&mut self.halves, seg.side);
+    fn data(&mut self, seg: &Seg, in_stream: bool) {
+        let (own, peer) = self.halves.get_both_mut(seg.side);
         let out = &mut self.out;
         if seg.marks.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
             if out.probes.len() < KEEP {
                 let heard = *peer.heard.get(seg.point);
                 let own = *own.heard.get(seg.point);
                 out.probes.push(Probe {
-                    seg,
+                    seg: *seg,
                     heard,
                     answered: heard.is_some_and(|heard| own.is_none_or(|own| heard < own)),
                 });
@@ -326,12 +345,12 @@ impl Walk<'_> {
             && !seg.is_copy()
             && out.resent.len() < KEEP
         {
-            out.resent.push(seg);
+            out.resent.push(*seg);
             out.fresh_behind.push(peer.fresh);
         } else if seg.len > 0 && in_stream && !seg.is_copy() {
             own.fresh = own.fresh.saturating_add(1);
             if let Some(late) = acked_late(peer, seg.end, seg.time, self.slow_ack) {
-                self.late_ack(seg, late);
+                self.late_ack(*seg, late);
             }
         }
     }
@@ -358,16 +377,16 @@ impl Walk<'_> {
     }
 
     /// Windows of 0, and those that opened again.
-    fn window(&mut self, seg: Seg) {
-        let (own, _) = both(&mut self.halves, seg.side);
+    fn window(&mut self, seg: &Seg) {
+        let own = self.halves.get_mut(seg.side);
         if seg.marks.has(FrameFlags::ZERO_WINDOW) {
             if let Some(run) = &mut own.run {
-                run.start = seg;
+                run.start = *seg;
                 return;
             }
             let opened = own.open.and_then(|no| Some((no, self.store.frame(no)?)));
             let opened = opened.map(|(no, row)| self.ruler.measure(no, &row, seg.side));
-            own.run = Some(ZeroRun { start: seg, opened });
+            own.run = Some(ZeroRun { start: *seg, opened });
         } else if seg.window > 0 {
             own.close_run(&mut self.out.zero_windows);
             own.open = Some(seg.no);
@@ -403,15 +422,6 @@ impl Walk<'_> {
         out.zero_windows.sort_by_key(|z| z.start.no);
         out.resend_runs = out.read_resend_runs();
         out
-    }
-}
-
-/// A side's half, then the other's.
-#[inline]
-fn both(PerSide([client, server]): &mut PerSide<Half>, side: Side) -> (&mut Half, &mut Half) {
-    match side {
-        Side::Client => (client, server),
-        Side::Server => (server, client),
     }
 }
 
