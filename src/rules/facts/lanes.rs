@@ -1,10 +1,11 @@
 //! What each session (or the connection, where there is no SMP) had outstanding when the closing side closed.
 
 use super::frames::{Axis, Pos};
+use super::sessions::{Session, chain_back};
 use super::streams::{AnswerEnd, answer_end, end_of, start_of};
 use crate::decode::tds::packet_type;
 use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Protocol, SessionRow, Store};
-use crate::units::{FrameNo, PduId, PerSide, Sid, Side, SmpSeq};
+use crate::units::{FrameNo, PerSide, Sid, Side, SmpSeq};
 
 /// Why it is not known whether something is outstanding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,48 +87,35 @@ pub(super) struct Bounds<'a> {
 pub(super) fn read<'a>(
     store: &'a Store,
     conn: &'a ConnRow,
-    sessions: &[&'a SessionRow],
-    last_lives: &[bool],
+    sessions: &[Session<'a>],
     bounds: Bounds<'_>,
 ) -> Vec<Lane<'a>> {
     if conn.smp_seen {
-        return sessions
-            .iter()
-            .zip(last_lives)
-            .map(|(session, last)| session_lane(store, conn, session, *last, bounds))
-            .collect();
+        let lane = |session| session_lane(store, session, bounds);
+        return sessions.iter().map(lane).collect();
     }
     vec![plain_lane(store, conn, bounds)]
 }
 
-fn session_lane<'a>(
-    store: &'a Store,
-    conn: &ConnRow,
-    session: &'a SessionRow,
-    last_life: bool,
-    bounds: Bounds<'_>,
-) -> Lane<'a> {
-    let client = session.ends.get(conn.end_of(Side::Client));
-    let server = session.ends.get(conn.end_of(Side::Server));
-    let find = |id: Option<PduId>| id.and_then(|id| store.pdu(id));
-    let asked = last_sent(store, client.last_data, PduKind::Data, bounds);
-    let last_data = PerSide([asked, find(server.last_data)]);
-    let chain = store.pdu_chain_back(server.last_data).map(|(_, pdu)| pdu);
+fn session_lane<'a>(store: &Store, session: &Session<'a>, bounds: Bounds<'_>) -> Lane<'a> {
+    let PerSide([client, server]) = &session.halves;
+    let asked = last_sent(chain_back(store, client.last_data), PduKind::Data, bounds);
+    let answers = chain_back(store, server.last_data);
     let mut lane = Lane {
-        session: Some(session),
-        last_life,
-        client_fin: find(client.fin_pdu),
-        server_fin: find(server.fin_pdu),
-        last_data,
-        reached: last_reached(chain, PduKind::Data, bounds.reached),
+        session: Some(session.row),
+        last_life: session.last_life,
+        client_fin: client.fin,
+        server_fin: server.fin,
+        last_data: PerSide([asked, server.last_data]),
+        reached: last_reached(answers, PduKind::Data, bounds.reached),
         work: Work::Unused,
     };
-    let later = asked.map(|pdu| pdu.pos) != find(client.last_data).map(|pdu| pdu.pos);
+    let position = |pdu: Option<PduRow>| pdu.map(|pdu| pdu.pos);
     let joined = Joined {
-        later,
-        whole: answers_all_before(store, &lane, bounds),
+        later: position(asked) != position(client.last_data),
+        whole: !bounds.from_start && answers_all_before(store, &lane, bounds),
     };
-    lane.work = session_work(&lane, session, joined, bounds);
+    lane.work = session_work(&lane, session.row, joined, bounds);
     lane
 }
 
@@ -136,7 +124,7 @@ fn session_lane<'a>(
 struct Joined {
     /// The client sent more behind the end, so that its SMP:FIN counts too much.
     later: bool,
-    /// The server's last packet was sent with all that the client had sent before its first byte in the file.
+    /// The file begins later, and the server's last packet was sent with all that the client had sent before that.
     whole: bool,
 }
 
@@ -152,26 +140,23 @@ fn answers_all_before(store: &Store, lane: &Lane<'_>, bounds: Bounds<'_>) -> boo
 
 /// The last packet of a kind in a chain that was sent before the server ended the connection.
 fn last_sent(
-    store: &Store,
-    last: Option<PduId>,
+    chain: impl Iterator<Item = PduRow>,
     kind: PduKind,
     bounds: Bounds<'_>,
 ) -> Option<PduRow> {
-    store
-        .pdu_chain_back(last)
-        .map(|(_, pdu)| pdu)
+    chain
         .filter(|pdu| pdu.kind == kind)
         .find(|pdu| bounds.ended_in.is_none_or(|end| pdu.first_frame < end))
 }
 
 fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> Lane<'a> {
     let last = |side: Side| {
-        let head = *conn.last_plain_pdu.get(conn.end_of(side));
+        let chain = store.plain_pdus_back(conn.id, conn.end_of(side));
         let whole = Bounds {
             ended_in: bounds.ended_in.filter(|_| side == Side::Client),
             ..bounds
         };
-        last_sent(store, head, PduKind::Tds, whole)
+        last_sent(chain.map(|(_, pdu)| pdu), PduKind::Tds, whole)
     };
     let chain = store
         .plain_pdus_back(conn.id, conn.end_of(Side::Server))
@@ -228,7 +213,6 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, joined: Joined, bounds: B
     if !later && missing_behind(asked, lane.client_fin.map(|fin| fin.seqnum)) {
         // What the client sent before the file began is no hole in it: what it asked then, the file answers.
         let before_file = asked.is_none()
-            && !bounds.from_start
             && joined.whole
             && !session.syn_seen
             && !hides_data(bounds, Side::Client, 0);

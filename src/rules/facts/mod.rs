@@ -5,6 +5,7 @@ mod ends;
 mod forms;
 mod frames;
 mod lanes;
+mod sessions;
 mod shared;
 mod streams;
 mod walk;
@@ -13,7 +14,7 @@ use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 
 use super::settings::{Settings, Threshold};
-use crate::store::{Applied, ConnRow, Encryption, RequestRow, SessionRow, Store, ViolationRow};
+use crate::store::{Applied, ConnRow, Encryption, RequestRow, Store, ViolationRow};
 use crate::units::{PerSide, SessionId, Side};
 
 pub(super) use close::Close;
@@ -85,9 +86,8 @@ impl<'a> Facts<'a> {
         settings: &'a Settings,
         shared: &'a Shared,
     ) -> Self {
-        let sessions: Vec<&SessionRow> = store.conn_sessions(conn.id).collect();
-        let last_lives = last_lives(&sessions);
-        let streams = streams::read(store, conn, &sessions, &last_lives);
+        let sessions = sessions::read(store, conn);
+        let streams = streams::read(store, conn, &sessions);
         let from = PerSide([streams.c0.unwrap_or(Pos::MAX), streams.b]);
         let ends = ends::read(store, conn, &streams.axes, settings);
         let frames = walk::walk(
@@ -116,7 +116,7 @@ impl<'a> Facts<'a> {
             known_end,
             from_start: conn.from_start(),
         };
-        let mut lanes = lanes::read(store, conn, &sessions, &last_lives, bounds);
+        let mut lanes = lanes::read(store, conn, &sessions, bounds);
         if encrypted {
             for lane in &mut lanes {
                 lane.work = Work::Unknown(Doubt::Encrypted);
@@ -214,25 +214,6 @@ impl<'a> Facts<'a> {
     pub(super) fn tail_fins(&self) -> impl Iterator<Item = &TailPart> {
         self.tail.iter().filter(|part| part.is_fin())
     }
-}
-
-/// The number of the life in which a Sid is opened for the first time.
-const FIRST_LIFE: u32 = 1;
-
-/// Whether a session is the last life of its Sid, in the order of the list.
-fn last_lives(sessions: &[&SessionRow]) -> Vec<bool> {
-    if sessions.iter().all(|session| session.life == FIRST_LIFE) {
-        return vec![true; sessions.len()];
-    }
-    let mut newest: FxHashMap<_, u32> = FxHashMap::default();
-    for session in sessions {
-        let life = newest.entry(session.sid).or_insert(session.life);
-        *life = (*life).max(session.life);
-    }
-    sessions
-        .iter()
-        .map(|s| newest.get(&s.sid) == Some(&s.life))
-        .collect()
 }
 
 /// Up to which position each side is known to have sent, by its own segments and by the peer's acknowledgements.

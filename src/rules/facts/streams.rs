@@ -1,8 +1,9 @@
 //! The ends of both streams: the row of SMP:FINs that closes, the server's packets behind its last data, hidden ranges.
 
 use super::frames::{Axis, Pos};
-use crate::store::{ConnRow, PduFlags, PduKind, PduRow, SessionRow, Store};
-use crate::units::{FrameNo, PerSide, Side, TcpSeq};
+use super::sessions::{Session, chain_back};
+use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Store};
+use crate::units::{End, FrameNo, PerSide, Side, TcpSeq};
 
 /// Bytes of an SMP control packet.
 pub(in crate::rules) const CONTROL: Pos = 16;
@@ -75,20 +76,13 @@ pub(in crate::rules) fn end_of(pdu: &PduRow) -> Pos {
 }
 
 /// Reads the ends of both streams off the chains of packets; `sessions` are those of the connection.
-pub(super) fn read<'a>(
-    store: &'a Store,
-    conn: &ConnRow,
-    sessions: &[&'a SessionRow],
-    last_lives: &[bool],
-) -> Streams {
+pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> Streams {
     let axes = PerSide(Side::BOTH.map(|side| Axis::new(conn, side)));
-    let client = conn.end_of(Side::Client);
     let server = conn.end_of(Side::Server);
     let mut client_fins: Vec<ClosingFin> = sessions
         .iter()
-        .zip(last_lives)
-        .filter(|(_, last)| **last)
-        .filter_map(|(s, _)| store.pdu(s.ends.get(client).fin_pdu?))
+        .filter(|session| session.last_life)
+        .filter_map(|session| session.halves.get(Side::Client).fin)
         .map(|pdu| ClosingFin {
             pdu,
             pos: start_of(&pdu),
@@ -111,12 +105,8 @@ pub(super) fn read<'a>(
     let mut decoded_end = PerSide([0, 0]);
     let mut client_after_e = None;
     for session in sessions {
-        let heads = [
-            (Side::Client, session.ends.get(client).last_pdu),
-            (Side::Server, session.ends.get(server).last_pdu),
-        ];
-        for (side, head) in heads {
-            if let Some(pdu) = head.and_then(|id| store.pdu(id)) {
+        for side in Side::BOTH {
+            if let Some(pdu) = session.halves.get(side).last {
                 let slot: &mut Pos = decoded_end.get_mut(side);
                 *slot = (*slot).max(end_of(&pdu));
                 if side == Side::Client {
@@ -124,12 +114,8 @@ pub(super) fn read<'a>(
                 }
             }
         }
-        let chain = store.pdu_chain_back(session.ends.get(server).last_pdu);
-        tail_pdus.extend(
-            chain
-                .map(|(_, pdu)| pdu)
-                .take_while(|pdu| start_of(pdu) >= b),
-        );
+        let chain = chain_back(store, session.halves.get(Side::Server).last);
+        tail_pdus.extend(chain.take_while(|pdu| start_of(pdu) >= b));
     }
     let mut hidden = PerSide([Vec::new(), Vec::new()]);
     for side in Side::BOTH {
@@ -181,14 +167,14 @@ fn note_after(slot: &mut Option<PduRow>, e: Option<Pos>, pdu: PduRow) {
 fn last_data_end(
     store: &Store,
     conn: &ConnRow,
-    sessions: &[&SessionRow],
-    server: crate::units::End,
+    sessions: &[Session<'_>],
+    server: End,
     mars: bool,
 ) -> Option<Pos> {
     let in_sessions = sessions
         .iter()
-        .filter_map(|s| store.pdu(s.ends.get(server).last_data?))
-        .map(|pdu| end_of(&pdu))
+        .filter_map(|session| session.halves.get(Side::Server).last_data.as_ref())
+        .map(end_of)
         .max();
     let plain = store
         .plain_pdus_back(conn.id, server)

@@ -386,7 +386,10 @@ impl Walk<'_> {
             }
             let opened = own.open.and_then(|no| Some((no, self.store.frame(no)?)));
             let opened = opened.map(|(no, row)| self.ruler.measure(no, &row, seg.side));
-            own.run = Some(ZeroRun { start: *seg, opened });
+            own.run = Some(ZeroRun {
+                start: *seg,
+                opened,
+            });
         } else if seg.window > 0 {
             own.close_run(&mut self.out.zero_windows);
             own.open = Some(seg.no);
