@@ -89,6 +89,10 @@ pub(super) fn judge_close(facts: &mut Facts<'_>) -> Option<Finding> {
         .filter(|rule| !(other && SQL_ONLY.contains(&rule.id)))
         .find_map(|rule| {
             let conclude = rule.conclude?;
+            if !(rule.only_where)(facts) {
+                debug_assert!(!applies(rule, facts, &mut own), "{} applies", rule.id);
+                return None;
+            }
             if !applies(rule, facts, &mut own) {
                 return None;
             }

@@ -167,6 +167,7 @@ pub struct Rule {
     /// Where it comes from.
     pub source: &'static str,
     pub(super) unknown_is_enough: bool,
+    pub(super) only_where: fn(&Facts<'_>) -> bool,
     pub(super) conclude: Option<Conclude>,
 }
 
@@ -189,6 +190,7 @@ impl Rule {
             next: "",
             source: "",
             unknown_is_enough: false,
+            only_where: |_| true,
             conclude: Some(conclude),
         }
     }
@@ -211,6 +213,7 @@ impl Rule {
             next: "",
             source: "",
             unknown_is_enough: false,
+            only_where: |_| true,
             conclude: None,
         }
     }
@@ -225,6 +228,12 @@ impl Rule {
         self.meaning = meaning;
         self.next = next;
         self.source = source;
+        self
+    }
+
+    /// Says where alone the rule can apply, by a fact that is quickly asked: where it is not so, a condition fails.
+    pub(super) const fn only_where(mut self, sign: fn(&Facts<'_>) -> bool) -> Self {
+        self.only_where = sign;
         self
     }
 

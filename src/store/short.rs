@@ -44,18 +44,21 @@ impl<T: Copy + Default, const N: usize> Short<T, N> {
     where
         T: Ord,
     {
-        match self {
-            Self::Few(few, len) => few
-                .get_mut(..usize::from(*len))
-                .unwrap_or_default()
-                .sort_unstable(),
-            Self::Many(many) => many.sort_unstable(),
-        }
+        self.as_mut_slice().sort_unstable();
         let sorted = std::mem::take(self);
         for value in sorted.as_slice() {
             if self.as_slice().last() != Some(value) {
                 self.push(*value);
             }
+        }
+    }
+
+    /// All entries, to change them.
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        match self {
+            Self::Few(few, len) => few.get_mut(..usize::from(*len)).unwrap_or_default(),
+            Self::Many(many) => many,
         }
     }
 

@@ -349,6 +349,11 @@ fn is_stray(
     if conn.tcp.get(conn.end_of(side)).missing_bytes > 0 {
         return false;
     }
+    // Mostly it is a border between segments of the close itself, which were kept.
+    let at_border = |seg: &Seg| [seg.pos, seg.end, seg.next].contains(&reset.pos);
+    if frames.late.get(side).iter().any(at_border) {
+        return false;
+    }
     let (mut window, mut rcv_nxt) = (None, None);
     let mut seen = 0_u32;
     for (no, row) in store.conn_frames_back(conn.id) {
@@ -361,7 +366,7 @@ fn is_stray(
         }
         let seg = Seg::new(no, &row, conn.side_of(row.end()), scale);
         if seg.side == side {
-            if seg.pos == reset.pos || seg.end == reset.pos || seg.next == reset.pos {
+            if at_border(&seg) {
                 return false;
             }
         } else if let Some(ack) = seg.ack {

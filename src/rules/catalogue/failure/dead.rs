@@ -92,6 +92,7 @@ pub(in crate::rules) const KEEPALIVE_TIMEOUT: Rule = Rule::close(
     ],
     conclude_keepalive,
 )
+.only_where(|facts| !facts.frames.probes.is_empty())
 .says(
     "One side asked whether the other is still there, got no answer and gave the connection up: the peer is gone, or packets are lost in one direction.",
     "Take a capture on the other side at the same time and look whether the probes arrive.",
@@ -254,6 +255,7 @@ pub(in crate::rules) const RETRANSMIT_TIMEOUT: Rule = Rule::close(
     ],
     conclude_resent,
 )
+.only_where(|facts| !facts.frames.resend_runs.is_empty())
 .says(
     "Packets of one side do not arrive, or their acknowledgements do not come back.",
     "Take captures on both sides at once: a segment missing in the other file was dropped on the way.",
@@ -317,6 +319,7 @@ pub(in crate::rules) const ZERO_WINDOW: Rule = Rule::close(
     )],
     conclude_zero_window,
 )
+.only_where(|facts| !facts.frames.zero_windows.is_empty())
 .says(
     "The receiver did not read what had arrived: at the client a slow fetch, at the server a request that is not read.",
     "Look at the process that did not read: blocked, busy, or waiting for the user.",

@@ -47,6 +47,7 @@ pub(in crate::rules) const RST_WITH_REQUEST: Rule = Rule::close(
     &[RESET, AFTER_LOGIN, REQUEST],
     conclude_request,
 )
+.only_where(|facts| facts.outstanding().next().is_some())
 .says(
     "A request was sent, and the connection was reset before its answer was complete: work was lost.",
     "Look at the side that ended the connection: its error log, its process, at the client the driver's trace.",
@@ -61,6 +62,7 @@ pub(in crate::rules) const CLOSE_WITH_REQUEST: Rule = Rule::close(
     &[NO_RESET, AFTER_LOGIN, REQUEST],
     conclude_request,
 )
+.only_where(|facts| facts.outstanding().next().is_some())
 .says(
     "A request was sent, and the connection was closed before its answer was complete.",
     "Look at the side that closed: a process that ended, an application that hung up.",
@@ -75,6 +77,7 @@ pub(in crate::rules) const RST_AFTER_ATTENTION: Rule = Rule::close(
     &[RESET, AFTER_LOGIN, ATTENTION],
     conclude_request,
 )
+.only_where(|facts| facts.outstanding().next().is_some())
 .says(
     "The client asked the server to cancel a request and the connection ended before the server confirmed it.",
     "Look why the server did not answer the cancel: blocked, overloaded, or gone.",
@@ -89,6 +92,7 @@ pub(in crate::rules) const CLOSE_AFTER_ATTENTION: Rule = Rule::close(
     &[NO_RESET, AFTER_LOGIN, ATTENTION],
     conclude_request,
 )
+.only_where(|facts| facts.outstanding().next().is_some())
 .says(
     "The client asked the server to cancel a request and the connection was closed before the server confirmed it.",
     "Look why the server did not answer the cancel: blocked, overloaded, or gone.",

@@ -99,6 +99,7 @@ pub(in crate::rules) const MARS_HEADER: Rule = Rule::close(
     conclude_server_error,
 )
 .with_unknowns()
+.only_where(|facts| facts.close.closed_by(Side::Server))
 .says(
     "The client sent a request whose header of transaction and outstanding requests was wrong: known as a driver bug.",
     "Update the client driver; look at ALL_HEADERS of the request named.",
@@ -120,6 +121,7 @@ pub(in crate::rules) const SERVER_ERROR: Rule = Rule::close(
     ],
     conclude_server_error,
 )
+.only_where(|facts| facts.close.closed_by(Side::Server))
 .says(
     "The server ended the connection on purpose and said why: session killed, shutdown, protocol error.",
     "Read the error's number and text; look into the server's error log at that time.",
@@ -172,6 +174,7 @@ pub(in crate::rules) const SERVER_FIN_FIRST: Rule = Rule::close(
     ],
     conclude_server_fin,
 )
+.only_where(|facts| facts.close.closed_by(Side::Server))
 .says(
     "In normal work the client closes. A server that closes first was stopped, killed the session, or its process ended.",
     "Look into the server's error log and at its restarts at that time.",
@@ -227,6 +230,7 @@ pub(in crate::rules) const RST_DATA_LOST: Rule = Rule::close(
     ],
     conclude_data_lost,
 )
+.only_where(|facts| bytes_lost(facts).is_some_and(|late| late > 0))
 .says(
     "The client closed without reading all of what the server sent; the answer was cut off.",
     "Look at the client: an application that hung up, a process that ended.",

@@ -82,6 +82,7 @@ pub(in crate::rules) const RST_MIDDLEBOX: Rule = Rule::close(
     conclude_middlebox,
 )
 .with_unknowns()
+.only_where(|facts| !facts.close.foreign.is_empty() || facts.close.stray.is_some())
 .says(
     "Suspected: a firewall, load balancer or other device made the reset in the name of one end.",
     "Compare with a capture of the other end: a reset that was never sent there proves it. Ask for the device's logs.",
@@ -226,6 +227,7 @@ pub(in crate::rules) const SMP_VIOLATION: Rule = Rule::close(
     ],
     conclude_violation,
 )
+.only_where(|facts| facts.violations().next().is_some())
 .says(
     "A packet breaks the rules of the session protocol; a peer may drop the connection for it.",
     "Look at the driver named in the login, and whether something on the path changes bytes.",

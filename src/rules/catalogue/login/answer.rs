@@ -68,6 +68,13 @@ pub(in crate::rules) const LOGIN_FAILED: Rule = Rule::close(
         }
     },
 )
+.only_where(|facts| {
+    facts
+        .conn
+        .login
+        .as_deref()
+        .is_some_and(|login| !login.accepted)
+})
 .says(
     "The server named the reason.",
     "Read number and text; the server's error log has the state with more detail.",
@@ -152,6 +159,7 @@ pub(in crate::rules) const LOGIN_TIMEOUT: Rule = Rule::close(
         )
     },
 )
+.only_where(|facts| facts.stage < Stage::Ready)
 .says(
     "One step of the login took too long.",
     "Look at the server's load, and at domain controllers where the login uses Windows accounts.",
@@ -225,6 +233,13 @@ pub(in crate::rules) const LOGIN_REDIRECT: Rule = Rule::close(
         .with_evidence(start_and_end(facts))
     },
 )
+.only_where(|facts| {
+    facts
+        .conn
+        .login
+        .as_deref()
+        .is_some_and(|login| login.routed)
+})
 .says(
     "Read-only routing, or a gateway in front of the database.",
     "Follow the client's next connection.",

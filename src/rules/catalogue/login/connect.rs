@@ -36,6 +36,7 @@ pub(in crate::rules) const SYN_NO_ANSWER: Rule = Rule::close(
     )],
     conclude_no_answer,
 )
+.only_where(|facts| facts.conn.tcp.get(facts.conn.end_of(Side::Server)).frames == 0)
 .says(
     "The server's host was not reached, or something drops the packets: firewall, wrong address, host down.",
     "Take a capture on the server: SYNs missing there were dropped on the way; SYNs there without answer point to its own firewall.",
@@ -146,6 +147,7 @@ pub(in crate::rules) const SYN_BACKLOG: Rule = Rule::close(
         )
     },
 )
+.only_where(|facts| facts.conn.syn_ack_frame.is_none())
 .says(
     "More clients connect at once than the server's accept queue holds.",
     "Look at connection storms and at pooling on the clients.",
@@ -166,6 +168,7 @@ pub(in crate::rules) const SYN_REFUSED: Rule = Rule::close(
         )
     },
 )
+.only_where(|facts| facts.conn.syn_ack_frame.is_none())
 .says(
     "Nobody listens on the port, or the accept queue is full.",
     "Look whether SQL Server runs and on which port it listens.",
@@ -224,6 +227,7 @@ pub(in crate::rules) const HANDSHAKE_INCOMPLETE: Rule = Rule::close(
         )
     },
 )
+.only_where(|facts| facts.conn.handshake_frame.is_none())
 .says(
     "The server's answer does not reach the client, or the client's does not reach the server.",
     "Take a capture on the other side at the same time.",

@@ -43,6 +43,7 @@ pub(in crate::rules) const MARS_REFUSED: Rule = Rule::close(
         .with_evidence(start_and_end(facts))
     },
 )
+.only_where(|facts| facts.stage < Stage::Login)
 .says(
     "The client insists on MARS and the server (or a proxy before it) does not support it.",
     "Switch MARS off in the connection string, or look at what answers on this port.",
@@ -99,6 +100,7 @@ pub(in crate::rules) const PRELOGIN_NO_RESPONSE: Rule = Rule::close(
         fault(Confidence::Likely, text, facts)
     },
 )
+.only_where(|facts| facts.stage == Stage::Prelogin)
 .says(
     "The connection stands, but SQL Server does not speak.",
     "Look at the server's load at that time (its log, its connectivity ring buffer).",
@@ -128,6 +130,7 @@ pub(in crate::rules) const CLOSE_IN_TLS: Rule = Rule::close(
     ],
     conclude_tls,
 )
+.only_where(|facts| facts.stage == Stage::Tls)
 .says(
     "The two ends did not agree on encryption, or one does not trust the other's certificate.",
     "Compare TLS versions and cipher suites of both ends; look at the server's certificate.",
@@ -212,6 +215,7 @@ pub(in crate::rules) const CLOSE_IN_PRELOGIN: Rule = Rule::close(
         )
     },
 )
+.only_where(|facts| facts.stage == Stage::Prelogin)
 .says(
     "Something about the first message made one side give up: encryption demands, version, or load.",
     "Compare the ENCRYPTION options of both PRELOGINs.",
@@ -260,6 +264,7 @@ pub(in crate::rules) const CLIENT_GAVE_UP: Rule = Rule::close(
         .with_evidence(start_and_end(facts))
     },
 )
+.only_where(|facts| facts.stage == Stage::Prelogin)
 .says(
     "A client whose timeout ran out before the connection stood closes at once.",
     "Look at the client: name resolution, ports, Kerberos tickets, load.",

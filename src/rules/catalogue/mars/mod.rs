@@ -147,8 +147,13 @@ const MOST_LISTED: usize = 8;
 struct Sids(Short<u16, MOST_LISTED>);
 
 impl Sids {
-    fn contains(&self, sid: Sid) -> bool {
-        self.0.as_slice().binary_search(&sid.0).is_ok()
+    fn all(&self) -> impl Iterator<Item = Sid> {
+        self.0.as_slice().iter().copied().map(Sid)
+    }
+
+    /// Which of them a Sid is.
+    fn place(&self, sid: Sid) -> Option<usize> {
+        self.0.as_slice().binary_search(&sid.0).ok()
     }
 
     /// How many are not listed, then those that are.

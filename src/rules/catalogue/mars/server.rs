@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use rustc_hash::FxHashSet;
-
-use super::{Sids, hidden_control};
+use super::{MOST_LISTED, Sids, hidden_control};
 use crate::rules::catalogue::count;
 use crate::rules::facts::{
     CONTROL, Facts, Lane, Pos, Seg, TailKind, off_from, resets_in_question, start_of,
@@ -88,10 +86,11 @@ pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
 pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
     let fins = facts.streams.client_fins.iter();
     let closed: Sids = fins.map(|fin| fin.pdu.sid).collect();
-    let mut seen = FxHashSet::default();
+    let mut named: Short<bool, MOST_LISTED> = closed.all().map(|_| false).collect();
     for part in facts.tail_fins() {
         let Some(pdu) = part.pdu else { continue };
-        if !closed.contains(pdu.sid) {
+        let place = closed.place(pdu.sid);
+        let Some(named) = place.and_then(|at| named.as_mut_slice().get_mut(at)) else {
             let fact = format!(
                 "SMP:FIN for Sid {}, which the client did not close",
                 pdu.sid
@@ -101,19 +100,24 @@ pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
                 None => Check::failed(fact),
             }
             .on([pdu.frame]);
-        }
-        if !seen.insert(pdu.sid) {
+        };
+        if std::mem::replace(named, true) {
             return Check::failed(format!("two SMP:FINs for Sid {}", pdu.sid)).on([pdu.frame]);
         }
     }
+    let named = closed
+        .all()
+        .zip(named.as_slice())
+        .filter(|(_, named)| **named);
+    let named: Sids = named.map(|(sid, _)| sid).collect();
     let frames = facts
         .tail_fins()
         .filter_map(|part| part.pdu)
         .map(|p| p.frame);
-    Check::held(if seen.is_empty() {
+    Check::held(if named.all().next().is_none() {
         fact!("none is readable")
     } else {
-        seen.into_iter().collect::<Sids>().list()
+        named.list()
     })
     .on(frames)
 }
