@@ -1,6 +1,10 @@
 //! Who ended the connection, with which FINs and resets, and which resets had no part in it.
 
-use super::ends::{Ends, PerPoint};
+use std::cell::OnceCell;
+
+use rustc_hash::FxHashMap;
+
+use super::ends::{Ends, PerPoint, Point};
 use super::frames::{Frames, Pos, Ruler, Scale, Seg};
 use super::streams::Streams;
 use crate::rules::settings::{Settings, Threshold};
@@ -106,13 +110,16 @@ pub(super) fn read(
     close.a = close.tf.iter().filter_map(|fin| fin.ack).min();
     let earlier = stale_answers(store, conn, frames);
     let later = LaterData::read(store, conn, frames, streams, scale);
+    // How far each side had sent when it aborted, at each point.
+    let mut sent: PerSide<PerPoint<Option<Pos>>> = PerSide::default();
     for reset in &frames.rsts {
         if answers_earlier(reset, conn, &earlier) {
             close.earlier.push(*reset);
             continue;
         }
         let foreign = is_foreign(reset, frames, ends, settings);
-        let went_on = later.after(store, conn, reset, foreign, scale);
+        let sent = sent.get_mut(reset.side).get_mut(reset.point);
+        let went_on = later.after(store, conn, reset, *sent, foreign, scale);
         // Its receiver sent nothing but resets from then on: it had its effect.
         let deadly = is_deadly(reset, frames);
         match went_on {
@@ -123,6 +130,9 @@ pub(super) fn read(
             _ if foreign => close.foreign.push(*reset),
             _ => {
                 close.reset_frames.push(reset.no);
+                if reset.flags.ack() {
+                    *sent = (*sent).max(Some(reset.pos));
+                }
                 match reset.side {
                     Side::Client => close.resets.push(*reset),
                     Side::Server => close.server_resets.push(*reset),
@@ -207,7 +217,7 @@ fn is_deadly(reset: &Seg, frames: &Frames) -> bool {
 }
 
 /// What each side sends behind the first reset, as highest values from each frame on. Where both ends' files are
-/// there, a reset is compared with what its own file shows behind it.
+/// there, a reset is compared with what its own file shows behind it; any other copy of a transmission does not count.
 #[derive(Default)]
 struct LaterData {
     /// Frames with more than SMP control packets, and the highest position in them and later ones.
@@ -228,6 +238,7 @@ impl LaterData {
         let Some(first) = frames.rsts.first() else {
             return out;
         };
+        let originals = Originals::new(store, conn, frames, scale);
         let mut ruler = Ruler::new(scale);
         for (no, row) in store.conn_frames_back(conn.id) {
             if no <= first.no {
@@ -237,9 +248,17 @@ impl LaterData {
                 continue;
             }
             let seg = ruler.seg(no, &row, conn.side_of(row.end()));
+            let is_copy = row.flags.has(FrameFlags::DUPLICATE);
+            if is_copy && seg.point == Point::Only {
+                continue;
+            }
             let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
-            if seg.len > 0 && in_stream && !only_control(store, &seg, streams) {
-                push_highest(out.data.get_mut(seg.side).get_mut(seg.point), no, seg.pos);
+            if originals.are_asked_for(&seg) && in_stream {
+                let no = if is_copy { originals.of(&seg) } else { Some(no) };
+                let content = no.map_or(seg, |no| Seg { no, ..seg });
+                if !only_control(store, &content, streams) {
+                    push_highest(out.data.get_mut(seg.side).get_mut(seg.point), seg.no, seg.pos);
+                }
             }
             if let Some(ack) = seg.ack {
                 push_highest(out.acks.get_mut(seg.side).get_mut(seg.point), no, ack);
@@ -253,17 +272,20 @@ impl LaterData {
         out
     }
 
-    /// A segment with which the sender of a reset goes on behind it.
+    /// A segment with which the sender of a reset goes on behind it, and behind what it had `sent` when it aborted
+    /// the connection, if it did so before: a segment of less was on its way already.
     fn after(
         &self,
         store: &Store,
         conn: &ConnRow,
         reset: &Seg,
+        sent: Option<Pos>,
         foreign: bool,
         scale: Scale<'_>,
     ) -> Option<FrameNo> {
         let data = self.data.get(reset.side).get(reset.point);
-        let by_data = highest_behind(data, reset.no).filter(|(_, pos)| *pos >= reset.pos);
+        let from = sent.map_or(reset.pos, |sent| sent.max(reset.pos));
+        let by_data = highest_behind(data, reset.no).filter(|(_, pos)| *pos >= from);
         if by_data.is_some() || !foreign {
             return by_data.map(|(no, _)| no);
         }
@@ -271,6 +293,57 @@ impl LaterData {
         highest_behind(self.acks.get(reset.side).get(reset.point), reset.no)
             .filter(|(_, ack)| *ack > before)
             .map(|(no, _)| no)
+    }
+}
+
+/// Finds the frame whose bytes were decoded for a copy of it: a copy itself has no packets.
+struct Originals<'a> {
+    store: &'a Store,
+    conn: &'a ConnRow,
+    scale: Scale<'a>,
+    /// No segment in front of the lowest reset of its side can tell that the side went on.
+    from: PerSide<Option<Pos>>,
+    /// By side and place in its stream; looked for once there is a copy.
+    found: OnceCell<FxHashMap<(Side, Pos, Pos), FrameNo>>,
+}
+
+impl<'a> Originals<'a> {
+    fn new(store: &'a Store, conn: &'a ConnRow, frames: &Frames, scale: Scale<'a>) -> Self {
+        let mut from: PerSide<Option<Pos>> = PerSide::default();
+        for reset in &frames.rsts {
+            let from = from.get_mut(reset.side);
+            *from = Some(from.map_or(reset.pos, |from| from.min(reset.pos)));
+        }
+        Self {
+            store,
+            conn,
+            scale,
+            from,
+            found: OnceCell::new(),
+        }
+    }
+
+    /// Whether a segment has payload that a reset of its side can be compared with.
+    fn are_asked_for(&self, seg: &Seg) -> bool {
+        seg.len > 0 && self.from.get(seg.side).is_some_and(|from| seg.pos >= from)
+    }
+
+    fn of(&self, copy: &Seg) -> Option<FrameNo> {
+        let found = self.found.get_or_init(|| {
+            let mut ruler = Ruler::new(self.scale);
+            let mut found = FxHashMap::default();
+            for (no, row) in self.store.conn_frames_back(self.conn.id) {
+                let side = self.conn.side_of(row.end());
+                if row.is_tcp() && !row.flags.has(FrameFlags::DUPLICATE) {
+                    let seg = ruler.seg(no, &row, side);
+                    if self.are_asked_for(&seg) {
+                        found.insert((side, seg.pos, seg.end), no);
+                    }
+                }
+            }
+            found
+        });
+        found.get(&(copy.side, copy.pos, copy.end)).copied()
     }
 }
 
