@@ -28,6 +28,11 @@ impl Axis {
         })
     }
 
+    /// The position around which it measures: at first the end of the side's stream, as far as is known.
+    pub(super) fn end(self) -> Pos {
+        self.near
+    }
+
     #[inline]
     pub(in crate::rules) fn pos(self, seq: TcpSeq) -> Pos {
         self.near.saturating_add(Pos::from(seq.diff(self.near_seq)))

@@ -88,7 +88,10 @@ impl<'a> Facts<'a> {
     ) -> Self {
         let sessions = sessions::read(store, conn);
         let streams = streams::read(store, conn, &sessions);
-        let from = PerSide([streams.c0.unwrap_or(Pos::MAX), streams.b]);
+        // Without SMP:FINs all that closes on the client's side stands behind its FIN.
+        let client = streams.axes.get(Side::Client);
+        let behind_fin = client.map_or(Pos::MAX, |axis| axis.end().saturating_add(1));
+        let from = PerSide([streams.c0.unwrap_or(behind_fin), streams.b]);
         let ends = ends::read(store, conn, &streams.axes, settings);
         let frames = walk::walk(
             store,
