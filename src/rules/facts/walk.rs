@@ -13,6 +13,9 @@ const KEEP: usize = 20_000;
 /// How many acknowledgements are remembered for finding the one that covers a segment.
 const ACKS: usize = 4096;
 
+/// As many segments that came late or again are looked through for the reason of a late acknowledgement.
+const NEAREST: usize = 64;
+
 /// The acknowledgements of one side that stand behind the current frame, the nearest last; each covers more than those
 /// after it.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ struct Half {
     acks: AcksBehind,
     /// Segments with new data so far.
     fresh: u32,
+    /// Where the segments that came late or again begin, those behind the current frame, the nearest last.
+    gone_back: Vec<(Pos, FrameNo)>,
     late: Vec<Seg>,
     ttl: PerPoint<TtlCounts>,
     sent_end: Option<Pos>,
@@ -85,6 +90,7 @@ impl Half {
             run: None,
             acks: AcksBehind::new(),
             fresh: 0,
+            gone_back: Vec::new(),
             late: Vec::new(),
             ttl: PerPoint::default(),
             sent_end: None,
@@ -92,6 +98,21 @@ impl Half {
             last_payload: None,
             last_sent: PerPoint::default(),
         }
+    }
+
+    /// Takes in a segment that came late or again.
+    fn went_back(&mut self, seg: &Seg) {
+        if self.gone_back.len() >= 2 * NEAREST {
+            self.gone_back.drain(..NEAREST);
+        }
+        self.gone_back.push((seg.pos, seg.no));
+    }
+
+    /// Whether the side filled, behind the current frame and up to another, a hole in front of a position: until then
+    /// its peer could acknowledge nothing behind it.
+    fn filled_hole(&self, before: Pos, until: FrameNo) -> bool {
+        let mut nearest = self.gone_back.iter().rev().take(NEAREST);
+        nearest.any(|(pos, no)| *pos < before && *no <= until)
     }
 
     fn close_run(&mut self, found: &mut Vec<ZeroWindow>) {
@@ -330,6 +351,11 @@ impl Walk<'_> {
     fn data(&mut self, seg: &Seg, in_stream: bool) {
         let (own, peer) = self.halves.get_both_mut(seg.side);
         let out = &mut self.out;
+        let goes_back =
+            seg.marks.has(FrameFlags::RETRANSMISSION) || seg.marks.has(FrameFlags::OUT_OF_ORDER);
+        if seg.len > 0 && goes_back && !seg.is_copy() {
+            own.went_back(seg);
+        }
         if seg.marks.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
             if out.probes.len() < KEEP {
                 let heard = *peer.heard.get(seg.point);
@@ -367,11 +393,13 @@ impl Walk<'_> {
             of_side.count = of_side.count.saturating_add(1);
             of_side.example.get_or_insert(late);
         }
-        let nearest = out.resent.iter().rev().take(64);
+        let own = self.halves.get(data.side);
+        let nearest = out.resent.iter().rev().take(NEAREST);
         let again = nearest
             .filter(|resent| resent.side == data.side)
             .any(|resent| resent.pos == data.pos);
-        if after >= self.slow_ack && !again && out.late_acks.len() < KEEP {
+        let held_back = again || own.filled_hole(data.pos, acked_in);
+        if after >= self.slow_ack && !held_back && out.late_acks.len() < KEEP {
             out.late_acks.push(late);
         }
     }
