@@ -12,6 +12,7 @@
 mod several_files;
 mod support;
 
+mod arrivals;
 mod both_ends;
 mod bounds;
 mod capture;

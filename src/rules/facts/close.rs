@@ -254,10 +254,18 @@ impl LaterData {
             }
             let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
             if originals.are_asked_for(&seg) && in_stream {
-                let no = if is_copy { originals.of(&seg) } else { Some(no) };
+                let no = if is_copy {
+                    originals.of(&seg)
+                } else {
+                    Some(no)
+                };
                 let content = no.map_or(seg, |no| Seg { no, ..seg });
                 if !only_control(store, &content, streams) {
-                    push_highest(out.data.get_mut(seg.side).get_mut(seg.point), seg.no, seg.pos);
+                    push_highest(
+                        out.data.get_mut(seg.side).get_mut(seg.point),
+                        seg.no,
+                        seg.pos,
+                    );
                 }
             }
             if let Some(ack) = seg.ack {

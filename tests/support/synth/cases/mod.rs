@@ -3,11 +3,11 @@
 mod benign;
 mod near;
 mod near_more;
-mod rule_scripts;
+pub mod rule_scripts;
 mod rules;
 mod rules_beside;
 mod rules_login;
-mod scripts;
+pub mod scripts;
 
 pub use rules::RuleCase;
 
