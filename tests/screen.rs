@@ -109,6 +109,47 @@ fn an_existing_file_is_replaced_only_after_a_question() {
 }
 
 #[test]
+fn keys_that_come_at_once_act_on_the_frame_that_they_lead_to() {
+    let all = demo();
+    let length = |frame: &(Vec<u8>, i64, u32)| frame.0.len();
+    let at = all.iter().position(|f| length(f) != length(&all[0]));
+    let (no, bytes) = (at.unwrap() + 1, &all[at.unwrap()].0);
+    for slow in [&[][..], &["--low-bandwidth"]] {
+        let args = [&["--demo", "--no-state", "--no-osc52"], slow].concat();
+        let mut term = Terminal::start(DESIGN, &args, &[]);
+        term.wait_for("1 benign. e");
+        term.send(&format!("{no}Gyh"));
+        let hex: Vec<_> = bytes[16..32].iter().map(|b| format!("{b:02x}")).collect();
+        term.wait_for(&hex.join(" "));
+        // The pane opens and the cursor moves in one go; in the other order, too.
+        term.press("qgg");
+        for (keys, frame) in [
+            (format!("b{no}G"), &all[at.unwrap()]),
+            ("bbgg".into(), &all[0]),
+        ] {
+            term.send(&keys);
+            term.wait_for(&format!("Bytes {:>4} B", length(frame)));
+        }
+        term.press("q");
+        assert_eq!(term.end().exit_code(), 0);
+    }
+}
+
+#[test]
+fn what_lay_over_the_panes_is_gone_when_keys_keep_coming() {
+    let mut term = Terminal::start(DESIGN, &["--demo", "--no-state", "--low-bandwidth"], &[]);
+    term.wait_for("1 benign. e");
+    term.press("F");
+    // Sent apart, so that the list is drawn between them.
+    for key in ["q", "j", "j", "j"] {
+        term.send(key);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    term.wait_until("frame 4/");
+    assert!(term.screen().contains("-- Sids"), "{}", term.screen());
+}
+
+#[test]
 fn signals_give_the_terminal_back() {
     for signal in ["TERM", "HUP"] {
         let mut term = Terminal::start(DESIGN, &["--demo", "--no-state"], &[]);

@@ -1,5 +1,6 @@
 //! What comes in and what goes out: events for [`super::update`], effects for the loop.
 
+use super::command::Command;
 use super::export_form::Foreseen;
 use super::key::Key;
 use super::mouse::Mouse;
@@ -52,6 +53,8 @@ pub enum Event {
     RulesApplied(u64, Box<Applied>),
     /// A list was written to the file, so many bytes, or why not.
     ListWritten(String, Result<u64, ExportError>),
+    /// A command whose frame is decoded now, after [`Effect::Decode`].
+    Run(Command, Option<u32>),
     /// Something to tell the user.
     Message(Result<String, String>),
     /// The program was suspended and is back.
@@ -69,6 +72,9 @@ pub enum Effect {
     Suspend,
     /// Draw everything anew.
     Clear,
+    /// Decode what the screen wants, then hand the command with its number back as [`Event::Run`]: it acts on the
+    /// frame of the cursor, and keys came faster than the screen was drawn.
+    Decode(Command, Option<u32>),
     /// Put text on the terminal's clipboard.
     Copy(String),
     /// Write an export.

@@ -352,6 +352,11 @@ fn carry_out(app: &mut App, effects: Vec<Effect>, done: &mut Vec<String>) {
                 };
                 update(app, found);
             }
+            Effect::Decode(command, count) => {
+                decode(app);
+                let effects = update(app, Event::Run(command, count));
+                carry_out(app, effects, done);
+            }
             Effect::Copy(text) => done.push(format!("copied={text}")),
             Effect::StopSearch(_) => done.push("effect=StopSearch".to_string()),
             anew @ (Effect::FollowFile | Effect::Shift(..)) => {
@@ -363,13 +368,20 @@ fn carry_out(app: &mut App, effects: Vec<Effect>, done: &mut Vec<String>) {
         }
     }
     assert!(app.store.frame(app.list.cursor).is_some());
-    if app.decoded().is_none_or(|old| old.frame != app.list.cursor) {
-        let looked = Looked {
-            tree: Some(tree(app.list.cursor)),
-            ..Looked::default()
-        };
-        update(app, Event::Looked(looked));
+    if app.decoded().is_none() {
+        decode(app);
     }
+}
+
+/// What the loop decodes for the cursor's frame.
+fn decode(app: &mut App) {
+    let here = app.list.cursor;
+    let looked = Looked {
+        tree: Some(tree(here)),
+        lines: vec![(here, format!("line {here}"))],
+        ..Looked::default()
+    };
+    update(app, Event::Looked(looked));
 }
 
 /// Presses keys; a text between colons is typed.

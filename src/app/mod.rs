@@ -59,7 +59,7 @@ use crate::query::user_rules::UserRule;
 use crate::rules::{self, Judge};
 use crate::store::{Finding, Store};
 use crate::units::{ConnId, FrameNo, Nanos, PduId, SessionId};
-use command::Context;
+use command::{Command, Context};
 use facts::Facts;
 use history::{Jumps, UndoStack, Undoable};
 use key::Key;
@@ -470,7 +470,7 @@ impl App {
         free && (self.judge.is_some() || !self.own_found.is_empty())
     }
 
-    /// The decoded frame of the cursor; that of the frame before until the new one has come.
+    /// The decoded frame of the cursor, once it has come.
     pub fn decoded(&self) -> Option<&Tree> {
         self.decoded.as_ref()
     }
@@ -478,6 +478,20 @@ impl App {
     /// Whether the panes beside the list may be drawn later than the list: nothing that the user does there waits.
     pub fn can_lag(&self) -> bool {
         self.layers.is_empty() && self.prompt.is_none() && self.focus == Pane::List
+    }
+
+    /// Whether a command acts on something of the cursor's frame that is not decoded yet.
+    fn must_decode(&self, command: Command) -> bool {
+        let here = self.list.cursor;
+        if !self.layers.is_empty() || self.store.frame(here).is_none() {
+            return false;
+        }
+        match command {
+            Command::CopyRow => self.line(here).is_none(),
+            Command::CopyField | Command::CopyHex => self.decoded.is_none(),
+            // The keys of these panes act on their lines.
+            _ => self.decoded.is_none() && matches!(self.focus, Pane::Decode | Pane::Bytes),
+        }
     }
 
     /// Rows of the list on screen.
@@ -500,12 +514,7 @@ impl App {
             .filter(|no| !self.lines.contains_key(no))
             .collect();
         let here = self.store.frame(self.list.cursor).map(|_| self.list.cursor);
-        let tree = here.filter(|no| {
-            !self
-                .decoded
-                .as_ref()
-                .is_some_and(|tree| tree.frame == *no && tree.complete)
-        });
+        let tree = here.filter(|_| !self.decoded.as_ref().is_some_and(|tree| tree.complete));
         let opened = self.list.opened;
         let packets = opened
             .into_iter()
@@ -575,6 +584,13 @@ impl App {
         {
             self.tree.arrive(tree, height);
         }
+    }
+
+    /// Forgets the decoded frame when the cursor has left it: nothing may act on it any more. Tells the tree how wide
+    /// its pane is.
+    fn settle_tree(&mut self) {
+        self.decoded.take_if(|tree| tree.frame != self.list.cursor);
+        self.fit_tree();
     }
 
     /// Tells the tree how wide its pane is.

@@ -47,6 +47,45 @@ fn moving_keys_land_where_they_say() {
 }
 
 #[test]
+fn what_acts_on_a_frame_waits_until_that_frame_is_decoded() {
+    let tree = |no| Tree {
+        frame: FrameNo(no),
+        fields: Vec::new(),
+        bytes: vec![u8::try_from(no).unwrap(); 2],
+        complete: true,
+    };
+    let decode = |app: &mut App, no| {
+        let looked = Looked {
+            tree: Some(tree(no)),
+            lines: vec![(FrameNo(no), format!("line {no}"))],
+            ..Looked::default()
+        };
+        update(app, Event::Looked(looked));
+    };
+    for (keys, expected) in [("y h", "0000  03 03"), ("y r", "line 3")] {
+        let mut app = app(80, 24);
+        decode(&mut app, 1);
+        let effects = press(&mut app, &format!("3 G {keys}"));
+        let [Effect::Decode(command, None)] = effects[..] else {
+            panic!("{effects:?}");
+        };
+        assert_eq!(app.wanted().tree, Some(FrameNo(3)));
+        decode(&mut app, 3);
+        let effects = update(&mut app, Event::Run(command, None));
+        let [Effect::Copy(text)] = &effects[..] else {
+            panic!("{effects:?}");
+        };
+        assert!(text.contains(expected), "{text}");
+    }
+    // In the panes of a frame, what moves in it waits as well.
+    let mut app = app(80, 24);
+    decode(&mut app, 1);
+    app.focus = Pane::Decode;
+    let effects = press(&mut app, "3 G j");
+    assert!(matches!(effects[..], [Effect::Decode(Command::Down, None)]));
+}
+
+#[test]
 fn the_first_e_goes_to_the_gravest_finding() {
     let mut app = app(80, 24);
     press(&mut app, "e");

@@ -32,7 +32,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         };
     }
     app.settle_lanes();
-    app.fit_tree();
+    app.settle_tree();
     effects
 }
 
@@ -95,6 +95,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Foreseen(number, foreseen) => app.foreseen(number, foreseen),
         Event::RulesApplied(job, applied) => app.rules_applied(job, *applied),
         Event::ListWritten(path, result) => app.list_written(path, result),
+        Event::Run(command, count) => return app.run_decoded(command, count),
         Event::Message(result) => app.tell(result),
         Event::Resumed => {}
         Event::Stats(stats) => app.stats = stats,
@@ -283,8 +284,15 @@ impl App {
         true
     }
 
-    /// Carries out a command.
+    /// Carries out a command, as soon as what it acts on is decoded.
     pub(super) fn run(&mut self, command: Command, count: Option<u32>) -> Vec<Effect> {
+        if self.must_decode(command) {
+            return vec![Effect::Decode(command, count)];
+        }
+        self.run_decoded(command, count)
+    }
+
+    fn run_decoded(&mut self, command: Command, count: Option<u32>) -> Vec<Effect> {
         use Command as C;
         let times = i64::from(count.unwrap_or(1));
         let before = self.list.cursor;

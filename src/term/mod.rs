@@ -30,7 +30,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use crate::app::export_form::Order;
 use crate::app::keymap::Keymap;
 use crate::app::settings::{ColorDepth, GlyphSet, Settings};
-use crate::app::{App, Effect, Event, Tone, update};
+use crate::app::{App, Effect, Event, Tone, Wanted, update};
 use crate::capture::{Capture, CaptureFile, OpenOptions};
 use crate::dissect::Dissector;
 use crate::exit::Exit;
@@ -511,6 +511,13 @@ impl Session {
                 update(&mut self.app, Event::Resumed);
             }
             Effect::Clear => screen.forget(),
+            Effect::Decode(command, count) => {
+                self.look(&self.app.wanted());
+                let effects = update(&mut self.app, Event::Run(command, count));
+                return effects
+                    .into_iter()
+                    .find_map(|effect| self.carry_out(effect, screen));
+            }
             Effect::Mouse(on) => screen.use_mouse(on),
             Effect::Copy(text) => {
                 if let Err(error) = screen.copy(&text) {
@@ -599,23 +606,29 @@ impl Session {
         rate.unwrap_or(0)
     }
 
-    /// Decodes what the screen lacks, and draws. While keys keep moving the cursor, or only the index has grown, the panes
-    /// beside the list wait.
+    /// Decodes what is wanted.
+    fn look(&mut self, wanted: &Wanted) {
+        if !wanted.is_empty() {
+            let looked = look(&mut self.dissector, &self.app.store, &self.capture, wanted);
+            update(&mut self.app, Event::Looked(looked));
+        }
+    }
+
+    /// Decodes what the screen lacks, and draws. While keys keep moving the cursor, the panes beside the list stay as
+    /// they are, all of them; when only the index has grown, they need not change.
     fn draw(&mut self, screen: &mut Screen) {
         let now = Instant::now();
         let keys_come = self.pace.due(now).is_some();
-        let behind = self.app.can_lag() && (self.waiting_progress || keys_come);
+        let same = self.waiting_progress && !self.panes_behind;
+        let keep = (keys_come || same) && self.app.can_lag() && screen.can_keep_panes(&self.app);
         let mut wanted = self.app.wanted();
-        if behind {
+        if keep {
             wanted.tree = None;
         }
-        if !wanted.is_empty() {
-            let looked = look(&mut self.dissector, &self.app.store, &self.capture, &wanted);
-            update(&mut self.app, Event::Looked(looked));
-        }
+        self.look(&wanted);
         screen.set_rate(self.rate(now));
-        let kept = screen.draw(&mut self.app, behind);
-        self.panes_behind = kept && keys_come;
+        screen.draw(&mut self.app, keep);
+        self.panes_behind = keep && keys_come;
         self.stale = false;
         self.waiting_progress = false;
         self.held_back = None;

@@ -56,8 +56,8 @@ pub struct Screen {
     keys: u64,
     /// Bytes of the capture read in a second.
     rate: u64,
-    /// Where the panes stood in the last drawing.
-    layout: Layout,
+    /// Where the panes stand, if nothing lies over them.
+    panes: Option<Layout>,
     /// What was printed, where lines are printed.
     plain: Option<Plain>,
 }
@@ -80,7 +80,7 @@ impl Screen {
             draws: 0,
             keys: 0,
             rate: 0,
-            layout: Layout::default(),
+            panes: None,
             plain: plain.then(Plain::default),
         })
     }
@@ -90,9 +90,13 @@ impl Screen {
         crossterm::terminal::size().unwrap_or((80, 24))
     }
 
-    /// Draws the state, if that changes anything on screen. The panes beside the list may stay as they are when
-    /// they may be `behind` and stand where they stood; returns whether they did.
-    pub fn draw(&mut self, app: &mut App, behind: bool) -> bool {
+    /// Whether the panes beside the list stand on screen where they would be drawn.
+    pub fn can_keep_panes(&self, app: &App) -> bool {
+        self.line.shown().is_some() && self.panes == Some(app.layout())
+    }
+
+    /// Draws the state, if that changes anything on screen. With `keep`, the panes beside the list stay as they are.
+    pub fn draw(&mut self, app: &mut App, keep: bool) {
         let stats = Stats {
             rate: self.rate,
             bytes: self.bytes.load(Ordering::Relaxed),
@@ -104,24 +108,19 @@ impl Screen {
             // See below about errors.
             let drawn = plain.draw(&mut self.line, app).is_ok_and(|drawn| drawn);
             self.draws = self.draws.saturating_add(u64::from(drawn));
-            return false;
+            return;
         }
-        let layout = app.layout();
         let (w, h) = app.size;
         let mut next = Buffer::empty(Rect::new(0, 0, w, h));
-        let kept = self
-            .line
-            .shown()
-            .filter(|_| behind && self.layout == layout);
+        let kept = self.line.shown().filter(|_| keep);
         let cursor = ui::draw(app, &mut next, kept);
-        let kept = kept.is_some();
         let cursor = cursor.filter(|at| at.x < w && at.y < h);
         // An error here means that the terminal is gone; its hang-up signal or end of input ends the program.
         if self.line.draw(&next, cursor).is_ok_and(|drawn| drawn) {
             self.draws = self.draws.saturating_add(1);
         }
-        self.layout = layout;
-        kept
+        let bare = app.layers.is_empty() && app.prompt.is_none() && app.pending.is_empty();
+        self.panes = bare.then(|| app.layout());
     }
 
     /// Uses the mouse, or leaves it to the terminal.

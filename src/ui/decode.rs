@@ -78,9 +78,6 @@ fn title(app: &App) -> String {
             }
         }
     }
-    if app.decoded().is_some_and(|tree| tree.frame != no) {
-        out.push_str("  ...");
-    }
     out
 }
 
