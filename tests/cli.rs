@@ -306,6 +306,7 @@ fn a_wrong_setting_is_said_and_does_not_stop_the_work() {
     let missing: PathBuf = folder.path().join("none.toml");
     let output = run(&["report", &benign(), "--config", missing.to_str().unwrap()]);
     assert_eq!(code(&output), 3);
+    assert!(!err(&output).contains("defaults"), "{}", err(&output));
 }
 
 #[test]

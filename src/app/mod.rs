@@ -25,6 +25,7 @@ mod listing;
 mod marking;
 pub mod mouse;
 mod moves;
+mod news;
 pub mod ordering;
 pub mod prompt;
 pub mod rows;
@@ -72,8 +73,6 @@ use tables::Table;
 use timeline::{Density, Timeline};
 use tree::{Tree, TreeView};
 
-/// Messages kept for `:messages`.
-const MESSAGES: usize = 500;
 /// Info lines kept; more than any screen shows.
 const LINES_KEPT: usize = 2000;
 
@@ -236,8 +235,8 @@ pub struct App {
     pub jumps: Jumps,
     /// The message line.
     pub message: Option<(Tone, String)>,
-    /// All messages.
-    pub messages: Vec<(Tone, String)>,
+    /// What was said, and what waits to be said.
+    pub news: news::News,
     /// Jobs.
     pub jobs: Jobs,
     /// The user has done something: the summary and the first `e` behave differently before that.
@@ -321,7 +320,7 @@ impl App {
             undo: UndoStack::default(),
             jumps: Jumps::default(),
             message: None,
-            messages: Vec::new(),
+            news: news::News::default(),
             jobs: Jobs {
                 indexing: true,
                 ..Jobs::default()
@@ -526,16 +525,6 @@ impl App {
             packets,
             tree,
         }
-    }
-
-    /// Shows a message, and keeps it.
-    pub fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        let text = text.into();
-        self.messages.push((tone, text.clone()));
-        if self.messages.len() > MESSAGES {
-            self.messages.remove(0);
-        }
-        self.message = Some((tone, text));
     }
 
     /// What undo would bring back.

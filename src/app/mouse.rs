@@ -49,7 +49,7 @@ impl App {
         if self.prompt.is_some() || matches!(self.layers.last(), Some(Layer::Export(_))) {
             return Vec::new();
         }
-        self.message = None;
+        self.message_read();
         match mouse.act {
             MouseAct::WheelDown => self.wheel(mouse, WHEEL),
             MouseAct::WheelUp => self.wheel(mouse, -WHEEL),

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::App;
-use super::keymap::Keymap;
 use crate::app::command::Command;
 use crate::store::{ConnRow, Protocol, Store, Verdict};
 use crate::units::FrameNo;
@@ -34,7 +33,7 @@ pub fn summary(app: &App) -> String {
         } else {
             ""
         };
-        let way = way_on(&app.store, &app.keymap, roomy);
+        let way = way_on(app, roomy);
         format!("{}: {told}{more}. {way}", facts(app, resets))
     };
     let all = verdicts.len();
@@ -94,20 +93,21 @@ fn verdicts(store: &Store) -> Vec<String> {
         .collect()
 }
 
-fn way_on(store: &Store, keymap: &Keymap, roomy: bool) -> String {
-    let key = |command| {
-        keymap
-            .keys_of(command)
-            .into_iter()
-            .next()
-            .unwrap_or_default()
-    };
-    let to = if store.findings().iter().any(|f| f.verdict == Verdict::Fault) {
+fn way_on(app: &App, roomy: bool) -> String {
+    let to = if app
+        .store
+        .findings()
+        .iter()
+        .any(|f| f.verdict == Verdict::Fault)
+    {
         "fault"
     } else {
         "finding"
     };
-    let (next, all) = (key(Command::NextFinding), key(Command::Findings));
+    let (next, all) = (
+        app.key_of(Command::NextFinding),
+        app.key_of(Command::Findings),
+    );
     if roomy {
         format!("{next} goes to the {to}, {all} lists all")
     } else {

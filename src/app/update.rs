@@ -71,7 +71,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
             app.jobs.indexing = false;
             app.forget_decoded();
             if let Some(why) = stopped {
-                app.say(
+                app.announce(
                     Tone::Error,
                     format!("{why}; what was read before stays usable"),
                 );
@@ -137,7 +137,7 @@ impl App {
     }
 
     /// Begins to judge; what the rules said before no longer counts.
-    fn judge_anew(&mut self) {
+    pub(super) fn judge_anew(&mut self) {
         self.judge = Some(Judge::new(self.rules.clone()));
         self.own_job = 0;
         self.own_found.clear();
@@ -159,7 +159,7 @@ impl App {
         self.grown();
         if !self.moved {
             let text = summary(self);
-            self.say(Tone::Info, text);
+            self.announce(Tone::Info, text);
         }
         let mut effects = self.search_again();
         if !self.own_rules.is_empty() {
@@ -187,7 +187,7 @@ impl App {
             let text = format!(
                 "the rule `{rule}` gave up on connection {conn}: its steps fit too many frames"
             );
-            self.say(Tone::Error, text);
+            self.announce(Tone::Error, text);
         }
         self.own_found = applied.findings;
     }
@@ -213,7 +213,7 @@ impl App {
         if self.prompt.is_some() {
             return self.prompt_key(key);
         }
-        self.message = None;
+        self.message_read();
         if matches!(self.layers.last(), Some(Layer::Help(_))) && self.help_key(key) {
             return Vec::new();
         }

@@ -229,7 +229,8 @@ impl App {
     pub(super) fn show_messages(&mut self) {
         let width = usize::from(self.size.0.saturating_sub(3)).max(10);
         let lines: Vec<String> = self
-            .messages
+            .news
+            .all
             .iter()
             .map(|(tone, text)| match tone {
                 Tone::Info => text.clone(),

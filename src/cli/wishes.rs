@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::query;
 use crate::query::user_rules::{self, UserRule};
 use crate::rules;
-use crate::settings::{LimitValue, Settings};
+use crate::settings::{LimitValue, Place, Problem, Settings};
 use crate::store::Store;
 use crate::units::FrameNo;
 
@@ -43,9 +43,8 @@ impl Wishes {
     pub fn read(args: &RuleArgs) -> Result<Self, Failure> {
         let env = |name: &str| std::env::var(name).ok();
         let (settings, found) = Settings::load(args.config.as_deref(), env);
-        let unusable = |path: &PathBuf| !path.exists() || path.is_dir();
-        if args.config.as_ref().is_some_and(unusable) {
-            let why = found.first().map(ToString::to_string).unwrap_or_default();
+        let unread = |p: &&Problem| p.file.is_some() && p.place == Place::Default;
+        if let Some(why) = found.iter().find(unread).filter(|_| args.config.is_some()) {
             return Err(Failure::new(Exit::CannotRead, format!("marstui: {why}")));
         }
         let mut problems: Vec<_> = found.iter().map(ToString::to_string).collect();

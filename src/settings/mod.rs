@@ -231,11 +231,18 @@ impl Settings {
                     }));
                 }
                 Err(e) if named.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => problems.push(Problem {
-                    file: Some(path),
-                    place: Place::Default,
-                    message: format!("cannot read the settings: {e}; the defaults are used"),
-                }),
+                Err(e) => {
+                    // Whoever names a file wants no defaults in its place: that is for the caller to decide.
+                    let instead = match named {
+                        Some(_) => "",
+                        None => "; the defaults are used",
+                    };
+                    problems.push(Problem {
+                        file: Some(path),
+                        place: Place::Default,
+                        message: format!("cannot read the settings: {e}{instead}"),
+                    });
+                }
             }
         }
         problems.extend(settings.read_environment(env));

@@ -30,7 +30,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use crate::app::export_form::Order;
 use crate::app::keymap::Keymap;
 use crate::app::settings::{ColorDepth, GlyphSet, Settings};
-use crate::app::{App, Effect, Event, Tone, Wanted, update};
+use crate::app::{App, Effect, Event, Wanted, update};
 use crate::capture::{Capture, CaptureFile, OpenOptions};
 use crate::dissect::Dissector;
 use crate::exit::Exit;
@@ -141,9 +141,8 @@ pub fn run<E: Send + 'static>(
         None
     };
     app.to_restore = place.as_deref().and_then(keep::read);
-    for problem in options.problems.iter().cloned().chain(problems) {
-        app.say(Tone::Error, problem);
-    }
+    let problems = options.problems.iter().cloned().chain(problems);
+    app.announce_mistakes(problems.collect());
     let slow = app.settings.low_bandwidth;
     let searches = match Searches::new(capture.clone(), tell.clone()) {
         Ok(searches) => searches,

@@ -35,9 +35,9 @@ impl Plain {
     /// Prints what has changed; returns whether anything had.
     pub fn draw(&mut self, out: &mut impl Write, app: &App) -> io::Result<bool> {
         let mut lines = Vec::new();
-        let new = app.messages.iter().skip(self.messages);
+        let new = app.news.all.iter().skip(self.messages);
         lines.extend(new.map(|(_, text)| text.clone()));
-        self.messages = app.messages.len();
+        self.messages = app.news.all.len();
         if app.prompt.is_none() {
             self.what_is_on_top(app, &mut lines);
         }
