@@ -1,10 +1,14 @@
-//! The connection on one page: the report's text, and how long the steps of its opening took.
+//! The connection on one page: the report's text, how long the steps of its opening took, where the capture was taken
+//! and what is wrong with it.
 
 use super::tables::{Kind, phase_name};
 use super::{App, Layer, Tone, clock};
-use crate::report::connection_text;
+use crate::report::{capture_lines, connection_text};
 use crate::store::{ConnRow, Phase};
 use crate::units::ConnId;
+
+/// Lines about the capture as a whole; where it is damaged in many places, the messages hold the rest.
+const ABOUT: usize = 4;
 
 /// A line in pieces of a width, broken at blanks; what follows is indented deeper. The columns of a table stay where
 /// they are.
@@ -60,9 +64,10 @@ impl App {
             .map(str::to_string)
             .collect();
         let opening = self.store.conn(conn).and_then(|row| self.opening(row));
-        if let Some(opening) = opening {
-            lines.insert(lines.len().min(2), format!("  {opening}"));
-        }
+        let about = capture_lines(&self.store).into_iter();
+        let head = opening.into_iter().chain(about.take(ABOUT));
+        let at = lines.len().min(2);
+        lines.splice(at..at, head.map(|line| format!("  {line}")));
         lines.join("\n")
     }
 

@@ -266,6 +266,8 @@ pub struct App {
     /// Where a find started that still waits for its hit, and whether it goes forward.
     find_wait: Option<(FrameNo, bool)>,
     last_conn: Option<ConnId>,
+    /// So many problems of the files were told.
+    problems_told: usize,
     /// The file that a list was not written to because it exists.
     list_refused: Option<String>,
     /// What was kept of the capture, until its frames are there.
@@ -342,6 +344,7 @@ impl App {
             find_hits: Vec::new(),
             find_wait: None,
             last_conn: None,
+            problems_told: 0,
             list_refused: None,
             to_restore: None,
             last_job: 0,

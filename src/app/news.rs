@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use super::command::Command;
 use super::{App, Tone};
+use crate::report::words;
 
-/// Messages kept for `:messages`.
-const MESSAGES: usize = 500;
+/// Messages kept for `:messages`: a damaged file alone can have a thousand places that are named.
+const MESSAGES: usize = 2000;
 
 /// What was said, and what waits to be shown.
 #[derive(Debug, Default)]
@@ -51,6 +52,13 @@ impl App {
         self.put_on(Tone::Error, text);
     }
 
+    /// Announces what is wrong with the files, as far as it was not told before.
+    pub(super) fn announce_damage(&mut self) {
+        let damage = words::problems(&self.store, self.problems_told).collect();
+        self.problems_told = self.store.problems().len();
+        self.announce_mistakes(damage);
+    }
+
     /// The message was read: what waited behind it is next.
     pub(super) fn message_read(&mut self) {
         self.message = self.news.waiting.pop_front();
@@ -78,9 +86,12 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{app, press, read};
+    use super::super::testing::{app, batch, press, read};
     use super::super::{App, Event, Tone, update};
+    use crate::app::Layer;
     use crate::app::settings::Settings;
+    use crate::store::Problem;
+    use crate::units::{FileOffset, FrameNo};
 
     fn shown(app: &App) -> &str {
         app.message.as_ref().map_or("", |(_, text)| text.as_str())
@@ -102,6 +113,46 @@ mod tests {
         assert_eq!(shown(&app), "");
         let kept: Vec<_> = app.news.all.iter().map(|(_, text)| text.as_str()).collect();
         assert!(kept.contains(&"no such key"), "{kept:?}");
+    }
+
+    /// What a page of text says.
+    fn page(app: &App) -> String {
+        match app.layers.last() {
+            Some(Layer::Text { lines, .. }) => lines.join(" "),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn damage_of_the_file_is_named_with_its_place_once_it_is_read() {
+        let problem = |offset, what: &str| Problem {
+            file: 0,
+            offset: FileOffset(offset),
+            frame: Some(FrameNo(12)),
+            what: what.into(),
+        };
+        let mut app = App::new("small.pcapng", (80, 24), Settings::default());
+        let mut read = batch();
+        read.problems = vec![problem(3203, "half a record"), problem(4000, "no block")];
+        update(&mut app, Event::Batch(Box::new(read)));
+        assert_eq!(shown(&app), "");
+        update(&mut app, Event::Indexed(None));
+        let first = "problem at byte 3203, frame 12: half a record";
+        assert_eq!(shown(&app), format!("1 of 2 (g l): {first}"));
+        while app.has_work() {
+            update(&mut app, Event::Work);
+        }
+        assert!(shown(&app).contains(first), "the summary waits");
+        for keys in ["g l", ": s t a t s Enter", "g c"] {
+            press(&mut app, keys);
+            let page = page(&app);
+            assert!(page.contains(first), "{keys}: {page}");
+            assert!(page.contains("byte 4000"), "{keys}: {page}");
+            press(&mut app, "q");
+        }
+        // A file that is read on is not told of again.
+        update(&mut app, Event::Indexed(None));
+        assert!(!shown(&app).contains(first));
     }
 
     #[test]

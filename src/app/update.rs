@@ -61,6 +61,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
             app.grown();
             // A live capture never ends by itself: what there is so far is judged, and again when there is more.
             if caught_up {
+                app.announce_damage();
                 app.judge_anew();
                 let mut effects = app.restore_kept();
                 effects.extend(app.restore_carried());
@@ -76,6 +77,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
                     format!("{why}; what was read before stays usable"),
                 );
             }
+            app.announce_damage();
             app.judge_anew();
             let mut effects = app.restore_kept();
             effects.extend(app.restore_carried());

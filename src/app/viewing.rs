@@ -2,9 +2,11 @@
 
 use super::command::Context;
 use super::layout::Pane;
+use super::ordering::wrap;
 use super::tables::human;
 use super::{App, CameFrom, Layer, Tone};
 use crate::decode::field::Value;
+use crate::report::words::problems;
 
 impl App {
     /// Whether the lanes stand as columns in the list.
@@ -236,7 +238,7 @@ impl App {
                 Tone::Info => text.clone(),
                 Tone::Error => format!("error: {text}"),
             })
-            .flat_map(|text| super::ordering::wrap(&text, width))
+            .flat_map(|text| wrap(&text, width))
             .collect();
         self.layers.push(Layer::Text {
             title: "Messages".to_string(),
@@ -249,7 +251,7 @@ impl App {
         let stats = self.stats;
         let store = &self.store;
         let per_key = stats.bytes.checked_div(stats.keys.max(1)).unwrap_or(0);
-        let lines = vec![
+        let mut lines = vec![
             format!("bytes written    {}", stats.bytes),
             format!("keys             {}", stats.keys),
             format!("bytes per key    {per_key}"),
@@ -262,6 +264,8 @@ impl App {
             format!("findings         {}", store.findings().len()),
             format!("index memory     {}", human(store.memory())),
         ];
+        let width = usize::from(self.size.0.saturating_sub(3)).max(10);
+        lines.extend(problems(store, 0).flat_map(|text| wrap(&text, width)));
         self.layers.push(Layer::Text {
             title: "Numbers".to_string(),
             lines,

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::build::Facts;
 use super::facts;
-use super::words::{counted, frames, safe};
+use super::words::{counted, file_name, frames, problem, safe};
 use crate::store::{ConnRow, Outcome, Protocol, Store, Verdict};
-use crate::units::FrameNo;
+use crate::units::{FileOffset, FrameNo};
 
 /// Connections without TDS that are listed one by one; more are counted.
 const MAX_OTHER: usize = 20;
@@ -25,14 +25,11 @@ pub(super) fn about(facts: Facts<'_>) -> Vec<String> {
             why.unwrap_or("reading was stopped")
         ));
     }
-    out.extend(capture.problems.iter().map(|problem| {
-        let frame = problem
-            .frame
-            .map_or_else(String::new, |f| format!(", frame {f}"));
-        format!(
-            "problem at byte {}{frame}: {}",
-            problem.offset, problem.what
-        )
+    let several = capture.files.len() > 1;
+    out.extend(capture.problems.iter().map(|p| {
+        let name = p.file.as_deref().filter(|_| several).map(file_name);
+        let frame = p.frame.map(FrameNo);
+        problem(name.as_deref(), FileOffset(p.offset), frame, &p.what)
     }));
     out
 }

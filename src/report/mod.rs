@@ -61,6 +61,15 @@ pub fn connection_text(store: &Store, conn: ConnId) -> String {
     String::from_utf8_lossy(&out).trim_start().to_string()
 }
 
+/// What the report says of the capture as a whole: where it was taken and why that is known, and what is wrong with it.
+pub fn capture_lines(store: &Store) -> Vec<String> {
+    let lines = lines::about(Facts::new(store, None));
+    lines
+        .iter()
+        .map(|line| words::safe(line).into_owned())
+        .collect()
+}
+
 /// Whether a finding at least as grave as `limit` (`Notice` or `Fault`) exists.
 pub fn has_findings(store: &Store, limit: Verdict) -> bool {
     store.findings().iter().any(|finding| match limit {

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::store::{Condition, Encryption, Finding, FrameFlags, Outcome, Store, TcpFlags, View};
-use crate::units::{ConnId, FrameNo, Nanos, Side};
+use crate::units::{ConnId, FileOffset, FrameNo, Nanos, Side};
 
 /// A time as RFC 3339 in UTC with nine decimals; `None` outside the years that it can name.
 pub fn time(at: Nanos) -> Option<String> {
@@ -186,6 +187,36 @@ pub fn as_seen_by(store: &Store, end: &str) -> String {
     }
 }
 
+/// What is wrong with a file of the capture, and where: `problem at byte 3203, frame 14: the file ends within a record`.
+/// Of several files the one is named.
+pub fn problem(
+    file: Option<&str>,
+    offset: FileOffset,
+    frame: Option<FrameNo>,
+    what: &str,
+) -> String {
+    let file = file.map_or_else(String::new, |name| format!(" in {}", safe(name)));
+    let frame = frame.map_or_else(String::new, |no| format!(", frame {no}"));
+    format!("problem{file} at byte {}{frame}: {}", offset.0, safe(what))
+}
+
+/// What is wrong with the files of a capture, from the given one of its problems on.
+pub fn problems(store: &Store, from: usize) -> impl Iterator<Item = String> {
+    let several = store.files().len() > 1;
+    store.problems().iter().skip(from).map(move |p| {
+        let file = store.files().get(p.file).filter(|_| several);
+        let name = file.map(|file| file_name(&file.path));
+        problem(name.as_deref(), p.offset, p.frame, &p.what)
+    })
+}
+
+/// The last part of a path; the whole where it has none.
+pub fn file_name(path: &str) -> Cow<'_, str> {
+    Path::new(path)
+        .file_name()
+        .map_or(Cow::Borrowed(path), |name| name.to_string_lossy())
+}
+
 /// What cannot be known about connections from this capture, each in a sentence.
 pub fn unknowns(store: &Store, conns: &[ConnId]) -> Vec<String> {
     let mut out = Vec::new();
@@ -311,6 +342,19 @@ mod tests {
         let list: Vec<_> = [1, 2, 4, 5, 6, 9].map(FrameNo).to_vec();
         assert_eq!(frames(&list), "1 2 4-6 9");
         assert_eq!(frames(&[]), "");
+    }
+
+    #[test]
+    fn damage_is_named_with_its_place() {
+        let said = |file, frame| problem(file, FileOffset(3203), frame, "cut\u{1b}");
+        assert_eq!(
+            said(None, Some(FrameNo(14))),
+            "problem at byte 3203, frame 14: cut\\x1b"
+        );
+        assert_eq!(
+            said(Some("b.pcap"), None),
+            "problem in b.pcap at byte 3203: cut\\x1b"
+        );
     }
 
     #[test]

@@ -17,7 +17,12 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
     let frames = if app.is_being_read() {
         "indexing".to_owned()
     } else {
-        format!("{} fr", app.store.frame_count())
+        let damaged = if app.store.problems().is_empty() {
+            ""
+        } else {
+            ", damaged"
+        };
+        format!("{} fr{damaged}", app.store.frame_count())
     };
     let wide = area.w >= 120;
     let full = usize::from(area.w);
