@@ -16,6 +16,8 @@ pub(super) struct Columns {
     hops: Vec<Hop>,
     /// There are columns, and none is delimited in another way than by a short length.
     hop_by_hop: bool,
+    /// How the last row began.
+    start: RowStart,
     /// What they were read from.
     pub(super) description: Description,
 }
@@ -76,6 +78,45 @@ impl Hop {
     }
 }
 
+/// The beginning of a row, up to its first length: where that is the same in row after row, one look tells.
+#[derive(Debug, Clone, Copy)]
+struct RowStart {
+    /// Which bits of a row's first eight bytes are those of its token and its first length, and what they are.
+    bits: u64,
+    like: u64,
+    /// The bytes of such a row up to the second length.
+    bytes: usize,
+}
+
+impl RowStart {
+    /// None is known.
+    const NONE: Self = Self {
+        bits: 0,
+        like: 1,
+        bytes: 0,
+    };
+
+    /// Of a row with so many bytes in front of its first length.
+    fn of(ahead: u32, first: &Hop) -> Self {
+        let bytes = size(ahead).wrapping_add(first.step);
+        if ahead > 6 {
+            return Self::NONE;
+        }
+        let shift = ahead.saturating_mul(8);
+        Self {
+            bits: 0xff | u64::from(first.length) << shift,
+            like: u64::from(ROW) | u64::from(first.before) << shift,
+            bytes,
+        }
+    }
+
+    /// Whether a row begins in this way.
+    #[inline]
+    fn is_that_of(self, row: [u8; 8]) -> bool {
+        u64::from_le_bytes(row) & self.bits == self.like
+    }
+}
+
 /// A place in a view of rows, or behind it by no more than one hop.
 #[derive(Debug, Clone, Copy)]
 struct RowPlace<'a> {
@@ -119,27 +160,40 @@ impl<'a> RowPlace<'a> {
     /// in it, and says how many hops are left of the last.
     #[inline]
     fn pass_rows(&mut self, columns: &mut Columns, rows: &mut u64) -> usize {
-        let ahead = size(columns.ahead);
-        let head = ahead.saturating_add(2);
-        if let Some((first, later)) = columns.hops.split_first_mut()
-            && let Some(last) = self.last(head)
+        loop {
+            let left = self.pass_alike(columns, rows);
+            if left > 0 {
+                return left;
+            }
+            if self.view.get(self.at) != Some(&ROW) {
+                return 0;
+            }
+            let (at, left) = columns.behind_row(self.view, self.at);
+            self.at = at;
+            if left > 0 {
+                return left;
+            }
+            *rows = rows.wrapping_add(1);
+        }
+    }
+
+    /// As [`RowPlace::pass_rows`], over those that begin as the one before did.
+    #[inline]
+    fn pass_alike(&mut self, columns: &mut Columns, rows: &mut u64) -> usize {
+        let start = columns.start;
+        if let Some(last) = self.last(8)
+            && let Some((_, later)) = columns.hops.split_first_mut()
         {
-            while let Some([ROW, .., low, high]) = self.bytes(head, last) {
-                let first = first.bytes([*low, *high]);
-                self.at = self.at.wrapping_add(ahead).wrapping_add(first);
+            while let Some(row) = self.bytes(8, last).and_then(<[u8]>::first_chunk)
+                && start.is_that_of(*row)
+            {
+                self.at = self.at.wrapping_add(start.bytes);
                 let left = self.pass(later);
                 if left > 0 {
                     return left;
                 }
                 *rows = rows.wrapping_add(1);
             }
-        }
-        while self.view.get(self.at) == Some(&ROW) {
-            self.at = self.at.wrapping_add(ahead);
-            if !columns.hops.is_empty() {
-                return columns.hops.len();
-            }
-            *rows = rows.wrapping_add(1);
         }
         0
     }
@@ -152,6 +206,7 @@ impl Default for Columns {
             ahead: 1,
             hops: Vec::new(),
             hop_by_hop: false,
+            start: RowStart::NONE,
             description: Description::default(),
         }
     }
@@ -163,6 +218,7 @@ impl Columns {
         self.hops.clear();
         self.ahead = 1;
         self.hop_by_hop = false;
+        self.start = RowStart::NONE;
         self.description.clear();
     }
 
@@ -181,6 +237,19 @@ impl Columns {
             ValueLength::Short => self.hops.push(Hop::SHORT),
             _ => self.hop_by_hop = false,
         }
+    }
+
+    /// The place behind a row that does not begin as the one before did, or ends behind the view, and how many hops are
+    /// left of it.
+    #[cold]
+    fn behind_row(&mut self, view: &[u8], at: usize) -> (usize, usize) {
+        let at = at.wrapping_add(size(self.ahead));
+        let mut place = RowPlace { view, at };
+        let left = place.pass(&mut self.hops);
+        if let Some(first) = self.hops.first() {
+            self.start = RowStart::of(self.ahead, first);
+        }
+        (place.at, left)
     }
 
     pub(super) fn is_empty(&self) -> bool {
