@@ -9,7 +9,7 @@ use crate::decode::tls::RecordHeader;
 use crate::store::{PduFlags, PduKind};
 use crate::units::{End, FrameNo, Sid, SmpSeq};
 
-use super::order::{At, Content, Piece};
+use super::order::{At, Content, Piece, length};
 use super::recognise::{Class, Known, confirmed_smp, first_bytes, plausible, right_direction};
 
 pub(super) use pdu::OpenPdu;
@@ -75,12 +75,20 @@ pub(super) struct Unread {
 
 #[derive(Debug, Default)]
 enum Mode {
+    /// Inside the PDU at hand while it has bytes left, else at the border of the next.
     #[default]
-    Border,
-    /// Inside the PDU at hand.
-    Body,
+    Cut,
+    /// In the header of the next, which did not end in the segment it began in.
+    Header(Head),
     Lost(Box<Lost>),
     Other,
+}
+
+/// What is there of a header.
+#[derive(Debug, Default)]
+struct Head {
+    begin: Begin,
+    bytes: Vec<u8>,
 }
 
 /// One direction's place in its stream.
@@ -91,10 +99,6 @@ pub(super) struct Framer {
     pdu: OpenPdu,
     /// SMP was seen in this direction.
     smp: bool,
-    /// What is there of a header that does not end in the segment it began in.
-    head: Vec<u8>,
-    /// Where that header begins.
-    begin: Begin,
     resynced: bool,
     /// The frame with which the last bytes were there, if there were any.
     latest: FrameNo,
@@ -110,11 +114,6 @@ impl Framer {
     /// Whether what this direction carries is of no interest.
     pub(super) fn is_other(&self) -> bool {
         matches!(self.mode, Mode::Other)
-    }
-
-    fn set_other(&mut self) {
-        self.mode = Mode::Other;
-        self.head = Vec::new();
     }
 
     /// Takes the next piece of the stream.
@@ -137,42 +136,53 @@ impl Framer {
     #[inline(always)]
     fn take(&mut self, mut data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
         loop {
-            if !matches!(self.mode, Mode::Body) {
-                let Some((kind, header, rest)) = self.usual_header(data) else {
-                    data = self.outside(data, piece, sink);
+            let mut left = self.pdu.left;
+            if left > 0 {
+                if !data.is_empty() {
+                    self.pdu.is_held_by(piece.at.frame);
+                }
+            } else if let Some((kind, header, rest)) = self.usual_header(data) {
+                let begin = Begin::of(data, piece);
+                left = self.pdu.begin_smp(kind, header, sink.end(), begin);
+                sink.open_smp(&mut self.pdu);
+                data = rest;
+            } else {
+                let begun;
+                (begun, data) = self.outside(data, piece, sink);
+                if !begun {
                     if data.is_empty() {
                         return;
                     }
                     continue;
-                };
-                self.mode = Mode::Body;
-                let begin = Begin::of(data, piece);
-                self.pdu.begin_smp(kind, header, sink.end(), begin);
-                sink.open_smp(&mut self.pdu);
-                data = rest;
-            } else if !data.is_empty() {
-                self.pdu.is_held_by(piece.at.frame);
-            }
-            let pdu = &mut self.pdu;
-            let Some((bytes, rest)) = data.split_at_checked(pdu.left) else {
-                // It goes on behind the piece.
-                pdu.left = pdu.left.saturating_sub(data.len());
-                if !data.is_empty() {
-                    sink.body(pdu, data);
                 }
-                return;
-            };
-            pdu.left = 0;
-            self.mode = Mode::Border;
-            if !bytes.is_empty() {
-                sink.body(pdu, bytes);
+                left = self.pdu.left;
             }
-            sink.finish(pdu);
-            if rest.is_empty() {
+            data = self.body(left, data, sink);
+            if data.is_empty() {
                 return;
             }
-            data = rest;
         }
+    }
+
+    /// Hands over what there is of the PDU at hand, which has so much left; returns what stands behind it.
+    #[expect(clippy::inline_always, reason = "a part of `take`")]
+    #[inline(always)]
+    fn body<'a>(&mut self, left: usize, data: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
+        let pdu = &mut self.pdu;
+        let Some((bytes, rest)) = data.split_at_checked(left) else {
+            // It goes on behind the piece.
+            pdu.left = left.saturating_sub(data.len());
+            if !data.is_empty() {
+                sink.body(pdu, data);
+            }
+            return &[];
+        };
+        pdu.left = 0;
+        if !bytes.is_empty() {
+            sink.body(pdu, bytes);
+        }
+        sink.finish(pdu);
+        rest
     }
 
     /// As [`Framer::take`], called from where pieces come that are not most of them.
@@ -181,68 +191,94 @@ impl Framer {
         self.take(data, piece, sink);
     }
 
+    /// As [`Framer::take`], right behind the header of a PDU.
+    #[cold]
+    fn take_begun(&mut self, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
+        if !data.is_empty() {
+            self.pdu.is_held_by(piece.at.frame);
+        }
+        let rest = self.body(self.pdu.left, data, sink);
+        if !rest.is_empty() {
+            self.take(rest, piece, sink);
+        }
+    }
+
     /// At the border of a PDU the usual case: an SMP header that lies whole in this segment, and what follows it.
     #[inline]
     fn usual_header<'a>(&self, data: &'a [u8]) -> Option<(PduKind, smp::Header, &'a [u8])> {
         let header = walkable_smp(data)?;
         let kind = smp_kind(header.flags)?;
         let rest = data.get(smp::HEADER_LEN..)?;
-        let is_usual = matches!(self.mode, Mode::Border) && self.smp && self.head.is_empty();
+        let is_usual = matches!(self.mode, Mode::Cut) && self.smp;
         is_usual.then_some((kind, header, rest))
     }
 
-    /// Takes bytes that do not lie inside a PDU; returns what is left of them then.
+    /// Takes bytes that do not lie inside a PDU. Says whether one has begun with them, and returns what is left of them
+    /// then.
     #[cold]
-    fn outside<'a>(&mut self, data: &'a [u8], piece: &Piece<'_>, sink: &mut impl Sink) -> &'a [u8] {
-        match self.mode {
+    fn outside<'a>(
+        &mut self,
+        data: &'a [u8],
+        piece: &Piece<'_>,
+        sink: &mut impl Sink,
+    ) -> (bool, &'a [u8]) {
+        match &mut self.mode {
             _ if data.is_empty() => {}
-            Mode::Border => {
-                let rest = self.border(data, piece, sink);
-                if rest.is_empty() && matches!(self.mode, Mode::Body) {
-                    // Perhaps it has no body.
-                    self.take_other(rest, piece, sink);
-                    return &[];
-                }
-                return rest;
+            Mode::Cut => return self.border(data, piece, sink),
+            Mode::Header(head) => {
+                let head = std::mem::take(head);
+                self.mode = Mode::Cut;
+                return (false, self.header_goes_on(head, data, piece, sink));
             }
             Mode::Lost(_) => self.search(data, piece, sink),
-            Mode::Body | Mode::Other => {}
+            Mode::Other => {}
         }
-        &[]
+        (false, &[])
     }
 
-    /// Takes what begins at the border of a PDU; returns what is left then.
+    /// Takes what begins at the border of a PDU, as [`Framer::outside`].
     fn border<'a>(
         &mut self,
+        data: &'a [u8],
+        piece: &Piece<'_>,
+        sink: &mut impl Sink,
+    ) -> (bool, &'a [u8]) {
+        let begin = Begin::of(data, piece);
+        let class = self.classify(begin, data, &[], false, sink);
+        if matches!(class, Class::Need(_)) {
+            let bytes = data.to_vec();
+            self.mode = Mode::Header(Head { begin, bytes });
+            return (false, &[]);
+        }
+        match self.enter(begin, class, data, sink) {
+            Some(used) => (true, split(data, used).1),
+            None => (false, data),
+        }
+    }
+
+    /// Takes what a header needs of the bytes behind its first ones, and what it begins with them; returns those behind.
+    fn header_goes_on<'a>(
+        &mut self,
+        mut head: Head,
         mut data: &'a [u8],
         piece: &Piece<'_>,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
-        if self.head.is_empty() {
-            let begin = Begin::of(data, piece);
-            let class = self.classify(begin, data, &[], false, sink);
-            if !matches!(class, Class::Need(_)) {
-                let used = self.enter(begin, class, data, sink);
-                return split(data, used).1;
-            }
-            self.begin = begin;
-            self.head.extend_from_slice(data);
-            return &[];
-        }
         loop {
-            match self.classify(self.begin, &self.head, data, false, sink) {
+            match self.classify(head.begin, &head.bytes, data, false, sink) {
+                Class::Need(_) if data.is_empty() => {
+                    self.mode = Mode::Header(head);
+                    return data;
+                }
                 Class::Need(need) => {
-                    let want = need.min(HEAD).saturating_sub(self.head.len()).max(1);
+                    let want = need.min(HEAD).saturating_sub(head.bytes.len()).max(1);
                     let (part, rest) = split(data, want);
-                    if part.is_empty() {
-                        return rest;
-                    }
-                    self.head.extend_from_slice(part);
-                    self.begin.frame = self.begin.frame.min(piece.at.frame);
+                    head.bytes.extend_from_slice(part);
+                    head.begin.frame = head.begin.frame.min(piece.at.frame);
                     data = rest;
                 }
                 class => {
-                    self.enter_with_head(class, &piece.at, sink);
+                    self.enter_with_head(head, class, &piece.at, sink);
                     return data;
                 }
             }
@@ -250,21 +286,28 @@ impl Framer {
     }
 
     /// As [`Framer::enter`] where the header was collected over segments; what was collected beyond it is body.
-    fn enter_with_head(&mut self, class: Class, at: &At, sink: &mut impl Sink) {
-        let head = std::mem::take(&mut self.head);
-        let begin = self.begin;
-        let used = self.enter(begin, class, &head, sink);
-        let pos = begin
-            .pos
-            .saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
-        let rest = head.get(used..).unwrap_or_default();
-        let starts_segment = used == 0 && begin.starts_segment;
-        let piece = Piece::of(rest, pos, *at, starts_segment);
-        self.take_other(rest, &piece, sink);
+    fn enter_with_head(&mut self, head: Head, class: Class, at: &At, sink: &mut impl Sink) {
+        let Head { begin, bytes } = head;
+        let used = self.enter(begin, class, &bytes, sink);
+        let rest = split(&bytes, used.unwrap_or(0)).1;
+        let read = length(&bytes).saturating_sub(length(rest));
+        let starts_segment = used.is_none() && begin.starts_segment;
+        let piece = Piece::of(rest, begin.pos.saturating_add(read), *at, starts_segment);
+        if used.is_some() {
+            self.take_begun(rest, &piece, sink);
+        } else {
+            self.take_other(rest, &piece, sink);
+        }
     }
 
-    /// Goes on with what begins here; returns how many bytes of it are used up.
-    fn enter(&mut self, begin: Begin, class: Class, view: &[u8], sink: &mut impl Sink) -> usize {
+    /// Goes on with what begins here. Returns how many bytes the header has, if it is that of a PDU.
+    fn enter(
+        &mut self,
+        begin: Begin,
+        class: Class,
+        view: &[u8],
+        sink: &mut impl Sink,
+    ) -> Option<usize> {
         let mut tds_header = None;
         self.pdu = match class {
             Class::Smp(header) => {
@@ -277,18 +320,18 @@ impl Framer {
             }
             Class::Tls(header) => OpenPdu::tls(header, sink.end(), begin),
             Class::Other => {
-                self.set_other();
-                return 0;
+                self.mode = Mode::Other;
+                return None;
             }
             Class::Unknown | Class::Need(_) => {
                 self.resynced = false;
                 self.lose(begin.pos, begin.frame, view, sink);
-                return 0;
+                return None;
             }
         };
         let used = self.pdu.come();
         self.open(tds_header, sink);
-        usize::try_from(used).unwrap_or(usize::MAX)
+        usize::try_from(used).ok()
     }
 
     /// The header of the PDU at hand was read.
@@ -300,7 +343,6 @@ impl Framer {
             sink.prove(tds.map(|h| h.kind));
         }
         sink.open(&mut self.pdu, tds);
-        self.mode = Mode::Body;
     }
 
     #[cold]
@@ -320,27 +362,29 @@ impl Framer {
     #[cold]
     fn hidden(&mut self, pos: u64, len: u64, at: &At, sink: &mut impl Sink) {
         let (mut pos, mut len) = (pos, len);
-        if matches!(self.mode, Mode::Border) && !self.head.is_empty() {
-            let class = self.classify(self.begin, &self.head, &[], true, sink);
-            self.enter_with_head(class, at, sink);
+        if let Mode::Header(head) = &mut self.mode {
+            let head = std::mem::take(head);
+            self.mode = Mode::Cut;
+            let class = self.classify(head.begin, &head.bytes, &[], true, sink);
+            self.enter_with_head(head, class, at, sink);
         }
-        if matches!(self.mode, Mode::Body) {
-            let pdu = &mut self.pdu;
+        let pdu = &mut self.pdu;
+        if pdu.left > 0 {
             let part = pdu.left.min(usize::try_from(len).unwrap_or(usize::MAX));
-            if part > 0 {
-                pdu.row.flags.set(PduFlags::BODY_HIDDEN);
-                sink.body_hidden(pdu, part);
-                pdu.left = pdu.left.saturating_sub(part);
-                let part = u64::try_from(part).unwrap_or(u64::MAX);
-                pos = pos.saturating_add(part);
-                len = len.saturating_sub(part);
+            pdu.row.flags.set(PduFlags::BODY_HIDDEN);
+            sink.body_hidden(pdu, part);
+            pdu.left = pdu.left.saturating_sub(part);
+            if pdu.left == 0 {
+                sink.finish(pdu);
             }
-            self.take_other(&[], &Piece::of(&[], pos, *at, false), sink);
+            let part = u64::try_from(part).unwrap_or(u64::MAX);
+            pos = pos.saturating_add(part);
+            len = len.saturating_sub(part);
         }
         if len == 0 {
             return;
         }
-        if matches!(self.mode, Mode::Border) {
+        if matches!(self.mode, Mode::Cut) {
             self.lose(pos, at.frame, &[], sink);
         }
         if let Mode::Lost(lost) = &mut self.mode {
@@ -354,16 +398,8 @@ impl Framer {
 
     /// Nothing more comes: `next` is the position behind the last byte, `done` the frame with which that is known.
     pub(super) fn end(&mut self, next: u64, done: FrameNo, sink: &mut impl Sink) {
-        let unread = match std::mem::take(&mut self.mode) {
-            Mode::Other => None,
-            Mode::Border => (!self.head.is_empty()).then(|| Unread {
-                pos: self.begin.pos,
-                len: u64::try_from(self.head.len()).unwrap_or(0),
-                hidden: false,
-                unfinished: true,
-                first_frame: self.begin.frame,
-            }),
-            Mode::Body => {
+        let unread = match std::mem::replace(&mut self.mode, Mode::Other) {
+            Mode::Cut if self.pdu.left > 0 => {
                 let pdu = &self.pdu;
                 sink.unfinished(pdu);
                 Some(Unread {
@@ -374,6 +410,14 @@ impl Framer {
                     first_frame: pdu.row.first_frame,
                 })
             }
+            Mode::Cut | Mode::Other => None,
+            Mode::Header(head) => Some(Unread {
+                pos: head.begin.pos,
+                len: length(&head.bytes),
+                hidden: false,
+                unfinished: true,
+                first_frame: head.begin.frame,
+            }),
             Mode::Lost(lost) => Some(Unread {
                 pos: lost.from,
                 len: next.saturating_sub(lost.from),
@@ -382,7 +426,6 @@ impl Framer {
                 first_frame: lost.first_frame,
             }),
         };
-        self.mode = Mode::Other;
         if let Some(unread) = unread.filter(|u| u.len > 0)
             && sink.is_proven()
         {

@@ -53,9 +53,15 @@ impl OpenPdu {
     }
 
     /// In the place of a packet of this end comes an SMP packet of a kind, whose header was read. What is known of one
-    /// only when it is complete stays as it was with the packet before.
+    /// only when it is complete stays as it was with the packet before. Returns the length of its body.
     #[inline]
-    pub(super) fn begin_smp(&mut self, kind: PduKind, header: smp::Header, end: End, begin: Begin) {
+    pub(super) fn begin_smp(
+        &mut self,
+        kind: PduKind,
+        header: smp::Header,
+        end: End,
+        begin: Begin,
+    ) -> usize {
         let row = &mut self.row;
         row.first_frame = begin.frame;
         row.end = end;
@@ -68,13 +74,13 @@ impl OpenPdu {
         row.wndw = header.wndw;
         row.tds_type = 0;
         row.tds_status = 0;
-        self.left = size(header.length.saturating_sub(16));
+        size(header.length.saturating_sub(16))
     }
 
     /// An SMP packet of a kind, whose header was read.
     fn smp(kind: PduKind, header: smp::Header, end: End, begin: Begin) -> Self {
         let mut pdu = Self::default();
-        pdu.begin_smp(kind, header, end, begin);
+        pdu.left = pdu.begin_smp(kind, header, end, begin);
         pdu
     }
 

@@ -6,7 +6,7 @@ use crate::units::{FrameNo, SmpSeq};
 
 use super::super::order::{At, Piece, length};
 use super::super::recognise::{Class, Known, certain_plain, confirmed_smp};
-use super::{BEFORE, Begin, Framer, Mode, SidState, Sink, Unread};
+use super::{BEFORE, Begin, Framer, Mode, SidState, Sink, Unread, split};
 
 #[derive(Debug)]
 pub(super) struct Lost {
@@ -140,7 +140,6 @@ impl Framer {
             }
         }
         self.resynced = true;
-        self.head.clear();
         let begin = Begin {
             pos,
             frame: frame.frame,
@@ -148,10 +147,14 @@ impl Framer {
         };
         let header = view.get(at..).unwrap_or_default();
         let used = self.enter(begin, class, header, sink);
-        let from = at.saturating_add(used);
-        let rest = view.get(from..).unwrap_or_default();
-        let pos = pos.saturating_add(u64::try_from(used).unwrap_or(0));
-        self.take_other(rest, &Piece::of(rest, pos, *frame, false), sink);
+        let rest = split(header, used.unwrap_or(0)).1;
+        let pos = pos.saturating_add(length(header).saturating_sub(length(rest)));
+        let piece = Piece::of(rest, pos, *frame, false);
+        if used.is_some() {
+            self.take_begun(rest, &piece, sink);
+        } else {
+            self.take_other(rest, &piece, sink);
+        }
     }
 }
 
