@@ -156,34 +156,37 @@ struct Headers {
 
 impl Headers {
     fn of(head: &[u8]) -> Self {
-        let mut len = 0;
-        let check = walk_headers(head, &mut len).unwrap_or_default();
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let Some((total, list)) = head.split_first_chunk() else {
+            let check = HeaderCheck::Unknown;
+            return Self { check, len: 0 };
+        };
+        let total = u32::from_le_bytes(*total);
+        let left = total.saturating_sub(4);
+        let len = if total == 4 || begins_with_header(list, left) {
+            usize::try_from(total).unwrap_or(usize::MAX)
+        } else {
+            0
+        };
+        let check = check(list, left).unwrap_or_default();
         Self { check, len }
     }
 }
 
-/// Checks the headers, and says how many bytes they have, once that is known.
-fn walk_headers(head: &[u8], all: &mut u32) -> Option<HeaderCheck> {
-    let (total, mut rest) = head.split_first_chunk()?;
-    let total = u32::from_le_bytes(*total);
-    let mut left = total.saturating_sub(4);
-    if total == 4 {
-        *all = total;
-    }
+/// Whether the first of headers with so many bytes is one, which tells them from text.
+fn begins_with_header(list: &[u8], left: u32) -> bool {
+    first_header(list)
+        .is_some_and(|(len, kind, _)| (6..=left).contains(&len) && (1..=3).contains(&kind))
+}
+
+/// Checks headers of which so many bytes are left; `None` if not all of them are there.
+fn check(mut list: &[u8], mut left: u32) -> Option<HeaderCheck> {
     let mut found = HeaderCheck::NoDescriptor;
     while left > 0 {
-        let ([a, b, c, d, low, high], behind) = rest.split_first_chunk()?;
-        let len = u32::from_le_bytes([*a, *b, *c, *d]);
-        let kind = u16::from_le_bytes([*low, *high]);
+        let (len, kind, behind) = first_header(list)?;
         let data = usize::try_from(len).ok()?.checked_sub(6);
         let (Some(data), Some(later)) = (data, left.checked_sub(len)) else {
             return Some(HeaderCheck::Total);
         };
-        // The first tells headers from text.
-        if left == total.saturating_sub(4) && (1..=3).contains(&kind) {
-            *all = total;
-        }
         let (data, behind) = behind.split_at_checked(data)?;
         if kind == 2 {
             found = match data {
@@ -194,9 +197,17 @@ fn walk_headers(head: &[u8], all: &mut u32) -> Option<HeaderCheck> {
                 _ => HeaderCheck::DescriptorLength,
             };
         }
-        (left, rest) = (later, behind);
+        (left, list) = (later, behind);
     }
     Some(found)
+}
+
+/// The length and type of the first header, and what stands behind these.
+#[inline]
+fn first_header(list: &[u8]) -> Option<(u32, u16, &[u8])> {
+    let ([a, b, c, d, low, high], behind) = list.split_first_chunk()?;
+    let len = u32::from_le_bytes([*a, *b, *c, *d]);
+    Some((len, u16::from_le_bytes([*low, *high]), behind))
 }
 
 fn first_chars(utf16le: &[u8]) -> String {
