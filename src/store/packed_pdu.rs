@@ -336,7 +336,8 @@ impl PduPacker {
         if let Some(distance) = self.len.checked_sub(prev.0)
             && (1..u32::from(FAR)).contains(&distance)
         {
-            return u16::try_from(distance).ok();
+            let [distance, _] = quarters(distance);
+            return Some(distance);
         }
         self.far_distance(prev)
     }

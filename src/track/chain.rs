@@ -76,11 +76,6 @@ impl Chain {
         self.requests.outstanding()
     }
 
-    /// Whether a sender is inside a message.
-    pub(super) fn in_message(&self, end: End) -> bool {
-        self.ends.get(end).message.is_some()
-    }
-
     /// Puts the changed rows into the batch.
     pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
         self.requests.flush(ctx);
@@ -262,9 +257,6 @@ impl Chain {
         let Some(message) = &mut self.ends.get_mut(end).message else {
             return;
         };
-        if bytes.is_empty() {
-            return;
-        }
         if !message.walked {
             message.first_bytes_tell(bytes);
         }

@@ -17,14 +17,14 @@ const LEAST_PACKET: u64 = 16;
 
 /// What a session needs to know of its connection's streams. What they lack is noted while a piece of one of them goes
 /// through, and others look at it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Around {
     /// What each end sends.
     ends: PerEnd<Direction>,
     /// The peer acknowledged bytes of each end that were not seen (yet).
     behind_ack: PerEnd<bool>,
-    /// So often has changed what may be missing.
-    changes: Cell<u64>,
+    /// Changes with what may be missing.
+    version: Cell<u64>,
 }
 
 /// What may be missing of what an end sends.
@@ -36,17 +36,27 @@ struct Direction {
     lost: Cell<bool>,
 }
 
+impl Default for Around {
+    fn default() -> Self {
+        Self {
+            ends: PerEnd::default(),
+            behind_ack: PerEnd::default(),
+            version: Cell::new(Self::NEVER.saturating_add(1)),
+        }
+    }
+}
+
 impl Around {
     /// No version.
     pub(super) const NEVER: u64 = 0;
 
     /// While this is the same, [`Around::may_miss`] and holes are so, too.
     pub(super) fn version(&self) -> u64 {
-        self.changes.get().saturating_add(1)
+        self.version.get()
     }
 
     fn has_changed(&self) {
-        self.changes.set(self.changes.get().saturating_add(1));
+        self.version.set(self.version().saturating_add(1));
     }
 
     /// Whether the peer of each end acknowledged bytes of it that were not seen (yet).

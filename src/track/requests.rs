@@ -352,7 +352,8 @@ impl Requests {
         let header = if pdu.kind.is_smp() { 16 } else { 0 };
         let bytes = u64::from(pdu.len.saturating_sub(header));
         answer.last_frame = at.done;
-        answer.bytes = answer.bytes.saturating_add(bytes);
+        // No file has so many that they do not fit.
+        answer.bytes = answer.bytes.wrapping_add(bytes);
         answer.changed = true;
     }
 

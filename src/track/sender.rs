@@ -42,8 +42,8 @@ pub(super) struct Message {
 impl Message {
     /// The first bytes of a message that may be a step of the login or an answer say which it is.
     pub(super) fn first_bytes_tell(&mut self, bytes: &[u8]) {
-        if std::mem::take(&mut self.open)
-            && let Some(first) = bytes.first()
+        if let Some(first) = bytes.first()
+            && std::mem::take(&mut self.open)
             && !(0x14..=0x17).contains(first)
         {
             self.login_step = false;
@@ -168,6 +168,14 @@ impl ChainEnd {
             return true;
         }
         false
+    }
+
+    /// Inside SMP, as [`ChainEnd::goes_on_with`].
+    #[inline]
+    pub(super) fn begins_packet(&mut self, header: tds::Header) -> bool {
+        self.packet_left = usize::from(header.length.saturating_sub(8));
+        self.in_packet = true;
+        self.goes_on_with(header)
     }
 
     /// Inside SMP: whether the first bytes of the next TDS packet's header have come, and not all of them.

@@ -120,16 +120,13 @@ pub(super) fn packet(
     ctx: &mut Ctx<'_>,
 ) {
     let Moment { end, at, around } = *moment;
-    let own = &chain.ends.get(end).smp;
-    let peer = chain.ends.get(end.other());
-    let is_clear = chain.clear_at == around.version();
-    if !(is_clear && is_usual(own, &peer.smp, pdu)) {
+    let (own, peer) = chain.ends.get_both_mut(end);
+    let is_usual = chain.clear_at == around.version() && is_usual(&own.smp, &peer.smp, pdu);
+    if !is_usual {
         check(chain, moment, pdu, id, ctx);
     }
-    let in_message = chain.in_message(end);
-    let peer = &chain.ends.get(end.other()).smp;
-    let (peer_wnd, peer_waits) = (peer.wnd, peer.blocked.is_some());
-    let ChainEnd { smp, row, .. } = chain.ends.get_mut(end);
+    let (own, peer) = chain.ends.get_both_mut(end);
+    let ChainEnd { smp, row, .. } = own;
     let raised = pdu.wndw.diff(smp.wnd) > 0;
     smp.wnd = pdu.wndw;
     pdu.prev = row.last_pdu.replace(id);
@@ -139,12 +136,12 @@ pub(super) fn packet(
         smp.last_data = pdu.seqnum;
         smp.settled = smp.last();
         smp.blocked = None;
-        let credit = peer_wnd.diff(smp.seq);
+        let credit = peer.smp.wnd.diff(smp.seq);
         if credit <= 1 {
             smp.used_last_slot |= credit <= 0;
             // SqlClient's own network layer stops one before the limit.
             let closed = credit <= 0 || !smp.used_last_slot;
-            if in_message && closed {
+            if own.message.is_some() && closed {
                 let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
                 smp.blocked = Some((at.time, lacking));
             }
@@ -163,11 +160,11 @@ pub(super) fn packet(
         }
     }
     smp.synced = true;
-    if !is_clear || pdu.kind == PduKind::Fin {
-        look_anew(chain, around);
-    }
-    if raised && peer_waits {
+    if raised && peer.smp.blocked.is_some() {
         end_stall(chain, end.other(), at, around);
+    }
+    if !is_usual {
+        look_anew(chain, around);
     }
     if let Some(session) = &mut chain.session {
         session.last_frame = session.last_frame.max(at.done);

@@ -127,10 +127,9 @@ impl Chain {
                 ctx.violation(broken, moment.at.frame, None, self.session_id());
             }
         }
-        let side = self.ends.get_mut(moment.end);
-        side.packet_left = usize::from(header.length.saturating_sub(8));
-        side.in_packet = true;
-        self.packet_start(moment, header, pdu, login, ctx);
+        if !self.ends.get_mut(moment.end).begins_packet(header) {
+            self.other_packet_start(moment, header, pdu, login, ctx);
+        }
         true
     }
 

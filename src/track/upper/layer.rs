@@ -65,18 +65,14 @@ impl Layer<'_, '_> {
     #[inline(always)]
     fn data(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         let upper = &mut *self.upper;
-        let Some(chain) = upper.sessions.at(pdu.chain) else {
-            return;
-        };
-        chain.data_body(
-            &self.moment,
-            &mut pdu.row,
-            bytes,
-            &mut upper.login,
-            self.ctx,
-        );
-        if !std::mem::replace(&mut chain.changed, true) {
-            upper.sessions.changed.push(pdu.chain);
+        if let Some(chain) = upper.sessions.change(pdu.chain) {
+            chain.data_body(
+                &self.moment,
+                &mut pdu.row,
+                bytes,
+                &mut upper.login,
+                self.ctx,
+            );
         }
     }
 
@@ -127,10 +123,9 @@ impl Layer<'_, '_> {
     #[inline(always)]
     fn finish_smp(&mut self, pdu: &mut OpenPdu) {
         let upper = &mut *self.upper;
-        let Some(chain) = upper.sessions.at(pdu.chain) else {
+        let Some(chain) = upper.sessions.change(pdu.chain) else {
             return;
         };
-        let place = pdu.chain;
         let pdu = &mut pdu.row;
         let id = self.ctx.out.next_pdu();
         sessions::packet(chain, &self.moment, pdu, id, self.ctx);
@@ -141,9 +136,6 @@ impl Layer<'_, '_> {
             complete(pdu, id, self.moment.at.done, self.ctx.row);
             self.ctx.out.push_smp(session, pdu);
             count_wrong_bits(pdu, self.ctx.row);
-        }
-        if !std::mem::replace(&mut chain.changed, true) {
-            upper.sessions.changed.push(place);
         }
     }
 

@@ -39,6 +39,17 @@ impl Sessions {
         self.chains.get_mut(place).map(Box::as_mut)
     }
 
+    /// The session at a place, whose rows change now.
+    #[inline]
+    pub(super) fn change(&mut self, place: usize) -> Option<&mut Chain> {
+        let chain = self.chains.get_mut(place)?.as_mut();
+        if !chain.changed {
+            chain.changed = true;
+            self.changed.push(place);
+        }
+        Some(chain)
+    }
+
     /// A life of a Sid begins, in place of the one before if there was one.
     pub(super) fn begin(&mut self, sid: Sid, chain: Chain, ctx: &mut Ctx<'_>) -> usize {
         let place = *self.places.entry(sid).or_insert(self.chains.len());
