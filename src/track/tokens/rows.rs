@@ -78,27 +78,29 @@ impl Hop {
     }
 }
 
-/// The beginning of a row, up to its first length: where that is the same in row after row, one look tells.
+/// How a row begins: its token and its first length, and what lies between them. Where that length is the same in row
+/// after row, one look at each tells.
 #[derive(Debug, Clone, Copy)]
 struct RowStart {
-    /// Which bits of a row's first eight bytes are those of its token and its first length, and what they are.
+    /// Those bits of a row's first eight bytes that are of its token and its first length.
     bits: u64,
+    /// What they are.
     like: u64,
-    /// The bytes of such a row up to the second length.
+    /// The bytes of such a row up to its second length.
     bytes: usize,
 }
 
 impl RowStart {
-    /// None is known.
+    /// No row begins so.
     const NONE: Self = Self {
         bits: 0,
         like: 1,
         bytes: 0,
     };
 
-    /// Of a row with so many bytes in front of its first length.
+    /// Of a row with so many bytes in front of its first length, which was the last that was read.
     fn of(ahead: u32, first: &Hop) -> Self {
-        let bytes = size(ahead).wrapping_add(first.step);
+        // A length of two bytes must lie within the first eight.
         if ahead > 6 {
             return Self::NONE;
         }
@@ -106,7 +108,7 @@ impl RowStart {
         Self {
             bits: 0xff | u64::from(first.length) << shift,
             like: u64::from(ROW) | u64::from(first.before) << shift,
-            bytes,
+            bytes: size(ahead).wrapping_add(first.step),
         }
     }
 
@@ -140,6 +142,14 @@ impl<'a> RowPlace<'a> {
         self.view.get(self.at..)?.get(..bytes)
     }
 
+    /// Whether a row begins here in such a way.
+    #[inline]
+    fn is_at(self, start: RowStart) -> bool {
+        let last = self.last(8);
+        let row = last.and_then(|last| self.bytes(8, last)?.first_chunk());
+        row.is_some_and(|row| start.is_that_of(*row))
+    }
+
     /// Passes over a row hop by hop, as long as two bytes are there; how many hops are left.
     #[inline]
     fn pass(&mut self, hops: &mut [Hop]) -> usize {
@@ -168,12 +178,12 @@ impl<'a> RowPlace<'a> {
             if self.view.get(self.at) != Some(&ROW) {
                 return 0;
             }
-            let (at, left) = columns.behind_row(self.view, self.at);
+            let (at, left, others) = columns.pass_others(self.view, self.at);
             self.at = at;
+            *rows = rows.wrapping_add(others);
             if left > 0 {
                 return left;
             }
-            *rows = rows.wrapping_add(1);
         }
     }
 
@@ -239,17 +249,27 @@ impl Columns {
         }
     }
 
-    /// The place behind a row that does not begin as the one before did, or ends behind the view, and how many hops are
-    /// left of it.
+    /// As [`RowPlace::pass_rows`], over a row that does not begin as the one before did, or ends behind the view, and on
+    /// until one does. Returns the place behind them, how many hops are left of the last, and the rows.
     #[cold]
-    fn behind_row(&mut self, view: &[u8], at: usize) -> (usize, usize) {
-        let at = at.wrapping_add(size(self.ahead));
+    fn pass_others(&mut self, view: &[u8], at: usize) -> (usize, usize, u64) {
         let mut place = RowPlace { view, at };
-        let left = place.pass(&mut self.hops);
-        if let Some(first) = self.hops.first() {
-            self.start = RowStart::of(self.ahead, first);
+        let (mut left, mut rows) = (0, 0_u64);
+        while view.get(place.at) == Some(&ROW) {
+            place.at = place.at.wrapping_add(size(self.ahead));
+            left = place.pass(&mut self.hops);
+            if let Some(first) = self.hops.first() {
+                self.start = RowStart::of(self.ahead, first);
+            }
+            if left > 0 {
+                break;
+            }
+            rows = rows.wrapping_add(1);
+            if place.is_at(self.start) {
+                break;
+            }
         }
-        (place.at, left)
+        (place.at, left, rows)
     }
 
     pub(super) fn is_empty(&self) -> bool {
