@@ -2,7 +2,7 @@
 
 use marstui::report::{self, Format};
 use marstui::rules::{Settings, catalogue, judge, order};
-use marstui::store::{Finding, Outcome, Store, Verdict};
+use marstui::store::{Finding, Outcome, RequestEnd, Store, Verdict};
 use marstui::units::{FrameNo, Side};
 
 use crate::generated::index;
@@ -68,6 +68,34 @@ fn closes_that_a_mass_close_explains_say_so_and_stay_faults() {
     let store = judged(&(case.nearly)(), &[]);
     let notes = store.findings().iter().flat_map(|f| &f.notes);
     assert_eq!(notes.filter(|n| n.starts_with("explained")).count(), 0);
+}
+
+#[test]
+fn a_reset_with_packets_unread_is_told_as_what_it_is() {
+    let case = cases::near_misses().into_iter().find(|c| c.id == "H8");
+    let capture = case.unwrap().capture(Form::LinuxW, Side::Client);
+    let store = judged(&capture, &[]);
+    let text = found(&store, "rst-abort-client").text.to_string();
+    assert_tells(&text, &["1 packet on Sid 0 not taken", "M14"]);
+    assert!(!text.contains("nothing explains"), "{text}");
+}
+
+#[test]
+fn a_request_that_was_only_begun_is_outstanding() {
+    let outstanding = |id: &str| {
+        let case = cases::near_misses().into_iter().find(|c| c.id == id);
+        let store = judged(&case.unwrap().capture(Form::LinuxL, Side::Server), &[]);
+        let last = store.requests().last().unwrap();
+        assert_eq!((last.end, last.complete), (RequestEnd::Outstanding, false));
+        let text = store.text(last.text).to_owned();
+        let open = store.sessions().iter().map(|s| s.outstanding).sum::<u32>();
+        (text, open)
+    };
+    let (text, open) = outstanding("H4");
+    assert!(text.starts_with("insert into dbo.Note"), "{text}");
+    assert_eq!(open, 1);
+    assert_eq!(outstanding("H3"), (String::new(), 1));
+    assert!(outstanding("H5").0.starts_with("insert into dbo.Note"));
 }
 
 #[test]

@@ -294,6 +294,28 @@ fn generated_faults_never_become_harmless() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Where the frame that is missing opened a session and asked on it, nothing else in the file is of that session.
+#[test]
+fn generated_faults_never_become_harmless_for_want_of_one_frame() {
+    let mut wrong = Vec::new();
+    for case in faults() {
+        let (Some(form), Some(view)) = (case.forms.last(), case.views.first()) else {
+            continue;
+        };
+        let whole = case.capture(*form, *view);
+        for at in 0..whole.frames.len() {
+            let mut damaged = whole.clone();
+            damaged.frames.remove(at);
+            if still_told(case.id, &whole, &damaged) {
+                let closes = harmless_closes(&judged(index(&damaged)), 52965);
+                let named = |said| format!("{} without frame {}: {said}", case.id, at + 1);
+                wrong.extend(closes.into_iter().map(named));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// Closes that are harmless in every view; what nobody can see any more does not make them faults.
 #[test]
 fn harmless_closes_never_become_faults() {

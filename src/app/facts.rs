@@ -54,8 +54,8 @@ pub fn facts(store: &Store, no: FrameNo) -> Option<Facts> {
         kind.push_str(&more.to_string());
     }
     kind.push_str(order_mark(&frame));
-    let smp = first.filter(|pdu| pdu.kind.is_smp());
-    let of_sid = smp.or(whole.filter(|pdu| pdu.kind.is_smp()));
+    let smp = first.filter(|pdu| pdu.session.is_some());
+    let of_sid = smp.or(whole.filter(|pdu| pdu.session.is_some()));
     Some(Facts {
         kind,
         conn: frame.conn,
@@ -73,7 +73,7 @@ pub fn facts(store: &Store, no: FrameNo) -> Option<Facts> {
 /// The facts of one PDU within a frame, the first being 0.
 pub fn pdu_facts(store: &Store, no: FrameNo, at: usize) -> Option<Facts> {
     let (_, pdu) = store.pdus_in(no).nth(at)?;
-    let smp = pdu.kind.is_smp();
+    let smp = pdu.session.is_some();
     Some(Facts {
         kind: pdu_word(&pdu).to_string(),
         conn: Some(pdu.conn),

@@ -71,7 +71,8 @@ impl PduFlags {
     pub const RESYNCED: Self = Self(1 << 11);
     /// It holds an ERROR token.
     pub const ERROR: Self = Self(1 << 12);
-    /// The beginning of a packet that nothing in the file goes on with; such a row's kind is `Unknown` or `Hidden`.
+    /// The beginning of a packet that nothing in the file goes on with; such a row's kind is `Unknown` or `Hidden`. What
+    /// was read of its header stands in the row.
     pub const UNFINISHED: Self = Self(1 << 13);
 
     /// Whether all bits of `other` are set.

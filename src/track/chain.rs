@@ -335,7 +335,8 @@ impl Chain {
         let asks = kind != pt::TABULAR_RESULT && moment.is_from_client(ctx.row) != Some(false);
         if asks {
             if starts {
-                self.request_begins(kind, moment, pdu, id, login, ctx);
+                let start = (id, eom);
+                self.request_begins(kind, moment, pdu, start, login, ctx);
             } else if requests::kind(kind).is_some() {
                 self.requests.go_on(*moment.at, ctx);
             }
@@ -345,13 +346,41 @@ impl Chain {
         }
     }
 
-    /// The first packet of a client's message is complete.
+    /// Nothing more comes, and a TDS packet whose header was read is not complete: if it is the first of a request, that
+    /// was begun.
+    #[cold]
+    pub(super) fn packet_unfinished(
+        &mut self,
+        moment: &Moment<'_>,
+        pdu: &PduRow,
+        login: &mut LoginState,
+        ctx: &mut Ctx<'_>,
+    ) {
+        let side = self.ends.get(moment.end);
+        // In a DATA it may be what follows the packet that is not complete.
+        let in_packet = side.in_packet || self.session.is_none();
+        let Some(message) = side.message.as_ref().filter(|_| in_packet) else {
+            return;
+        };
+        let (kind, starts) = (message.kind, message.starts);
+        if requests::kind(kind).is_none() || moment.is_from_client(ctx.row) == Some(false) {
+            return;
+        }
+        if starts {
+            let start = (ctx.out.next_pdu(), false);
+            self.request_begins(kind, moment, pdu, start, login, ctx);
+        } else {
+            self.requests.go_on(*moment.at, ctx);
+        }
+    }
+
+    /// A client's message began with a packet of this number, with or without its end.
     fn request_begins(
         &mut self,
         packet_type: u8,
         moment: &Moment<'_>,
         pdu: &PduRow,
-        id: PduId,
+        (id, complete): (PduId, bool),
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
@@ -376,7 +405,7 @@ impl Chain {
             session,
             pdu,
             id,
-            complete: side.status & tds::STATUS_EOM != 0,
+            complete,
             message,
             at,
         };

@@ -51,8 +51,8 @@ pub(super) trait Sink {
     /// So many bytes of the body are not in the file.
     fn body_hidden(&mut self, pdu: &mut OpenPdu, len: usize);
     fn finish(&mut self, pdu: &mut OpenPdu);
-    /// Nothing more comes, and the PDU is not complete.
-    fn unfinished(&mut self, pdu: &OpenPdu);
+    /// Nothing more comes, and the PDU is not complete, as is known with frame `done`.
+    fn unfinished(&mut self, pdu: &mut OpenPdu, done: FrameNo);
     /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
     /// `view` are the bytes there; empty if they are missing.
     fn lost(&mut self, view: &[u8]);
@@ -400,15 +400,10 @@ impl Framer {
     pub(super) fn end(&mut self, next: u64, done: FrameNo, sink: &mut impl Sink) {
         let unread = match std::mem::replace(&mut self.mode, Mode::Other) {
             Mode::Cut if self.pdu.left > 0 => {
-                let pdu = &self.pdu;
-                sink.unfinished(pdu);
-                Some(Unread {
-                    pos: pdu.row.pos.0,
-                    len: u64::from(pdu.come()),
-                    hidden: pdu.row.flags.has(PduFlags::BODY_HIDDEN),
-                    unfinished: true,
-                    first_frame: pdu.row.first_frame,
-                })
+                let hidden = self.pdu.row.flags.has(PduFlags::BODY_HIDDEN);
+                let done = if hidden { done } else { self.latest };
+                sink.unfinished(&mut self.pdu, done);
+                None
             }
             Mode::Cut | Mode::Other => None,
             Mode::Header(head) => Some(Unread {

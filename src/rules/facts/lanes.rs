@@ -77,10 +77,24 @@ pub(super) struct Bounds<'a> {
     pub hidden: &'a PerSide<Vec<(Pos, Pos)>>,
     /// Ends of what was decoded of both sides.
     pub decoded_end: PerSide<Pos>,
+    /// The packet that the client began with its last bytes, and did not send to its end.
+    pub begun: Option<&'a PduRow>,
     /// Ends of what both sides are known to have sent.
     pub known_end: PerSide<Pos>,
     /// The file has the start of the connection.
     pub from_start: bool,
+}
+
+impl Bounds<'_> {
+    /// The packet that the client began before the server ended the connection, and did not send to its end.
+    fn begun_in_time(&self) -> Option<PduRow> {
+        self.begun.copied().filter(|pdu| self.is_in_time(pdu))
+    }
+
+    /// Whether a packet of the client was sent before the server ended the connection.
+    fn is_in_time(&self, pdu: &PduRow) -> bool {
+        self.ended_in.is_none_or(|end| pdu.first_frame < end)
+    }
 }
 
 /// The lanes of a connection: its sessions, or itself.
@@ -99,7 +113,11 @@ pub(super) fn read<'a>(
 
 fn session_lane<'a>(store: &Store, session: &Session<'a>, bounds: Bounds<'_>) -> Lane<'a> {
     let PerSide([client, server]) = &session.halves;
-    let asked = last_sent(chain_back(store, client.last_data), PduKind::Data, bounds);
+    let begun = bounds
+        .begun_in_time()
+        .filter(|pdu| pdu.session == Some(session.row.id));
+    let whole = last_sent(chain_back(store, client.last_data), PduKind::Data, bounds);
+    let asked = begun.filter(tells_what_it_is).or(whole);
     let answers = chain_back(store, server.last_data);
     let mut lane = Lane {
         session: Some(session.row),
@@ -112,11 +130,24 @@ fn session_lane<'a>(store: &Store, session: &Session<'a>, bounds: Bounds<'_>) ->
     };
     let position = |pdu: Option<PduRow>| pdu.map(|pdu| pdu.pos);
     let joined = Joined {
-        later: position(asked) != position(client.last_data),
+        later: position(whole) != position(client.last_data),
         whole: !bounds.from_start && answers_all_before(store, &lane, bounds),
     };
     lane.work = session_work(&lane, session.row, joined, bounds);
+    // Behind its SMP:FIN a session sends nothing: what the client began there is of another one.
+    let untold = bounds.begun_in_time().is_some_and(|pdu| {
+        !tells_what_it_is(&pdu) && pdu.session.is_none_or(|id| id == session.row.id)
+    });
+    let open = session.last_life && lane.client_fin.is_none();
+    if untold && open && matches!(lane.work, Work::Answered | Work::Unused) {
+        lane.work = Work::Unknown(Doubt::HeaderCut);
+    }
     lane
+}
+
+/// Whether the TDS header of a packet that was begun was read.
+fn tells_what_it_is(pdu: &PduRow) -> bool {
+    pdu.flags.has(PduFlags::TDS_HEADER)
 }
 
 /// What else the judgement of a session rests on.
@@ -146,7 +177,7 @@ fn last_sent(
 ) -> Option<PduRow> {
     chain
         .filter(|pdu| pdu.kind == kind)
-        .find(|pdu| bounds.ended_in.is_none_or(|end| pdu.first_frame < end))
+        .find(|pdu| bounds.is_in_time(pdu))
 }
 
 fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> Lane<'a> {
@@ -161,12 +192,14 @@ fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> La
     let chain = store
         .plain_pdus_back(conn.id, conn.end_of(Side::Server))
         .map(|(_, pdu)| pdu);
+    let begun = bounds.begun_in_time().filter(tells_what_it_is);
+    let asked = begun.or_else(|| last(Side::Client));
     let mut lane = Lane {
         session: None,
         last_life: true,
         client_fin: None,
         server_fin: None,
-        last_data: PerSide(Side::BOTH.map(last)),
+        last_data: PerSide([asked, last(Side::Server)]),
         reached: last_reached(chain, PduKind::Tds, bounds.reached),
         work: Work::Unused,
     };

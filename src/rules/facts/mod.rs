@@ -4,6 +4,7 @@ mod close;
 mod ends;
 mod forms;
 mod frames;
+mod hidden;
 mod lanes;
 mod sessions;
 mod shared;
@@ -21,6 +22,7 @@ pub(super) use close::Close;
 pub(super) use ends::Ends;
 pub(super) use forms::{Form, forms, off_from, resets_in_question, signed};
 pub(super) use frames::{Frames, Pos, ProbeRun, ResendRun, Seg};
+pub(super) use hidden::Unseen;
 pub(super) use lanes::{Doubt, Lane, Work, frames_of};
 pub(super) use shared::Shared;
 pub(super) use streams::{
@@ -67,6 +69,8 @@ pub struct Facts<'a> {
     pub(super) streams: Streams,
     pub(super) close: Close,
     pub(super) lanes: Vec<Lane<'a>>,
+    /// Ends of what both sides are known to have sent.
+    pub(super) known_end: PerSide<Pos>,
     /// The server's stream behind its last data, up to the last byte that is known of.
     pub(super) tail: Vec<TailPart>,
     pub(super) stage: Stage,
@@ -116,6 +120,7 @@ impl<'a> Facts<'a> {
             axes: &streams.axes,
             hidden: &streams.hidden,
             decoded_end: streams.decoded_end,
+            begun: streams.client_begun.as_ref(),
             known_end,
             from_start: conn.from_start(),
         };
@@ -145,6 +150,7 @@ impl<'a> Facts<'a> {
             streams,
             close,
             lanes,
+            known_end,
             tail,
             stage,
             encrypted,

@@ -65,6 +65,8 @@ pub(in crate::rules) struct Streams {
     pub hidden: PerSide<Vec<(Pos, Pos)>>,
     /// The first packet of the client behind its last SMP:FIN, if there is one.
     pub client_after_e: Option<PduRow>,
+    /// The packet that the client began with its last bytes, and did not send to its end.
+    pub client_begun: Option<PduRow>,
 }
 
 pub(in crate::rules) fn start_of(pdu: &PduRow) -> Pos {
@@ -118,6 +120,7 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
         tail_pdus.extend(chain.take_while(|pdu| start_of(pdu) >= b));
     }
     let mut hidden = PerSide([Vec::new(), Vec::new()]);
+    let mut client_begun = None;
     for side in Side::BOTH {
         let end = conn.end_of(side);
         for (_, pdu) in store.plain_pdus_back(conn.id, end) {
@@ -130,6 +133,9 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
             }
             if side == Side::Client {
                 note_after(&mut client_after_e, e, pdu);
+                if pdu.flags.has(PduFlags::UNFINISHED) {
+                    client_begun = Some(pdu);
+                }
             }
             let in_tail = side == Side::Server && start_of(&pdu) >= b;
             if in_tail {
@@ -153,6 +159,7 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
         decoded_end,
         hidden,
         client_after_e,
+        client_begun,
     }
 }
 

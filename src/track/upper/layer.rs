@@ -10,6 +10,7 @@ use super::super::chain::{Chain, Moment};
 use super::super::framing::{OpenPdu, SidState, Sink, Unread};
 use super::super::login;
 use super::super::missing::Missing;
+use super::super::order::At;
 use super::super::out::{Ctx, error};
 use super::super::recognise::Known;
 use super::super::sessions;
@@ -301,14 +302,47 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    fn unfinished(&mut self, pdu: &OpenPdu) {
-        if pdu.row.kind.is_smp()
-            && let Some(chain) = self.upper.sessions.at(pdu.chain)
-            && let Some(session) = &mut chain.session
-        {
-            session.holes = true;
-            chain.changed = true;
+    fn unfinished(&mut self, pdu: &mut OpenPdu, done: FrameNo) {
+        let come = pdu.come();
+        let end = self.moment.end;
+        self.moment.around.note_unread(end, u64::from(come));
+        let at = At {
+            done,
+            ..*self.moment.at
+        };
+        let moment = Moment {
+            at: &at,
+            ..self.moment
+        };
+        let upper = &mut *self.upper;
+        let chain = match pdu.row.kind {
+            PduKind::Tds => Some(&mut upper.plain),
+            kind if kind.is_smp() => upper.sessions.at(pdu.chain),
+            _ => None,
+        };
+        let row = &mut pdu.row;
+        row.session = None;
+        if let Some(chain) = chain {
+            // What it was to be is said by its header, and so is that a request began.
+            if row.flags.has(PduFlags::TDS_HEADER) {
+                chain.packet_unfinished(&moment, row, &mut upper.login, self.ctx);
+            }
+            if let Some(session) = &mut chain.session {
+                session.holes = true;
+                chain.changed = true;
+                row.session = Some(session.id);
+            }
         }
+        let hidden = row.flags.has(PduFlags::BODY_HIDDEN);
+        row.kind = if hidden {
+            PduKind::Hidden
+        } else {
+            PduKind::Unknown
+        };
+        row.flags.set(PduFlags::UNFINISHED);
+        row.len = come;
+        self.plain_row(&mut pdu.row, done);
+        self.ctx.out.bad_pdu |= !hidden;
     }
 
     fn hole(&mut self) {

@@ -1,7 +1,7 @@
 //! What is left to say of a reset that no other rule explains.
 
 use super::super::failed_mars_conditions;
-use super::super::mars::{close_evidence, hidden_control, trouble_before};
+use super::super::mars::{close_evidence, hidden_control, trouble_before, untaken};
 use super::super::text::{count, duration};
 use super::strangers::{idle_note, path_note};
 use super::{CLIENT_RESET, SERVER_RESET, end_evidence, ender_words};
@@ -75,7 +75,7 @@ pub(in crate::rules) const RST_ABORT_CLIENT: Rule = Rule::close(
     conclude_fallback,
 )
 .says(
-    "The client reset the connection and no rule explains it. Nothing was outstanding as far as the file shows.",
+    "The client reset the connection, and no rule tells that this was harmless. Nothing was outstanding as far as the file shows.",
     "Read the conditions that failed; look at the client's program and driver.",
     "Catalogue 6, fall-backs",
 );
@@ -96,13 +96,20 @@ pub(super) fn conclude_fallback(facts: &Facts<'_>, _: &[Applied]) -> Conclusion 
         .close
         .first_reset()
         .map_or("a side", |seg| seg.side.word());
+    // A socket that is closed with data unread is reset, whether anything went wrong or not.
+    let unread = facts.close.first_reset() == facts.close.abort() && failed.contains(&"M14");
+    let what = if unread {
+        format!(
+            "Reset by the client, which closed with {} not taken: TCP resets a connection that is closed so",
+            untaken(facts)
+        )
+    } else {
+        format!("Reset by the {who} that nothing explains")
+    };
     let mut conclusion = Conclusion::new(
         verdict,
         Confidence::Possible,
-        format!(
-            "Reset by the {who} that nothing explains; {}.{why}",
-            ender_words(facts)
-        ),
+        format!("{what}; {}.{why}", ender_words(facts)),
     )
     .with_evidence(if facts.conn.smp_seen {
         close_evidence(facts)

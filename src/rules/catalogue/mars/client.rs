@@ -1,7 +1,9 @@
 //! Conditions M1 to M4: MARS, sessions closed, nothing outstanding, and the FIN behind the last SMP:FIN.
 
 use super::Sids;
-use crate::rules::facts::{CONTROL, Doubt, Facts, Lane, Pos, Work, frames_of, off_from, start_of};
+use crate::rules::facts::{
+    CONTROL, Doubt, Facts, Lane, Pos, Unseen, Work, frames_of, off_from, start_of,
+};
 use crate::rules::rule::Check;
 use crate::store::{FrameFlags, Protocol, fact};
 use crate::units::Side;
@@ -95,6 +97,9 @@ pub(super) fn every_sid_closed(facts: &Facts<'_>) -> Check {
     }
 }
 
+const END_UNKNOWN: &str =
+    "the client's FIN is not in the file, and nothing tells where its stream ends";
+
 /// Whether client bytes that cannot be read leave room for an SMP:SYN or SMP:FIN, in words.
 pub(in crate::rules) fn hidden_control(facts: &Facts<'_>) -> Option<String> {
     if let Some((pos, len)) = facts.streams.client_hides_control() {
@@ -112,6 +117,9 @@ pub(in crate::rules) fn hidden_control(facts: &Facts<'_>) -> Option<String> {
     let tail = known.saturating_sub(decoded);
     if tail >= CONTROL {
         return Some(format!("the client's last {tail} bytes cannot be read"));
+    }
+    if facts.conn.smp_seen && facts.is_client_end_open() {
+        return Some(END_UNKNOWN.to_owned());
     }
     (facts.conn.mars == Some(true) && !facts.conn.smp_seen && facts.frames.cut)
         .then(|| "frames are cut before the SMP header".to_owned())
@@ -156,6 +164,16 @@ pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
         };
         return Check::unknown(format!("{}: {why}", first.name()))
             .on(unknown.iter().flat_map(|lane| frames_of(lane)));
+    }
+    match facts.unseen_request() {
+        None => {}
+        Some(Unseen::End) => return Check::unknown(END_UNKNOWN),
+        Some(Unseen::Bytes { pos, len }) => {
+            return Check::unknown(format!(
+                "{len} bytes of the client from {} on cannot be read: room for another session with a request",
+                facts.streams.seq(Side::Client, pos)
+            ));
+        }
     }
     let last = judged
         .filter_map(|lane| lane.reached)

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::failure::path_note;
 use crate::rules::facts::{
-    Doubt, Facts, Form, Pos, Seg, TailPart, Work, forms, off_from, resets_in_question,
+    Doubt, Facts, Form, Pos, Seg, TailPart, Unseen, Work, forms, off_from, resets_in_question,
 };
 use crate::rules::rule::{Conclusion, Criterion, Rule, evidence};
 use crate::store::{
@@ -299,6 +299,18 @@ fn too_unknown(facts: &Facts<'_>, conditions: &[Applied]) -> Option<&'static str
         return Some(
             "the last data of a session is not in the file, or is cut before its header; an unfinished answer would look the same",
         );
+    }
+    if unknown("M3")
+        && let Some(unseen) = facts.unseen_request()
+    {
+        return Some(match unseen {
+            Unseen::Bytes { .. } => {
+                "the client may have sent a request that is not in the file, on a session of which nothing else is"
+            }
+            Unseen::End => {
+                "where the client's stream ends is not known, and a request may have been the last that it sent"
+            }
+        });
     }
     if unknown("M3") && !facts.conn.smp_seen {
         return Some("no SMP packet can be read");

@@ -3,6 +3,7 @@
 mod benign;
 mod near;
 mod near_more;
+mod near_unseen;
 pub mod rule_scripts;
 mod rules;
 mod rules_beside;
@@ -128,10 +129,11 @@ impl Case {
     }
 }
 
-/// N01 to N32: like the benign close, and not it (or, where the table says so, still it).
+/// N01 to N32 and more of their kind: like the benign close, and not it (or, where the table says so, still it).
 pub fn near_misses() -> Vec<Case> {
     let mut cases = near::cases();
     cases.extend(near_more::cases());
+    cases.extend(near_unseen::cases());
     cases
 }
 

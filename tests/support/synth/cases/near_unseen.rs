@@ -1,0 +1,160 @@
+//! Near misses with requests and closes of which the file shows a part, or would show nothing with one frame less.
+
+use marstui::store::Verdict::{Fault, Undecided};
+use marstui::units::Side::{Client, Server};
+
+use super::super::close::Form;
+use super::super::conn::{Conn, MS, US};
+use super::super::{smp, tds};
+use super::rule_scripts::four_way;
+use super::scripts::{close_without_smp, plain};
+use super::{Case, opened};
+
+const ALL: &[Form] = &Form::ALL;
+const BARE: &[Form] = &[Form::LinuxL];
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new(
+            "H1",
+            "session 1 is opened with a request in one segment, and left open",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                open_and_ask(&mut c, 1);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("rst-with-request", Fault)],
+        )
+        .failing(&["M2", "M3"]),
+        Case::new(
+            "H2",
+            "the same of a session that was closed before",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0, 1]);
+                c.smp(Client, smp::FIN, 1);
+                c.trip(58 * US);
+                c.smp(Server, smp::FIN, 1);
+                c.trip(10 * MS);
+                open_and_ask(&mut c, 1);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("rst-with-request", Fault)],
+        )
+        .failing(&["M2", "M3"]),
+        Case::new(
+            "H3",
+            "of a request only the headers of SMP and TDS were sent",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                begin_request(&mut c, 24);
+                close_without_smp(&mut c, form);
+                c
+            },
+            &[("rst-with-request", Fault)],
+        )
+        .failing(&["M3"]),
+        Case::new(
+            "H4",
+            "half a request was sent, and no reset followed",
+            BARE,
+            |form| {
+                let mut c = opened(form, &[0]);
+                begin_request(&mut c, 3000);
+                four_way(&mut c);
+                c
+            },
+            &[("close-with-request", Fault)],
+        ),
+        Case::new(
+            "H5",
+            "half a request was sent without MARS",
+            BARE,
+            |form| {
+                let mut c = plain(form);
+                let request = request();
+                c.data(Client, &request[..3000]);
+                c.trip(40 * MS);
+                four_way(&mut c);
+                c
+            },
+            &[("close-with-request", Fault)],
+        ),
+        Case::new(
+            "H6",
+            "of a packet too little was sent to say what it was to be",
+            BARE,
+            |form| {
+                let mut c = opened(form, &[0]);
+                begin_request(&mut c, 20);
+                four_way(&mut c);
+                c
+            },
+            &[("close-4way", Undecided)],
+        )
+        .not_knowing(&["answered"]),
+        Case::new(
+            "H7",
+            "the last SMP:FIN and the FIN were lost on their way to the server",
+            BARE,
+            |form| {
+                let mut c = opened(form, &[0, 1]);
+                c.client_fins(&[0, 1]);
+                c.segment("cfin:1").lost = true;
+                c.client_tcp_fin();
+                c.segment("tf").lost = true;
+                c.trip(58 * US);
+                let answers = c.now;
+                c.server_fins(&[0]);
+                c.answer_with_resets(answers);
+                c
+            },
+            &[("mars-close-rst-nofin", Undecided)],
+        )
+        .seen_by(&[Server])
+        .not_knowing(&["M2", "M3", "M4"]),
+        Case::new(
+            "H8",
+            "the client resets with the last packet of the answer unread, before the server's SMP:FIN",
+            &Form::ABORTS,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.untake(Server, 0, 1);
+                c.client_fins(&[0]);
+                c.client_tcp_fin();
+                c.wait(5 * US);
+                c.client_abort();
+                c
+            },
+            &[("rst-abort-client", Undecided)],
+        )
+        .failing(&["M5", "M8", "M14"]),
+    ]
+}
+
+/// A request of two segments and more.
+fn request() -> Vec<u8> {
+    let text = format!("insert into dbo.Note values ('{}')", "x".repeat(1500));
+    tds::packet(tds::SQL_BATCH, tds::EOM, 0, 1, &tds::batch(&text))
+}
+
+/// Sends so many bytes of a request on session 0, and no more.
+fn begin_request(c: &mut Conn, bytes: usize) {
+    let whole = c.smp_data(Client, 0, &request());
+    c.data(Client, &whole[..bytes]);
+    c.trip(40 * MS);
+}
+
+/// Opens a session and asks on it in the same segment; no answer comes.
+fn open_and_ask(c: &mut Conn, sid: u16) {
+    let mut bytes = c.control(Client, smp::SYN, sid);
+    let ask = tds::batch("exec dbo.Slow");
+    let ask = tds::packet(tds::SQL_BATCH, tds::EOM, 0, 1, &ask);
+    bytes.extend(c.smp_data(Client, sid, &ask));
+    c.data(Client, &bytes);
+    c.trip(40 * MS);
+}
