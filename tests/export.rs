@@ -24,7 +24,11 @@ struct Opened {
 
 impl Opened {
     fn new(path: &Path) -> Self {
-        let capture = Capture::open(&[path.to_owned()], &OpenOptions::default()).unwrap();
+        Self::of(&[path.to_owned()])
+    }
+
+    fn of(paths: &[PathBuf]) -> Self {
+        let capture = Capture::open(paths, &OpenOptions::default()).unwrap();
         let rules = rules::Settings::default();
         let mut store = track::load(&capture);
         rules::judge(&mut store, &rules);
@@ -439,6 +443,60 @@ fn the_ticket_of_the_page_holds_its_four_lines_and_the_verdict() {
     if let Some(hash) = hash {
         assert!(ticket.contains(hash.split_whitespace().next().unwrap()));
     }
+}
+
+#[test]
+fn a_ticket_on_both_ends_says_which_file_is_which_and_counts_in_each() {
+    let Some(shared) = shared_or_skip("a_ticket_on_both_ends_says_which_file_is_which") else {
+        return;
+    };
+    let recorded = shared.join("captures/recorded");
+    let ends = ["client", "server"].map(|end| format!("x3-clock-skew.{end}.pcapng"));
+    let files = ends.each_ref().map(|name| recorded.join(name));
+    let opened = Opened::of(&files);
+    // Each frame of the close, by its number in its own file.
+    let frames = FrameSet::range(FrameNo(64), FrameNo(70))
+        .union(&FrameSet::range(FrameNo(132), FrameNo(140)));
+    let ticket = opened.text(What::Typed(frames.to_string()), Format::TicketText);
+    let lines: Vec<_> = ticket.lines().collect();
+    for (name, end) in ends.iter().zip(["client", "server"]) {
+        let at = lines
+            .iter()
+            .position(|line| line.starts_with(&format!("- file: {name}")));
+        let taken = lines[at.unwrap() + 2];
+        assert!(taken.starts_with(&format!("- taken on: {end}")), "{taken}");
+        let filter = lines
+            .iter()
+            .find(|line| line.contains(&format!("frames of {name}")));
+        let mut of_file = FrameSet::new();
+        for no in frames.iter() {
+            let (file, own) = opened.store.place(no).unwrap();
+            if file.path.ends_with(name.as_str()) {
+                of_file = of_file.union(&FrameSet::range(own, own));
+            }
+        }
+        let numbers = of_file.to_string().replace('-', "..");
+        assert!(
+            filter.unwrap().ends_with(&format!("{{{numbers}}}")),
+            "{filter:?} {numbers}"
+        );
+    }
+    // The clock of the server's file was set 2.35 s ahead.
+    let clocks = lines
+        .iter()
+        .find(|line| line.starts_with("- clocks: "))
+        .unwrap();
+    assert!(clocks.contains("server.pcapng is 2.35"), "{clocks}");
+    assert!(
+        clocks.contains("s ahead of that of x3-clock-skew.client"),
+        "{clocks}"
+    );
+    assert!(!ticket.contains("was not looked at"), "{ticket}");
+    assert!(!ticket.contains("taken on: middle"), "{ticket}");
+
+    let alone = Opened::of(&files[..1]).text(What::Typed("64-70".into()), Format::TicketText);
+    assert!(alone.contains("The other end's capture was not looked at."));
+    assert!(alone.contains("frame.number in {64..70}"), "{alone}");
 }
 
 #[test]

@@ -9,12 +9,13 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest, Sha256};
 
 use super::error::ExportError;
+use super::frames::FrameSet;
 use super::job::Job;
 use super::listing::Listing;
 use crate::report::markdown::{code, escape};
 use crate::report::words::{self, safe};
-use crate::rules::order;
-use crate::store::{Finding, Verdict};
+use crate::rules::{BothEnds, order};
+use crate::store::{Finding, Store, Verdict};
 use crate::units::{ConnId, Side};
 
 /// Connections that the page tells of, the gravest; more are counted.
@@ -96,6 +97,73 @@ fn told(job: &Job<'_>) -> Vec<ConnId> {
     conns
 }
 
+/// The connections that the page tells of, each with what the captures of both its ends say about each other, where they
+/// are there.
+struct Compared(Vec<(ConnId, Option<BothEnds>)>);
+
+impl Compared {
+    fn of(job: &Job<'_>) -> Self {
+        let store = job.store;
+        let ends = |id| BothEnds::of(store, store.conn(id)?);
+        Self(told(job).into_iter().map(|id| (id, ends(id))).collect())
+    }
+
+    fn both(&self) -> impl Iterator<Item = (ConnId, &BothEnds)> {
+        self.0
+            .iter()
+            .filter_map(|(id, ends)| Some((*id, ends.as_ref()?)))
+    }
+
+    fn any(&self) -> bool {
+        self.both().next().is_some()
+    }
+
+    /// The end that a file was taken on, if all connections say the same of it.
+    fn side_of_file(&self, store: &Store, file: usize) -> Option<Side> {
+        let mut sides = self.both().map(|(_, ends)| ends.side_of_file(store, file));
+        let first = sides.next()??;
+        sides.all(|side| side == Some(first)).then_some(first)
+    }
+
+    /// How far the clocks of the two files are apart.
+    fn clocks(&self, store: &Store) -> Option<String> {
+        let near = |side| {
+            let mut files = store.files().iter();
+            files.find(|file| self.side_of_file(store, file.index) == Some(side))
+        };
+        let (client, server) = (near(Side::Client)?, near(Side::Server)?);
+        let (conn, ahead) = self.both().find_map(|(id, ends)| Some((id, ends.clock?)))?;
+        let us = ahead.unsigned_abs() / 1000;
+        Some(format!(
+            "clocks: that of {} is {}.{:06} s {} that of {} (measured on connection {conn}, the way there taken as \
+             long as the way back)",
+            words::file_name(&server.path),
+            us / 1_000_000,
+            us % 1_000_000,
+            if ahead < 0 { "behind" } else { "ahead of" },
+            words::file_name(&client.path),
+        ))
+    }
+
+    /// That a connection is there as one of its ends saw it, where that is so; with `named`, which ones.
+    fn alone(&self, named: bool) -> Option<String> {
+        let alone: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, ends)| ends.is_none())
+            .map(|(id, _)| id.to_string())
+            .collect();
+        let what = "The other end's capture was not looked at";
+        match alone.as_slice() {
+            [] if !self.0.is_empty() => None,
+            _ if named && self.any() => {
+                Some(format!("{what} for connections {}.", alone.join(", ")))
+            }
+            _ => Some(format!("{what}.")),
+        }
+    }
+}
+
 fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     let store = job.store;
     let title = "MARS capture note";
@@ -104,12 +172,11 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     } else {
         writeln!(page.out, "{title}\n{}\n", "=".repeat(title.len()))?;
     }
+    let compared = Compared::of(job);
     for file in store.files() {
-        let name = Path::new(&file.path)
-            .file_name()
-            .map_or_else(|| file.path.as_str().into(), |name| name.to_string_lossy());
         page.item(&format!(
-            "file: {name}, {}, {}, {}",
+            "file: {}, {}, {}, {}",
+            words::file_name(&file.path),
             file.format,
             words::bytes(file.bytes),
             words::counted(file.frames, "frame")
@@ -118,11 +185,24 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
             Some(hash) => page.code_item("SHA-256", &hash)?,
             None => page.item("SHA-256: not available, the capture is no file on disk")?,
         }
+        if let Some(side) = compared.side_of_file(store, file.index) {
+            page.item(&format!(
+                "taken on: {} (whatever the clocks say, segments of the {} pass here first, those of the {} last)",
+                side.word(),
+                side.word(),
+                side.other().word()
+            ))?;
+        }
     }
-    let (view, why) = store.view();
-    match view.name() {
-        Some(view) => page.item(&format!("taken on: {view} ({})", why.join("; ")))?,
-        None => page.item("taken on: not known")?,
+    if !compared.any() {
+        let (view, why) = store.view();
+        match view.name() {
+            Some(view) => page.item(&format!("taken on: {view} ({})", why.join("; ")))?,
+            None => page.item("taken on: not known")?,
+        }
+    }
+    if let Some(clocks) = compared.clocks(store) {
+        page.item(&clocks)?;
     }
     let first = store.start_time().and_then(words::time);
     let last = store
@@ -131,15 +211,14 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
         .and_then(|f| words::time(f.time));
     if let (Some(first), Some(last)) = (first, last) {
         page.item(&format!(
-            "times: {first} to {last} (UTC); offsets count from the first frame of the file"
+            "times: {first} to {last} (UTC); offsets count from the first frame"
         ))?;
     }
-    let files = if store.files().len() == 1 {
-        "this file"
+    page.item(if store.files().len() == 1 {
+        "frame numbers are those of this file"
     } else {
-        "these files, taken together in order"
-    };
-    page.item(&format!("frame numbers are those of {files}"))?;
+        "frame numbers count the frames of all files together, by time; the display filters give those of each file"
+    })?;
     for conn in told(job).into_iter().filter_map(|id| store.conn(id)) {
         page.item(&format!(
             "connection {}: client {}, server {}",
@@ -289,27 +368,21 @@ fn unknowns(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     for unknown in &unknowns {
         page.item(unknown)?;
     }
-    page.item("The other end's capture was not looked at.")?;
+    if let Some(alone) = Compared::of(job).alone(several(job)) {
+        page.item(&alone)?;
+    }
     Ok(())
 }
 
 fn filters(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Display filters")?;
-    // Two neighbours are named one by one: a range of two reads worse.
-    let ranges: Vec<_> = job
-        .plan
-        .frames
-        .ranges()
-        .map(|(first, last)| match last.0.saturating_sub(first.0) {
-            0 => first.to_string(),
-            1 => format!("{first},{last}"),
-            _ => format!("{first}..{last}"),
-        })
-        .collect();
-    page.code_item(
-        "Wireshark, these frames",
-        &format!("frame.number in {{{}}}", ranges.join(",")),
-    )?;
+    for (file, frames) in by_file(job) {
+        let which = match file {
+            Some(name) => format!("Wireshark, these frames of {name}"),
+            None => "Wireshark, these frames".to_owned(),
+        };
+        page.code_item(&which, &frame_filter(&frames))?;
+    }
     for conn in told(job).into_iter().filter_map(|id| job.store.conn(id)) {
         let client = conn.endpoint(Side::Client);
         let (wireshark, monitor) = if client.ip.is_ipv6() {
@@ -341,6 +414,47 @@ fn filters(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
         )?;
     }
     Ok(())
+}
+
+/// The frames with the numbers that they have in their own files; the file's name is left out where it is the only one.
+fn by_file(job: &Job<'_>) -> Vec<(Option<String>, FrameSet)> {
+    let store = job.store;
+    if store.files().len() == 1 {
+        return vec![(None, job.plan.frames.clone())];
+    }
+    let places: Vec<_> = job
+        .plan
+        .frames
+        .iter()
+        .filter_map(|no| store.place(no))
+        .collect();
+    let of_file = |index| {
+        let in_it = places.iter().filter(|(file, _)| file.index == index);
+        in_it.map(|(_, no)| *no).collect::<FrameSet>()
+    };
+    let files = store.files().iter();
+    files
+        .map(|file| {
+            (
+                Some(words::file_name(&file.path).into_owned()),
+                of_file(file.index),
+            )
+        })
+        .filter(|(_, frames)| !frames.is_empty())
+        .collect()
+}
+
+/// Wireshark's filter for frames by their numbers. Two neighbours are named one by one: a range of two reads worse.
+fn frame_filter(frames: &FrameSet) -> String {
+    let ranges: Vec<_> = frames
+        .ranges()
+        .map(|(first, last)| match last.0.saturating_sub(first.0) {
+            0 => first.to_string(),
+            1 => format!("{first},{last}"),
+            _ => format!("{first}..{last}"),
+        })
+        .collect();
+    format!("frame.number in {{{}}}", ranges.join(","))
 }
 
 fn small_capture(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {

@@ -14,7 +14,7 @@ mod settings;
 
 pub use catalogue::{catalogue, rule};
 pub use explain::explain;
-pub use facts::Facts;
+pub use facts::{BothEnds, Facts};
 pub use judge::{Judge, judge, judge_one};
 pub use rule::{Check, Criterion, Probe, Rule, Scope};
 pub use settings::{SettingError, Settings, Threshold, Unit};

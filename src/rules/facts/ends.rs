@@ -17,7 +17,7 @@ const MOST_INTERFACES: usize = 8;
 /// More frames of one connection than this, from its end on, are not compared.
 const MOST_FRAMES: usize = 1 << 20;
 /// As many segments of each direction must be at both points before these count as the connection's two ends.
-const LEAST_PAIRS: u32 = 2;
+pub(super) const LEAST_PAIRS: u32 = 2;
 
 /// The point at which a frame of a connection was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -126,13 +126,13 @@ impl Ends {
 
 /// A frame as far as both files are compared by it.
 #[derive(Debug, Clone, Copy)]
-struct Piece {
+pub(super) struct Piece {
     no: FrameNo,
     side: Side,
     /// Place of its interface in the list.
-    at: usize,
-    time: Nanos,
-    key: Key,
+    pub(super) at: usize,
+    pub(super) time: Nanos,
+    pub(super) key: Key,
     marks: FrameFlags,
     /// Where its payload stands in the stream; `None` where it has none there.
     bytes: Option<(Pos, Pos)>,
@@ -140,12 +140,12 @@ struct Piece {
 
 /// What is the same in a segment at both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    side: Side,
+pub(super) struct Key {
+    pub(super) side: Side,
     seq: u32,
     ack: u32,
     len: u32,
-    flags: u16,
+    pub(super) flags: u16,
     window: u16,
     ip_id: u16,
 }
@@ -205,7 +205,7 @@ pub(super) fn read(
 }
 
 /// The interfaces and the frames of a connection, in file order; no frames where there is one interface only.
-fn pieces(
+pub(super) fn pieces(
     store: &Store,
     conn: &ConnRow,
     axes: &PerSide<Option<Axis>>,
@@ -267,7 +267,7 @@ impl Offsets {
 }
 
 /// For each interface which end it is nearer to, where that is known.
-fn points(pieces: &[Piece], interfaces: usize) -> Vec<Point> {
+pub(super) fn points(pieces: &[Piece], interfaces: usize) -> Vec<Point> {
     let mut seen: FxHashMap<Key, [Option<Nanos>; MOST_INTERFACES]> = FxHashMap::default();
     for piece in pieces.iter().filter(|p| !TcpFlags(p.key.flags).rst()) {
         let times = seen.entry(piece.key).or_default();

@@ -9,6 +9,7 @@ mod lanes;
 mod sessions;
 mod shared;
 mod streams;
+mod views;
 mod walk;
 
 use rustc_hash::FxHashMap;
@@ -28,6 +29,7 @@ pub(super) use shared::Shared;
 pub(super) use streams::{
     CONTROL, Streams, TailKind, TailPart, end_of, first_frame_reaching, start_of,
 };
+pub use views::BothEnds;
 
 /// How far a connection came before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
