@@ -359,9 +359,11 @@ fn the_beginning_of_a_packet_that_does_not_end_stands_in_its_own_frame() {
             let (_, begun) = store.pdus_in(at("begun")).next().unwrap();
             assert_eq!((begun.kind, begun.len), (PduKind::Unknown, 500));
             assert!(begun.flags.has(PduFlags::UNFINISHED));
+            assert_eq!(begun.session, Some(store.sessions()[0].id));
             assert_eq!(store.pdus_in(at("reset")).count(), 0);
             let line = Dissector::new().info_line(&store, &capture, at("begun"));
-            assert_eq!(line, "500 bytes of a packet that does not end");
+            let expected = "500 bytes of a Response packet that does not end";
+            assert_eq!(line, expected);
         }
     }
 }

@@ -119,7 +119,7 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
 /// What is said of bytes that are no whole packet.
 pub fn unread(pdu: &PduRow) -> String {
     if pdu.flags.has(PduFlags::UNFINISHED) {
-        format!("{} bytes of a packet that does not end", pdu.len)
+        format!("{} bytes of {}", pdu.len, pdu_name(pdu))
     } else {
         format!("{} bytes of no known protocol", pdu.len)
     }

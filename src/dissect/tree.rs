@@ -199,7 +199,14 @@ pub fn pdu_name(pdu: &PduRow) -> String {
         PduKind::Tls => format!("TLS {}", tls::names::content(pdu.tds_type)),
         PduKind::Hidden => "hidden bytes".to_owned(),
         PduKind::Unknown if pdu.flags.has(PduFlags::UNFINISHED) => {
-            "a packet that does not end".to_owned()
+            let header = pdu.flags.has(PduFlags::TDS_HEADER);
+            let kind = if header {
+                tds::type_name(pdu.tds_type)
+            } else {
+                ""
+            };
+            let space = if kind.is_empty() { "" } else { " " };
+            format!("a{space}{kind} packet that does not end")
         }
         PduKind::Unknown => "bytes of no known protocol".to_owned(),
     }
