@@ -177,7 +177,7 @@ impl Across {
         out.extend(port_reuses(store, &pairs, settings));
         let mut lengths: Vec<_> = std::mem::take(&mut self.lengths).into_iter().collect();
         lengths.sort_by_key(|(key, _)| *key);
-        let least = settings.count(Threshold::ShortConnections).max(1);
+        let least = settings.count(Threshold::ShortConnections);
         let short = lengths.iter().filter(|(_, l)| l.short >= least);
         out.extend(short.map(|((client, server), l)| not_pooled(*client, *server, l)));
         out.extend(artefacts(store, self.checksums));
@@ -209,7 +209,7 @@ fn mass_close(
 ) -> Vec<(Finding, Vec<ConnId>)> {
     ends.sort_by_key(|end| (end.time, end.frame));
     let within = settings.get(Threshold::MassCloseWithin);
-    let least = settings.count(Threshold::MassCloseConnections).max(2);
+    let least = settings.count(Threshold::MassCloseConnections);
     let mut out = Vec::new();
     let mut rest = ends.as_slice();
     while let Some(first) = rest.first() {

@@ -39,6 +39,21 @@ macro_rules! thresholds {
                 match self { $(Self::$key => $default,)* }
             }
 
+            /// Its smallest value that makes sense. Where nothing but a number from which on something is told is asked
+            /// for, 0 would tell it of connections in which it never happened.
+            pub fn least(self) -> i64 {
+                match self {
+                    // Up to so many frames: none.
+                    Self::ShortConnection | Self::EarlyReset => 0,
+                    // Fewer are not together.
+                    Self::MassCloseConnections => 2,
+                    _ => match self.unit() {
+                        Unit::Count => 1,
+                        Unit::Time => 0,
+                    },
+                }
+            }
+
             /// Where the default comes from.
             pub fn source(self) -> &'static str {
                 match self { $(Self::$key => $source,)* }
@@ -140,7 +155,7 @@ impl Default for Settings {
 pub enum SettingError {
     /// No threshold or rule has this name; the nearest one, if there is one.
     Unknown(String, Option<&'static str>),
-    /// The value is not a number, or not a duration.
+    /// The value is not a number, or too small a one, or not a duration.
     Value(&'static str, String),
 }
 
@@ -154,19 +169,15 @@ impl fmt::Display for SettingError {
                     None => write!(f, "; `marstui rules list` shows them"),
                 }
             }
-            Self::Value(name, value) => write!(
-                f,
-                "{name} cannot be {value:?}: it takes {}",
-                match Threshold::ALL
-                    .iter()
-                    .find(|t| t.name() == *name)
-                    .map(|t| t.unit())
-                {
-                    Some(Unit::Time) => "a duration such as 200ms, 1.5s or 2min",
-                    Some(Unit::Count) => "a whole number",
-                    None => "on or off",
+            Self::Value(name, value) => {
+                write!(f, "{name} cannot be {value:?}: it takes ")?;
+                let threshold = Threshold::ALL.iter().find(|t| t.name() == *name);
+                match threshold.map(|t| (t.unit(), t.least())) {
+                    Some((Unit::Time, _)) => write!(f, "a duration such as 200ms, 1.5s or 2min"),
+                    Some((Unit::Count, least)) => write!(f, "a whole number from {least} on"),
+                    None => write!(f, "on or off"),
                 }
-            ),
+            }
         }
     }
 }
@@ -176,12 +187,8 @@ impl std::error::Error for SettingError {}
 impl Settings {
     /// A threshold's value: a number, or nanoseconds.
     pub fn get(&self, threshold: Threshold) -> i64 {
-        Threshold::ALL
-            .iter()
-            .position(|t| *t == threshold)
-            .and_then(|at| self.values.get(at))
-            .copied()
-            .unwrap_or_else(|| threshold.default_value())
+        let value = self.values.get(threshold as usize).copied();
+        value.unwrap_or_else(|| threshold.default_value())
     }
 
     /// A threshold that counts.
@@ -191,16 +198,15 @@ impl Settings {
 
     /// Sets a threshold by its name, or switches a rule by its id (`on`, `off`).
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
-        if let Some(at) = Threshold::ALL.iter().position(|t| t.name() == name)
-            && let Some(threshold) = Threshold::ALL.get(at)
-        {
+        if let Some(threshold) = Threshold::ALL.iter().find(|t| t.name() == name) {
             let parsed = match threshold.unit() {
                 Unit::Count => value.trim().parse::<u32>().ok().map(i64::from),
                 Unit::Time => duration(value),
             };
-            let parsed =
-                parsed.ok_or_else(|| SettingError::Value(threshold.name(), value.to_owned()))?;
-            if let Some(slot) = self.values.get_mut(at) {
+            let parsed = parsed
+                .filter(|parsed| *parsed >= threshold.least())
+                .ok_or_else(|| SettingError::Value(threshold.name(), value.to_owned()))?;
+            if let Some(slot) = self.values.get_mut(*threshold as usize) {
                 *slot = parsed;
             }
             return Ok(());
@@ -330,6 +336,29 @@ mod tests {
         assert!(wrong.to_string().contains("mars-close-rst.late"), "{wrong}");
         assert!(settings.set("mars-close-rst.late", "soon").is_err());
         assert!(settings.set("keepalive-timeout.probes", "-1").is_err());
+    }
+
+    #[test]
+    fn a_number_so_small_that_it_would_tell_of_what_never_happened_is_refused() {
+        let mut settings = Settings::default();
+        let error = settings
+            .set("retransmit-timeout.retransmissions", "0")
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "retransmit-timeout.retransmissions cannot be \"0\": it takes a whole number from 1 on"
+        );
+        for threshold in Threshold::ALL {
+            assert!(threshold.default_value() >= threshold.least());
+            let below = threshold.least() - 1;
+            assert!(settings.set(threshold.name(), &below.to_string()).is_err());
+            let least = match threshold.unit() {
+                Unit::Count => threshold.least().to_string(),
+                Unit::Time => format!("{}ns", threshold.least()),
+            };
+            settings.set(threshold.name(), &least).unwrap();
+            assert_eq!(settings.get(*threshold), threshold.least());
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn delayed_acks(facts: &Facts<'_>) -> Option<Finding> {
         .map(|side| (side, facts.frames.delayed_acks.get(side)))
         .into_iter()
         .max_by_key(|(_, found)| found.count)?;
-    let least = facts.settings.count(Threshold::DelayedAcks).max(1);
+    let least = facts.settings.count(Threshold::DelayedAcks);
     let example = found.example.filter(|_| found.count >= least)?;
     let mut finding = stated(
         facts,

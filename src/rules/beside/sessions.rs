@@ -186,7 +186,7 @@ pub(super) fn orphans(facts: &Facts<'_>) -> Option<Finding> {
 fn growing(facts: &Facts<'_>) -> Option<Finding> {
     let over_time = OpenOverTime::of(facts);
     let (_, _, now) = over_time.changes.last()?;
-    if over_time.fell || *now < facts.settings.count(Threshold::OpenSids).max(1) {
+    if over_time.fell || *now < facts.settings.count(Threshold::OpenSids) {
         return None;
     }
     let proof = over_time

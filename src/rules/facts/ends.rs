@@ -196,7 +196,7 @@ pub(super) fn read(
         let lost = rows.iter().flat_map(|row| &row.frames);
         ends.not_arrived.extend(lost);
         ends.lost.extend(rows.into_iter().filter(|row| {
-            row.frames.len() >= settings.count(Threshold::OneWayFrames).max(1)
+            row.frames.len() >= settings.count(Threshold::OneWayFrames)
                 && row.lasted >= settings.get(Threshold::OneWayLasting)
                 && row.arrived.len() >= 2
         }));
