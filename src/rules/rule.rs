@@ -1,7 +1,9 @@
 //! What a rule is: a value with its conditions and its texts, from which everything that is printed about it comes.
 
 use super::facts::Facts;
-use crate::store::{Applied, Confidence, Exhibit, Fact, Label, Outcome, Short, Statement, Verdict};
+use crate::store::{
+    Applied, Confidence, Exhibit, Fact, FrameList, Label, Outcome, Statement, Verdict,
+};
 use crate::units::FrameNo;
 
 /// What a rule looks at.
@@ -35,7 +37,7 @@ pub struct Check {
     /// Held, failed or unknown.
     pub outcome: Outcome,
     /// The frames that it was decided on.
-    pub frames: Short<FrameNo, 6>,
+    pub frames: FrameList,
     /// The numbers; empty where there are none.
     pub fact: Fact,
 }
@@ -83,7 +85,7 @@ impl Check {
     fn new(outcome: Outcome, fact: impl Into<Fact>) -> Self {
         Self {
             outcome,
-            frames: Short::default(),
+            frames: FrameList::default(),
             fact: fact.into(),
         }
     }

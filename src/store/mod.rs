@@ -42,7 +42,7 @@ pub use oddity::{Oddities, Oddity};
 pub use packed_frame::{FramePacker, NewFrames};
 pub use packed_pdu::{NewPdus, PduPacker};
 pub use pdu::{PduFlags, PduKind, PduRow};
-pub use proof::{Applied, Conditions, EvidenceList, Exhibit, Label, Statement};
+pub use proof::{Applied, Conditions, EvidenceList, Exhibit, FrameList, Label, Statement};
 pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow, RequestSigns};
 pub use session::{SessionEnd, SessionRow, StallInfo};
 pub use short::Short;

@@ -25,6 +25,9 @@ pub enum Label {
     Own(Box<(String, String)>),
 }
 
+/// Frames that something was decided on, in no certain order; mostly a few.
+pub type FrameList = Short<FrameNo, 6>;
+
 /// A condition as a rule applied it; readers get a [`Condition`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
@@ -33,7 +36,7 @@ pub struct Applied {
     /// What became of it.
     pub outcome: Outcome,
     /// The frames that it was decided on.
-    pub frames: Short<FrameNo, 6>,
+    pub frames: FrameList,
     /// The numbers.
     pub fact: Fact,
 }

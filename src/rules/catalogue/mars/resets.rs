@@ -6,7 +6,7 @@ use crate::rules::catalogue::duration;
 use crate::rules::facts::{Facts, Form, Seg, forms, off_from, resets_in_question};
 use crate::rules::rule::Check;
 use crate::rules::settings::Threshold;
-use crate::store::{Fact, Number, Short, fact};
+use crate::store::{Fact, FrameList, Number, fact};
 use crate::units::{FrameNo, Nanos, Side};
 
 pub(super) fn resets_fit(facts: &Facts<'_>) -> Check {
@@ -173,7 +173,7 @@ pub(super) fn same_ttl(facts: &Facts<'_>) -> Check {
 }
 
 pub(super) fn provoked_before(facts: &Facts<'_>) -> Check {
-    let mut frames: Short<FrameNo, 6> = Short::default();
+    let mut frames = FrameList::default();
     let mut unknown = None;
     for (reset, form) in forms(facts) {
         let by = match *form {

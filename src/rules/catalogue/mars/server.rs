@@ -8,8 +8,8 @@ use crate::rules::facts::{
     CONTROL, Facts, Lane, Pos, Seg, TailKind, off_from, resets_in_question, start_of,
 };
 use crate::rules::rule::Check;
-use crate::store::{Fact, Number, Numbers, PduKind, PduRow, Short, fact};
-use crate::units::{FrameNo, Sid, Side, SmpSeq};
+use crate::store::{Fact, FrameList, Number, Numbers, PduKind, PduRow, Short, fact};
+use crate::units::{Sid, Side, SmpSeq};
 
 pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
     let a = facts
@@ -20,7 +20,7 @@ pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
     let mut fins = 0_usize;
     let mut holes = 0_usize;
     let mut unknown = None;
-    let mut frames: Short<FrameNo, 6> = Short::default();
+    let mut frames = FrameList::default();
     for part in &facts.tail {
         match (part.kind, part.pdu) {
             (TailKind::Pdu, Some(pdu)) => {
@@ -201,7 +201,7 @@ pub(super) fn is_straggler(facts: &Facts<'_>, reset: &Seg) -> bool {
 }
 
 pub(super) fn fins_are_answers(facts: &Facts<'_>) -> Check {
-    let mut frames: Short<FrameNo, 6> = Short::default();
+    let mut frames = FrameList::default();
     let late = facts.frames.late.get(Side::Server);
     for lane in &facts.lanes {
         let (Some(client), Some(server)) = (lane.client_fin, lane.server_fin) else {
@@ -279,7 +279,7 @@ pub(super) fn drained(facts: &Facts<'_>) -> Check {
     let mut unknown = None;
     // The numbers of each Sid that is written out, then how many are not.
     let mut told = Numbers::default();
-    let mut frames: Short<FrameNo, 6> = Short::default();
+    let mut frames = FrameList::default();
     for lane in facts.lanes.iter().filter(|lane| lane.last_life) {
         let Some((fin, taken, sent)) = taken_and_sent(lane) else {
             continue;
