@@ -4,7 +4,7 @@ use super::across::Across;
 use super::beside;
 use super::catalogue::SMP_VIOLATION;
 use super::engine;
-use super::facts::{Facts, Shared};
+use super::facts::{Facts, Shared, Walker};
 use super::settings::Settings;
 use crate::store::{ConnRow, Finding, Store};
 use crate::units::ConnId;
@@ -58,8 +58,9 @@ fn judge_part(
 ) -> (Vec<Finding>, Across) {
     let mut across = Across::default();
     let mut findings = Vec::new();
+    let mut walker = Walker::default();
     for conn in conns {
-        let mut facts = Facts::new(store, conn, settings, shared);
+        let mut facts = Facts::new(store, conn, settings, shared, &mut walker);
         judge_connection(&mut facts, &mut across, &mut findings);
     }
     (findings, across)
@@ -71,6 +72,7 @@ pub struct Judge {
     settings: Settings,
     shared: Option<Shared>,
     across: Across,
+    walker: Walker,
     next: usize,
     done: bool,
 }
@@ -82,6 +84,7 @@ impl Judge {
             settings,
             shared: None,
             across: Across::default(),
+            walker: Walker::default(),
             next: 0,
             done: false,
         }
@@ -100,11 +103,12 @@ impl Judge {
         for _ in 0..max_conns.max(1) {
             let Some(conn) = store.conns().get(self.next) else {
                 finish(store, &mut self.across, &self.settings);
+                self.walker = Walker::default();
                 self.done = true;
                 return true;
             };
             self.next = self.next.saturating_add(1);
-            let mut facts = Facts::new(store, conn, &self.settings, shared);
+            let mut facts = Facts::new(store, conn, &self.settings, shared, &mut self.walker);
             judge_connection(&mut facts, &mut self.across, &mut findings);
             drop(facts);
             for finding in findings.drain(..) {
@@ -133,8 +137,9 @@ fn judge_connection(facts: &mut Facts<'_>, across: &mut Across, out: &mut Vec<Fi
 /// Judges one connection without storing anything, for tests and for looking again with other settings.
 pub fn judge_one(store: &Store, conn: ConnId, settings: &Settings) -> Vec<Finding> {
     let shared = Shared::new(store);
+    let mut walker = Walker::default();
     store.conn(conn).map_or_else(Vec::new, |conn| {
-        let mut facts = Facts::new(store, conn, settings, &shared);
+        let mut facts = Facts::new(store, conn, settings, &shared, &mut walker);
         let mut findings = Vec::new();
         judge_connection(&mut facts, &mut Across::default(), &mut findings);
         findings

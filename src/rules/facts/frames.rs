@@ -428,6 +428,9 @@ impl Frames {
 
     /// Finds the runs among what was sent again and the FINs.
     pub(super) fn read_resend_runs(&self) -> Vec<ResendRun> {
+        if self.resent.is_empty() && self.fins.len() < 2 {
+            return Vec::new();
+        }
         let bare_fins = self
             .fins
             .iter()

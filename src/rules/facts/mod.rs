@@ -30,6 +30,7 @@ pub(super) use streams::{
     CONTROL, Streams, TailKind, TailPart, end_of, first_frame_reaching, start_of,
 };
 pub use views::BothEnds;
+pub(super) use walk::Walker;
 
 /// How far a connection came before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +68,7 @@ pub struct Facts<'a> {
     pub(super) shared: &'a Shared,
     /// What the files of both ends tell, where both are there.
     pub(super) ends: Ends,
-    pub(super) frames: Frames,
+    pub(super) frames: &'a Frames,
     pub(super) streams: Streams,
     pub(super) close: Close,
     pub(super) lanes: Vec<Lane<'a>>,
@@ -85,12 +86,13 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// Works out the facts of a connection.
+    /// Works out the facts of a connection; the walk over its frames is the walker's next.
     pub(super) fn new(
         store: &'a Store,
         conn: &'a ConnRow,
         settings: &'a Settings,
         shared: &'a Shared,
+        walker: &'a mut Walker,
     ) -> Self {
         let sessions = sessions::read(store, conn);
         let streams = streams::read(store, conn, &sessions);
@@ -99,18 +101,18 @@ impl<'a> Facts<'a> {
         let behind_fin = client.map_or(Pos::MAX, |axis| axis.end().saturating_add(1));
         let from = PerSide([streams.c0.unwrap_or(behind_fin), streams.b]);
         let ends = ends::read(store, conn, &streams.axes, settings);
-        let frames = walk::walk(
+        let frames = walker.walk(
             store,
             conn,
             frames::Scale {
                 axes: &streams.axes,
                 ends: &ends,
             },
-            &from,
+            from,
             settings.get(Threshold::SlowAck),
         );
-        let close = close::read(store, conn, &frames, &streams, &ends, settings);
-        let known_end = known_end(&frames, &streams);
+        let close = close::read(store, conn, frames, &streams, &ends, settings);
+        let known_end = known_end(frames, &streams);
         let encrypted = matches!(conn.encryption, Some(Encryption::Full | Encryption::Strict))
             && !conn.smp_seen;
         let bounds = lanes::Bounds {
@@ -138,7 +140,7 @@ impl<'a> Facts<'a> {
                 || known_end.get(side) > streams.decoded_end.get(side)
         });
         // What the file lacks may be the login and all that followed it.
-        let stage = match stage(conn, encrypted, &frames) {
+        let stage = match stage(conn, encrypted, frames) {
             early if gap && early > Stage::Connect => Stage::Ready,
             stage => stage,
         };

@@ -18,15 +18,10 @@ const NEAREST: usize = 64;
 
 /// The acknowledgements of one side that stand behind the current frame, the nearest last; each covers more than those
 /// after it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct AcksBehind(Vec<(Pos, FrameNo, Nanos)>);
 
 impl AcksBehind {
-    /// None yet, with room for those behind a calm beginning.
-    fn new() -> Self {
-        Self(Vec::with_capacity(32))
-    }
-
     #[inline]
     fn add(&mut self, ack: Pos, no: FrameNo, time: Nanos) {
         while self.0.last().is_some_and(|(later, ..)| *later <= ack) {
@@ -59,7 +54,7 @@ struct ZeroRun {
 }
 
 /// What the walk knows of one side.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Half {
     /// From which position of the side's stream on segments are kept.
     from: Pos,
@@ -82,22 +77,14 @@ struct Half {
 }
 
 impl Half {
-    fn new(from: Pos) -> Self {
-        Self {
+    /// Forgets what it knows.
+    fn begin(&mut self, from: Pos) {
+        *self = Self {
             from,
-            heard: PerPoint::default(),
-            open: None,
-            run: None,
-            acks: AcksBehind::new(),
-            fresh: 0,
-            gone_back: Vec::new(),
-            late: Vec::new(),
-            ttl: PerPoint::default(),
-            sent_end: None,
-            acked: PerPoint::default(),
-            last_payload: None,
-            last_sent: PerPoint::default(),
-        }
+            acks: AcksBehind(emptied(&mut self.acks.0)),
+            late: emptied(&mut self.late),
+            ..Self::default()
+        };
     }
 
     /// Takes in a segment that came late or again.
@@ -127,6 +114,12 @@ impl Half {
     }
 }
 
+/// A list without entries that keeps its memory.
+fn emptied<T>(list: &mut Vec<T>) -> Vec<T> {
+    list.clear();
+    std::mem::take(list)
+}
+
 /// The walk, somewhere between the last frame and the first.
 struct Walk<'a> {
     store: &'a Store,
@@ -134,42 +127,80 @@ struct Walk<'a> {
     /// Every frame counts as it is.
     one_point: bool,
     slow_ack: i64,
+    halves: &'a mut PerSide<Half>,
+    out: &'a mut Frames,
+}
+
+/// Walks over connections, one behind the other, in the memory that the first of them needed.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct Walker {
     halves: PerSide<Half>,
     out: Frames,
 }
 
-/// Walks the frames of a connection, its calm beginning in one step. `from` tells from which position of each side's
-/// stream on segments are kept.
-pub(super) fn walk(
-    store: &Store,
-    conn: &ConnRow,
-    scale: Scale<'_>,
-    from: &PerSide<Pos>,
-    slow_ack: i64,
-) -> Frames {
-    let PerSide([client, server]) = from;
-    let walk = || Walk {
-        store,
-        ruler: Ruler::new(scale),
-        one_point: scale.ends.one_point(),
-        slow_ack,
-        halves: PerSide([Half::new(*client), Half::new(*server)]),
-        out: Frames::default(),
-    };
-    let late = slow_ack.min(DELAYED_ACK.start);
-    let known = scale.ends.one_point() && late >= Calm::ACKED_WITHIN.0;
-    let calms = if known { &*conn.calm } else { &[] };
-    let walked = |calms| {
-        let mut walk = walk();
-        walk.back(conn, calms);
-        walk.finish()
-    };
-    let found = walked(calms);
-    debug_assert_eq!(found, walked(&[]), "the calm beginning of {}", conn.id);
-    found
+impl Walker {
+    /// Walks the frames of a connection, its calm beginning in one step. `from` tells from which position of each
+    /// side's stream on segments are kept.
+    pub(super) fn walk(
+        &mut self,
+        store: &Store,
+        conn: &ConnRow,
+        scale: Scale<'_>,
+        from: PerSide<Pos>,
+        slow_ack: i64,
+    ) -> &Frames {
+        let late = slow_ack.min(DELAYED_ACK.start);
+        let known = scale.ends.one_point() && late >= Calm::ACKED_WITHIN.0;
+        let calms = if known { &*conn.calm } else { &[] };
+        self.begin(store, scale, from, slow_ack).all(conn, calms);
+        debug_assert_eq!(
+            self.out,
+            {
+                let mut other = Self::default();
+                other.begin(store, scale, from, slow_ack).all(conn, &[]);
+                other.out
+            },
+            "the calm beginning of {}",
+            conn.id
+        );
+        &self.out
+    }
+
+    fn begin<'a>(
+        &'a mut self,
+        store: &'a Store,
+        scale: Scale<'a>,
+        from: PerSide<Pos>,
+        slow_ack: i64,
+    ) -> Walk<'a> {
+        for side in Side::BOTH {
+            self.halves.get_mut(side).begin(*from.get(side));
+        }
+        let out = &mut self.out;
+        *out = Frames {
+            syns: emptied(&mut out.syns),
+            fins: emptied(&mut out.fins),
+            rsts: emptied(&mut out.rsts),
+            late: PerSide(out.late.0.each_mut().map(emptied)),
+            ..Frames::default()
+        };
+        Walk {
+            store,
+            ruler: Ruler::new(scale),
+            one_point: scale.ends.one_point(),
+            slow_ack,
+            halves: &mut self.halves,
+            out,
+        }
+    }
 }
 
 impl Walk<'_> {
+    fn all(mut self, conn: &ConnRow, calms: &[Calm]) {
+        self.back(conn, calms);
+        self.finish();
+    }
+
     /// Walks. Not inlined, so that a side's half is one place in memory, not a choice of two for each of its fields.
     #[inline(never)]
     fn back(&mut self, conn: &ConnRow, calms: &[Calm]) {
@@ -425,17 +456,13 @@ impl Walk<'_> {
     }
 
     /// What was gathered, every list in file order.
-    fn finish(self) -> Frames {
-        let Self {
-            mut out,
-            mut halves,
-            ..
-        } = self;
+    fn finish(self) {
+        let Self { out, halves, .. } = self;
         for side in Side::BOTH {
             let half = halves.get_mut(side);
             half.close_run(&mut out.zero_windows);
             half.late.reverse();
-            *out.late.get_mut(side) = std::mem::take(&mut half.late);
+            std::mem::swap(out.late.get_mut(side), &mut half.late);
             *out.ttl.get_mut(side) = half.ttl;
             *out.sent_end.get_mut(side) = half.sent_end;
             *out.acked.get_mut(side) = half.acked.values().copied().flatten().max();
@@ -452,7 +479,6 @@ impl Walk<'_> {
         out.late_acks.reverse();
         out.zero_windows.sort_by_key(|z| z.start.no);
         out.resend_runs = out.read_resend_runs();
-        out
     }
 }
 
