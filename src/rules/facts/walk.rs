@@ -36,13 +36,16 @@ impl AcksBehind {
     /// The first frame behind the current one that acknowledges a position.
     #[inline]
     fn covering(&self, end: Pos) -> Option<(FrameNo, Nanos)> {
-        // Mostly one of the nearest does.
-        let near = self.0.iter().rev().take(8).find(|(ack, ..)| *ack >= end);
-        let found = near.or_else(|| {
-            let covering = self.0.partition_point(|(ack, ..)| *ack >= end);
-            self.0.get(covering.checked_sub(1)?)
-        });
-        found.map(|(_, no, time)| (*no, *time))
+        // Mostly the nearest does.
+        let found = match self.0.last()? {
+            nearest if nearest.0 >= end => nearest,
+            _ => {
+                let covering = self.0.partition_point(|(ack, ..)| *ack >= end);
+                self.0.get(covering.checked_sub(1)?)?
+            }
+        };
+        let (_, no, time) = found;
+        Some((*no, *time))
     }
 }
 
@@ -333,7 +336,7 @@ impl Walk<'_> {
         self.ruler.follow(seg);
         let no = seg.no;
         let own = self.halves.get_mut(seg.side);
-        let out = &mut self.out;
+        let out = &mut *self.out;
         out.cut |= flags.has(FrameFlags::CUT) && seg.len > 0;
         if seg.flags.rst() {
             out.rsts.push(*seg);
@@ -381,7 +384,7 @@ impl Walk<'_> {
     /// Probes, what was sent again, and new data.
     fn data(&mut self, seg: &Seg, in_stream: bool) {
         let (own, peer) = self.halves.get_both_mut(seg.side);
-        let out = &mut self.out;
+        let out = &mut *self.out;
         let goes_back =
             seg.marks.has(FrameFlags::RETRANSMISSION) || seg.marks.has(FrameFlags::OUT_OF_ORDER);
         if seg.len > 0 && goes_back && !seg.is_copy() {
@@ -418,7 +421,7 @@ impl Walk<'_> {
             acked_in,
             after,
         };
-        let out = &mut self.out;
+        let out = &mut *self.out;
         if DELAYED_ACK.contains(&after) {
             let of_side = out.delayed_acks.get_mut(data.side.other());
             of_side.count = of_side.count.saturating_add(1);
@@ -493,7 +496,7 @@ fn acked_late(peer: &Half, end: Pos, time: Nanos, slow_ack: i64) -> Option<(Fram
 /// Raises a maximum.
 #[inline]
 fn raise(slot: &mut Option<Pos>, value: Option<Pos>) {
-    if let Some(value) = value {
-        *slot = Some(slot.map_or(value, |old| old.max(value)));
+    if *slot < value {
+        *slot = value;
     }
 }
