@@ -1,7 +1,7 @@
 //! The connection on one page: the report's text, how long the steps of its opening took, where the capture was taken
 //! and what is wrong with it.
 
-use super::tables::{Kind, phase_name};
+use super::tables::phase_name;
 use super::{App, Layer, Tone, clock};
 use crate::report::{capture_lines, connection_text};
 use crate::store::{ConnRow, Phase};
@@ -36,16 +36,9 @@ fn folded(line: &str, width: usize) -> Vec<String> {
 }
 
 impl App {
-    /// Opens the page of the connection under the cursor, in the list of connections that of its row.
+    /// Opens the page of the connection under the cursor, in a list that of its row.
     pub(super) fn show_card(&mut self) {
-        let of_row = match self.layers.last() {
-            Some(Layer::Table(table)) if table.kind == Kind::Connections => table
-                .target(self)
-                .and_then(|no| self.store.frame(no))
-                .and_then(|frame| frame.conn),
-            _ => None,
-        };
-        let Some(conn) = of_row.or_else(|| self.conn()) else {
+        let Some(conn) = self.conn_here() else {
             self.say(Tone::Error, "this frame belongs to no connection");
             return;
         };

@@ -23,11 +23,14 @@ impl App {
     /// The text of a copy command, or why there is none.
     pub(super) fn copy_text(&self, command: Command) -> Result<String, String> {
         let text = match command {
-            Command::CopyRow => self.row_text(self.list.cursor),
+            Command::CopyRow => match self.table() {
+                Some(table) => table.row_text(self).ok_or("the list is empty")?,
+                None => self.row_text(self.list.cursor),
+            },
             Command::CopyField => self.field_at_cursor()?,
             Command::CopyHex => self.hex_text()?,
             Command::CopyFrame if !self.marks.is_empty() => self.marks.to_string(),
-            Command::CopyFrame => self.list.cursor.to_string(),
+            Command::CopyFrame => self.frame_here()?.to_string(),
             Command::CopyFilter if self.filter.is_empty() => {
                 return Err("no filter is set".to_string());
             }
@@ -97,6 +100,7 @@ impl App {
         let frames: Vec<FrameNo> = match self.chosen_range() {
             Some((first, last)) => (first.0..=last.0).map(FrameNo).collect(),
             None if !self.marks.is_empty() => self.marks.iter().collect(),
+            None if self.table().is_some() => Vec::new(),
             None => self.visible(),
         };
         let lines: Vec<String> = frames

@@ -59,11 +59,7 @@ impl App {
         let open = match self.layers.last() {
             Some(Layer::Table(table)) => match table.kind {
                 Kind::Requests(Some(_)) => Some(None),
-                Kind::Connections => Some(
-                    table
-                        .target(self)
-                        .and_then(|no| self.store.frame(no).and_then(|frame| frame.conn)),
-                ),
+                Kind::Connections => Some(table.conn(self)),
                 _ => None,
             },
             _ => None,

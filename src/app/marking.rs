@@ -54,6 +54,10 @@ impl App {
     }
 
     pub(super) fn mark(&mut self) {
+        if self.table().is_some() {
+            self.mark_row_of_list();
+            return;
+        }
         let here = self.list.cursor;
         if self.store.frame(here).is_none() {
             return;
@@ -65,6 +69,34 @@ impl App {
             self.change("marks", |app| app.marks = toggled(&app.marks, here));
         }
         self.last_mark = Some(here);
+    }
+
+    /// Marks the frames of the row of the list on top, or takes their marks off. The list does not show marks: it is
+    /// said which they are.
+    fn mark_row_of_list(&mut self) {
+        match self.frames_here() {
+            Ok(frames) => {
+                let frames: FrameSet = frames.into_iter().collect();
+                let off = frames.minus(&self.marks).is_empty();
+                self.last_mark = self.frame_here().ok();
+                self.say(
+                    Tone::Info,
+                    format!(
+                        "{}: {}",
+                        if off { "mark taken off" } else { "marked" },
+                        frames.to_string()
+                    ),
+                );
+                self.change("marks", |app| {
+                    app.marks = if off {
+                        app.marks.minus(&frames)
+                    } else {
+                        app.marks.union(&frames)
+                    };
+                });
+            }
+            Err(why) => self.say(Tone::Info, why),
+        }
     }
 
     /// Marks the shown frames from one to another.
@@ -95,14 +127,7 @@ impl App {
     }
 
     pub(super) fn mark_finding(&mut self) {
-        let frames = self
-            .store
-            .finding_on(self.list.cursor)
-            .or_else(|| {
-                let conn = self.conn()?;
-                super::tables::close_of(&self.store, conn)
-            })
-            .map(Finding::frames);
+        let frames = self.finding_here().map(Finding::frames);
         match frames {
             Some(frames) if !frames.is_empty() => {
                 let n = frames.len();
@@ -130,7 +155,13 @@ impl App {
     }
 
     pub(super) fn toggle_time_ref(&mut self) {
-        let here = self.list.cursor;
+        let here = match self.frame_here() {
+            Ok(here) => here,
+            Err(why) => {
+                self.say(Tone::Info, why);
+                return;
+            }
+        };
         self.change("time reference", |app| {
             app.time_ref = (app.time_ref != Some(here)).then_some(here);
         });

@@ -32,6 +32,7 @@ pub mod rows;
 mod searching;
 pub mod settings;
 mod shifting;
+mod subject;
 pub mod summary;
 pub mod tables;
 #[cfg(test)]

@@ -159,15 +159,8 @@ impl App {
 
     /// Shows what a rule means; without a name, the rule of the finding under the cursor.
     pub(super) fn explain(&mut self, id: &str) {
-        let own = || {
-            let finding = self.store.finding_on(self.list.cursor).or_else(|| {
-                let conn = self.conn()?;
-                super::tables::close_of(&self.store, conn)
-            })?;
-            Some(finding.rule.to_string())
-        };
         let id = if id.is_empty() {
-            own()
+            self.finding_here().map(|finding| finding.rule.to_string())
         } else {
             Some(id.to_string())
         };

@@ -294,22 +294,24 @@ impl App {
 
     /// `o`: the Sid, then the connection, then everything.
     pub(super) fn only_sid(&mut self) -> Vec<Effect> {
-        let Some(facts) = self.cursor_facts() else {
-            return Vec::new();
-        };
-        let Some(conn) = facts.conn else {
-            self.say(Tone::Error, "this frame belongs to no connection");
+        let (Some(conn), sid) = self.sid_here() else {
+            self.say(Tone::Error, "there is no connection here");
             return Vec::new();
         };
         let of_conn = format!("conn == {conn}");
-        let of_sid = facts
-            .sid
-            .map(|sid| format!("conn == {conn} and sid == {sid}"));
+        let of_sid = sid.map(|sid| format!("conn == {conn} and sid == {sid}"));
+        let target = self.table().map(|table| table.target(self));
         let next = match of_sid {
+            of_sid if target.is_some() => of_sid.unwrap_or(of_conn),
             Some(of_sid) if self.filter != of_sid && self.filter != of_conn => of_sid,
             _ if self.filter != of_conn => of_conn,
             _ => String::new(),
         };
+        if let Some(frame) = target.flatten() {
+            // From a list, to the frames that its row is about.
+            self.close_layers();
+            self.jump(frame);
+        }
         match self.set_filter(&next) {
             Ok(effects) => effects,
             Err(error) => {
@@ -412,13 +414,13 @@ impl App {
 
     /// The next or the previous hit.
     pub(super) fn find_step(&mut self, forward: bool) {
-        if let Some(Layer::Table(_)) = self.layers.last() {
-            self.find_in_table(forward);
-            return;
-        }
         if self.find.is_empty() {
             let key = self.key_of(super::command::Command::Find);
             self.say(Tone::Info, format!("nothing to find; {key} asks for it"));
+            return;
+        }
+        if let Some(Layer::Table(_)) = self.layers.last() {
+            self.find_in_table(forward);
             return;
         }
         self.find_wait = Some((self.list.cursor, forward));

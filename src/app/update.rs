@@ -288,6 +288,10 @@ impl App {
 
     /// Carries out a command, as soon as what it acts on is decoded.
     pub(super) fn run(&mut self, command: Command, count: Option<u32>) -> Vec<Effect> {
+        if let Some(why) = self.out_of_reach(command) {
+            self.say(Tone::Info, why);
+            return Vec::new();
+        }
         if self.must_decode(command) {
             return vec![Effect::Decode(command, count)];
         }
@@ -350,7 +354,10 @@ impl App {
             C::Mark => self.mark(),
             C::MarkDown => {
                 self.mark();
-                self.step(1);
+                match self.table() {
+                    Some(_) => self.move_rows(1),
+                    None => self.step(1),
+                }
             }
             C::MarkFinding => self.mark_finding(),
             C::Range => self.toggle_range(),

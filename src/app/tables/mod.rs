@@ -8,7 +8,7 @@ pub use cells::{human, phase_name};
 
 use super::App;
 use crate::store::{Finding, Store, Verdict};
-use crate::units::{ConnId, FindingId, FrameNo, RequestId, Side};
+use crate::units::{ConnId, FindingId, FrameNo, RequestId, Sid, Side};
 use cells::{
     conn_cell, conn_number, finding_cell, phase_cell, request_cell, request_number, width_of_ends,
 };
@@ -386,8 +386,7 @@ impl Table {
     /// The frame that Enter goes to.
     pub fn target(&self, app: &App) -> Option<FrameNo> {
         let store = &app.store;
-        let row = *self.rows.get(self.cursor)?;
-        let (Row::One(id) | Row::Folded(id, _)) = row;
+        let id = self.number_here()?;
         match self.kind {
             Kind::Connections => Some(store.conn(ConnId(id))?.last_frame),
             Kind::Findings => store.finding(FindingId(id))?.decisive_frame(),
@@ -400,10 +399,56 @@ impl Table {
         }
     }
 
+    /// The number in the store of what the row under the cursor shows.
+    fn number_here(&self) -> Option<u32> {
+        let (Row::One(id) | Row::Folded(id, _)) = *self.rows.get(self.cursor)?;
+        Some(id)
+    }
+
+    /// The finding that the row under the cursor shows.
+    pub(super) fn finding<'a>(&self, app: &'a App) -> Option<&'a Finding> {
+        let id = self.number_here()?;
+        let finding = || app.store.finding(FindingId(id));
+        (self.kind == Kind::Findings).then(finding).flatten()
+    }
+
+    /// The connection that the row under the cursor is about.
+    pub(super) fn conn(&self, app: &App) -> Option<ConnId> {
+        let id = self.number_here()?;
+        match self.kind {
+            Kind::Connections => Some(ConnId(id)),
+            Kind::Findings => app.store.finding(FindingId(id))?.conn,
+            Kind::Requests(_) => Some(app.store.request(RequestId(id))?.conn),
+            Kind::Phases(conn) => Some(conn),
+        }
+    }
+
+    /// The Sid that the row under the cursor is about.
+    pub(super) fn sid(&self, app: &App) -> Option<Sid> {
+        let id = self.number_here()?;
+        let session = match self.kind {
+            Kind::Connections => None,
+            Kind::Findings => app.store.finding(FindingId(id))?.session,
+            Kind::Requests(_) => app.store.request(RequestId(id))?.session,
+            Kind::Phases(conn) => {
+                let at = usize::try_from(id).ok()?;
+                return app.store.conn(conn)?.phases.get(at)?.sid;
+            }
+        };
+        Some(app.store.session(session?)?.sid)
+    }
+
+    /// The row under the cursor with all its columns, tabs between them.
+    pub(super) fn row_text(&self, app: &App) -> Option<String> {
+        let row = *self.rows.get(self.cursor)?;
+        let cells = (0..self.columns().len()).map(|column| self.cell(app, row, column));
+        Some(cells.collect::<Vec<_>>().join("\t"))
+    }
+
     /// What the row under the cursor says in full: how the connection ended, what was found, what was asked for.
     pub fn detail(&self, app: &App) -> Option<String> {
         let store = &app.store;
-        let (Row::One(id) | Row::Folded(id, _)) = *self.rows.get(self.cursor)?;
+        let id = self.number_here()?;
         let told = |finding: &Finding| format!("{}: {}", finding.rule, finding.text);
         match self.kind {
             Kind::Connections => close_of(store, ConnId(id)).map(told),
