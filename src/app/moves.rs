@@ -2,6 +2,7 @@
 
 use super::App;
 use super::facts;
+use super::rows::Rows;
 use super::summary::gravest;
 use crate::app::command::Command;
 use crate::store::{FrameRow, RequestRow, Verdict};
@@ -187,12 +188,29 @@ impl App {
         }
     }
 
-    /// The first shown frame in a direction that satisfies a condition.
-    fn seek(&self, forward: bool, holds: impl Fn(FrameNo, &FrameRow) -> bool) -> Option<FrameNo> {
-        self.list
-            .rows
-            .walk(&self.store, self.list.cursor, forward)
-            .find(|no| self.store.frame(*no).is_some_and(|row| holds(*no, &row)))
+    /// The first shown frame in a direction that satisfies a condition; where there is none, what is not there, and
+    /// how much of it the filter hides.
+    fn seek(
+        &self,
+        forward: bool,
+        what: &str,
+        holds: impl Fn(FrameNo, &FrameRow) -> bool,
+    ) -> Result<FrameNo, String> {
+        let here = self.list.cursor;
+        let holds = |no: &FrameNo| self.store.frame(*no).is_some_and(|row| holds(*no, &row));
+        let found = self.list.rows.walk(&self.store, here, forward).find(holds);
+        found.ok_or_else(|| {
+            let all = Rows::all();
+            let hidden = if self.list.rows.is_filtered() {
+                all.walk(&self.store, here, forward).filter(holds).count()
+            } else {
+                0
+            };
+            none_shown(forward, what, hidden).unwrap_or_else(|| {
+                let way = way(forward);
+                format!("no {way} {what}")
+            })
+        })
     }
 
     /// Where a command leads, or why it leads nowhere.
@@ -223,24 +241,22 @@ impl App {
         let Some(session) = facts.session else {
             return Err("this frame has no Sid; > and < stay on the connection".to_string());
         };
-        self.seek(forward, |no, row| {
+        let sid = facts.sid.map_or_else(String::new, |sid| sid.to_string());
+        self.seek(forward, &format!("frame of Sid {sid}"), |no, row| {
             row.conn == facts.conn && facts::carries(&self.store, no, session)
-        })
-        .ok_or_else(|| {
-            let sid = facts.sid.map_or_else(String::new, |sid| sid.to_string());
-            format!("no {} frame of Sid {sid}", way(forward))
         })
     }
 
     fn same_conn(&self, forward: bool) -> Result<FrameNo, String> {
         let conn = self.conn().ok_or("this frame belongs to no connection")?;
-        self.seek(forward, |_, row| row.conn == Some(conn))
-            .ok_or_else(|| format!("no {} frame of connection {conn}", way(forward)))
+        let what = format!("frame of connection {conn}");
+        self.seek(forward, &what, |_, row| row.conn == Some(conn))
     }
 
     fn reset(&self, forward: bool) -> Result<FrameNo, String> {
-        self.seek(forward, |_, row| row.is_tcp() && row.tcp_flags.rst())
-            .ok_or_else(|| format!("no {} TCP reset", way(forward)))
+        self.seek(forward, "TCP reset", |_, row| {
+            row.is_tcp() && row.tcp_flags.rst()
+        })
     }
 
     /// The frame behind the next wait, as the shown frames have it.
@@ -298,22 +314,23 @@ impl App {
             .iter()
             .filter(|f| f.verdict != Verdict::Normal)
             .filter_map(crate::store::Finding::decisive_frame)
-            .filter(|no| self.list.rows.contains(&self.store, *no))
             .collect();
         stops.sort_unstable();
         stops.dedup();
         let here = self.list.cursor;
-        let next = if forward {
-            stops.iter().find(|no| **no > here)
+        let ahead: Vec<FrameNo> = if forward {
+            stops.iter().filter(|no| **no > here).copied().collect()
         } else {
-            stops.iter().rev().find(|no| **no < here)
+            let before = stops.iter().rev();
+            before.filter(|no| **no < here).copied().collect()
         };
-        next.copied().ok_or_else(|| {
+        let shown = |no: &&FrameNo| self.list.rows.contains(&self.store, **no);
+        ahead.iter().find(shown).copied().ok_or_else(|| {
             if stops.is_empty() {
-                "no findings".to_string()
-            } else {
-                format!("no {} finding; {} in all", way(forward), stops.len())
+                return "no findings".to_string();
             }
+            none_shown(forward, "finding", ahead.len())
+                .unwrap_or_else(|| format!("no {} finding; {} in all", way(forward), stops.len()))
         })
     }
 
@@ -338,8 +355,7 @@ impl App {
         if self.marks.is_empty() {
             return Err("nothing is marked; m marks the row".to_string());
         }
-        self.seek(forward, |no, _| self.marks.contains(no))
-            .ok_or_else(|| format!("no {} marked frame", way(forward)))
+        self.seek(forward, "marked frame", |no, _| self.marks.contains(no))
     }
 
     /// From a request to its reply, and back.
@@ -369,6 +385,12 @@ impl App {
             Ok(request.first_frame)
         }
     }
+}
+
+/// What is said where only the filter is why there is no further one; `None` where it hides none.
+pub(super) fn none_shown(forward: bool, what: &str, hidden: usize) -> Option<String> {
+    let way = way(forward);
+    (hidden > 0).then(|| format!("no {way} {what} is shown; {hidden} hidden by the filter"))
 }
 
 fn way(forward: bool) -> &'static str {

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::event::{Effect, Search};
+use super::moves::none_shown;
 use super::prompt::Mistake;
 use super::rows::Rows;
 use super::{Layer, Tone};
@@ -445,6 +446,11 @@ impl App {
         };
         let all = self.find_hits.len();
         let next = next.copied();
+        let hidden = if forward {
+            behind.iter().filter(|no| **no > from).count()
+        } else {
+            before.len()
+        };
         if let Some(no) = next {
             self.find_wait = None;
             self.jump(no);
@@ -460,9 +466,11 @@ impl App {
         } else if done {
             self.find_wait = None;
             let way = if forward { "further" } else { "earlier" };
-            let text = match all {
-                0 => format!("not found: {}", self.find),
-                n => format!("no {way} hit of {n}: {}", self.find),
+            // No shown one is there: those that are, the filter hides.
+            let text = match (all, none_shown(forward, "hit", hidden)) {
+                (0, _) => format!("not found: {}", self.find),
+                (_, Some(none)) => format!("{none}: {}", self.find),
+                (n, None) => format!("no {way} hit of {n}: {}", self.find),
             };
             self.say(Tone::Info, text);
         }

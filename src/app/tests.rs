@@ -101,6 +101,51 @@ fn the_first_e_goes_to_the_gravest_finding() {
 }
 
 #[test]
+fn what_the_filter_hides_is_told_and_not_denied() {
+    // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
+    let mut app = app(80, 24);
+    press(&mut app, "1 0 G m");
+    app.find_hits = vec![FrameNo(10), FrameNo(12)];
+    app.find = "x".to_string();
+    app.list.rows = Rows::only(vec![FrameNo(5), FrameNo(7)]);
+    for (start, key, said) in [
+        (
+            5,
+            "e",
+            "no further finding is shown; 1 hidden by the filter",
+        ),
+        (
+            5,
+            "r",
+            "no further TCP reset is shown; 1 hidden by the filter",
+        ),
+        (
+            5,
+            ".",
+            "no further frame of Sid 0 is shown; 2 hidden by the filter",
+        ),
+        (
+            5,
+            "'",
+            "no further marked frame is shown; 1 hidden by the filter",
+        ),
+        (5, "n", "no further hit is shown; 2 hidden by the filter: x"),
+        (7, "E", "no earlier finding; 1 in all"),
+        (7, "R", "no earlier TCP reset"),
+        (
+            5,
+            "]",
+            "frame 12 is hidden by the filter; 7 is the nearest shown",
+        ),
+    ] {
+        app.list.cursor = FrameNo(start);
+        press(&mut app, key);
+        let (_, text) = app.message.as_ref().unwrap();
+        assert_eq!(text, said, "{key}");
+    }
+}
+
+#[test]
 fn marks_and_ranges_can_be_undone_and_done_again() {
     let mut app = app(80, 24);
     press(&mut app, "m Space j v 2 j m");

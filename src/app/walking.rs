@@ -120,6 +120,11 @@ impl App {
         }
         self.close_layers();
         self.jump(frame);
+        self.tell_hidden(frame);
+    }
+
+    /// Says where the cursor stands when the filter hides the frame that it was to go to.
+    fn tell_hidden(&mut self, frame: FrameNo) {
         if self.list.cursor != frame {
             self.say(
                 Tone::Info,
@@ -138,6 +143,7 @@ impl App {
                 Ok(frame) if far => {
                     self.close_layers();
                     self.jump(frame);
+                    self.tell_hidden(frame);
                 }
                 Ok(frame) => self.land(frame),
                 Err(why) => {
