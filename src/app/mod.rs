@@ -240,8 +240,10 @@ pub struct App {
     pub news: news::News,
     /// Jobs.
     pub jobs: Jobs,
-    /// The user has done something: the summary and the first `e` behave differently before that.
+    /// The user has done something: the summary is not said any more.
     pub moved: bool,
+    /// The user has gone to a finding: the next one is the one that follows, no longer the gravest.
+    at_findings: bool,
     /// What the loop counts.
     pub stats: Stats,
     /// Settings of the rules.
@@ -329,6 +331,7 @@ impl App {
                 ..Jobs::default()
             },
             moved: false,
+            at_findings: false,
             stats: Stats::default(),
             rules: rules::Settings::default(),
             files_open: Vec::new(),

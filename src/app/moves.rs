@@ -296,13 +296,13 @@ impl App {
         ))
     }
 
-    /// One stop per finding: its first marked frame. Before anything else was done, the gravest finding.
+    /// One stop per finding: its first marked frame. Whoever has not been to one yet is led to the gravest.
     fn finding(&self, forward: bool) -> Result<FrameNo, String> {
         if !self.jobs.judged && self.store.findings().is_empty() {
             return Err("the rules run when the capture is indexed; not yet".to_string());
         }
         if forward
-            && !self.moved
+            && !self.at_findings
             && let Some(frame) = gravest(&self.store)
             && self.list.rows.contains(&self.store, frame)
         {

@@ -101,6 +101,27 @@ fn the_first_e_goes_to_the_gravest_finding() {
 }
 
 #[test]
+fn the_first_e_goes_to_the_gravest_finding_after_other_keys_too() {
+    for before in ["", "j", "G", "8 G", "r ("] {
+        let mut app = app(80, 24);
+        let mut fault = testing::finding();
+        fault.verdict = crate::store::Verdict::Fault;
+        fault.marks = vec![FrameNo(3)];
+        Arc::get_mut(&mut app.store).unwrap().add_finding(fault);
+        press(&mut app, before);
+        press(&mut app, "e");
+        assert_eq!(app.list.cursor, FrameNo(3), "{before}");
+        press(&mut app, "e");
+        assert_eq!(app.list.cursor, FrameNo(12), "{before}");
+    }
+    // From the list of findings the way goes on.
+    let mut app = app(80, 24);
+    press(&mut app, "F Enter e");
+    let (_, text) = app.message.as_ref().unwrap();
+    assert_eq!(text, "no further finding; 1 in all");
+}
+
+#[test]
 fn what_the_filter_hides_is_told_and_not_denied() {
     // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
     let mut app = app(80, 24);

@@ -156,6 +156,7 @@ impl App {
                     }
                 } else if let Some(frame) = table.target(self) {
                     let table = table.clone();
+                    self.at_findings |= table.kind == super::tables::Kind::Findings;
                     let (before, _) = self.jumps.depths();
                     self.goto(frame);
                     self.enter_list();

@@ -154,6 +154,7 @@ impl App {
             self.moved = true;
         }
         if matches!(command, Command::NextFinding | Command::PrevFinding) {
+            self.at_findings = true;
             self.tell_finding(from);
         }
     }
