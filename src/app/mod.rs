@@ -244,6 +244,8 @@ pub struct App {
     pub moved: bool,
     /// The user has gone to a finding: the next one is the one that follows, no longer the gravest.
     at_findings: bool,
+    /// The capture is followed and the cursor stands on the last row: it goes with the end.
+    at_end: bool,
     /// What the loop counts.
     pub stats: Stats,
     /// Settings of the rules.
@@ -332,6 +334,7 @@ impl App {
             },
             moved: false,
             at_findings: false,
+            at_end: false,
             stats: Stats::default(),
             rules: rules::Settings::default(),
             files_open: Vec::new(),

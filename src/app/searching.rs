@@ -198,6 +198,7 @@ impl App {
             note(&mut self.jobs.filter);
             if !self.rows_old {
                 self.list.rows.extend(frames);
+                self.keep_at_end();
             } else if done || !frames.is_empty() {
                 self.rows_old = false;
                 self.list.rows = Rows::only(frames);

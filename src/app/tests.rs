@@ -122,6 +122,38 @@ fn the_first_e_goes_to_the_gravest_finding_after_other_keys_too() {
 }
 
 #[test]
+fn the_cursor_goes_with_the_end_of_a_file_that_grows_and_stays_anywhere_else() {
+    let grow = |app: &mut App, first: bool| {
+        let mut batch = testing::batch();
+        if !first {
+            batch = crate::store::Batch {
+                frames: batch.frames,
+                ..crate::store::Batch::default()
+            };
+        }
+        batch.progress.complete = false;
+        // What is written at once may come in two pieces.
+        for caught_up in [false, true] {
+            batch.progress.caught_up = caught_up;
+            update(app, Event::Batch(Box::new(std::mem::take(&mut batch))));
+        }
+    };
+    for (keys, at) in [
+        ("", 1),
+        ("G", 24),
+        ("G k", 11),
+        ("G Tab", 12),
+        ("G k G", 24),
+    ] {
+        let mut app = App::new("live.pcapng", (80, 24), Settings::default());
+        grow(&mut app, true);
+        press(&mut app, keys);
+        grow(&mut app, false);
+        assert_eq!(app.list.cursor, FrameNo(at), "{keys}");
+    }
+}
+
+#[test]
 fn what_the_filter_hides_is_told_and_not_denied() {
     // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
     let mut app = app(80, 24);

@@ -31,6 +31,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             conns: app.store.conns().len(),
         };
     }
+    app.note_end();
     app.settle_lanes();
     app.settle_tree();
     effects
@@ -58,6 +59,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
         Event::Batch(batch) => {
             let caught_up = batch.progress.caught_up;
             app.with_store(|store| store.append(*batch));
+            app.keep_at_end();
             app.grown();
             // A live capture never ends by itself: what there is so far is judged, and again when there is more.
             if caught_up {

@@ -76,10 +76,32 @@ impl App {
             self.jump(frame);
         }
         if last && self.jobs.indexing {
-            self.say(
-                Tone::Info,
-                "this is the last frame indexed so far; the index is not complete",
-            );
+            let text = if self.is_being_read() {
+                "this is the last frame indexed so far; the index is not complete"
+            } else {
+                "the cursor goes with the end while the file grows"
+            };
+            self.say(Tone::Info, text);
+        }
+    }
+
+    fn last_row(&self) -> Option<FrameNo> {
+        let rows = self.list.rows.len(&self.store);
+        self.list.rows.at(&self.store, rows.checked_sub(1)?)
+    }
+
+    /// Notes whether the cursor stands at the end of a capture that is followed. Who is at work within the frame stays
+    /// on it.
+    pub(super) fn note_end(&mut self) {
+        let followed = self.jobs.indexing && (self.at_end || self.store.progress().caught_up);
+        let in_list = self.focus == Pane::List && self.list.opened.is_none();
+        self.at_end = followed && in_list && self.last_row() == Some(self.list.cursor);
+    }
+
+    /// The list has grown: a cursor that stood at the end stands there again.
+    pub(super) fn keep_at_end(&mut self) {
+        if let Some(last) = self.last_row().filter(|_| self.at_end) {
+            self.land(last);
         }
     }
 

@@ -413,13 +413,13 @@ impl Session {
     /// Takes one thing in; returns how the program ends, if it ends.
     fn take(&mut self, came: Came, screen: &mut Screen) -> Option<Exit> {
         let mut can_wait = false;
-        // When a key came, and where the cursor was.
+        // When a key came.
         let mut key = None;
         let event = match came {
             Came::Input(Input::Event(event)) => {
                 if matches!(event, Event::Key(_)) {
                     screen.count_key();
-                    key = Some((Instant::now(), self.app.list.cursor));
+                    key = Some(Instant::now());
                 }
                 #[cfg(debug_assertions)]
                 if let Event::Key(key) = event {
@@ -458,15 +458,17 @@ impl Session {
         };
         let working = self.app.has_work();
         let full = self.app.visible().len() >= self.app.page();
+        let cursor = self.app.list.cursor;
         let effects = update(&mut self.app, event);
-        if let Some((when, cursor)) = key {
+        let moved = self.app.list.cursor != cursor;
+        if let Some(when) = key {
             let searches = |effect: &Effect| matches!(effect, Effect::Search(_));
-            let moves = self.app.list.cursor != cursor || effects.iter().any(searches);
+            let moves = moved || effects.iter().any(searches);
             self.pace.set_slow(self.app.settings.low_bandwidth);
             self.pace.key(when, moves);
         }
         // Rows behind a full page, and verdicts still to come, change only numbers: they can wait.
-        can_wait &= full && (!working || self.app.has_work());
+        can_wait &= full && !moved && (!working || self.app.has_work());
         self.waiting_progress = can_wait && (self.waiting_progress || !self.stale);
         self.stale = true;
         effects
