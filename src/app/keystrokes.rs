@@ -230,7 +230,7 @@ const CASES: &[(&str, u32, &str, &str)] = &[
         "summary",
         1,
         "g s",
-        "message=1 connection, 1 MARS, 1 reset: 1 benign",
+        "message=1 connection, 1 MARS, 1 reset; findings: 1 benign",
     ),
     ("close", 1, "q", "effect=Quit"),
     ("close", 1, "c ? q", "layers=1"),

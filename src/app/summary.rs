@@ -18,8 +18,9 @@ pub fn gravest(store: &Store) -> Option<FrameNo> {
         .map(|(_, frame)| frame)
 }
 
-/// `3 connections, 2 MARS, 5 resets: 1 fault, 4 benign. e goes to the fault, F lists all`; in a narrow window with
-/// shorter words, and at last without what weighs least.
+/// `3 connections, 2 MARS, 5 resets; findings: 1 fault, 4 benign. e goes to the fault, F lists all`; in a narrow window
+/// with shorter words, and at last without what weighs least. A finding may be about several resets, or about none: one
+/// number is not told by the other.
 pub fn summary(app: &App) -> String {
     let verdicts = verdicts(&app.store);
     if verdicts.is_empty() {
@@ -34,7 +35,13 @@ pub fn summary(app: &App) -> String {
             ""
         };
         let way = way_on(app, roomy);
-        format!("{}: {told}{more}. {way}", facts(app, resets))
+        // Beside the number of resets it must be said what is counted.
+        let counted = if resets && app.density.resets() > 0 {
+            "; findings"
+        } else {
+            ""
+        };
+        format!("{}{counted}: {told}{more}. {way}", facts(app, resets))
     };
     let all = verdicts.len();
     let shorter = (1..all).rev().map(|shown| (shown, false, false));
