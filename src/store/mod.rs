@@ -44,7 +44,7 @@ pub use packed_pdu::{NewPdus, PduPacker};
 pub use pdu::{PduFlags, PduKind, PduRow};
 pub use proof::{Applied, Conditions, EvidenceList, Exhibit, FrameList, Label, Statement};
 pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow, RequestSigns};
-pub use session::{SessionEnd, SessionRow, StallInfo};
+pub use session::{ClosedBy, SessionEnd, SessionRow, StallInfo};
 pub use short::Short;
 
 use std::sync::Arc;

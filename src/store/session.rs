@@ -37,6 +37,20 @@ pub struct StallInfo {
     pub longest_frame: Option<FrameNo>,
 }
 
+/// Which sides have closed a session with an SMP:FIN, as an observer sees it ([MC-SMP] 3.1.4.4): a Sid is free again
+/// when both have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// Neither: it is open.
+    Nobody,
+    /// The client alone. Its socket may be gone before the server's SMP:FIN could be sent or seen.
+    Client,
+    /// The server alone.
+    Server,
+    /// Both.
+    Both,
+}
+
 /// One life of an SMP session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionRow {
@@ -91,6 +105,17 @@ impl SessionRow {
         }
     }
 
+    /// Which sides have closed it, with the client at one end.
+    pub fn closed_by(&self, client: End) -> ClosedBy {
+        let closed = |end| self.ends.get(end).fin_frame.is_some();
+        match (closed(client), closed(client.other())) {
+            (false, false) => ClosedBy::Nobody,
+            (true, false) => ClosedBy::Client,
+            (false, true) => ClosedBy::Server,
+            (true, true) => ClosedBy::Both,
+        }
+    }
+
     /// DATA packets of one end that are known only by the numbers of later packets: SEQNUM counts DATA since the
     /// SYN ([MC-SMP] 2.2.1), so a header that is not in the file still leaves its mark there. 0 where the session
     /// is complete or was joined late.
@@ -101,6 +126,28 @@ impl SessionRow {
                 last.saturating_sub(end.counts.data)
             }
             _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_open_while_neither_side_has_closed_it() {
+        for (client, server, expected) in [
+            (None, None, ClosedBy::Nobody),
+            (Some(7), None, ClosedBy::Client),
+            (None, Some(8), ClosedBy::Server),
+            (Some(7), Some(8), ClosedBy::Both),
+        ] {
+            for end in End::BOTH {
+                let mut row = SessionRow::opened(SessionId(0), ConnId(0), Sid(0), FrameNo(1));
+                row.ends.get_mut(end).fin_frame = client.map(FrameNo);
+                row.ends.get_mut(end.other()).fin_frame = server.map(FrameNo);
+                assert_eq!(row.closed_by(end), expected);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::app::clock;
 use crate::app::summary::counted;
 use crate::app::timeline::lane_name;
-use crate::store::{ConnRow, Finding, Phase, RequestRow, Store};
+use crate::store::{ClosedBy, ConnRow, Finding, Phase, RequestRow, Store};
 use crate::units::{ConnId, End, Nanos, Side};
 
 /// So many connections, spread over all, have their addresses measured; where others are longer, they are cut.
@@ -56,16 +56,14 @@ fn retransmissions(conn: &ConnRow) -> u32 {
         .fold(0, u32::saturating_add)
 }
 
-/// Sids open at the end, and all.
-fn sids(store: &Store, conn: ConnId) -> (usize, usize) {
+/// Sids that neither side has closed at the end, and all.
+fn sids(store: &Store, conn: &ConnRow) -> (usize, usize) {
     let mut open = 0_usize;
     let mut all = 0_usize;
-    for session in store.conn_sessions(conn) {
+    for session in store.conn_sessions(conn.id) {
         all = all.saturating_add(1);
-        let closed = End::BOTH
-            .iter()
-            .all(|end| session.ends.get(*end).fin_frame.is_some());
-        open = open.saturating_add(usize::from(!closed));
+        let is_open = session.closed_by(conn.client) == ClosedBy::Nobody;
+        open = open.saturating_add(usize::from(is_open));
     }
     (open, all)
 }
@@ -92,7 +90,7 @@ pub(super) fn conn_cell(app: &App, conn: &ConnRow, name: &str) -> String {
         }
         .to_string(),
         "Encr" => conn.encryption.map_or("-", |e| e.name()).to_string(),
-        "Sids" => match sids(store, conn.id) {
+        "Sids" => match sids(store, conn) {
             (_, 0) if conn.hides_sids() => "hidden".to_string(),
             (open, all) => format!("{open}/{all}"),
         },
@@ -120,7 +118,7 @@ pub(super) fn conn_number(store: &Store, row: Row, column: usize) -> i128 {
         "Duration" => i128::from(conn.last_time.since(conn.first_time)),
         "Frames" => i128::from(conn.frames),
         "Bytes" => i128::from(bytes_of(conn)),
-        "Sids" => i128::try_from(sids(store, conn.id).1).unwrap_or(0),
+        "Sids" => i128::try_from(sids(store, conn).1).unwrap_or(0),
         "" | "End" => close_of(store, conn.id).map_or(0, |f| -i128::from(f.verdict.weight())),
         _ => 0,
     }

@@ -6,7 +6,7 @@ use super::events::Events;
 use super::slots::{self, Slot};
 use super::{Cell, Lane, LaneOf, Mark, Scale, Timeline, lane_name};
 use crate::export::FrameSet;
-use crate::store::{RequestEnd, RequestRow, SessionRow, Store, Verdict};
+use crate::store::{ClosedBy, RequestEnd, RequestRow, SessionRow, Store, Verdict};
 use crate::units::{ConnId, End, FrameNo, SessionId};
 
 /// Frames at the end of a connection in which resets are counted.
@@ -146,10 +146,13 @@ fn most_telling(
 }
 
 fn session_lane(scene: &Scene<'_>, session: &SessionRow) -> Lane {
-    let tail = match (session_closed(session), session.outstanding) {
-        (_, 1..) => "waiting",
-        (Some(_), _) => "closed",
-        _ => "open",
+    let client = scene.store.conn(session.conn).map_or(End::A, |c| c.client);
+    let tail = match session.closed_by(client) {
+        _ if session.outstanding > 0 => "waiting",
+        ClosedBy::Nobody => "open",
+        ClosedBy::Client => "client FIN",
+        ClosedBy::Server => "server FIN",
+        ClosedBy::Both => "closed",
     };
     Lane {
         of: LaneOf::Session(session.id),

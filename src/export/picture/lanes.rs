@@ -7,7 +7,7 @@ use crate::export::error::ExportError;
 use crate::export::job::Job;
 use crate::export::time::seconds;
 use crate::report::words;
-use crate::store::{ConnRow, PduKind, SessionRow, Store};
+use crate::store::{ClosedBy, ConnRow, PduKind, SessionRow, Store};
 use crate::units::{FrameNo, Nanos, Side};
 
 /// Where the time axis begins and ends.
@@ -262,12 +262,11 @@ fn session_lane(
 }
 
 fn session_tail(conn: &ConnRow, session: &SessionRow) -> String {
-    let closed = |side: Side| session.ends.get(conn.end_of(side)).fin_pdu.is_some();
-    let end = match (closed(Side::Client), closed(Side::Server)) {
-        (true, true) => "closed",
-        (true, false) => "client FIN only",
-        (false, true) => "server FIN only",
-        (false, false) => "open",
+    let end = match session.closed_by(conn.client) {
+        ClosedBy::Both => "closed",
+        ClosedBy::Client => "client FIN only",
+        ClosedBy::Server => "server FIN only",
+        ClosedBy::Nobody => "open",
     };
     let waiting = if session.outstanding > 0 {
         format!(", {} waiting", session.outstanding)
