@@ -28,12 +28,12 @@ pub struct Searching {
 impl App {
     /// Reads a filter, with `%` standing for the value under the cursor.
     pub(super) fn read_filter(&self, text: &str) -> Result<Filter, ParseError> {
-        self.with_context(|context| query::parse(text, context))
+        self.with_context(text, |context| query::parse(text, context))
     }
 
     /// Whole inputs with what may stand at the cursor filled in.
     pub(super) fn filter_completions(&self, text: &str, cursor: usize) -> Vec<String> {
-        let candidates = self.with_context(|context| query::complete(text, cursor, context));
+        let candidates = self.with_context(text, |context| query::complete(text, cursor, context));
         let filled = |candidate: query::Candidate| {
             let behind = candidate.start.saturating_add(candidate.length);
             let before: String = text.chars().take(candidate.start).collect();
@@ -44,7 +44,7 @@ impl App {
     }
 
     /// What a filter's text may refer to besides fields.
-    fn with_context<T>(&self, use_it: impl FnOnce(&Context<'_>) -> T) -> T {
+    fn with_context<T>(&self, text: &str, use_it: impl FnOnce(&Context<'_>) -> T) -> T {
         let saved = self
             .settings
             .filters
@@ -57,7 +57,7 @@ impl App {
                 (name.clone(), named)
             })
             .collect();
-        let cursor = self.value_under_cursor();
+        let cursor = self.value_under_cursor(text);
         use_it(&Context {
             cursor: cursor.as_deref(),
             saved: Some(&saved),
@@ -66,8 +66,9 @@ impl App {
         })
     }
 
-    /// The value of the field under the decode cursor; in the list, the Sid, else the connection.
-    fn value_under_cursor(&self) -> Option<String> {
+    /// The value of the field under the decode cursor; in the list, what the row says of the field that a filter's `%`
+    /// is compared with.
+    fn value_under_cursor(&self, text: &str) -> Option<String> {
         use super::layout::Pane;
         if self.focus == Pane::Decode {
             let tree = self.decoded()?;
@@ -76,15 +77,17 @@ impl App {
             return Some(crate::dissect::render::value(&field.value));
         }
         let facts = self.cursor_facts()?;
-        facts
-            .sid
-            .map(|s| s.to_string())
-            .or_else(|| facts.conn.map(|c| c.to_string()))
+        match field_of_value(text)? {
+            "sid" | "smp.sid" => facts.sid.map(|sid| sid.to_string()),
+            "conn" | "tcp.stream" => facts.conn.map(|conn| conn.to_string()),
+            "frame" | "frame.number" => Some(self.list.cursor.to_string()),
+            _ => None,
+        }
     }
 
     /// The filter with the value under the cursor in the place of each `%`, if that can be written in a filter.
     fn with_value(&self, text: &str) -> String {
-        let Some(value) = self.value_under_cursor() else {
+        let Some(value) = self.value_under_cursor(text) else {
             return text.to_string();
         };
         let is_word = value
@@ -256,7 +259,7 @@ impl App {
         }
         let read = if find {
             // Only a filter can be counted at once; text is looked for behind Enter.
-            self.with_context(|context| Needle::parse(text, context))
+            self.with_context(text, |context| Needle::parse(text, context))
                 .map(|needle| match needle {
                     Needle::Filter(filter) => Some(*filter),
                     _ => None,
@@ -393,7 +396,7 @@ impl App {
         if text.is_empty() {
             return vec![Effect::StopSearch(stopped)];
         }
-        let needle = match self.with_context(|context| Needle::parse(text, context)) {
+        let needle = match self.with_context(text, |context| Needle::parse(text, context)) {
             Ok(needle) => needle,
             Err(error) => {
                 self.find.clear();
@@ -505,4 +508,21 @@ impl App {
             self.say(Tone::Info, text);
         }
     }
+}
+
+/// The field that each `%` of a filter is compared with; `None` without one, or where they are not the same.
+fn field_of_value(text: &str) -> Option<&str> {
+    let mut is_quoted = false;
+    let signs = text.char_indices().filter(|(_, c)| {
+        is_quoted ^= *c == '"';
+        *c == '%' && !is_quoted
+    });
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let mut names = signs.map(|(at, _)| {
+        let before = text.get(..at).unwrap_or_default();
+        let field = before.trim_end_matches(|c| !is_name(c));
+        field.rsplit(|c| !is_name(c)).next().unwrap_or_default()
+    });
+    let first = names.next()?;
+    names.all(|name| name == first).then_some(first)
 }

@@ -154,6 +154,29 @@ fn the_cursor_goes_with_the_end_of_a_file_that_grows_and_stays_anywhere_else() {
 }
 
 #[test]
+fn in_the_list_the_sign_for_the_value_stands_for_what_the_row_says_of_the_field() {
+    // Frame 8 is of Sid 5; frame 12 has none.
+    for (frame, typed, filter) in [
+        (8, "sid == %", Ok("sid == 5")),
+        (
+            8,
+            "kind == FIN and conn == %",
+            Ok("kind == FIN and conn == 0"),
+        ),
+        (8, "frame >= %", Ok("frame >= 8")),
+        (12, "conn == %", Ok("conn == 0")),
+        (12, "sid == %", Err(7)),
+        (8, "conn == % and sid == %", Err(8)),
+    ] {
+        let mut app = app(80, 24);
+        app.list.cursor = FrameNo(frame);
+        let set = app.set_filter(typed).map(|_| app.filter.clone());
+        let set = set.as_deref().map_err(|error| error.column);
+        assert_eq!(set, filter, "{typed} on frame {frame}");
+    }
+}
+
+#[test]
 fn what_the_filter_hides_is_told_and_not_denied() {
     // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
     let mut app = app(80, 24);
