@@ -80,11 +80,33 @@ impl App {
         match clock::parse(text, self.time_base(), here, local) {
             Ok(time) => {
                 let frame = self.store.frame_at(time).unwrap_or(FrameNo(1));
-                self.close_layers();
-                self.jump(frame);
+                self.goto(frame);
+                if let Some(end) = self.outside(time, local) {
+                    self.say(Tone::Info, format!("{} is {end}", text.trim()));
+                }
             }
             Err(why) => self.say(Tone::Error, why),
         }
+    }
+
+    /// Which end of the capture a time lies beyond, and when that is, so that a wrong zone is seen.
+    fn outside(&self, time: Nanos, local: bool) -> Option<String> {
+        let at = |no| self.store.frame(no).map(|frame| frame.time);
+        let (first, last) = (at(FrameNo(1))?, at(self.store.last_frame()?)?);
+        let (text, end) = if time < first {
+            ("before the first frame", first)
+        } else if time > last {
+            ("behind the last frame", last)
+        } else {
+            return None;
+        };
+        let decimals = self.decimals();
+        let end = if local {
+            format!("{} local time", clock::time_of_day(end, decimals, true))
+        } else {
+            clock::date_time(end, decimals)
+        };
+        Some(format!("{text}, which is of {end}"))
     }
 
     /// A line typed behind the colon: a frame number, or a command with its argument.

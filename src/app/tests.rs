@@ -177,6 +177,33 @@ fn in_the_list_the_sign_for_the_value_stands_for_what_the_row_says_of_the_field(
 }
 
 #[test]
+fn a_time_outside_the_capture_is_told() {
+    for (time, frame, said) in [
+        (
+            "03:00:00",
+            1,
+            "03:00:00 is before the first frame, which is of 2026-03-14 09:",
+        ),
+        (
+            "+1h",
+            12,
+            "+1h is behind the last frame, which is of 2026-03-14 09:",
+        ),
+        ("0.007", 6, ""),
+        ("0", 1, ""),
+    ] {
+        let mut app = app(80, 24);
+        app.goto_time(time);
+        assert_eq!(app.list.cursor, FrameNo(frame));
+        let text = app.message.map_or_else(String::new, |(_, text)| text);
+        assert!(
+            text.starts_with(said) && text.is_empty() == said.is_empty(),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn what_the_filter_hides_is_told_and_not_denied() {
     // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
     let mut app = app(80, 24);
