@@ -11,6 +11,8 @@ pub struct Help {
     pub context: Context,
     /// What was typed to search.
     pub search: String,
+    /// A search was begun with its own key: a word may begin with any letter.
+    pub begun: bool,
     /// Lines scrolled past.
     pub top: usize,
 }
@@ -69,6 +71,7 @@ impl Help {
         Self {
             context,
             search: String::new(),
+            begun: false,
             top: 0,
         }
     }

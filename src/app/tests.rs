@@ -204,6 +204,26 @@ fn a_time_outside_the_capture_is_told() {
 }
 
 #[test]
+fn the_help_is_searched_for_any_word_and_esc_closes_it() {
+    let search = |app: &App| match app.layers.last() {
+        Some(Layer::Help(help)) => Some(help.search.clone()),
+        _ => None,
+    };
+    for (keys, expected) in [
+        ("? m a r k", Some("mark")),
+        ("? / q u i t", Some("quit")),
+        ("? / q Backspace Backspace q", None),
+        ("? q", None),
+        ("? m a Esc", None),
+    ] {
+        let mut app = app(80, 24);
+        press(&mut app, keys);
+        assert_eq!(search(&app).as_deref(), expected, "{keys}");
+        assert!(app.prompt.is_none() && app.ignored.is_empty());
+    }
+}
+
+#[test]
 fn what_the_filter_hides_is_told_and_not_denied() {
     // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
     let mut app = app(80, 24);

@@ -270,18 +270,20 @@ impl App {
             .unwrap_or_else(|| format!(":{}", command.entry().name))
     }
 
-    /// In the help, letters search. Returns whether the key was taken.
+    /// In the help, letters search; what begins with the key that closes is searched for behind `/`. Returns whether the key was taken.
     fn help_key(&mut self, key: Key) -> bool {
         let Some(Layer::Help(help)) = self.layers.last_mut() else {
             return false;
         };
         match (key.code, key.ctrl) {
-            (KeyCode::Char('q' | '?'), false) if help.search.is_empty() => return false,
+            (KeyCode::Char('/'), false) if help.search.is_empty() => help.begun = true,
+            (KeyCode::Char('q' | '?'), false) if help.search.is_empty() && !help.begun => {
+                return false;
+            }
             (KeyCode::Char(c), false) => help.search.push(c),
             (KeyCode::Backspace, _) => {
-                help.search.pop();
+                help.begun &= help.search.pop().is_some();
             }
-            (KeyCode::Esc, _) if !help.search.is_empty() => help.search.clear(),
             _ => return false,
         }
         help.top = 0;

@@ -197,8 +197,8 @@ fn strip(pen: &mut Pen<'_>, app: &App, line: Area) {
 
 /// Draws the help.
 pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Position {
-    let right = if help.search.is_empty() {
-        "type to search".to_string()
+    let right = if help.search.is_empty() && !help.begun {
+        "type to search, or / and a word; q closes".to_string()
     } else {
         format!("search: {}", help.search)
     };
@@ -241,7 +241,7 @@ pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Position {
             1,
             body.y,
             body.w,
-            "no command matches; Esc clears the search",
+            "no command matches; Backspace takes it back",
             Role::Dim,
         );
     }
