@@ -491,15 +491,31 @@ impl App {
 
     /// Whether a command acts on something of the cursor's frame that is not decoded yet.
     fn must_decode(&self, command: Command) -> bool {
+        use Command as C;
         let here = self.list.cursor;
         if !self.layers.is_empty() || self.store.frame(here).is_none() {
             return false;
         }
         match command {
-            Command::CopyRow => self.line(here).is_none(),
-            Command::CopyField | Command::CopyHex => self.decoded.is_none(),
-            // The keys of these panes act on their lines.
-            _ => self.decoded.is_none() && matches!(self.focus, Pane::Decode | Pane::Bytes),
+            C::CopyRow => self.line(here).is_none(),
+            C::CopyField | C::CopyHex => self.decoded.is_none(),
+            // In these panes they act on fields and bytes.
+            C::Down
+            | C::Up
+            | C::PageDown
+            | C::PageUp
+            | C::HalfDown
+            | C::HalfUp
+            | C::First
+            | C::Last
+            | C::Fold
+            | C::Open
+            | C::Follow
+            | C::Find
+            | C::Filter => {
+                self.decoded.is_none() && matches!(self.focus, Pane::Decode | Pane::Bytes)
+            }
+            _ => false,
         }
     }
 

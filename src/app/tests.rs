@@ -102,7 +102,7 @@ fn the_first_e_goes_to_the_gravest_finding() {
 
 #[test]
 fn the_first_e_goes_to_the_gravest_finding_after_other_keys_too() {
-    for before in ["", "j", "G", "8 G", "r ("] {
+    for before in ["j", "G", "8 G", "r (", "c Esc"] {
         let mut app = app(80, 24);
         let mut fault = testing::finding();
         fault.verdict = crate::store::Verdict::Fault;
@@ -123,32 +123,33 @@ fn the_first_e_goes_to_the_gravest_finding_after_other_keys_too() {
 
 #[test]
 fn the_cursor_goes_with_the_end_of_a_file_that_grows_and_stays_anywhere_else() {
-    let grow = |app: &mut App, first: bool| {
-        let mut batch = testing::batch();
-        if !first {
-            batch = crate::store::Batch {
-                frames: batch.frames,
-                ..crate::store::Batch::default()
-            };
-        }
+    let caught_up = |app: &mut App, mut batch: crate::store::Batch| {
         batch.progress.complete = false;
         // What is written at once may come in two pieces.
         for caught_up in [false, true] {
             batch.progress.caught_up = caught_up;
-            update(app, Event::Batch(Box::new(std::mem::take(&mut batch))));
+            let piece = std::mem::take(&mut batch);
+            update(app, Event::Batch(Box::new(piece)));
         }
     };
     for (keys, at) in [
-        ("", 1),
+        ("j", 2),
         ("G", 24),
         ("G k", 11),
         ("G Tab", 12),
         ("G k G", 24),
     ] {
         let mut app = App::new("live.pcapng", (80, 24), Settings::default());
-        grow(&mut app, true);
+        caught_up(&mut app, testing::batch());
         press(&mut app, keys);
-        grow(&mut app, false);
+        // The table of frames goes on with the rows of its last stretch.
+        let frames = || app.store.frames_from(FrameNo(1)).map(|(_, row)| row);
+        let more = crate::store::Batch {
+            frames: frames().chain(frames()).collect(),
+            ..crate::store::Batch::default()
+        };
+        caught_up(&mut app, more);
+        assert_eq!(app.store.frame_count(), 24);
         assert_eq!(app.list.cursor, FrameNo(at), "{keys}");
     }
 }
