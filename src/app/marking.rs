@@ -79,14 +79,8 @@ impl App {
                 let frames: FrameSet = frames.into_iter().collect();
                 let off = frames.minus(&self.marks).is_empty();
                 self.last_mark = self.frame_here().ok();
-                self.say(
-                    Tone::Info,
-                    format!(
-                        "{}: {}",
-                        if off { "mark taken off" } else { "marked" },
-                        frames.to_string()
-                    ),
-                );
+                let done = if off { "mark taken off" } else { "marked" };
+                self.say(Tone::Info, format!("{done}: {frames}"));
                 self.change("marks", |app| {
                     app.marks = if off {
                         app.marks.minus(&frames)

@@ -463,9 +463,9 @@ impl Session {
         let moved = self.app.list.cursor != cursor;
         if let Some(when) = key {
             let searches = |effect: &Effect| matches!(effect, Effect::Search(_));
-            let moves = moved || effects.iter().any(searches);
+            let leads_on = moved || effects.iter().any(searches);
             self.pace.set_slow(self.app.settings.low_bandwidth);
-            self.pace.key(when, moves);
+            self.pace.key(when, leads_on);
         }
         // Rows behind a full page, and verdicts still to come, change only numbers: they can wait.
         can_wait &= full && !moved && (!working || self.app.has_work());
