@@ -58,7 +58,9 @@ impl App {
             })
             .collect();
         let cursor = self.value_under_cursor(text);
+        let own: Vec<_> = self.own_rules.iter().map(|rule| rule.id.clone()).collect();
         use_it(&Context {
+            own_rules: Some(&own),
             cursor: cursor.as_deref(),
             saved: Some(&saved),
             start: self.store.start_time(),

@@ -91,7 +91,9 @@ impl Wishes {
         capture: &Capture,
         text: &str,
     ) -> Result<Vec<FrameNo>, Failure> {
+        let own: Vec<_> = self.own.iter().map(|rule| rule.id.clone()).collect();
         let context = query::Context {
+            own_rules: Some(&own),
             saved: Some(&self.settings.filters),
             start: store.start_time(),
             ..query::Context::default()

@@ -55,6 +55,8 @@ pub struct Context<'a> {
     pub saved: Option<&'a BTreeMap<String, Named>>,
     /// Time of the capture's first frame, for times of day.
     pub start: Option<Nanos>,
+    /// Ids of the user's own rules; `None` where these are not known, so that a rule can have any name.
+    pub own_rules: Option<&'a [String]>,
     /// Names of the earlier steps of a rule, whose fields are `name.field`.
     pub steps: &'a [String],
 }

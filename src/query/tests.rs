@@ -490,6 +490,43 @@ fn steps_of_a_rule_refer_to_earlier_ones() {
     assert_eq!(error.nearest.as_deref(), Some("tcp.ack"));
 }
 
+#[test]
+fn a_rule_that_does_not_exist_is_a_mistake_with_the_nearest_name() {
+    let own = ["late-answer".to_string()];
+    let context = Context {
+        own_rules: Some(&own),
+        ..Context::default()
+    };
+    let wrong = |text: &str| {
+        let error = parse(text, &context).unwrap_err();
+        (error.column, error.length, error.to_string())
+    };
+    assert_eq!(
+        wrong("finding == mars-close-rs"),
+        (
+            11,
+            13,
+            "no rule `mars-close-rs`; nearest: mars-close-rst".to_string()
+        )
+    );
+    assert_eq!(wrong("finding in {late-anser}").0, 12);
+    assert_eq!(
+        wrong("finding != \"late-anser\"").2,
+        "no rule `late-anser`; nearest: late-answer"
+    );
+    for fine in [
+        "finding == mars-close-rst",
+        "finding in {late-answer, mars-close-rst}",
+        "finding",
+        "finding ~ \"close\"",
+        "finding contains \"rs\"",
+    ] {
+        assert!(parse(fine, &context).is_ok(), "{fine}");
+    }
+    // Where the user's rules are not known, any name may be one of them.
+    assert!(parse("finding == mine", &Context::default()).is_ok());
+}
+
 /// Conditions on columns of every kind.
 const CONDITIONS: &[&str] = &[
     "sid == 0",

@@ -8,6 +8,8 @@ use crate::query::error::ParseError;
 use crate::query::field::{FieldRef, Ty};
 use crate::query::literal::{Const, Lit};
 use crate::query::value::{IpRange, Part, Ranges, Test, Val};
+use crate::rules;
+use crate::settings::nearest;
 
 /// Bytes that a compiled pattern may take.
 const PATTERN_SIZE: usize = 1 << 20;
@@ -102,7 +104,11 @@ impl Parser<'_> {
             let message = format!("`{0}` is there or not; write `{0}` alone", field.name);
             return Err(ParseError::new(at, len, message));
         }
-        let test = match self.constant(lit, &field, at, len)? {
+        let constant = self.constant(lit, &field, at, len)?;
+        if field.name == "finding" && equality(op) {
+            self.known_rule(lit.text(), at, len)?;
+        }
+        let test = match constant {
             Const::Val(Val::Num(n)) => Test::Num(Ranges(vec![number_range(op, n)])),
             Const::Val(Val::Text(t)) if equality(op) => Test::Text(vec![t]),
             Const::Val(Val::Bytes(b)) if equality(op) => Test::Bytes(vec![b]),
@@ -120,6 +126,20 @@ impl Parser<'_> {
             }
             (_, test) => test,
         })
+    }
+
+    /// Whether there is a rule of this name, where all names are known.
+    fn known_rule(&self, id: &str, at: usize, len: usize) -> Result<(), ParseError> {
+        let Some(own) = self.context.own_rules else {
+            return Ok(());
+        };
+        let built_in = rules::catalogue().iter().map(|rule| rule.id);
+        let mut known = built_in.chain(own.iter().map(String::as_str));
+        if known.clone().any(|name| name == id) {
+            return Ok(());
+        }
+        let message = format!("no rule `{id}`");
+        Err(ParseError::new(at, len, message).nearest(nearest(id, &mut known)))
     }
 
     /// `in {a, b..c}`, or `in a..b`.
