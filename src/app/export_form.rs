@@ -142,7 +142,7 @@ impl ExportForm {
         let offers = offers(app);
         let chosen = offers.iter().position(|o| o.what.is_ok()).unwrap_or(0);
         let folder = app.settings.export_folder.clone().unwrap_or_default();
-        let name = small_name(&app.name, !app.marks.is_empty());
+        let name = small_name(app.first_path(), !app.marks.is_empty());
         let file = Path::new(&folder).join(name).to_string_lossy().into_owned();
         let mut form = Self {
             offers,

@@ -3,7 +3,7 @@
 use super::prompt::{Ask, Mistake, Prompt};
 use super::tables::{Kind, Row, Table};
 use super::{App, Effect, Layer, Tone};
-use crate::export::{ExportError, List};
+use crate::export::{ExportError, List, stem};
 use crate::store::{RequestEnd, RequestRow};
 use crate::units::{ConnId, RequestId};
 
@@ -134,7 +134,7 @@ impl App {
             Some(Layer::Table(table)) => table.word(),
             _ => return Vec::new(),
         };
-        let stem = self.name.split('.').next().unwrap_or_default();
+        let stem = stem(self.first_path());
         let folder = self.settings.export_folder.clone().unwrap_or_default();
         let path = std::path::Path::new(&folder).join(format!("{stem}-{what}.csv"));
         self.list_refused = None;

@@ -362,6 +362,11 @@ impl App {
         }
     }
 
+    /// The path of the first file, as given; the capture's name where there is none.
+    pub fn first_path(&self) -> &str {
+        self.files_open.first().unwrap_or(&self.name)
+    }
+
     /// The areas of the screen.
     pub fn layout(&self) -> Layout {
         let (w, h) = self.size;

@@ -128,6 +128,31 @@ impl Format {
     }
 }
 
+/// The name of a capture without folder, compression and the ending that says its format: `a.client.pcapng.gz` gives
+/// `a.client`. Standard input is called `stdin`.
+pub fn stem(path: &str) -> String {
+    let path = Path::new(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name == "standard input" {
+        return "stdin".to_owned();
+    }
+    let packed = Compression::from_path(path).ending().len();
+    let unpacked = name.len().checked_sub(packed);
+    let name = unpacked.and_then(|end| name.get(..end)).unwrap_or(&name);
+    // Files of a chain have a number behind the ending.
+    let is_format = |ending: &str| {
+        let ending = ending.to_ascii_lowercase();
+        let letters = ending.trim_end_matches(|c: char| c.is_ascii_digit());
+        matches!(letters, "pcapng" | "ntar" | "pcap" | "cap" | "dmp")
+    };
+    let stem = match name.rsplit_once('.') {
+        Some((stem, ending)) if is_format(ending) => stem,
+        _ => name,
+    };
+    let stem = if stem.is_empty() { "capture" } else { stem };
+    stem.to_owned()
+}
+
 /// A file's name for looking at its ending; whatever else is in it does not matter.
 fn lower_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();

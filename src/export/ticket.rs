@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest, Sha256};
 
 use super::error::ExportError;
+use super::format::stem;
 use super::frames::FrameSet;
 use super::job::Job;
 use super::listing::Listing;
@@ -486,15 +487,7 @@ fn small_capture(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> 
 /// The name of the small capture of a file: `order-svc.pcapng` gives `order-svc-marked.pcapng` where the frames are
 /// those that were marked, and `order-svc-part.pcapng` where they were chosen otherwise.
 pub fn small_name(path: &str, marked: bool) -> String {
-    let stem = Path::new(path)
-        .file_name()
-        .and_then(|n| n.to_str())
-        .unwrap_or("capture");
-    let stem = stem
-        .split('.')
-        .next()
-        .filter(|s| !s.is_empty())
-        .unwrap_or("capture");
+    let stem = stem(path);
     let what = if marked { "marked" } else { "part" };
     format!("{stem}-{what}.pcapng")
 }
@@ -548,6 +541,20 @@ mod tests {
             "order-svc-marked.pcapng"
         );
         assert_eq!(small_name("order.cap", false), "order-part.pcapng");
+        assert_eq!(
+            small_name("a1.client.pcapng", false),
+            "a1.client-part.pcapng"
+        );
+        assert_eq!(
+            small_name("a1.server.PCAP3", false),
+            "a1.server-part.pcapng"
+        );
+        assert_eq!(
+            small_name("day.2026-11-27", true),
+            "day.2026-11-27-marked.pcapng"
+        );
+        assert_eq!(small_name("standard input", false), "stdin-part.pcapng");
+        assert_eq!(small_name(".pcap", false), "capture-part.pcapng");
         assert_eq!(shell_word("a b'c"), "'a b'\\''c'");
         assert_eq!(shell_word("/x/y-1.pcap"), "/x/y-1.pcap");
     }
