@@ -56,13 +56,8 @@ pub fn status(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
 
 fn input(pen: &mut Pen<'_>, prompt: &Prompt, area: Area) -> Position {
     let sign = prompt.ask.sign();
-    let x = pen.text(area.x.saturating_add(1), area.y, area.w, sign, Role::Key);
-    let room = area
-        .x
-        .saturating_add(area.w)
-        .saturating_sub(x)
-        .saturating_sub(1);
-    let scroll = prompt.input.visual_scroll(usize::from(room.max(1)));
+    pen.text(area.x.saturating_add(1), area.y, area.w, sign, Role::Key);
+    let (x, room, scroll) = input_window(prompt, area);
     let shown: String = prompt.text().chars().skip(scroll).collect();
     let end = pen.text(x, area.y, room, &shown, Role::Text);
     if !prompt.remark.is_empty() {
@@ -81,6 +76,16 @@ fn input(pen: &mut Pen<'_>, prompt: &Prompt, area: Area) -> Position {
     let at = prompt.input.visual_cursor().saturating_sub(scroll);
     let at = u16::try_from(at).unwrap_or(room).min(room);
     Position::new(x.saturating_add(at), area.y)
+}
+
+/// Where the text of an input stands: its first cell, its cells, and how many of its characters are scrolled past.
+fn input_window(prompt: &Prompt, area: Area) -> (u16, u16, usize) {
+    let sign = u16::try_from(prompt.ask.sign().len()).unwrap_or(area.w);
+    let x = area.x.saturating_add(1).saturating_add(sign);
+    let end = area.x.saturating_add(area.w);
+    let room = end.saturating_sub(x).saturating_sub(1);
+    let scroll = prompt.input.visual_scroll(usize::from(room.max(1)));
+    (x, room, scroll)
 }
 
 fn state(app: &App, w: u16) -> String {
@@ -253,22 +258,30 @@ fn offers(app: &App, prompt: &Prompt) -> String {
     all.join("  ")
 }
 
-/// The mistake under its word, as far to the left as its text needs.
+/// The mistake: marks under its word, and what is wrong on that side of them where there is more room.
 fn under_word(pen: &mut Pen<'_>, prompt: &Prompt, mistake: &Mistake, area: Area) {
-    let word = prompt
-        .ask
-        .sign()
-        .len()
-        .saturating_add(mistake.at)
-        .saturating_add(1);
-    let marks = "^".repeat(mistake.len.min(40));
-    let text = format!("{marks} {}", mistake.text);
-    let room = usize::from(area.w)
-        .saturating_sub(width(&text))
-        .saturating_sub(1);
-    let x = u16::try_from(word.min(room)).unwrap_or(0);
-    let x = area.x.saturating_add(x);
-    pen.text(x, area.y, area.w.saturating_sub(x), &text, Role::Error);
+    let (x, room, scroll) = input_window(prompt, area);
+    let cells = |text: &mut dyn Iterator<Item = char>| width(&text.collect::<String>());
+    let from = cells(&mut prompt.text().chars().take(mistake.at).skip(scroll));
+    let hidden = scroll.saturating_sub(mistake.at);
+    let wrong = prompt.text().chars().skip(mistake.at.max(scroll));
+    let long = cells(&mut wrong.take(mistake.len.saturating_sub(hidden)));
+    let from = u16::try_from(from).unwrap_or(room).min(room);
+    let long = u16::try_from(long.max(1)).unwrap_or(room);
+    let long = long.min(room.saturating_sub(from)).max(1);
+    let marks_at = x.saturating_add(from);
+    let marks = "^".repeat(usize::from(long));
+    pen.text(marks_at, area.y, long, &marks, Role::Error);
+    let behind = marks_at.saturating_add(long).saturating_add(1);
+    let right = area.x.saturating_add(area.w).saturating_sub(behind);
+    let left = marks_at.saturating_sub(area.x).saturating_sub(2);
+    let needed = u16::try_from(width(&mistake.text)).unwrap_or(u16::MAX);
+    if needed <= right || left <= right {
+        pen.text(behind, area.y, right, &mistake.text, Role::Error);
+    } else {
+        let start = marks_at.saturating_sub(needed.min(left)).saturating_sub(1);
+        pen.text(start, area.y, needed.min(left), &mistake.text, Role::Error);
+    }
 }
 
 fn key_line(app: &App) -> &'static [Command] {
