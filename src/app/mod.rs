@@ -60,7 +60,7 @@ use crate::export::FrameSet;
 use crate::query::user_rules::UserRule;
 use crate::rules::{self, Judge};
 use crate::store::{Finding, Store};
-use crate::units::{ConnId, FrameNo, Nanos, PduId, SessionId};
+use crate::units::{ConnId, FrameNo, Nanos, PduId, SessionId, Sid};
 use command::{Command, Context};
 use facts::Facts;
 use history::{Jumps, UndoStack, Undoable};
@@ -171,6 +171,8 @@ pub struct Totals {
     pub last: Option<FrameNo>,
     /// Connections.
     pub conns: usize,
+    /// The greatest Sid.
+    pub sid: Option<Sid>,
 }
 
 /// All state of the screen.
@@ -273,6 +275,8 @@ pub struct App {
     last_conn: Option<ConnId>,
     /// So many problems of the files were told.
     problems_told: usize,
+    /// The greatest Sid of the sessions so far, and how many these are.
+    greatest_sid: (Option<Sid>, usize),
     /// The file that a list was not written to because it exists.
     list_refused: Option<String>,
     /// What was kept of the capture, until its frames are there.
@@ -352,6 +356,7 @@ impl App {
             find_wait: None,
             last_conn: None,
             problems_told: 0,
+            greatest_sid: (None, 0),
             list_refused: None,
             to_restore: None,
             last_job: 0,

@@ -29,6 +29,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
         app.totals = Totals {
             last: app.store.last_frame(),
             conns: app.store.conns().len(),
+            sid: app.greatest_sid.0,
         };
     }
     app.note_end();
@@ -128,6 +129,10 @@ impl App {
     fn grown(&mut self) {
         let store = Arc::clone(&self.store);
         self.density.grow(&store);
+        let (greatest, seen) = self.greatest_sid;
+        let sessions = store.sessions();
+        let new = sessions.iter().skip(seen).map(|session| session.sid).max();
+        self.greatest_sid = (greatest.max(new), sessions.len());
         if !self.timeline.placed && store.frame_count() > 0 {
             self.show_time();
         }

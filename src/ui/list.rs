@@ -14,7 +14,7 @@ use crate::app::settings::Column;
 use crate::app::timeline::lane_name;
 use crate::dissect::listing;
 use crate::store::{FrameRow, SessionRow};
-use crate::units::{ConnId, End, FrameNo, SessionId, Side};
+use crate::units::{ConnId, End, FrameNo, SessionId, Sid, Side};
 
 /// Cells before the first column: cursor, mark, verdict.
 const GUTTER: u16 = 3;
@@ -208,7 +208,13 @@ fn column_width(app: &App, column: Column, lanes: usize) -> u16 {
             digits(shown.max(Some(app.totals.conns)).unwrap_or(0))
         }
         Column::Dir => 2,
-        Column::Sid => 3,
+        Column::Sid => {
+            let shown = app.visible().into_iter();
+            let shown = shown.filter_map(|no| facts::facts(&app.store, no)?.sid);
+            let greatest = shown.max().max(app.totals.sid);
+            // Room for one that is longer than usual is room for all: the columns beside it move once.
+            if greatest > Some(Sid(999)) { 5 } else { 3 }
+        }
         Column::Kind => 7,
         Column::Seq | Column::Wnd | Column::Len => 5,
         Column::Lanes => u16::try_from(lanes.saturating_mul(2).saturating_sub(1)).unwrap_or(15),
@@ -225,12 +231,11 @@ fn time_width(app: &App) -> u16 {
             u16::try_from(decimals.saturating_add(9)).unwrap_or(18)
         }
         _ => {
-            let shown = app.visible().last().copied();
-            let longest = [app.totals.last, shown]
-                .into_iter()
-                .flatten()
-                .filter_map(|no| app.store.frame(no))
-                .map(|frame| clock::seconds(frame.time.since(app.time_base()), decimals).len())
+            // Times before a reference are negative; the longest are those of the ends, unless a clock went back.
+            let ends = [Some(FrameNo(1)), app.totals.last];
+            let frames = ends.into_iter().flatten().chain(app.visible());
+            let longest = frames
+                .filter_map(|no| Some(time_text(app, no, &app.store.frame(no)?).len()))
                 .max();
             u16::try_from(longest.unwrap_or(0).max(8)).unwrap_or(20)
         }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use super::draw;
-use crate::app::testing::{app, press, read};
+use crate::app::testing::{app, many_sids, press, read};
 use crate::app::tree::Tree;
 use crate::app::{App, Effect, Event, Looked, update};
 use crate::decode::field::{Field, Value};
@@ -186,4 +186,65 @@ fn the_bytes_of_a_chosen_field_stand_out_whatever_has_the_focus() {
     press(&mut app, "j");
     look(&mut app, 2);
     assert_eq!(reversed(&app), [0, 0], "another frame");
+}
+
+#[test]
+fn times_before_the_reference_are_shown_to_their_last_digit() {
+    for width in [80, 160] {
+        let mut app = app(width, 24);
+        press(&mut app, "G T g g");
+        let shown = picture(&app);
+        assert!(shown.contains(" -0.210300 "), "{shown}");
+        assert!(shown.contains(" -0.002300 "), "{shown}");
+        press(&mut app, "D D D D");
+        assert!(!shown.contains('~'), "{shown}");
+    }
+}
+
+#[test]
+fn long_sids_stand_whole_in_list_and_lanes() {
+    let mut app = many_sids(12_002, 0);
+    press(&mut app, "G");
+    let shown = picture(&app);
+    let rows: Vec<_> = shown.lines().filter(|line| line.contains("DATA")).collect();
+    assert!(rows.iter().any(|row| row.contains(" 12001 ")), "{shown}");
+    assert!(
+        shown.contains(" Sid12001 ") || shown.contains(" 12001  "),
+        "{shown}"
+    );
+    assert!(!shown.contains('~'), "{shown}");
+}
+
+/// The input line of a filter, and the line with the marks of a mistake.
+fn input(app: &App) -> (String, String) {
+    let shown = picture(app);
+    let line = |holds: &str| {
+        let found = shown.lines().rev().find(|line| line.contains(holds));
+        found.unwrap_or_default().to_string()
+    };
+    (line(" &"), line("^"))
+}
+
+#[test]
+fn the_marks_of_a_mistake_stand_under_its_word() {
+    let long = format!("frame in {{{}5}} and kind == FOO", "1,2,3,4,".repeat(12));
+    for text in ["kind == FOO", "sidd", long.as_str()] {
+        for width in [40, 80, 160] {
+            let mut app = app(width, 24);
+            press(&mut app, "&");
+            update(&mut app, Event::Paste(text.to_string()));
+            let (typed, marks) = input(&app);
+            let word = if text.contains("FOO") { "FOO" } else { "sidd" };
+            let at = typed.find(word).unwrap_or_else(|| panic!("{typed}"));
+            let under: String = marks.chars().skip(at).take(word.len()).collect();
+            assert_eq!(under, "^".repeat(word.len()), "{typed}\n{marks}");
+            assert_eq!(marks.matches('^').count(), word.len(), "{marks}");
+            let says = if word == "FOO" {
+                "`FOO`"
+            } else {
+                "no such field"
+            };
+            assert!(marks.contains(says), "{marks}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::events::Events;
 use super::slots::{self, Slot};
-use super::{Cell, Lane, LaneOf, Mark, Scale, Timeline, lane_name};
+use super::{Cell, LANE_NAME, Lane, LaneOf, Mark, Scale, Timeline, lane_name};
 use crate::export::FrameSet;
 use crate::store::{ClosedBy, RequestEnd, RequestRow, SessionRow, Store, Verdict};
 use crate::units::{ConnId, End, FrameNo, SessionId};
@@ -145,6 +145,18 @@ fn most_telling(
         .collect()
 }
 
+/// The name of a lane: with the word before it, as long as there is room for both.
+fn whole_name(session: &SessionRow) -> String {
+    let name = lane_name(session);
+    // A blank in front and one behind.
+    let room = usize::from(LANE_NAME).saturating_sub(2);
+    ["Sid ", "Sid", ""]
+        .map(|word| format!("{word}{name}"))
+        .into_iter()
+        .find(|whole| whole.len() <= room)
+        .unwrap_or(name)
+}
+
 fn session_lane(scene: &Scene<'_>, session: &SessionRow) -> Lane {
     let client = scene.store.conn(session.conn).map_or(End::A, |c| c.client);
     let tail = match session.closed_by(client) {
@@ -156,7 +168,7 @@ fn session_lane(scene: &Scene<'_>, session: &SessionRow) -> Lane {
     };
     Lane {
         of: LaneOf::Session(session.id),
-        name: format!("Sid {}", lane_name(session)),
+        name: whole_name(session),
         cells: vec![Cell::default(); usize::from(scene.columns)],
         tail: format!("{} req  {tail}", session.requests),
         pinned: scene.timeline.pinned.contains(&session.id),
