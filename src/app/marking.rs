@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::history::Undoable;
+use super::summary::counted;
 use super::{App, Effect, Layer, Tone, clock};
 use crate::export::FrameSet;
 use crate::store::Finding;
@@ -175,7 +176,10 @@ impl App {
         match text {
             Ok(text) if self.settings.osc52 => {
                 let n = text.len();
-                self.say(Tone::Info, format!("{n} bytes sent to terminal clipboard"));
+                self.say(
+                    Tone::Info,
+                    format!("{} sent to terminal clipboard", counted(n, "byte")),
+                );
                 vec![Effect::Copy(text)]
             }
             Ok(text) => {

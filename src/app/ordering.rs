@@ -54,13 +54,18 @@ impl App {
             Command::Follow if argument == "file" => return self.follow_file(),
             Command::Explain => self.explain(argument),
             Command::Map => self.map_key(argument),
-            _ => match argument.parse() {
-                Ok(count) => return self.run(command, Some(count)),
-                Err(_) => self.say(
-                    Tone::Error,
-                    format!("{} takes a number, not {argument}", command.entry().name),
-                ),
-            },
+            _ => {
+                if let Ok(count) = argument.parse() {
+                    return self.run(command, Some(count));
+                }
+                let takes = if takes_count(command) {
+                    "a number"
+                } else {
+                    "nothing behind it"
+                };
+                let name = command.entry().name;
+                self.say(Tone::Error, format!("{name} takes {takes}, not {argument}"));
+            }
         }
         Vec::new()
     }
@@ -151,7 +156,11 @@ impl App {
         } else {
             self.say(
                 Tone::Error,
-                format!("{name} is one of {}, not {value}", values.join(", ")),
+                match name {
+                    "gap-ms" => format!("gap-ms takes milliseconds, 1 or more, not {value}"),
+                    "bytes-lines" => format!("bytes-lines takes a number of lines, not {value}"),
+                    _ => format!("{name} is one of {}, not {value}", values.join(", ")),
+                },
             );
         }
         effects
@@ -340,6 +349,37 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
     }
     out.push(now);
     out
+}
+
+/// Whether a number before the command says how often, or where to.
+fn takes_count(command: Command) -> bool {
+    use Command as C;
+    matches!(
+        command,
+        C::Down
+            | C::Up
+            | C::PageDown
+            | C::PageUp
+            | C::HalfDown
+            | C::HalfUp
+            | C::Last
+            | C::Goto
+            | C::NextSameSid
+            | C::PrevSameSid
+            | C::NextSameConn
+            | C::PrevSameConn
+            | C::Pair
+            | C::NextFinding
+            | C::PrevFinding
+            | C::NextReset
+            | C::PrevReset
+            | C::NextPhase
+            | C::PrevPhase
+            | C::NextGap
+            | C::PrevGap
+            | C::NextMark
+            | C::PrevMark
+    )
 }
 
 #[cfg(test)]

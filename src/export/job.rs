@@ -109,6 +109,10 @@ impl Job<'_> {
                 Format::Csv | Format::JsonLines => problems.extend(tables::columns(self).err()),
                 _ => {}
             }
+            let tabular = matches!(self.options.format, Format::Csv | Format::JsonLines);
+            if !tabular && !self.options.fields.is_empty() {
+                problems.push("--fields chooses columns of CSV and JSON lines only".to_owned());
+            }
         }
         problems
     }
