@@ -238,3 +238,34 @@ fn an_acknowledgement_that_waited_for_a_hole_to_be_filled_is_not_slow() {
     let held_back = judged(&behind_a_hole(700 * MS, true));
     assert_eq!(of_rule(&held_back, "slow-ack"), None);
 }
+
+/// A request is sent again so many times, without an answer; then the server may be heard once more.
+fn sent_in_vain(times: u32, heard: bool) -> Capture {
+    let mut c = opened(Form::LinuxL, &[0]);
+    c.ask(0, "select 1");
+    let ask = c.segments.len() - 1;
+    scripts::again_with_growing_gaps(&mut c, ask, times);
+    if heard {
+        c.trip(50 * US);
+        let (seq, ack) = (c.snd_nxt(Server), c.segments[ask].seq);
+        c.push(Server, ACK, seq, ack, &[]);
+    }
+    c.capture(Client)
+}
+
+#[test]
+fn data_sent_in_vain_up_to_the_end_of_the_file_is_a_fault() {
+    let store = judged(&sent_in_vain(5, false));
+    let close = close(&store);
+    assert_eq!(close.rule, "retransmit-timeout", "{}", describe(close));
+    assert_eq!(close.verdict, Verdict::Fault);
+    assert_eq!(close.confidence, Confidence::Likely);
+    for (times, heard) in [(4, false), (5, true)] {
+        let store = judged(&sent_in_vain(times, heard));
+        assert_eq!(
+            of_rule(&store, "retransmit-timeout"),
+            None,
+            "{times} {heard}"
+        );
+    }
+}

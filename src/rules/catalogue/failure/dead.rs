@@ -184,33 +184,45 @@ fn arrival_note(facts: &Facts<'_>, segs: impl Iterator<Item = Seg>, what: &str) 
     })
 }
 
-/// A run of retransmissions that was given up, with the reset that did.
-fn lost_segment<'f>(facts: &'f Facts<'_>) -> Option<(&'f ResendRun, &'f Seg)> {
+/// A run of retransmissions that the peer left unanswered, with the reset that gave it up; `None` where the file ends
+/// with the run.
+fn lost_segment<'f>(facts: &'f Facts<'_>) -> Option<(&'f ResendRun, Option<&'f Seg>)> {
     let least = facts.settings.count(Threshold::Retransmissions);
     facts.frames.resend_runs.iter().find_map(|run| {
-        let end = run.segs.last()?.no;
-        let reset = facts
-            .close
-            .resets
-            .iter()
-            .chain(&facts.close.server_resets)
-            .find(|r| r.side == run.side && r.flags.ack() && r.no > end)?;
+        let (begin, end) = (run.segs.first()?, run.segs.last()?);
+        let mut resets = facts.close.resets.iter().chain(&facts.close.server_resets);
+        let reset = resets.find(|r| r.side == run.side && r.flags.ack() && r.no > end.no);
+        let (peer, point) = (run.side.other(), reset.unwrap_or(end).point);
         // What the peer acknowledged, as far as it arrived.
-        let acked = facts.frames.acked_at(run.side.other(), reset.point);
+        let acked = facts.frames.acked_at(peer, point);
         let advanced = acked.is_some_and(|acked| acked > run.pos);
-        (run.resent() >= least && !advanced).then_some((run, reset))
+        let silent = || {
+            let heard = facts.frames.last_sent_at(peer, point);
+            facts.close.ender.is_none() && heard.is_some_and(|heard| heard < begin.no)
+        };
+        let lost = run.resent() >= least && !advanced && (reset.is_some() || silent());
+        lost.then_some((run, reset))
     })
+}
+
+/// How such a run ended, in words.
+fn end_of_run(reset: Option<&Seg>) -> &'static str {
+    match reset {
+        Some(_) => "and reset the connection",
+        None => "and heard nothing more up to the end of the file",
+    }
 }
 
 fn sent_in_vain(facts: &Facts<'_>) -> Check {
     match lost_segment(facts) {
         Some((run, reset)) => Check::held(format!(
-            "the {} sent {} again {} times, then reset the connection",
+            "the {} sent {} again {} times, {}",
             run.side.word(),
             facts.streams.seq(run.side, run.pos),
-            run.resent()
+            run.resent(),
+            end_of_run(reset)
         ))
-        .on(run.segs.iter().map(|s| s.no).chain([reset.no])),
+        .on(run.segs.iter().chain(reset).map(|seg| seg.no)),
         None => Check::failed("no such run"),
     }
 }
@@ -248,7 +260,7 @@ pub(in crate::rules) const RETRANSMIT_TIMEOUT: Rule = Rule::close(
     &[
         Criterion::new(
             "resent",
-            "One side sent the same bytes again, got no acknowledgement and reset the connection",
+            "One side sent the same bytes again and got no acknowledgement until it reset the connection, or the file ends",
             sent_in_vain,
         ),
         Criterion::new("gaps", "The gaps grow by a factor of about 2", growing_gaps),
@@ -263,7 +275,7 @@ pub(in crate::rules) const RETRANSMIT_TIMEOUT: Rule = Rule::close(
 );
 
 fn conclude_resent(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
-    let Some((run, _)) = lost_segment(facts) else {
+    let Some((run, reset)) = lost_segment(facts) else {
         return undecided("retransmissions in vain");
     };
     let mut proof: Vec<Exhibit> = run
@@ -275,12 +287,14 @@ fn conclude_resent(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     proof.extend(end_evidence(facts));
     let mut conclusion = Conclusion::new(
         Verdict::Fault,
-        Confidence::Proven,
+        // The answer may have come behind the end of the file.
+        reset.map_or(Confidence::Likely, |_| Confidence::Proven),
         format!(
-            "The {} sent the same {} bytes again {} times without an acknowledgement and reset the connection.",
+            "The {} sent the same {} bytes again {} times without an acknowledgement {}.",
             run.side.word(),
             run.segs.first().map_or(0, |s| s.len),
-            run.resent()
+            run.resent(),
+            end_of_run(reset)
         ),
     )
     .with_evidence(proof);
