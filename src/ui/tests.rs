@@ -5,10 +5,12 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use super::draw;
-use crate::app::testing::{app, many_sids, press, read};
+use crate::app::settings::Settings;
+use crate::app::testing::{app, batch, many_sids, press, read};
 use crate::app::tree::Tree;
 use crate::app::{App, Effect, Event, Looked, update};
 use crate::decode::field::{Field, Value};
+use crate::store::View;
 use crate::units::FrameNo;
 
 /// The screen as text, lines without trailing blanks.
@@ -247,4 +249,20 @@ fn the_marks_of_a_mistake_stand_under_its_word() {
             assert!(marks.contains(says), "{marks}");
         }
     }
+}
+
+#[test]
+fn where_the_capture_was_taken_is_said_as_soon_as_there_is_room() {
+    let title = |width: u16, name: &str| {
+        let mut app = App::new(name, (width, 24), Settings::default());
+        let mut read = batch();
+        read.view = Some((View::Client, vec!["it is so".to_string()]));
+        update(&mut app, Event::Batch(Box::new(read)));
+        update(&mut app, Event::Indexed(None));
+        picture(&app).lines().next().unwrap_or_default().to_string()
+    };
+    assert!(title(100, "a.pcap").contains("  taken on: client "));
+    let narrow = title(80, "order-svc-of-yesterday.pcapng");
+    assert!(!narrow.contains("taken on"), "{narrow}");
+    assert!(narrow.ends_with(" 12 fr"), "{narrow}");
 }

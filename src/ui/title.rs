@@ -27,15 +27,24 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
     let wide = area.w >= 120;
     let full = usize::from(area.w);
     let cells = |text: &str| width(&safe_text(text, pen.ascii()));
-    // The frame of the PRELOGIN and the unit of time are said where there is room for all the rest.
-    let (mut left, mut middle) = (file_words(app, wide, true), conn_head(app, area.w, true));
+    // The frame of the PRELOGIN and the unit of time are said where there is room for all the rest; so is, in a narrow
+    // window, where the capture was taken.
+    let forms = [(true, true), (false, true), (false, wide)];
+    let said = |(all, taken)| {
+        (
+            file_words(app, wide, all, taken),
+            conn_head(app, area.w, all),
+        )
+    };
     let needed = |left: &str, middle: &str| {
         let words = cells(left).saturating_add(cells(middle));
         words.saturating_add(frames.len()).saturating_add(6)
     };
-    if needed(&left, &middle) > full {
-        (left, middle) = (file_words(app, wide, false), conn_head(app, area.w, false));
-    }
+    let (left, middle) = forms
+        .map(said)
+        .into_iter()
+        .find(|(left, middle)| needed(left, middle) <= full)
+        .unwrap_or_else(|| said((false, wide)));
     let needed = needed("", &middle);
     let room = u16::try_from(full.saturating_sub(needed).max(10)).unwrap_or(area.w);
     let end = pen.text(area.x, area.y, room, &left, Role::Head);
@@ -53,13 +62,10 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
     );
 }
 
-/// The file; in a wide window with its size, format, unit of time and where it was taken.
-fn file_words(app: &App, wide: bool, all: bool) -> String {
+/// The file, and where it was taken; in a wide window with its size, format and unit of time.
+fn file_words(app: &App, wide: bool, all: bool, taken: bool) -> String {
     let mut out = format!(" marstui {}", app.name);
-    if !wide {
-        return out;
-    }
-    if let Some(file) = app.store.files().first() {
+    if let Some(file) = app.store.files().first().filter(|_| wide) {
         let _ = write!(out, "  {}  {}", human(file.bytes), file.format);
         if all {
             out.push_str(match app.decimals() {
@@ -71,8 +77,7 @@ fn file_words(app: &App, wide: bool, all: bool) -> String {
             });
         }
     }
-    let view = app.store.view().0;
-    if let Some(view) = view.name() {
+    if let Some(view) = app.store.view().0.name().filter(|_| taken) {
         let _ = write!(out, "  taken on: {view}");
     }
     out
