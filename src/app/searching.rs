@@ -314,13 +314,20 @@ impl App {
             _ if self.filter != of_conn => of_conn,
             _ => String::new(),
         };
-        if let Some(frame) = target.flatten() {
+        if target.is_some() {
             // From a list, to the frames that its row is about.
             self.close_layers();
+        }
+        let to = target.flatten();
+        if let Some(frame) = to {
             self.jump(frame);
         }
         match self.set_filter(&next) {
-            Ok(effects) => effects,
+            Ok(effects) => {
+                // The filter before may have led the jump elsewhere.
+                self.home = to.or(self.home);
+                effects
+            }
             Err(error) => {
                 self.say(Tone::Error, error.to_string());
                 Vec::new()
@@ -520,10 +527,13 @@ fn field_of_value(text: &str) -> Option<&str> {
         *c == '%' && !is_quoted
     });
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let is_field = |word: &&str| {
+        word.starts_with(|c: char| c.is_ascii_alphabetic()) && !query::is_comparing_word(word)
+    };
     let mut names = signs.map(|(at, _)| {
         let before = text.get(..at).unwrap_or_default();
-        let field = before.trim_end_matches(|c| !is_name(c));
-        field.rsplit(|c| !is_name(c)).next().unwrap_or_default()
+        let mut words = before.rsplit(|c| !is_name(c));
+        words.find(is_field).unwrap_or_default()
     });
     let first = names.next()?;
     names.all(|name| name == first).then_some(first)

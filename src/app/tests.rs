@@ -165,6 +165,8 @@ fn in_the_list_the_sign_for_the_value_stands_for_what_the_row_says_of_the_field(
             Ok("kind == FIN and conn == 0"),
         ),
         (8, "frame >= %", Ok("frame >= 8")),
+        (8, "sid eq %", Ok("sid eq 5")),
+        (8, "sid in {1, %}", Ok("sid in {1, 5}")),
         (12, "conn == %", Ok("conn == 0")),
         (12, "sid == %", Err(7)),
         (8, "conn == % and sid == %", Err(8)),
@@ -183,13 +185,9 @@ fn a_time_outside_the_capture_is_told() {
         (
             "03:00:00",
             1,
-            "03:00:00 is before the first frame, which is of 2026-03-14 09:",
+            "03:00:00 is before the first frame (2026-03-14 09:",
         ),
-        (
-            "+1h",
-            12,
-            "+1h is behind the last frame, which is of 2026-03-14 09:",
-        ),
+        ("+1h", 12, "+1h is after the last frame (2026-03-14 09:"),
         ("0.007", 6, ""),
         ("0", 1, ""),
     ] {

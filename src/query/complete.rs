@@ -114,12 +114,17 @@ fn is_comparison(tok: &Tok) -> bool {
             *s,
             "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "~=" | "===" | "!=="
         ),
-        Tok::Word(w) => matches!(
-            w.as_str(),
-            "in" | "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "contains" | "matches"
-        ),
+        Tok::Word(word) => is_comparing_word(word),
         _ => false,
     }
+}
+
+/// Whether a word compares what stands before it with what stands behind.
+pub fn is_comparing_word(word: &str) -> bool {
+    matches!(
+        word,
+        "in" | "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "contains" | "matches"
+    )
 }
 
 fn fields() -> Vec<(String, String)> {

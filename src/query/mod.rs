@@ -32,7 +32,7 @@ mod wireshark;
 
 use std::collections::BTreeMap;
 
-pub use complete::{Candidate, complete};
+pub use complete::{Candidate, complete, is_comparing_word};
 pub use dissected::Dissected;
 pub use error::ParseError;
 pub use eval::{Decode, Eval, Event};
