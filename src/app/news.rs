@@ -12,8 +12,10 @@ const MESSAGES: usize = 2000;
 /// What was said, and what waits to be shown.
 #[derive(Debug, Default)]
 pub struct News {
-    /// All messages.
+    /// The last messages.
     pub all: Vec<(Tone, String)>,
+    /// So many there were in all.
+    pub told: usize,
     /// News that came while a mistake stood in the message line.
     waiting: VecDeque<(Tone, String)>,
 }
@@ -70,6 +72,9 @@ impl App {
             self.message = Some((tone, text));
             return;
         }
+        if self.news.waiting.iter().any(|(_, waits)| *waits == text) {
+            return;
+        }
         if tone == Tone::Info {
             self.news.waiting.retain(|(tone, _)| *tone == Tone::Error);
         }
@@ -78,6 +83,7 @@ impl App {
 
     fn keep_message(&mut self, tone: Tone, text: String) {
         self.news.all.push((tone, text));
+        self.news.told = self.news.told.saturating_add(1);
         if self.news.all.len() > MESSAGES {
             self.news.all.remove(0);
         }

@@ -192,12 +192,10 @@ impl App {
         if job != self.own_job {
             return;
         }
-        for (rule, conn) in &applied.too_broad {
-            let text = format!(
-                "the rule `{rule}` gave up on connection {conn}: its steps fit too many frames"
-            );
-            self.announce(Tone::Error, text);
-        }
+        let too_broad = applied.too_broad.iter().map(|(rule, conn)| {
+            format!("the rule `{rule}` gave up on connection {conn}: its steps fit too many frames")
+        });
+        self.announce_mistakes(too_broad.collect());
         self.own_found = applied.findings;
     }
 

@@ -35,9 +35,11 @@ impl Plain {
     /// Prints what has changed; returns whether anything had.
     pub fn draw(&mut self, out: &mut impl Write, app: &App) -> io::Result<bool> {
         let mut lines = Vec::new();
-        let new = app.news.all.iter().skip(self.messages);
+        let new = app.news.told.saturating_sub(self.messages);
+        let before = app.news.all.len().saturating_sub(new);
+        let new = app.news.all.iter().skip(before);
         lines.extend(new.map(|(_, text)| text.clone()));
-        self.messages = app.news.all.len();
+        self.messages = app.news.told;
         if app.prompt.is_none() {
             self.what_is_on_top(app, &mut lines);
         }
