@@ -253,7 +253,7 @@ impl LaterData {
                 continue;
             }
             let in_stream = !row.flags.has(FrameFlags::NOT_IN_STREAM);
-            if originals.are_asked_for(&seg) && in_stream {
+            if originals.is_asked_for(&seg) && in_stream {
                 let no = if is_copy {
                     originals.of(&seg)
                 } else {
@@ -332,7 +332,7 @@ impl<'a> Originals<'a> {
     }
 
     /// Whether a segment has payload that a reset of its side can be compared with.
-    fn are_asked_for(&self, seg: &Seg) -> bool {
+    fn is_asked_for(&self, seg: &Seg) -> bool {
         seg.len > 0 && self.from.get(seg.side).is_some_and(|from| seg.pos >= from)
     }
 
@@ -344,7 +344,7 @@ impl<'a> Originals<'a> {
                 let side = self.conn.side_of(row.end());
                 if row.is_tcp() && !row.flags.has(FrameFlags::DUPLICATE) {
                     let seg = ruler.seg(no, &row, side);
-                    if self.are_asked_for(&seg) {
+                    if self.is_asked_for(&seg) {
                         found.insert((side, seg.pos, seg.end), no);
                     }
                 }

@@ -50,20 +50,41 @@ impl BothEnds {
     }
 }
 
+/// How often a segment was seen at a point.
+#[derive(Debug, Clone, Copy, Default)]
+enum Seen {
+    #[default]
+    Never,
+    Once(Nanos),
+    Often,
+}
+
+impl Seen {
+    fn add(&mut self, time: Nanos) {
+        *self = match self {
+            Self::Never => Self::Once(time),
+            Self::Once(_) | Self::Often => Self::Often,
+        };
+    }
+}
+
 /// The difference of the clocks: the segment of each direction that was fastest tells it best, as every delay makes
 /// those of the client come later at the server, and those of the server earlier there than at the client.
 fn clock(pieces: &[Piece], points: &[Point]) -> Option<i64> {
-    let mut seen: FxHashMap<Key, PerSide<Option<Nanos>>> = FxHashMap::default();
+    // Of segments that look the same it is not known which at the one point is which at the other.
+    let mut seen: FxHashMap<Key, PerSide<Seen>> = FxHashMap::default();
     for piece in pieces.iter().filter(|p| !TcpFlags(p.key.flags).rst()) {
         if let Some(Point::Near(side)) = points.get(piece.at) {
-            let times = seen.entry(piece.key).or_default();
-            times.get_mut(*side).get_or_insert(piece.time);
+            seen.entry(piece.key)
+                .or_default()
+                .get_mut(*side)
+                .add(piece.time);
         }
     }
     let mut fastest: PerSide<Option<i64>> = PerSide::default();
     let mut pairs: PerSide<u32> = PerSide::default();
     for (key, times) in &seen {
-        let [Some(client), Some(server)] = times.0 else {
+        let [Seen::Once(client), Seen::Once(server)] = times.0 else {
             continue;
         };
         let ahead = server.since(client);

@@ -421,19 +421,20 @@ impl Walk<'_> {
             acked_in,
             after,
         };
+        if self.halves.get(data.side).filled_hole(data.pos, acked_in) {
+            return;
+        }
         let out = &mut *self.out;
         if DELAYED_ACK.contains(&after) {
             let of_side = out.delayed_acks.get_mut(data.side.other());
             of_side.count = of_side.count.saturating_add(1);
             of_side.example.get_or_insert(late);
         }
-        let own = self.halves.get(data.side);
         let nearest = out.resent.iter().rev().take(NEAREST);
         let again = nearest
             .filter(|resent| resent.side == data.side)
             .any(|resent| resent.pos == data.pos);
-        let held_back = again || own.filled_hole(data.pos, acked_in);
-        if after >= self.slow_ack && !held_back && out.late_acks.len() < KEEP {
+        if after >= self.slow_ack && !again && out.late_acks.len() < KEEP {
             out.late_acks.push(late);
         }
     }
