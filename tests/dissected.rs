@@ -362,7 +362,7 @@ fn the_beginning_of_a_packet_that_does_not_end_stands_in_its_own_frame() {
             assert_eq!(begun.session, Some(store.sessions()[0].id));
             assert_eq!(store.pdus_in(at("reset")).count(), 0);
             let line = Dissector::new().info_line(&store, &capture, at("begun"));
-            let expected = "500 bytes of a Response packet that does not end";
+            let expected = "500 bytes of an unfinished Response packet";
             assert_eq!(line, expected);
         }
     }

@@ -76,7 +76,7 @@ fn a_reset_with_packets_unread_is_told_as_what_it_is() {
     let capture = case.unwrap().capture(Form::LinuxW, Side::Client);
     let store = judged(&capture, &[]);
     let text = found(&store, "rst-abort-client").text.to_string();
-    assert_tells(&text, &["1 packet on Sid 0 not taken", "M14"]);
+    assert_tells(&text, &["data unread (1 packet on Sid 0)", "M14"]);
     assert!(!text.contains("nothing explains"), "{text}");
 }
 

@@ -96,7 +96,7 @@ impl App {
         let (text, end) = if time < first {
             ("before the first frame", first)
         } else if time > last {
-            ("behind the last frame", last)
+            ("after the last frame", last)
         } else {
             return None;
         };
@@ -106,7 +106,7 @@ impl App {
         } else {
             clock::date_time(end, decimals)
         };
-        Some(format!("{text}, which is of {end}"))
+        Some(format!("{text} ({end})"))
     }
 
     /// A line typed behind the colon: a frame number, or a command with its argument.

@@ -61,7 +61,7 @@ impl App {
                 let takes = if takes_count(command) {
                     "a number"
                 } else {
-                    "nothing behind it"
+                    "no argument"
                 };
                 let name = command.entry().name;
                 self.say(Tone::Error, format!("{name} takes {takes}, not {argument}"));

@@ -35,6 +35,7 @@ fn acts_on(command: Command) -> ActsOn {
         | C::Fit
         | C::EventScale
         | C::Ladder
+        | C::CopyLadder
         | C::Pin
         | C::Pane
         | C::PaneBack
@@ -51,7 +52,6 @@ fn acts_on(command: Command) -> ActsOn {
         | C::TimeRef
         | C::CopyRow
         | C::CopyFrame
-        | C::CopyLadder
         | C::OnlySid => ActsOn::Row,
         _ => ActsOn::Anything,
     }

@@ -200,13 +200,9 @@ pub fn pdu_name(pdu: &PduRow) -> String {
         PduKind::Hidden => "hidden bytes".to_owned(),
         PduKind::Unknown if pdu.flags.has(PduFlags::UNFINISHED) => {
             let header = pdu.flags.has(PduFlags::TDS_HEADER);
-            let kind = if header {
-                tds::type_name(pdu.tds_type)
-            } else {
-                ""
-            };
-            let space = if kind.is_empty() { "" } else { " " };
-            format!("a{space}{kind} packet that does not end")
+            let kind = header.then(|| tds::type_name(pdu.tds_type));
+            let kind = kind.map_or(String::new(), |kind| format!("{kind} "));
+            format!("an unfinished {kind}packet")
         }
         PduKind::Unknown => "bytes of no known protocol".to_owned(),
     }

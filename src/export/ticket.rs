@@ -158,7 +158,12 @@ impl Compared {
         match alone.as_slice() {
             [] if !self.0.is_empty() => None,
             _ if named && self.any() => {
-                Some(format!("{what} for connections {}.", alone.join(", ")))
+                let word = if alone.len() == 1 {
+                    "connection"
+                } else {
+                    "connections"
+                };
+                Some(format!("{what} for {word} {}.", alone.join(", ")))
             }
             _ => Some(format!("{what}.")),
         }
@@ -195,7 +200,8 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
             ))?;
         }
     }
-    if !compared.any() {
+    let mut files = store.files().iter();
+    if files.all(|file| compared.side_of_file(store, file.index).is_none()) {
         let (view, why) = store.view();
         match view.name() {
             Some(view) => page.item(&format!("taken on: {view} ({})", why.join("; ")))?,

@@ -174,7 +174,7 @@ impl fmt::Display for SettingError {
                 let threshold = Threshold::ALL.iter().find(|t| t.name() == *name);
                 match threshold.map(|t| (t.unit(), t.least())) {
                     Some((Unit::Time, _)) => write!(f, "a duration such as 200ms, 1.5s or 2min"),
-                    Some((Unit::Count, least)) => write!(f, "a whole number from {least} on"),
+                    Some((Unit::Count, least)) => write!(f, "a whole number of at least {least}"),
                     None => write!(f, "on or off"),
                 }
             }
@@ -346,16 +346,16 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "retransmit-timeout.retransmissions cannot be \"0\": it takes a whole number from 1 on"
+            "retransmit-timeout.retransmissions cannot be \"0\": it takes a whole number of at least 1"
         );
         for threshold in Threshold::ALL {
             assert!(threshold.default_value() >= threshold.least());
-            let below = threshold.least() - 1;
-            assert!(settings.set(threshold.name(), &below.to_string()).is_err());
-            let least = match threshold.unit() {
-                Unit::Count => threshold.least().to_string(),
-                Unit::Time => format!("{}ns", threshold.least()),
+            let typed = |value: i64| match threshold.unit() {
+                Unit::Count => value.to_string(),
+                Unit::Time => format!("{value}ns"),
             };
+            let (least, below) = (typed(threshold.least()), typed(threshold.least() - 1));
+            settings.set(threshold.name(), &below).unwrap_err();
             settings.set(threshold.name(), &least).unwrap();
             assert_eq!(settings.get(*threshold), threshold.least());
         }

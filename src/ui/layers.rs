@@ -241,7 +241,7 @@ pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Position {
             1,
             body.y,
             body.w,
-            "no command matches; Backspace takes it back",
+            "no command matches; Backspace removes a letter",
             Role::Dim,
         );
     }

@@ -100,7 +100,7 @@ pub(super) fn conclude_fallback(facts: &Facts<'_>, _: &[Applied]) -> Conclusion 
     let unread = facts.close.first_reset() == facts.close.abort() && failed.contains(&"M14");
     let what = if unread {
         format!(
-            "Reset by the client, which closed with {} not taken: TCP resets a connection that is closed so",
+            "Reset by the client, which closed with data unread ({}); TCP resets a connection that is closed so",
             untaken(facts)
         )
     } else {
