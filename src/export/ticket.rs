@@ -24,11 +24,12 @@ const MAX_CONNS: usize = 10;
 
 pub(super) fn write(job: &Job<'_>, markdown: bool, out: &mut dyn Write) -> Result<(), ExportError> {
     let mut page = Page { out, markdown };
-    head(job, &mut page)?;
+    let compared = Compared::of(job);
+    head(job, &compared, &mut page)?;
     verdict(job, &mut page)?;
     listing(job, &mut page)?;
     reasoning(job, &mut page)?;
-    unknowns(job, &mut page)?;
+    unknowns(job, &compared, &mut page)?;
     filters(job, &mut page)?;
     small_capture(job, &mut page)?;
     Ok(())
@@ -170,7 +171,7 @@ impl Compared {
     }
 }
 
-fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+fn head(job: &Job<'_>, compared: &Compared, page: &mut Page<'_>) -> Result<(), ExportError> {
     let store = job.store;
     let title = "MARS capture note";
     if page.markdown {
@@ -178,7 +179,6 @@ fn head(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     } else {
         writeln!(page.out, "{title}\n{}\n", "=".repeat(title.len()))?;
     }
-    let compared = Compared::of(job);
     for file in store.files() {
         page.item(&format!(
             "file: {}, {}, {}, {}",
@@ -366,7 +366,7 @@ fn findings<'a>(job: &'a Job<'_>) -> Vec<&'a Finding> {
     findings
 }
 
-fn unknowns(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+fn unknowns(job: &Job<'_>, compared: &Compared, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Not known")?;
     let unknowns = words::unknowns(job.store, &told(job));
     if unknowns.is_empty() {
@@ -375,7 +375,7 @@ fn unknowns(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     for unknown in &unknowns {
         page.item(unknown)?;
     }
-    if let Some(alone) = Compared::of(job).alone(several(job)) {
+    if let Some(alone) = compared.alone(several(job)) {
         page.item(&alone)?;
     }
     Ok(())
