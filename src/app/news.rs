@@ -92,16 +92,12 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{app, batch, press, read};
+    use super::super::testing::{app, batch, press, read, said};
     use super::super::{App, Event, Tone, update};
     use crate::app::Layer;
     use crate::app::settings::Settings;
     use crate::store::Problem;
     use crate::units::{FileOffset, FrameNo};
-
-    fn shown(app: &App) -> &str {
-        app.message.as_ref().map_or("", |(_, text)| text.as_str())
-    }
 
     #[test]
     fn a_mistake_in_the_settings_stands_until_a_key_then_comes_the_summary() {
@@ -112,11 +108,11 @@ mod tests {
         while app.has_work() {
             update(&mut app, Event::Work);
         }
-        assert_eq!(shown(&app), "1 of 2 (g l): no such setting");
+        assert_eq!(said(&app), "1 of 2 (g l): no such setting");
         press(&mut app, "j");
-        assert!(shown(&app).starts_with("1 connection"), "{}", shown(&app));
+        assert!(said(&app).starts_with("1 connection"), "{}", said(&app));
         press(&mut app, "j");
-        assert_eq!(shown(&app), "");
+        assert_eq!(said(&app), "");
         let kept: Vec<_> = app.news.all.iter().map(|(_, text)| text.as_str()).collect();
         assert!(kept.contains(&"no such key"), "{kept:?}");
     }
@@ -141,14 +137,14 @@ mod tests {
         let mut read = batch();
         read.problems = vec![problem(3203, "half a record"), problem(4000, "no block")];
         update(&mut app, Event::Batch(Box::new(read)));
-        assert_eq!(shown(&app), "");
+        assert_eq!(said(&app), "");
         update(&mut app, Event::Indexed(None));
         let first = "problem at byte 3203, frame 12: half a record";
-        assert_eq!(shown(&app), format!("1 of 2 (g l): {first}"));
+        assert_eq!(said(&app), format!("1 of 2 (g l): {first}"));
         while app.has_work() {
             update(&mut app, Event::Work);
         }
-        assert!(shown(&app).contains(first), "the summary waits");
+        assert!(said(&app).contains(first), "the summary waits");
         for keys in ["g l", ": s t a t s Enter", "g c"] {
             press(&mut app, keys);
             let page = page(&app);
@@ -158,7 +154,7 @@ mod tests {
         }
         // A file that is read on is not told of again.
         update(&mut app, Event::Indexed(None));
-        assert!(!shown(&app).contains(first));
+        assert!(!said(&app).contains(first));
     }
 
     #[test]
@@ -169,10 +165,10 @@ mod tests {
             app.announce(Tone::Info, news);
         }
         app.announce(Tone::Error, "broken again");
-        assert_eq!(shown(&app), "broken");
+        assert_eq!(said(&app), "broken");
         press(&mut app, "j");
-        assert_eq!(shown(&app), "20 frames");
+        assert_eq!(said(&app), "20 frames");
         press(&mut app, "j");
-        assert_eq!(shown(&app), "broken again");
+        assert_eq!(said(&app), "broken again");
     }
 }

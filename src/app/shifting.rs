@@ -206,11 +206,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::testing::{app, press};
-
-    fn said(app: &App) -> &str {
-        app.message.as_ref().map_or("", |(_, text)| text)
-    }
+    use crate::app::testing::{app, press, said};
 
     #[test]
     fn one_file_has_nothing_to_be_shifted_against() {

@@ -144,13 +144,9 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{app, press};
+    use super::super::testing::{app, press, said};
     use super::*;
     use crate::app::Effect;
-
-    fn said(app: &App) -> &str {
-        app.message.as_ref().map_or("", |(_, text)| text)
-    }
 
     #[test]
     fn in_a_list_marks_and_copies_are_about_its_row() {

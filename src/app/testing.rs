@@ -331,3 +331,8 @@ pub(crate) fn press(app: &mut App, keys: &str) -> Vec<super::Effect> {
         .flat_map(|key| update(app, Event::Key(key)))
         .collect()
 }
+
+/// What stands in the message line.
+pub fn said(app: &App) -> &str {
+    app.message.as_ref().map_or("", |(_, text)| text)
+}

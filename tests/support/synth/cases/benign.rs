@@ -9,6 +9,7 @@ use super::super::file::Capture;
 use super::super::mars::Encryption;
 use super::super::wire::{ACK, FIN, Link, RST};
 use super::super::{smp, tds};
+use super::scripts::close_session;
 use super::{Case, begin, logged_in, opened, page_close, work};
 
 const ALL: &[Form] = &Form::ALL;
@@ -305,9 +306,7 @@ fn stay_benign() -> Vec<Case> {
             ALL,
             |form| {
                 let mut c = opened(form, &[0, 1]);
-                c.smp(Client, smp::FIN, 1);
-                c.trip(58 * US);
-                c.smp(Server, smp::FIN, 1);
+                close_session(&mut c, 1);
                 c.trip(100 * US);
                 work(&mut c, &[1]);
                 c.close_benign(form, &[1, 0]);

@@ -8,7 +8,7 @@ use super::super::conn::{MS, US};
 use super::super::wire::{ACK, FIN, PSH, RST};
 use super::super::{smp, tds};
 use super::scripts::{
-    again_with_growing_gaps, ask_and_answer_in_part, close_without_smp, long_answer,
+    again_with_growing_gaps, ask_and_answer_in_part, close_session, close_without_smp, long_answer,
     request_sent_again, server_reset, server_resets, unanswered_keepalives,
     unanswered_keepalives_of,
 };
@@ -158,9 +158,7 @@ pub fn cases() -> Vec<Case> {
             ALL,
             |form| {
                 let mut c = opened(form, &[0, 1]);
-                c.smp(Client, smp::FIN, 1);
-                c.trip(58 * US);
-                c.smp(Server, smp::FIN, 1);
+                close_session(&mut c, 1);
                 c.trip(0);
                 c.wait(20_000 * MS);
                 c.request(0, "select 1", &tds::rows(1));

@@ -7,7 +7,7 @@ use super::super::close::Form;
 use super::super::conn::{Conn, MS, US};
 use super::super::{smp, tds};
 use super::rule_scripts::four_way;
-use super::scripts::{close_without_smp, plain};
+use super::scripts::{close_session, close_without_smp, plain};
 use super::{Case, opened};
 
 const ALL: &[Form] = &Form::ALL;
@@ -34,9 +34,7 @@ pub fn cases() -> Vec<Case> {
             ALL,
             |form| {
                 let mut c = opened(form, &[0, 1]);
-                c.smp(Client, smp::FIN, 1);
-                c.trip(58 * US);
-                c.smp(Server, smp::FIN, 1);
+                close_session(&mut c, 1);
                 c.trip(10 * MS);
                 open_and_ask(&mut c, 1);
                 c.close_benign(form, &[0]);

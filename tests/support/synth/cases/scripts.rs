@@ -4,8 +4,8 @@ use marstui::units::Side::{self, Client, Server};
 
 use super::super::close::Form;
 use super::super::conn::{Conn, MS, Stack, US, ix};
-use super::super::tds;
 use super::super::wire::{ACK, FIN};
+use super::super::{smp, tds};
 use super::{logged_in, opened};
 
 pub fn server_reset(form: Form) -> Conn {
@@ -41,6 +41,13 @@ pub fn close_without_smp(c: &mut Conn, form: Form) {
         c.wait(5 * US);
         c.client_abort();
     }
+}
+
+/// One session is closed from both sides, the connection goes on.
+pub fn close_session(c: &mut Conn, sid: u16) {
+    c.smp(Client, smp::FIN, sid);
+    c.trip(58 * US);
+    c.smp(Server, smp::FIN, sid);
 }
 
 /// The two packets of an answer.
