@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use marstui::capture::{Capture, OpenOptions};
+use marstui::export::{Choice, Plan, What};
 use marstui::query::find::{Find, Needle};
 use marstui::query::{self, Context, Dissected, Eval, user_rules};
 use marstui::store::Store;
 use marstui::track;
+use marstui::units::Sid;
 
 use crate::support::{shared_or_skip, skip};
 
@@ -259,8 +261,8 @@ fn filters_with_our_names_select_the_same_frames_in_wireshark() {
         "sid == 1 and kind in {FIN, RST}",
         "kind == T.ACK or kind == TDS",
         "kind != DATA and conn == 0",
-        "delta > 1ms and not (sid == 1 or sid == 0)",
-        "all sid < 1",
+        "delta > 1ms and not (smp.sid == 1 or smp.sid == 0)",
+        "all smp.sid < 1",
         "frame in 5..9 or seq in {2, 5..7}",
         "tcp.ack - tcp.seq > 100",
         "frame.time >= \"2020-01-01\" and time < 100ms",
@@ -273,6 +275,37 @@ fn filters_with_our_names_select_the_same_frames_in_wireshark() {
             "{text}: {carried}"
         );
     }
+}
+
+#[test]
+fn a_sid_has_the_frames_that_its_export_has() {
+    let Some(shared) = shared_or_skip("a_sid_has_the_frames_that_its_export_has") else {
+        return;
+    };
+    let mut parts = 0;
+    for name in [
+        "d1-client-killed-mid-result.client.pcapng",
+        "l1-small-mtu.server.pcap",
+        "k1-loss-reorder.client.pcapng",
+        "b1-interleaved-odbc.server.pcap",
+    ] {
+        let store = load(&shared.join("captures/recorded").join(name));
+        let conns = store.conns().iter().map(|conn| conn.id);
+        for (conn, sid) in conns.flat_map(|conn| (0..9).map(move |sid| (conn, Sid(sid)))) {
+            let filtered = ours(&store, &format!("conn == {conn} and sid == {sid}"));
+            let choice = Choice::of(What::Sid(conn, sid));
+            let chosen: Vec<u32> = Plan::new(&store, &choice)
+                .frames
+                .iter()
+                .map(|f| f.0)
+                .collect();
+            assert_eq!(filtered, chosen, "{name}: Sid {sid} of connection {conn}");
+            let completed = ours(&store, &format!("conn == {conn} and smp.sid == {sid}"));
+            assert!(completed.iter().all(|frame| filtered.contains(frame)));
+            parts += filtered.len() - completed.len();
+        }
+    }
+    assert!(parts > 100, "{parts} frames hold only a part of a packet");
 }
 
 fn found(file: &Path, typed: &str) -> Vec<u32> {

@@ -251,16 +251,7 @@ fn session_frames(store: &Store, session: SessionId) -> Result<FrameSet, String>
     for end in crate::units::End::BOTH {
         for (_, pdu) in store.pdu_chain_back(row.ends.get(end).last_pdu) {
             frames.push(pdu.frame);
-            let carries = |no: &FrameNo| {
-                store.frame(*no).is_some_and(|f| {
-                    f.conn == Some(row.conn) && f.end() == end && f.payload_len > 0
-                })
-            };
-            frames.extend(
-                (pdu.first_frame.0..pdu.frame.0)
-                    .map(FrameNo)
-                    .filter(carries),
-            );
+            frames.extend(store.parts_of(&pdu));
         }
     }
     Ok(frames.into_iter().collect())

@@ -9,7 +9,7 @@ use super::column::{
     pdu_kind, pdu_value,
 };
 use super::field::FieldRef;
-use super::sparse::{self, Listed, sparse_each};
+use super::sparse::{self, Listed};
 use super::value::Val;
 use crate::decode::field::Field;
 use crate::store::{PduRow, Store};
@@ -227,19 +227,21 @@ impl<'a> Moment<'a> {
         let wanted = self.event.frame;
         let store = self.eval.store;
         let behind = FrameNo(wanted.0.saturating_add(1));
-        let of_pdu = column == SparseCol::DeltaSid && self.event.pdu.is_some();
+        let by_pdu = matches!(column, SparseCol::Sid | SparseCol::DeltaSid);
+        let of_pdu = by_pdu && self.event.pdu.is_some();
         if let Some(listed) = self.eval.listed.filter(|_| !of_pdu) {
             let values = listed.between(store, column, wanted, behind);
             let values = values.iter().map(|(_, value)| *value);
             out.extend(values.filter_map(|value| sparse::value(column, value, store)));
+        } else if of_pdu && column == SparseCol::Sid {
+            let sids = self.pdus().filter_map(|(_, pdu)| sparse::sid_of(&pdu));
+            out.extend(sids.map(|sid| Val::Num(i128::from(sid))));
         } else if column == SparseCol::DeltaSid {
             out.extend(self.deltas().map(|ns| Val::Num(i128::from(ns))));
         } else {
-            sparse_each(column, store, &mut |frame, value| {
-                if frame == wanted {
-                    out.extend(sparse::value(column, value, store));
-                }
-            });
+            let list = sparse::list(column, store, wanted);
+            let here = list.iter().filter(|(frame, _)| *frame == wanted);
+            out.extend(here.filter_map(|(_, value)| sparse::value(column, *value, store)));
         }
     }
 

@@ -99,7 +99,7 @@ impl Run {
         on_hits: &mut dyn FnMut(&[FrameNo]),
     ) -> Progress {
         self.scan
-            .prepare(&self.filter.root, self.filter.leaves, eval.store);
+            .prepare(&self.filter.root, self.filter.leaves, eval.store, self.next);
         loop {
             if self.pending.is_some() {
                 self.decode(eval, stop, on_hits);

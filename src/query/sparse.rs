@@ -1,5 +1,6 @@
 //! Columns that few frames have: findings, broken SMP checks and requests. They are listed, not scanned. So is what
-//! only a walk over all packets tells: the time since the frame before of a session.
+//! only a walk over all packets tells: the Sids that a frame carries bytes of, and the time since the frame before of a
+//! session.
 
 use std::sync::OnceLock;
 
@@ -18,9 +19,26 @@ pub(super) type List = Vec<(FrameNo, i64)>;
 /// The lists of columns, each made when it is first asked for. They belong to a store as it is now: one that has grown
 /// needs new ones.
 #[derive(Debug, Clone, Default)]
-pub struct Listed([OnceLock<List>; SparseCol::ALL.len()]);
+pub struct Listed {
+    lists: [OnceLock<List>; SparseCol::ALL.len()],
+    from: FrameNo,
+}
 
 impl Listed {
+    /// Lists for whoever does not ask about the frames before one.
+    pub(super) fn of_frames_from(from: FrameNo) -> Self {
+        let lists = <[OnceLock<List>; SparseCol::ALL.len()]>::default();
+        Self { lists, from }
+    }
+
+    /// The values of a column.
+    pub(super) fn all(&self, column: SparseCol, store: &Store) -> &[(FrameNo, i64)] {
+        match self.lists.get(column as usize) {
+            Some(slot) => slot.get_or_init(|| list(column, store, self.from)),
+            None => &[],
+        }
+    }
+
     /// The values on the frames from one to another (not included).
     pub(super) fn between(
         &self,
@@ -29,10 +47,7 @@ impl Listed {
         first: FrameNo,
         behind: FrameNo,
     ) -> &[(FrameNo, i64)] {
-        let Some(slot) = self.0.get(column as usize) else {
-            return &[];
-        };
-        let list = slot.get_or_init(|| list(column, store));
+        let list = self.all(column, store);
         let from = list.partition_point(|(frame, _)| *frame < first);
         let rest = list.get(from..).unwrap_or_default();
         rest.get(..rest.partition_point(|(frame, _)| *frame < behind))
@@ -40,11 +55,16 @@ impl Listed {
     }
 }
 
-/// The values of a column in the order of frames.
-pub(super) fn list(column: SparseCol, store: &Store) -> List {
+/// The values of a column in the order of frames; those of frames before `from` may be missing.
+pub(super) fn list(column: SparseCol, store: &Store, from: FrameNo) -> List {
     let mut list = List::new();
-    sparse_each(column, store, &mut |frame, value| list.push((frame, value)));
-    if !list.is_sorted_by_key(|(frame, _)| *frame) {
+    let mut push = |frame, value| list.push((frame, value));
+    sparse_each(column, store, from, &mut push);
+    if column == SparseCol::Sid {
+        // Packets of one Sid that meet in a frame say the same.
+        list.sort_unstable();
+        list.dedup();
+    } else if !list.is_sorted_by_key(|(frame, _)| *frame) {
         list.sort_by_key(|(frame, _)| *frame);
     }
     list
@@ -59,8 +79,8 @@ pub(super) fn value(column: SparseCol, value: i64, store: &Store) -> Option<Val>
     Some(Val::Text(finding.rule.clone().into_owned()))
 }
 
-/// Calls `f` with each frame and value of a column that few frames have.
-pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(FrameNo, i64)) {
+/// Calls `f` with each frame and value of a column; what needs a walk over all packets may begin at `from`.
+fn sparse_each(column: SparseCol, store: &Store, from: FrameNo, f: &mut dyn FnMut(FrameNo, i64)) {
     match column {
         SparseCol::Finding => {
             for finding in store.findings() {
@@ -86,6 +106,7 @@ pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(Fr
                 f(row.frame, code);
             }
         }
+        SparseCol::Sid => sids(store, from, f),
         SparseCol::DeltaSid => deltas(store, f),
         _ => {
             store.each_request(|request| {
@@ -98,6 +119,25 @@ pub(super) fn sparse_each(column: SparseCol, store: &Store, f: &mut dyn FnMut(Fr
             });
         }
     }
+}
+
+/// The Sid of a packet, also of one that does not end.
+pub(super) fn sid_of(pdu: &PduRow) -> Option<i64> {
+    (pdu.kind.is_smp() || pdu.session.is_some()).then(|| i64::from(pdu.sid.0))
+}
+
+/// The Sids of the packets that frames carry bytes of, from a frame on: of those that they complete, and of one that a
+/// later frame completes.
+fn sids(store: &Store, from: FrameNo, f: &mut dyn FnMut(FrameNo, i64)) {
+    let len = store.frame_count().saturating_sub(from.index());
+    store.each_pdu(from, len, |pdu| {
+        let Some(sid) = sid_of(pdu) else { return };
+        if pdu.first_frame < pdu.frame {
+            let parts = store.parts_of(pdu).take_while(|frame| *frame >= from);
+            parts.for_each(|frame| f(frame, sid));
+        }
+        f(pdu.frame, sid);
+    });
 }
 
 /// The time since the frame before of the same session, for each session of each frame; 0 for its first frame.

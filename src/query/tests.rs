@@ -586,6 +586,32 @@ const CONDITIONS: &[&str] = &[
     "frame.number in {3, 7, 11, 15, 19, 23, 27, 31, 35, 129..300}",
 ];
 
+#[test]
+fn a_sid_is_found_on_every_part_of_its_packets() {
+    let mut b = Builder::new();
+    let conn = b.conn(50_000);
+    let (five, six) = (b.session(conn, 5), b.session(conn, 6));
+    let first = b.frame(conn, End::A, 0x10, 100);
+    b.frame(conn, End::B, 0x10, 100);
+    b.pdu(PduKind::Ack, Some(six));
+    b.frame(conn, End::A, 0x10, 0);
+    b.frame(conn, End::A, 0x18, 100);
+    b.tds(Some(five), 1, 1, 150);
+    b.pdus.last_mut().unwrap().first_frame = first;
+    // The beginning of one that does not end.
+    b.frame(conn, End::A, 0x10, 100);
+    b.pdu(PduKind::Unknown, Some(five));
+    let store = b.build();
+    assert_eq!(hits(&store, "sid == 5"), [1, 4, 5]);
+    assert_eq!(hits(&store, "sid == 5 and kind == part"), [1]);
+    assert_eq!(hits(&store, "sid"), [1, 2, 4, 5]);
+    assert_eq!(hits(&store, "not sid"), [3]);
+    assert_eq!(hits(&store, "sid != 6"), [1, 4, 5]);
+    // As in Wireshark, a field of the packet stands where the packet is completed.
+    assert_eq!(hits(&store, "smp.sid == 5"), [4]);
+    assert_eq!(hits(&store, "count(smp.sid) > 0"), [2, 4]);
+}
+
 /// A store from numbers: each makes a frame with what its bits say.
 fn from_numbers(numbers: &[u16]) -> Store {
     let mut b = Builder::new();

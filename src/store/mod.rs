@@ -281,6 +281,23 @@ impl Store {
         frames
     }
 
+    /// The frames in front of the one that completes a PDU that carry bytes of it, the nearest first: of its sender, with
+    /// payload.
+    pub fn parts_of(&self, pdu: &PduRow) -> impl Iterator<Item = FrameNo> {
+        let (first, end) = (pdu.first_frame, pdu.end);
+        let mut next = self.frame(pdu.frame).and_then(|row| row.prev);
+        std::iter::from_fn(move || {
+            loop {
+                let no = next.filter(|no| *no >= first)?;
+                let row = self.frame(no)?;
+                next = row.prev.filter(|prev| *prev < no);
+                if row.end() == end && row.payload_len > 0 {
+                    return Some(no);
+                }
+            }
+        })
+    }
+
     /// Number of PDUs so far.
     pub fn pdu_count(&self) -> usize {
         self.pdus.len()

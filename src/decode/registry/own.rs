@@ -4,7 +4,12 @@ use super::{Def, Kind as K, Source as S, own};
 
 pub(super) const FIELDS: &[Def] = &[
     own("conn", K::U32, S::Own, "connection, from 0"),
-    own("sid", K::U16, S::Own, "SMP session"),
+    own(
+        "sid",
+        K::U16,
+        S::Own,
+        "SMP session of a packet that the frame carries, or a part of",
+    ),
     own(
         "life",
         K::U32,

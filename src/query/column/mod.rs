@@ -24,7 +24,7 @@ pub(super) enum Column {
     Kind,
     /// Bytes of the PDUs, or of the TCP payload where none is completed.
     Size,
-    /// On few frames: findings, broken checks, requests.
+    /// On few frames, or told by no row of its own: findings, broken checks, requests, the Sid of each part of a packet.
     Sparse(SparseCol),
     /// Marks and the like, which are the user's.
     User(UserCol),
@@ -126,7 +126,6 @@ columns!(
     Fin "smp.flags.fin",
     Data "smp.flags.data",
     Sid "smp.sid",
-    OwnSid "sid",
     Length "smp.length",
     Seqnum "smp.seqnum",
     Wndw "smp.wndw",
@@ -166,6 +165,7 @@ columns!(
     Analysis "smp.analysis",
     CheckId "smp.analysis.id",
     Severity "smp.analysis.severity",
+    Sid "sid",
     DeltaSid "delta.sid",
     Request "request",
     Duration "request.duration",

@@ -313,7 +313,7 @@ pub(in crate::query) fn pdu_value(column: PduCol, store: &Store, pdu: &PduRow) -
         PduCol::Ack => smp_bit(2),
         PduCol::Fin => smp_bit(4),
         PduCol::Data => smp_bit(8),
-        PduCol::Sid | PduCol::OwnSid => smp().map(|_| i64::from(pdu.sid.0)),
+        PduCol::Sid => smp().map(|_| i64::from(pdu.sid.0)),
         PduCol::Length => smp().map(|_| i64::from(pdu.len)),
         PduCol::Seqnum | PduCol::Seq => smp().map(|_| i64::from(pdu.seqnum.0)),
         PduCol::Wndw | PduCol::Wnd => smp().map(|_| i64::from(pdu.wndw.0)),

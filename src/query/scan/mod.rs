@@ -19,6 +19,7 @@ use super::eval::{Eval, Event, Moment, may_hold};
 use super::field::{FieldRef, is_tds};
 use super::sparse::Listed;
 use crate::store::Store;
+use crate::units::FrameNo;
 use columns::{
     Wanted, address_bits, frame_bits, kind_bits, pdu_bits, sender_bits, size_bits, user_bits,
 };
@@ -49,8 +50,8 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Works out what the leaves need of the store as it is now.
-    pub(super) fn prepare(&mut self, root: &Node, leaves: usize, store: &Store) {
+    /// Works out what the leaves need of the store as it is now, to be asked about the frames from `from` on.
+    pub(super) fn prepare(&mut self, root: &Node, leaves: usize, store: &Store, from: FrameNo) {
         let seen = [
             store.frame_count(),
             store.conns().len(),
@@ -60,7 +61,7 @@ impl Scan {
         ];
         if self.seen != Some(seen) {
             self.seen = Some(seen);
-            self.facts = Facts::of(root, leaves, store);
+            self.facts = Facts::of(root, leaves, store, from);
         }
     }
 

@@ -3,11 +3,9 @@
 use super::compare::is_numeric;
 use super::fits::Fits;
 use crate::query::ast::{Calc, Expr, Leaf, Node, Quant, What};
-use crate::query::column::{
-    AddrCol, Brief, Column, ConnTable, FrameCol, SparseCol, addr_each, of_sender,
-};
+use crate::query::column::{AddrCol, Brief, Column, ConnTable, FrameCol, addr_each, of_sender};
 use crate::query::field::FieldRef;
-use crate::query::sparse::{self, Listed, list};
+use crate::query::sparse::{self, Listed};
 use crate::query::value::{Test, Val};
 use crate::store::{ConnRow, Store};
 use crate::units::{End, FrameNo};
@@ -37,9 +35,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(root: &Node, leaves: usize, store: &Store) -> Self {
+    /// Those for the frames from `from` on.
+    pub(super) fn of(root: &Node, leaves: usize, store: &Store, from: FrameNo) -> Self {
         let mut facts = Self {
             leaves: vec![None; leaves],
+            listed: Listed::of_frames_from(from),
             ..Self::default()
         };
         let mut of_conns = false;
@@ -48,7 +48,7 @@ impl Facts {
                 of_conns |= matches!(field.column, Some(Column::Frame(_)));
             }
             if let Some(slot) = facts.leaves.get_mut(leaf.id) {
-                *slot = Some(prepare(leaf, store));
+                *slot = Some(prepare(leaf, store, &facts.listed));
             }
         });
         if of_conns {
@@ -58,15 +58,15 @@ impl Facts {
     }
 }
 
-fn prepare(leaf: &Leaf, store: &Store) -> Prepared {
+fn prepare(leaf: &Leaf, store: &Store, listed: &Listed) -> Prepared {
     match &leaf.what {
         What::Test { field, test, quant } => match test {
-            Test::Num(ranges) => numbers(field, &Fits::of(ranges), *quant, store),
-            _ => values(field, test, *quant, store),
+            Test::Num(ranges) => numbers(field, &Fits::of(ranges), *quant, store, listed),
+            _ => values(field, test, *quant, store, listed),
         },
         What::Present(field) => match field.column {
             Some(Column::Addr(column)) => addresses(column, store, Quant::Any, |_| true),
-            _ => numbers(field, &Fits::all(), Quant::Any, store),
+            _ => numbers(field, &Fits::all(), Quant::Any, store, listed),
         },
         What::NotZero(Expr::Calc(left, Calc::And, right, wrap)) => {
             if let (Expr::Field(field), Expr::Const(Val::Num(bits))) = (&**left, &**right)
@@ -74,7 +74,7 @@ fn prepare(leaf: &Leaf, store: &Store) -> Prepared {
                 && is_numeric(&leaf.what)
             {
                 let bits = if *wrap { bits & 0xffff_ffff } else { bits };
-                return numbers(field, &Fits::Mask(bits), Quant::Any, store);
+                return numbers(field, &Fits::Mask(bits), Quant::Any, store, listed);
             }
             expressions(&leaf.what)
         }
@@ -91,10 +91,16 @@ fn expressions(what: &What) -> Prepared {
 }
 
 /// A condition on a field whose values are numbers.
-fn numbers(field: &FieldRef, fits: &Fits, quant: Quant, store: &Store) -> Prepared {
+fn numbers(
+    field: &FieldRef,
+    fits: &Fits,
+    quant: Quant,
+    store: &Store,
+    listed: &Listed,
+) -> Prepared {
     match field.column {
         None | Some(Column::Addr(_)) => Prepared::OneByOne,
-        Some(Column::Sparse(column)) => frames(column, store, quant, |n| fits.has(n)),
+        Some(Column::Sparse(column)) => frames(listed.all(column, store), quant, |n| fits.has(n)),
         Some(Column::Frame(
             column @ (FrameCol::SrcPort | FrameCol::DstPort | FrameCol::Port | FrameCol::Side),
         )) => senders(store, quant, |conn, end, f| {
@@ -105,18 +111,17 @@ fn numbers(field: &FieldRef, fits: &Fits, quant: Quant, store: &Store) -> Prepar
 }
 
 /// A condition on a field whose values are not numbers.
-fn values(field: &FieldRef, test: &Test, quant: Quant, store: &Store) -> Prepared {
+fn values(field: &FieldRef, test: &Test, quant: Quant, store: &Store, listed: &Listed) -> Prepared {
     match field.column {
         Some(Column::Addr(column)) => addresses(column, store, quant, |v| test.holds(v)),
-        Some(Column::Sparse(column)) => frames(column, store, quant, |n| {
+        Some(Column::Sparse(column)) => frames(listed.all(column, store), quant, |n| {
             sparse::value(column, n, store).is_some_and(|v| test.holds(&v))
         }),
         _ => Prepared::OneByOne,
     }
 }
 
-fn frames(column: SparseCol, store: &Store, quant: Quant, fits: impl Fn(i64) -> bool) -> Prepared {
-    let list = list(column, store);
+fn frames(list: &[(FrameNo, i64)], quant: Quant, fits: impl Fn(i64) -> bool) -> Prepared {
     let same_frame = list.chunk_by(|a, b| a.0 == b.0);
     let found = same_frame.filter_map(|values| {
         let mut fit = values.iter().map(|(_, n)| fits(*n));
