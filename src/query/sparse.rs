@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 
+use super::ast::Quant;
 use super::column::{CHECKS, SparseCol};
 use super::scan::BLOCK;
 use super::value::Val;
@@ -29,6 +30,11 @@ impl Listed {
     pub(super) fn of_frames_from(from: FrameNo) -> Self {
         let lists = <[OnceLock<List>; SparseCol::ALL.len()]>::default();
         Self { lists, from }
+    }
+
+    /// The first frame that is asked about.
+    pub(super) fn from(&self) -> FrameNo {
+        self.from
     }
 
     /// The values of a column.
@@ -106,7 +112,7 @@ fn sparse_each(column: SparseCol, store: &Store, from: FrameNo, f: &mut dyn FnMu
                 f(row.frame, code);
             }
         }
-        SparseCol::Sid => sids(store, from, f),
+        SparseCol::Sid => sids(store, from, |_| true, f),
         SparseCol::DeltaSid => deltas(store, f),
         _ => {
             store.each_request(|request| {
@@ -127,17 +133,48 @@ pub(super) fn sid_of(pdu: &PduRow) -> Option<i64> {
 }
 
 /// The Sids of the packets that frames carry bytes of, from a frame on: of those that they complete, and of one that a
-/// later frame completes.
-fn sids(store: &Store, from: FrameNo, f: &mut dyn FnMut(FrameNo, i64)) {
+/// later frame completes. Only those that are `wanted`.
+fn sids(
+    store: &Store,
+    from: FrameNo,
+    wanted: impl Fn(i64) -> bool,
+    f: &mut dyn FnMut(FrameNo, i64),
+) {
     let len = store.frame_count().saturating_sub(from.index());
     store.each_pdu(from, len, |pdu| {
-        let Some(sid) = sid_of(pdu) else { return };
+        let Some(sid) = sid_of(pdu).filter(|sid| wanted(*sid)) else {
+            return;
+        };
         if pdu.first_frame < pdu.frame {
             let parts = store.parts_of(pdu).take_while(|frame| *frame >= from);
             parts.for_each(|frame| f(frame, sid));
         }
         f(pdu.frame, sid);
     });
+}
+
+/// The frames from one on that carry bytes of a Sid that fits, or of no other. There are many, so that they are ticked
+/// off instead of listed and sorted.
+pub(super) fn frames_of_sids(
+    store: &Store,
+    from: FrameNo,
+    quant: Quant,
+    fits: impl Fn(i64) -> bool,
+) -> Vec<FrameNo> {
+    let mut found = vec![false; store.frame_count()];
+    let mut tick = |wanted: &dyn Fn(i64) -> bool, as_found| {
+        sids(store, from, wanted, &mut |frame, _| {
+            if let Some(place) = found.get_mut(frame.index()) {
+                *place = as_found;
+            }
+        });
+    };
+    tick(&fits, true);
+    if quant == Quant::Every {
+        tick(&|sid| !fits(sid), false);
+    }
+    let places = found.iter().enumerate().filter(|(_, found)| **found);
+    places.map(|(at, _)| FrameNo::from_index(at)).collect()
 }
 
 /// The time since the frame before of the same session, for each session of each frame; 0 for its first frame.

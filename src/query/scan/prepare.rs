@@ -3,7 +3,9 @@
 use super::compare::is_numeric;
 use super::fits::Fits;
 use crate::query::ast::{Calc, Expr, Leaf, Node, Quant, What};
-use crate::query::column::{AddrCol, Brief, Column, ConnTable, FrameCol, addr_each, of_sender};
+use crate::query::column::{
+    AddrCol, Brief, Column, ConnTable, FrameCol, SparseCol, addr_each, of_sender,
+};
 use crate::query::field::FieldRef;
 use crate::query::sparse::{self, Listed};
 use crate::query::value::{Test, Val};
@@ -100,6 +102,10 @@ fn numbers(
 ) -> Prepared {
     match field.column {
         None | Some(Column::Addr(_)) => Prepared::OneByOne,
+        Some(Column::Sparse(SparseCol::Sid)) => {
+            let fits = |sid| fits.has(sid);
+            Prepared::Frames(sparse::frames_of_sids(store, listed.from(), quant, fits))
+        }
         Some(Column::Sparse(column)) => frames(listed.all(column, store), quant, |n| fits.has(n)),
         Some(Column::Frame(
             column @ (FrameCol::SrcPort | FrameCol::DstPort | FrameCol::Port | FrameCol::Side),
