@@ -162,6 +162,34 @@ fn a_reset_that_its_sender_did_send_is_no_devices() {
     }
 }
 
+/// A benign close with bare resets, and the client's file without some of its frames.
+fn closed_without(labels: &[&str]) -> Store {
+    let mut c = cases::opened(Form::LinuxL, &[0, 1]);
+    c.hops = 3;
+    c.close_benign(Form::LinuxL, &[0, 1]);
+    let [client, server] = Side::BOTH.map(|view| c.capture(view));
+    let client = labels
+        .iter()
+        .fold(client, |file, label| file.without(label));
+    opened_together(&client, &server, 0)
+}
+
+#[test]
+fn a_reset_that_the_clients_file_does_not_show_is_not_proved_to_be_the_clients() {
+    let whole = closed_without(&[]);
+    assert_eq!(closes(&whole)[0].verdict, Verdict::Benign);
+    // The other resets show that the client's capture was running.
+    let lacking = closed_without(&["rst", "rst:sfin:1"]);
+    let close = closes(&lacking)[0];
+    assert_eq!(close.rule, "mars-close-rst", "{}", describe(close));
+    assert_eq!(close.verdict, Verdict::LikelyBenign, "{}", describe(close));
+    assert_eq!(outcome(close, "M11"), Outcome::Unknown);
+    // A client's file that ends before the last reset says nothing about that one.
+    let shorter = closed_without(&["rst:stf"]);
+    let close = closes(&shorter)[0];
+    assert_eq!(close.verdict, Verdict::Benign, "{}", describe(close));
+}
+
 /// From some moment on the server's frames are lost on the way (or both sides' are); the client probes, the server
 /// answers.
 fn dropped(form: Form, both_ways: bool) -> Conn {

@@ -85,6 +85,8 @@ pub(in crate::rules) struct Ends {
     pub both: bool,
     /// Resets that arrived at the other end and are not in the file of the end that they name as their sender.
     pub unsent: PerSide<Vec<FrameNo>>,
+    /// Those of them behind which the file of that end goes on, so that it was running when they would have been sent.
+    pub denied: PerSide<Vec<FrameNo>>,
     pub lost: Vec<LostRow>,
     /// Frames that their sender's file shows and the other end's does not.
     pub not_arrived: FxHashSet<FrameNo>,
@@ -191,7 +193,9 @@ pub(super) fn read(
     }
     ends.marks = marks_at_both(&pieces, &points);
     for side in Side::BOTH {
-        *ends.unsent.get_mut(side) = unsent(&pieces, &points, side);
+        let unsent = unsent(&pieces, &points, side);
+        *ends.denied.get_mut(side) = denied(&pieces, &points, side, &unsent);
+        *ends.unsent.get_mut(side) = unsent;
         let rows = lost_rows(&pieces, &points, side);
         let lost = rows.iter().flat_map(|row| &row.frames);
         ends.not_arrived.extend(lost);
@@ -355,6 +359,25 @@ fn unsent(pieces: &[Piece], points: &[Point], side: Side) -> Vec<FrameNo> {
         .filter(|p| points.get(p.at) == far && !elsewhere.contains(&p.key))
         .map(|p| p.no)
         .collect()
+}
+
+/// Those resets of `unsent` that arrived before something else of their sender which its own file shows.
+fn denied(pieces: &[Piece], points: &[Point], side: Side, unsent: &[FrameNo]) -> Vec<FrameNo> {
+    if unsent.is_empty() {
+        return Vec::new();
+    }
+    let of_side = || pieces.iter().filter(|p| p.side == side);
+    let (here, there) = (Some(&Point::Near(side)), Some(&Point::Near(side.other())));
+    let shown: FxHashSet<Key> = of_side()
+        .filter(|p| points.get(p.at) == here)
+        .map(|p| p.key)
+        .collect();
+    let last = of_side()
+        .filter(|p| points.get(p.at) == there && shown.contains(&p.key))
+        .map(|p| p.no)
+        .max();
+    let before_last = |no: &&FrameNo| last.is_some_and(|last| **no < last);
+    unsent.iter().filter(before_last).copied().collect()
 }
 
 /// What is in the file of one side's segments, at some of the points.

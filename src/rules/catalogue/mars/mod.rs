@@ -19,7 +19,7 @@ use crate::units::{Sid, Side};
 
 use client::{every_sid_closed, fin_follows, mars_in_use, nothing_outstanding};
 use resets::{
-    calm_before, form_numbers, in_time, provoked_before, resets_fit, same_ttl, tell_forms,
+    calm_before, form_numbers, in_time, provoked_before, resets_fit, same_sender, tell_forms,
 };
 use server::{
     all_data_acknowledged, client_first, drained, fins_are_answers, tail_is_control,
@@ -84,8 +84,8 @@ pub(in crate::rules) const CONDITIONS: &[Criterion] = &[
     ),
     Criterion::new(
         "M11",
-        "The resets have the time to live of the client's other segments",
-        same_ttl,
+        "The resets are the client's: by their time to live, and by its end's file where that is there",
+        same_sender,
     ),
     Criterion::new(
         "M12",

@@ -152,7 +152,7 @@ pub(in crate::rules) fn trouble_before(
         })
 }
 
-pub(super) fn same_ttl(facts: &Facts<'_>) -> Check {
+pub(super) fn same_sender(facts: &Facts<'_>) -> Check {
     let resets = resets_in_question(facts);
     let mut usual = None;
     for reset in resets.clone() {
@@ -167,6 +167,12 @@ pub(super) fn same_ttl(facts: &Facts<'_>) -> Check {
             .on([reset.no]);
         }
         usual = usual.or(Some(mode));
+    }
+    // The frame may have been lost to that capture, so it is no proof that another made it.
+    let denied = facts.ends.denied.get(Side::Client);
+    if let Some(reset) = resets.clone().find(|reset| denied.contains(&reset.no)) {
+        return Check::unknown("the file of the client's end does not show it being sent")
+            .on([reset.no]);
     }
     let fact = usual.map_or("".into(), |mode| fact!("time to live {mode}", mode = mode));
     Check::held(fact).on(resets.map(|r| r.no))
