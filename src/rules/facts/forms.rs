@@ -222,11 +222,12 @@ fn bare_form(
         let off = reset.pos.saturating_sub(f);
         return no_seq(format!("RST.Seq = FIN.Seq {}", signed(off)));
     }
-    let low = facts.streams.c0.unwrap_or(Pos::MIN);
-    if reset.pos < low && (first || !has_abort) {
+    // What answers the last request acknowledges it, and so does all that the server sends behind the answer. Of the
+    // control packets behind the request any may have been lost on the way, not only the closing ones.
+    if reset.pos < facts.streams.asked && (first || !has_abort) {
         let off = reset.pos.saturating_sub(f);
         return no_seq(format!(
-            "RST.Seq = FIN.Seq {}, before the client's closing SMP:FINs",
+            "RST.Seq = FIN.Seq {}, before the end of the client's last request",
             signed(off)
         ));
     }

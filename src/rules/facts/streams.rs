@@ -3,7 +3,7 @@
 use super::frames::{Axis, Pos};
 use super::sessions::{Session, chain_back};
 use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Store};
-use crate::units::{End, FrameNo, PerSide, Side, TcpSeq};
+use crate::units::{FrameNo, PerSide, Side, TcpSeq};
 
 /// Bytes of an SMP control packet.
 pub(in crate::rules) const CONTROL: Pos = 16;
@@ -53,6 +53,8 @@ pub(in crate::rules) struct Streams {
     pub e: Option<Pos>,
     /// Start of the row of SMP:FINs that ends at `e`.
     pub c0: Option<Pos>,
+    /// End of the client's last data: of its last request, or of its login where it asked nothing.
+    pub asked: Pos,
     /// End of the server's last DATA (or TDS packet).
     pub b: Pos,
     /// The file holds data of the server; else `b` is only where its part of the stream begins.
@@ -80,7 +82,6 @@ pub(in crate::rules) fn end_of(pdu: &PduRow) -> Pos {
 /// Reads the ends of both streams off the chains of packets; `sessions` are those of the connection.
 pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> Streams {
     let axes = PerSide(Side::BOTH.map(|side| Axis::new(conn, side)));
-    let server = conn.end_of(Side::Server);
     let mut client_fins: Vec<ClosingFin> = sessions
         .iter()
         .filter(|session| session.last_life)
@@ -101,7 +102,8 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
     }
 
     let mars = conn.smp_seen;
-    let data_end = last_data_end(store, conn, sessions, server, mars);
+    let data_end = last_data_end(store, conn, sessions, Side::Server, mars);
+    let asked = last_data_end(store, conn, sessions, Side::Client, mars);
     let b = data_end.unwrap_or(0);
     let mut tail_pdus: Vec<PduRow> = Vec::new();
     let mut decoded_end = PerSide([0, 0]);
@@ -153,6 +155,7 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
         client_fins,
         e,
         c0,
+        asked: asked.unwrap_or(0),
         b,
         data_seen: data_end.is_some(),
         tail_pdus,
@@ -175,16 +178,16 @@ fn last_data_end(
     store: &Store,
     conn: &ConnRow,
     sessions: &[Session<'_>],
-    server: End,
+    side: Side,
     mars: bool,
 ) -> Option<Pos> {
     let in_sessions = sessions
         .iter()
-        .filter_map(|session| session.halves.get(Side::Server).last_data.as_ref())
+        .filter_map(|session| session.halves.get(side).last_data.as_ref())
         .map(end_of)
         .max();
     let plain = store
-        .plain_pdus_back(conn.id, server)
+        .plain_pdus_back(conn.id, conn.end_of(side))
         .map(|(_, pdu)| pdu)
         .take(if mars { usize::MAX } else { 64 })
         .find(|pdu| pdu.kind == PduKind::Tds)

@@ -173,6 +173,17 @@ fn variants() -> Vec<Case> {
             GOOD,
         ),
         Case::new(
+            "V10d",
+            "an SMP:ACK before the closing SMP:FINs was lost, and what the server says of it is reset as well",
+            BARE,
+            |form| {
+                let mut c = opened(form, &[0]);
+                lost_before_close(&mut c);
+                c
+            },
+            GOOD,
+        ),
+        Case::new(
             "V11",
             "the FIN was lost before the capture point",
             ALL,
@@ -538,6 +549,32 @@ fn lossy_close(c: &mut Conn) {
     c.now += 400 * MS;
     c.resend(fin);
     let start = c.now;
+    c.trip(58 * US);
+    c.server_fins(&[0]);
+    c.wait(40 * US);
+    c.send(Server, ACK | FIN, &[]);
+    c.label("stf");
+    c.answer_with_resets(start);
+}
+
+/// The client's last SMP:ACK is lost, its SMP:FIN and FIN are not; the server's acknowledgement that asks for it is
+/// overtaken by all that the server sends once it was repeated.
+fn lost_before_close(c: &mut Conn) {
+    c.smp(Client, smp::ACK, 0);
+    c.last().lost = true;
+    let lost = c.segments.len() - 1;
+    c.client_fins(&[0]);
+    c.wait(60 * US);
+    c.client_tcp_fin();
+    let start = c.now;
+    c.trip(58 * US);
+    c.send(Server, ACK, &[]);
+    let asked = c.segments[lost].seq;
+    c.last().ack = asked;
+    c.last().arrives += 220 * MS;
+    c.label("asks");
+    c.wait(200 * MS);
+    c.resend(lost);
     c.trip(58 * US);
     c.server_fins(&[0]);
     c.wait(40 * US);
