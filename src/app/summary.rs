@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::App;
 use crate::app::command::Command;
-use crate::store::{ConnRow, Protocol, Store, Verdict};
+use crate::store::{ConnRow, FrameRow, Protocol, Store, Verdict};
 use crate::units::FrameNo;
 
 /// The frame of the gravest finding: the first fault, else the first that asks for most attention.
@@ -18,16 +18,16 @@ pub fn gravest(store: &Store) -> Option<FrameNo> {
         .map(|(_, frame)| frame)
 }
 
-/// `3 connections, 2 MARS, 5 resets; findings: 1 fault, 4 benign. e goes to the fault, F lists all`; in a narrow window
-/// with shorter words, and at last without what weighs least. A finding may be about several resets, or about none: one
-/// number is not told by the other.
+/// `3 connections, 2 MARS, 5 resets: 1 fault, 4 benign; findings: 1 fault, 2 benign. e goes to the fault, F lists all`;
+/// in a narrow window without the verdicts of the resets, then with shorter words, and at last without what weighs
+/// least. A finding may be about several resets, or about none: one number is not told by the other.
 pub fn summary(app: &App) -> String {
     let verdicts = verdicts(&app.store);
     if verdicts.is_empty() {
-        return format!("{}, no findings", facts(app, true));
+        return format!("{}, no findings", facts(app, Resets::Counted));
     }
     let room = usize::from(app.size.0.saturating_sub(2));
-    let said = |shown: usize, resets, roomy| {
+    let said = |shown: usize, resets: Resets, roomy| {
         let told = verdicts.get(..shown).unwrap_or_default().join(", ");
         let more = if shown < verdicts.len() {
             " and others"
@@ -36,7 +36,7 @@ pub fn summary(app: &App) -> String {
         };
         let way = way_on(app, roomy);
         // Beside the number of resets it must be said what is counted.
-        let counted = if resets && app.density.resets() > 0 {
+        let counted = if resets != Resets::Unsaid && app.density.resets() > 0 {
             "; findings"
         } else {
             ""
@@ -44,18 +44,34 @@ pub fn summary(app: &App) -> String {
         format!("{}{counted}: {told}{more}. {way}", facts(app, resets))
     };
     let all = verdicts.len();
-    let shorter = (1..all).rev().map(|shown| (shown, false, false));
-    let mut forms = [(all, true, true), (all, true, false), (all, false, false)]
-        .into_iter()
-        .chain(shorter)
-        .map(|(shown, resets, roomy)| said(shown, resets, roomy));
+    let shorter = (1..all).rev().map(|shown| (shown, Resets::Unsaid, false));
+    let mut forms = [
+        (all, Resets::Judged, true),
+        (all, Resets::Judged, false),
+        (all, Resets::Counted, true),
+        (all, Resets::Counted, false),
+        (all, Resets::Unsaid, false),
+    ]
+    .into_iter()
+    .chain(shorter)
+    .map(|(shown, resets, roomy)| said(shown, resets, roomy));
     forms
         .find(|text| text.chars().count() <= room)
-        .unwrap_or_else(|| said(1, false, false))
+        .unwrap_or_else(|| said(1, Resets::Unsaid, false))
+}
+
+/// What the summary says about the resets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resets {
+    /// How many there are of each verdict.
+    Judged,
+    /// How many there are.
+    Counted,
+    Unsaid,
 }
 
 /// Connections, how many of them are SQL Server's and MARS, and how many resets there are.
-fn facts(app: &App, with_resets: bool) -> String {
+fn facts(app: &App, said: Resets) -> String {
     let store = &app.store;
     let conns = store.conns();
     let count = |holds: &dyn Fn(&ConnRow) -> bool| conns.iter().filter(|c| holds(c)).count();
@@ -73,31 +89,66 @@ fn facts(app: &App, with_resets: bool) -> String {
         let _ = write!(out, ", {mars} MARS");
     }
     let resets = app.density.resets();
-    if with_resets && resets > 0 {
+    if said != Resets::Unsaid && resets > 0 {
         let _ = write!(out, ", {}", counted(resets, "reset"));
+    }
+    if said == Resets::Judged && resets > 0 {
+        let _ = write!(out, ": {}", reset_verdicts(store, resets).join(", "));
     }
     out
 }
 
-/// How many findings there are of each verdict, the gravest first.
+/// How many resets bear each verdict, as the letters in the list say it, the gravest first; those that no finding is
+/// about are named last.
+fn reset_verdicts(store: &Store, resets: usize) -> Vec<String> {
+    let mut of = [0_usize; Verdict::ALL.len()];
+    for (no, finding) in store.marked_by_findings() {
+        let is_reset = |f: &FrameRow| f.is_tcp() && f.tcp_flags.rst();
+        let verdict = store.finding(finding).map(|f| f.verdict);
+        let at = Verdict::ALL.iter().position(|v| Some(*v) == verdict);
+        if let Some(n) = at.and_then(|at| of.get_mut(at))
+            && store.frame(no).is_some_and(|f| is_reset(&f))
+        {
+            *n = n.saturating_add(1);
+        }
+    }
+    let judged = of.iter().fold(0, |sum: usize, n| sum.saturating_add(*n));
+    let mut told = told(|verdict| {
+        let at = Verdict::ALL.iter().position(|v| *v == verdict);
+        at.and_then(|at| of.get(at)).copied().unwrap_or_default()
+    });
+    let others = resets.saturating_sub(judged);
+    if others > 0 {
+        told.push(format!("{others} without a finding"));
+    }
+    told
+}
+
+/// How many findings there are of each verdict, the gravest first; what is normal is not counted.
 fn verdicts(store: &Store) -> Vec<String> {
-    let named = [
+    told(|verdict| {
+        let findings = store.findings().iter();
+        findings
+            .filter(|f| f.verdict == verdict && verdict != Verdict::Normal)
+            .count()
+    })
+}
+
+/// The verdicts that occur, with their numbers, the gravest first.
+fn told(of: impl Fn(Verdict) -> usize) -> Vec<String> {
+    [
         (Verdict::Fault, "fault", "faults"),
         (Verdict::Undecided, "undecided", "undecided"),
         (Verdict::LikelyBenign, "likely benign", "likely benign"),
         (Verdict::Benign, "benign", "benign"),
         (Verdict::Notice, "notice", "notices"),
-    ];
-    let of = |verdict| {
-        let findings = store.findings().iter();
-        findings.filter(|f| f.verdict == verdict).count()
-    };
-    named
-        .into_iter()
-        .map(|(verdict, one, many)| (of(verdict), one, many))
-        .filter(|(n, ..)| *n > 0)
-        .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
-        .collect()
+        (Verdict::Normal, "normal", "normal"),
+    ]
+    .into_iter()
+    .map(|(verdict, one, many)| (of(verdict), one, many))
+    .filter(|(n, ..)| *n > 0)
+    .map(|(n, one, many)| format!("{n} {}", if n == 1 { one } else { many }))
+    .collect()
 }
 
 fn way_on(app: &App, roomy: bool) -> String {
@@ -126,4 +177,66 @@ fn way_on(app: &App, roomy: bool) -> String {
 pub fn counted(n: usize, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {what}{s}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summary;
+    use crate::app::testing::{app, finding, read};
+    use crate::store::Verdict;
+
+    /// What the summary says in a window of that width; one reset, marked by a finding of that verdict, if any.
+    fn said(width: u16, verdict: Option<Verdict>) -> String {
+        let mut app = app(width, 48);
+        read(&mut app);
+        app.with_store(|store| {
+            store.clear_findings();
+            store.add_findings(
+                verdict
+                    .map(|verdict| {
+                        let mut finding = finding();
+                        finding.verdict = verdict;
+                        finding
+                    })
+                    .into_iter()
+                    .collect(),
+            );
+        });
+        summary(&app)
+    }
+
+    #[test]
+    fn resets_are_told_by_their_verdicts_where_there_is_room() {
+        let wide = said(160, Some(Verdict::Fault));
+        assert!(
+            wide.contains("1 reset: 1 fault; findings: 1 fault. e goes to the fault"),
+            "{wide}"
+        );
+        let wide = said(160, Some(Verdict::Benign));
+        assert!(
+            wide.contains("1 reset: 1 benign; findings: 1 benign"),
+            "{wide}"
+        );
+        let narrow = said(74, Some(Verdict::Benign));
+        assert!(narrow.contains("1 reset; findings: 1 benign"), "{narrow}");
+    }
+
+    #[test]
+    fn a_reset_that_no_finding_is_about_is_not_passed_over() {
+        let text = said(160, None);
+        assert!(text.ends_with("1 reset, no findings"), "{text}");
+        let mut app = app(160, 48);
+        read(&mut app);
+        app.with_store(|store| {
+            store.clear_findings();
+            let mut other = finding();
+            other.marks.clear();
+            store.add_findings(vec![other]);
+        });
+        let text = summary(&app);
+        assert!(
+            text.contains("1 reset: 1 without a finding; findings: 1"),
+            "{text}"
+        );
+    }
 }

@@ -110,7 +110,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
 
 impl App {
     /// Changes the store. A job may still hold it; the loop hands batches over only when none does.
-    fn with_store(&mut self, change: impl FnOnce(&mut Store)) {
+    pub(super) fn with_store(&mut self, change: impl FnOnce(&mut Store)) {
         if let Some(store) = Arc::get_mut(&mut self.store) {
             change(store);
         } else {
