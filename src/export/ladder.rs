@@ -7,6 +7,7 @@ use super::job::Job;
 use super::plan::insert_sorted;
 use super::time::{Offsets, seconds};
 use crate::decode::tds::packet_type;
+use crate::report::words;
 use crate::store::{FrameRow, PduFlags, PduKind, PduRow, Store};
 use crate::units::{ConnId, FrameNo, Nanos, Side};
 
@@ -130,10 +131,7 @@ impl Arrow {
     fn tail(&self) -> String {
         match &self.verdict {
             None => String::new(),
-            Some((letter, frames)) => {
-                let frames: Vec<_> = frames.iter().map(FrameNo::to_string).collect();
-                format!("  {letter} {}", frames.join(" "))
-            }
+            Some((letter, frames)) => format!("  {letter} {}", words::frames(frames)),
         }
     }
 }
