@@ -97,6 +97,32 @@ fn wrong_usage_ends_with_2_and_names_the_mistake() {
             vec!["show", &benign(), "--frame", "100000"],
             "there is no frame 100000",
         ),
+        (
+            vec![
+                "export",
+                &benign(),
+                "--finding",
+                "99",
+                "--as",
+                "text",
+                "-o",
+                "-",
+            ],
+            "there is no finding 99; this capture has findings 0 to ",
+        ),
+        (
+            vec![
+                "export",
+                &benign(),
+                "--conn",
+                "99",
+                "--as",
+                "text",
+                "-o",
+                "-",
+            ],
+            "there is no connection 99; this capture has only connection 0",
+        ),
         (vec!["rules", "explain", "mars-close-rts"], "mars-close-rst"),
     ] {
         let output = run(&args);
@@ -192,6 +218,36 @@ fn what_cannot_be_read_ends_with_3() {
         assert!(err(&output).contains(expected), "{}", err(&output));
         assert!(out(&output).is_empty());
     }
+}
+
+/// A capture file that holds its header and nothing else.
+const NO_FRAMES: [u8; 24] = [
+    0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0,
+];
+
+#[test]
+fn a_capture_without_frames_is_said_to_hold_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("header.pcap");
+    std::fs::write(&path, NO_FRAMES).unwrap();
+    let output = run(&["show", path.to_str().unwrap(), "--frame", "1"]);
+    assert_eq!(code(&output), 2);
+    assert!(
+        err(&output).contains("this capture holds no frames"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_finding_is_exported_by_the_number_that_the_report_prints() {
+    let capture = fixture("near-misses/N07.pcapng.zst");
+    let report = out(&run(&["report", &capture]));
+    let (_, behind) = report.split_once("(finding ").expect("a number");
+    let (number, _) = behind.split_once(')').unwrap();
+    let output = run(&["export", &capture, "--finding", number, "--plan"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(!out(&output).contains("problem"), "{}", out(&output));
 }
 
 #[test]

@@ -24,10 +24,13 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         &options,
     );
     let Some(tree) = tree else {
+        let there = match opened.store.frame_count() {
+            0 => "this capture holds no frames".to_owned(),
+            last => format!("this capture has frames 1 to {last}"),
+        };
         return Err(Failure::usage(format!(
-            "marstui show: there is no frame {}; this capture has frames 1 to {}",
-            args.frame,
-            opened.store.frame_count()
+            "marstui show: there is no frame {}; {there}",
+            args.frame
         )));
     };
     output::to_stdout(|out| match args.format {

@@ -202,14 +202,14 @@ fn pick(store: &Store, what: &What) -> Result<FrameSet, String> {
             Some(_) => Ok(store.conn_frames(*conn).into_iter().collect()),
             None => Err(format!(
                 "there is no connection {conn}; this capture has {}",
-                counted(store.conns().len() as u64, "connection")
+                numbered(store.conns().len() as u64, "connection")
             )),
         },
         What::Finding(finding) => match store.finding(*finding) {
             Some(finding) => Ok(finding.frames().into_iter().collect()),
             None => Err(format!(
                 "there is no finding {finding}; this capture has {}",
-                counted(store.findings().len() as u64, "finding")
+                numbered(store.findings().len() as u64, "finding")
             )),
         },
         What::Typed(text) => parse_frames(text, store).map_err(|e| e.to_string()),
@@ -333,6 +333,15 @@ fn title(what: &What, store: &Store) -> String {
         ),
         What::Typed(text) => format!("frames {text}"),
         What::All => "all frames".into(),
+    }
+}
+
+/// Which numbers there are of what is counted from 0: `connections 0 to 10`.
+fn numbered(n: u64, what: &str) -> String {
+    match n {
+        0 => format!("no {what}s"),
+        1 => format!("only {what} 0"),
+        n => format!("{what}s 0 to {}", n.saturating_sub(1)),
     }
 }
 

@@ -196,9 +196,10 @@ fn finding(facts: Facts<'_>, row: &Finding, out: &mut dyn Write) -> io::Result<(
         .map_or_else(String::new, |sid| format!(" (Sid {sid})"));
     writeln!(
         out,
-        "  [{}] {} {}, {}: {}{sid}",
+        "  [{}] {} (finding {}) {}, {}: {}{sid}",
         row.verdict.letter(),
         finding.rule,
+        row.id,
         finding.verdict,
         finding.confidence,
         safe(&finding.text)

@@ -166,6 +166,9 @@ fn place(app: &App) -> String {
             .unwrap_or(0);
         return format!("indexed {percent:>3}%  {:>6} frames{rate}", many(last));
     }
+    if last == 0 {
+        return "no frames".to_owned();
+    }
     let no = app.list.cursor.0;
     let percent = u64::from(no)
         .saturating_mul(100)
