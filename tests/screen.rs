@@ -182,6 +182,8 @@ fn resizing_down_to_one_line_and_back_keeps_the_place() {
         "{}",
         term.screen()
     );
+    term.resize((19, 5));
+    term.wait_for("20x5 needed");
     term.press("q");
     assert_eq!(term.end().exit_code(), 0);
 }

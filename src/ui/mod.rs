@@ -18,6 +18,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 
 use crate::app::layout::{Area, Layout, Pane, SMALLEST};
+use crate::app::ordering::wrap;
 use crate::app::{App, Layer};
 use paint::Pen;
 use theme::Role;
@@ -34,7 +35,10 @@ pub fn draw(app: &App, buf: &mut Buffer, kept: Option<&Buffer>) -> Option<Positi
     let mut pen = Pen::new(app, buf);
     if layout.too_small {
         let text = format!("terminal too small: {}x{} needed", SMALLEST.0, SMALLEST.1);
-        pen.text(0, 0, layout.screen.w, &text, Role::Text);
+        let width = usize::from(layout.screen.w);
+        for (y, line) in (0..layout.screen.h).zip(wrap(&text, width)) {
+            pen.text(0, y, layout.screen.w, &line, Role::Text);
+        }
         return None;
     }
     let mut cursor = None;
