@@ -98,7 +98,7 @@ pub(super) fn tell_forms(numbers: &[i64], out: &mut String) {
 
 pub(super) fn calm_before(facts: &Facts<'_>) -> Check {
     let Some(first) = resets_in_question(facts).next() else {
-        return Check::held("no reset");
+        return Check::held("no reset of the client");
     };
     trouble_before(facts, first).map_or_else(
         || Check::held(fact!("nothing found")),
@@ -210,7 +210,7 @@ pub(super) fn provoked_before(facts: &Facts<'_>) -> Check {
 
 pub(super) fn in_time(facts: &Facts<'_>) -> Check {
     let Some(first) = resets_in_question(facts).next() else {
-        return Check::held("no reset");
+        return Check::held("no reset of the client");
     };
     let b = facts.streams.b;
     let server = facts.frames.late.get(Side::Server).iter();
