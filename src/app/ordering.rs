@@ -118,9 +118,10 @@ impl App {
     /// Changes a setting until the end of the program.
     fn set_value(&mut self, name: &str, value: &str) -> Vec<Effect> {
         let Some((_, values)) = SETTINGS.iter().find(|(known, _)| *known == name) else {
-            let near = nearest(name, SETTINGS.iter().map(|(n, _)| *n))
-                .map(|n| format!("; nearest: {n}"))
-                .unwrap_or_default();
+            let near = nearest(name, SETTINGS.iter().map(|(n, _)| *n)).map_or_else(
+                || "; :set lists them".to_owned(),
+                |n| format!("; nearest: {n}"),
+            );
             self.say(Tone::Error, format!("no setting is called {name}{near}"));
             return Vec::new();
         };
@@ -183,9 +184,10 @@ impl App {
             let own: Vec<_> = self.own_rules.iter().map(|rule| rule.id.clone()).collect();
             let mut names: Vec<&str> = rule_names().collect();
             names.extend(own.iter().map(String::as_str));
-            let near = nearest(&id, names)
-                .map(|n| format!("; nearest: {n}"))
-                .unwrap_or_default();
+            let near = nearest(&id, names).map_or_else(
+                || "; Tab behind :explain lists them".to_owned(),
+                |n| format!("; nearest: {n}"),
+            );
             self.say(Tone::Error, format!("no rule is called {id}{near}"));
             return;
         };
