@@ -176,13 +176,22 @@ pub fn date_time(time: Nanos, decimals: usize) -> String {
 
 /// A span as a person says it: `0.4 us`, `12.34 ms`, `1.23 s`, `3 m 20 s`; four digits at most, cut.
 pub fn span(ns: i64) -> String {
+    span_with(ns, short)
+}
+
+/// As [`span`], with all four digits, so that a column of them lines up and none seems less exact than the others.
+pub fn column_span(ns: i64) -> String {
+    span_with(ns, four_digits)
+}
+
+fn span_with(ns: i64, number: fn(u64, u64) -> String) -> String {
     let sign = if ns < 0 { "-" } else { "" };
     let n = ns.unsigned_abs();
     let text = match n {
         0..1_000 => format!("{n} ns"),
-        1_000..1_000_000 => format!("{} us", short(n, 1_000)),
-        1_000_000..1_000_000_000 => format!("{} ms", short(n, 1_000_000)),
-        1_000_000_000..100_000_000_000 => format!("{} s", short(n, 1_000_000_000)),
+        1_000..1_000_000 => format!("{} us", number(n, 1_000)),
+        1_000_000..1_000_000_000 => format!("{} ms", number(n, 1_000_000)),
+        1_000_000_000..100_000_000_000 => format!("{} s", number(n, 1_000_000_000)),
         _ => {
             let s = n / 1_000_000_000;
             if s < 3600 {
@@ -213,8 +222,18 @@ pub fn delta(ns: i64) -> String {
     format!("{sign}{text}")
 }
 
-/// `n / unit` with up to four digits.
+/// `n / unit` with up to four digits, without zeros at the end.
 fn short(n: u64, unit: u64) -> String {
+    let text = four_digits(n, unit);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// `n / unit` with four digits, cut.
+fn four_digits(n: u64, unit: u64) -> String {
     let whole = n.checked_div(unit).unwrap_or_default();
     let milli = n
         .checked_rem(unit)
@@ -223,18 +242,9 @@ fn short(n: u64, unit: u64) -> String {
         .checked_div(unit)
         .unwrap_or_default();
     match whole {
-        0..10 => {
-            let text = format!("{whole}.{milli:03}");
-            text.trim_end_matches('0').trim_end_matches('.').to_string()
-        }
-        10..100 => {
-            let text = format!("{whole}.{:02}", milli / 10);
-            text.trim_end_matches('0').trim_end_matches('.').to_string()
-        }
-        100..1000 => {
-            let text = format!("{whole}.{}", milli / 100);
-            text.trim_end_matches(".0").to_string()
-        }
+        0..10 => format!("{whole}.{milli:03}"),
+        10..100 => format!("{whole}.{:02}", milli / 10),
+        100..1000 => format!("{whole}.{}", milli / 100),
         _ => whole.to_string(),
     }
 }
@@ -320,6 +330,23 @@ fn parse_span(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_in_a_column_keep_the_zeros_that_others_lose() {
+        for (ns, said, in_column) in [
+            (7_380_000, "7.38 ms", "7.380 ms"),
+            (645_000_000, "645 ms", "645.0 ms"),
+            (12_000, "12 us", "12.00 us"),
+            (999, "999 ns", "999 ns"),
+            (-4_700_000, "-4.7 ms", "-4.700 ms"),
+            (200_000_000_000, "3 m 20 s", "3 m 20 s"),
+        ] {
+            assert_eq!(
+                (span(ns).as_str(), column_span(ns).as_str()),
+                (said, in_column)
+            );
+        }
+    }
 
     #[test]
     fn seconds_are_cut_and_keep_their_sign() {

@@ -80,7 +80,7 @@ pub(super) fn conn_cell(app: &App, conn: &ConnRow, name: &str) -> String {
         "Client" => conn.endpoint(Side::Client).to_string(),
         "Server" => conn.endpoint(Side::Server).to_string(),
         "Start(s)" => at(app, conn.first_time),
-        "Duration" => clock::span(conn.last_time.since(conn.first_time)),
+        "Duration" => clock::column_span(conn.last_time.since(conn.first_time)),
         "Frames" => conn.frames.to_string(),
         "Bytes" => human(bytes_of(conn)),
         "MARS" => match conn.mars {
@@ -158,9 +158,9 @@ pub(super) fn request_cell(app: &App, request: &RequestRow, name: &str) -> Strin
             .and_then(|s| app.store.session(s))
             .map_or_else(dash, lane_name),
         "Kind" => request.kind.name().to_string(),
-        "First" => request.first_byte_ns.map_or_else(dash, clock::span),
+        "First" => request.first_byte_ns.map_or_else(dash, clock::column_span),
         "Duration" if waiting => "=".to_string(),
-        "Duration" => request.duration_ns.map_or_else(dash, clock::span),
+        "Duration" => request.duration_ns.map_or_else(dash, clock::column_span),
         "Rows" => request.rows.map_or_else(dash, |r| r.to_string()),
         "Bytes" => human(request.answer_bytes),
         "End" => request.end.name().to_string(),
@@ -220,7 +220,7 @@ pub(super) fn phase_cell(app: &App, conn: ConnId, id: u32, name: &str) -> String
                 .get(index.saturating_add(1))
                 .and_then(|p| app.store.frame(p.frame))
                 .map_or(row.last_time, |f| f.time);
-            start.map_or("-".to_string(), |t| clock::span(next.since(t)))
+            start.map_or("-".to_string(), |t| clock::column_span(next.since(t)))
         }
         "Phase" => match phase.sid {
             Some(sid) => format!("{} (Sid {sid})", phase_name(phase.phase)),
