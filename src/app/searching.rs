@@ -508,12 +508,20 @@ impl App {
             (0..here).rev().find(holds)
         };
         let height = self.layer_height();
-        if let (Some(at), Some(Layer::Table(table))) = (found, self.layers.last_mut()) {
+        if let Some(at) = found {
+            let Some(Layer::Table(table)) = self.layers.last_mut() else {
+                return;
+            };
             let to = i64::try_from(at).unwrap_or(0);
             let from = i64::try_from(here).unwrap_or(0);
             table.step(to.saturating_sub(from), height);
         } else {
-            let text = format!("no further row holds {}", self.find);
+            let way = if forward { "further" } else { "earlier" };
+            // A row on the other side of the cursor, or under it, is not "not found".
+            let text = match (0..table.rows.len()).filter(holds).count() {
+                0 => format!("not found: {}", self.find),
+                n => format!("no {way} row of {n} with {}", self.find),
+            };
             self.say(Tone::Info, text);
         }
     }

@@ -223,6 +223,26 @@ fn the_help_is_searched_for_any_word_and_esc_closes_it() {
 }
 
 #[test]
+fn a_word_on_the_other_side_of_a_lists_cursor_is_not_denied() {
+    let mut app = app(120, 40);
+    let mut fault = testing::finding();
+    fault.verdict = crate::store::Verdict::Fault;
+    fault.marks = vec![FrameNo(3)];
+    Arc::get_mut(&mut app.store).unwrap().add_finding(fault);
+    for (keys, said) in [
+        ("F g g / B e n i g n Enter", ""),
+        ("n", "no further row of 1 with Benign"),
+        ("/ F a u l t Enter", "no further row of 1 with Fault"),
+        ("N", ""),
+        ("N", "no earlier row of 1 with Fault"),
+        ("/ N o n e s u c h Enter", "not found: Nonesuch"),
+    ] {
+        press(&mut app, keys);
+        assert_eq!(testing::said(&app), said, "{keys}");
+    }
+}
+
+#[test]
 fn what_the_filter_hides_is_told_and_not_denied() {
     // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
     let mut app = app(80, 24);
