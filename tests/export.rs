@@ -676,7 +676,14 @@ fn where_nothing_can_be_written_it_is_said_and_nothing_stays() {
         ..options.clone()
     };
     let full = message(Path::new("/dev/full"), &forced);
-    assert!(full.contains("/dev/full: no space left"), "{full}");
+    assert!(full.contains("/dev/full: no space left (needs "), "{full}");
+    // The length of a table is not that of the frames that it tells of.
+    let table = Options {
+        format: Format::Csv,
+        ..forced.clone()
+    };
+    let full = message(Path::new("/dev/full"), &table);
+    assert!(full.contains("/dev/full: no space left; choose"), "{full}");
 
     let taken = folder.path().join("taken.pcapng");
     std::fs::write(&taken, "before").unwrap();

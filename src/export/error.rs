@@ -23,7 +23,7 @@ pub enum ExportError {
         path: Option<PathBuf>,
         /// Why.
         error: io::Error,
-        /// Bytes of the frames that should have been written.
+        /// Bytes that should have been written; 0 where they are not known before.
         needs: u64,
         /// It went to a pipe or a device, which has what came until then.
         begun: bool,
@@ -38,6 +38,14 @@ impl ExportError {
     /// A reader that closed its end of the pipe: no failure of ours.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Write { path: None, error, .. } if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The same failure of something whose length is not known before it is written.
+    pub(super) fn of_unknown_length(mut self) -> Self {
+        if let Self::Write { needs, .. } = &mut self {
+            *needs = 0;
+        }
+        self
     }
 }
 
@@ -71,10 +79,11 @@ impl fmt::Display for ExportError {
                     .map_or_else(|| "standard output".to_owned(), |p| p.display().to_string());
                 let why = match error.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        format!(
-                            "no space left (needs {}); choose another place",
-                            human_bytes(*needs)
-                        )
+                        let needed = match needs {
+                            0 => String::new(),
+                            bytes => format!(" (needs {})", human_bytes(*bytes)),
+                        };
+                        format!("no space left{needed}; choose another place")
                     }
                     io::ErrorKind::PermissionDenied => {
                         "no permission to write there; choose another folder".to_owned()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::ExportError;
-use super::format::Format;
+use super::format::{Compression, Format};
 use super::frames::FrameSet;
 use super::picture::{self, Part};
 use super::plan::{Plan, counted, human_bytes};
@@ -144,7 +144,16 @@ impl Job<'_> {
             self.options.force,
             self.plan.bytes,
             |out| self.fill(out),
-        )?;
+        );
+        // The bytes of the frames are those of a capture file, and only until it is compressed.
+        let is_plain = target
+            .path()
+            .is_none_or(|path| Compression::from_path(path) == Compression::None);
+        let bytes = if self.options.format.is_capture() && is_plain {
+            bytes?
+        } else {
+            bytes.map_err(ExportError::of_unknown_length)?
+        };
         Ok(Written {
             path: target.path().map(std::path::Path::to_owned),
             frames: self
