@@ -189,7 +189,12 @@ pub(super) fn provoked_before(facts: &Facts<'_>) -> Check {
             Form::Unknown(_) => None,
         };
         match by {
-            Some(by) if by < reset.no => frames.push(by),
+            // Several resets may answer one frame; it is named once.
+            Some(by) if by < reset.no => {
+                if frames.as_slice().last() != Some(&by) {
+                    frames.push(by);
+                }
+            }
             Some(by) => {
                 return Check::failed(format!(
                     "frame {} stands before frame {by}, which it would answer",
