@@ -127,7 +127,11 @@ impl App {
             }
             self.run_with(command, argument)
         } else {
-            self.say(Tone::Error, super::keymap::no_command(name));
+            let mut text = super::keymap::no_command(name);
+            if !text.contains("; nearest") {
+                text.push_str("; Tab lists them, ? tells of their keys");
+            }
+            self.say(Tone::Error, text);
             Vec::new()
         }
     }
