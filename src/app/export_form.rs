@@ -107,6 +107,8 @@ pub struct ExportForm {
     pub plan: Plan,
     /// The file exists; Enter again replaces it.
     pub replace: bool,
+    /// Ctrl-Y was pressed for what is no text.
+    not_copied: bool,
     ignored: FrameSet,
     marks: FrameSet,
     /// What the plan was worked out from.
@@ -140,9 +142,17 @@ impl ExportForm {
     /// The form for what is marked, chosen, filtered and under the cursor.
     pub fn new(app: &App) -> Self {
         let offers = offers(app);
-        let chosen = offers.iter().position(|o| o.what.is_ok()).unwrap_or(0);
+        // A range that is being chosen is what is meant, whatever was marked before.
+        let chosen = offers
+            .iter()
+            .position(|o| matches!(o.what, Ok(What::Range(..))))
+            .or_else(|| offers.iter().position(|o| o.what.is_ok()))
+            .unwrap_or(0);
         let folder = app.settings.export_folder.clone().unwrap_or_default();
-        let name = small_name(app.first_path(), !app.marks.is_empty());
+        let takes_marked = offers
+            .get(chosen)
+            .is_some_and(|o| matches!(o.what, Ok(What::Marked(_))));
+        let name = small_name(app.first_path(), takes_marked);
         let file = Path::new(&folder).join(name).to_string_lossy().into_owned();
         let mut form = Self {
             offers,
@@ -159,6 +169,7 @@ impl ExportForm {
             line: Line::What,
             plan: Plan::default(),
             replace: false,
+            not_copied: false,
             ignored: app.ignored.clone(),
             marks: app.marks.clone(),
             planned: None,
@@ -214,6 +225,12 @@ impl ExportForm {
         let mut problems = self.plan.problems.iter().chain(&self.foreseen.problems);
         if let Some(problem) = problems.next() {
             return problem.clone();
+        }
+        if self.not_copied {
+            return "a capture cannot be copied; choose text, ticket or another format".to_owned();
+        }
+        if self.file.value().trim().is_empty() {
+            return "no file is named; write its name".to_owned();
         }
         let mut text = match self.foreseen.bytes {
             Some(bytes) => Plan {
@@ -299,6 +316,7 @@ impl ExportForm {
             _ => self.edit(key),
         }
         self.replace = false;
+        self.not_copied = false;
         self.renew(app);
         Done::No
     }
@@ -311,7 +329,8 @@ impl ExportForm {
         Done::Write(Box::new(self.order()))
     }
 
-    fn copy(&self) -> Done {
+    fn copy(&mut self) -> Done {
+        self.not_copied = self.format.is_capture();
         if !self.plan.is_ready() || self.format.is_capture() {
             return Done::No;
         }

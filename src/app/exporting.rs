@@ -134,9 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn a_range_that_is_being_chosen_goes_before_earlier_marks() {
+        let mut app = app(80, 24);
+        press(&mut app, "g g m j v j j w");
+        let form = form(&app);
+        let chosen = form.offers.get(form.chosen).map(|o| o.words.as_str());
+        assert_eq!(chosen, Some("range 2-4"));
+        assert!(!form.file.value().contains("marked"));
+    }
+
+    #[test]
     fn a_text_can_be_copied_and_a_capture_cannot() {
         let mut app = app(80, 24);
         assert!(form_asks_nothing(&press(&mut app, "m w Ctrl-Y")));
+        let said = form(&app).outcome();
+        assert!(said.contains("a capture cannot be copied"), "{said}");
         // From pcapng over pcap to the listing.
         let effects = press(&mut app, "Tab Tab Tab Tab Right Right Ctrl-Y");
         assert!(
