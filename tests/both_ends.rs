@@ -331,6 +331,30 @@ fn both_files_say_of_a_close_what_each_says() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A reset is sent once, though the files of both ends show it.
+#[test]
+fn the_resets_of_a_close_are_counted_once() {
+    // Several are counted behind the form; one is not.
+    let counted = |store: &Store| {
+        let text = of_rule(store, "mars-close-rst")?.text.to_string();
+        let resets = text.trim_end_matches('.').strip_suffix(" resets");
+        Some(resets.and_then(|text| text.rsplit(' ').next()?.parse::<u32>().ok()))
+    };
+    let mut several = 0;
+    for case in cases::benign().iter().filter(|case| case.views.len() == 2) {
+        for form in case.forms {
+            let [client, server] = Side::BOTH.map(|view| case.capture(*form, view));
+            let Some(alone) = counted(&opened_alone(&client)) else {
+                continue;
+            };
+            several += usize::from(alone.is_some());
+            let together = counted(&opened_together(&client, &server, 0));
+            assert_eq!(together, Some(alone), "{} {form:?}", case.id);
+        }
+    }
+    assert!(several > 0, "no close with several resets");
+}
+
 /// The files of both ends of every recorded scenario, with the truth of the client's view.
 fn pairs(shared: &Path) -> Vec<(String, [PathBuf; 2], Value)> {
     let folder = shared.join("captures/recorded");

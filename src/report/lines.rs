@@ -209,8 +209,19 @@ pub(super) fn traffic_line(conn: &facts::Connection) -> String {
         "{}; {}; {}",
         side("client", &conn.tcp.client),
         side("server", &conn.tcp.server),
-        counted(conn.resets.len() as u64, "reset")
+        resets(&conn.resets)
     )
+}
+
+/// `2 resets and 2 copies`
+fn resets(resets: &[facts::Reset]) -> String {
+    let copies = resets.iter().filter(|reset| reset.duplicate).count() as u64;
+    let sent = counted((resets.len() as u64).saturating_sub(copies), "reset");
+    match copies {
+        0 => sent,
+        1 => format!("{sent} and 1 copy"),
+        _ => format!("{sent} and {copies} copies"),
+    }
 }
 
 /// Frames and numbers of a condition, in brackets.

@@ -63,7 +63,9 @@ pub(super) fn form_numbers(facts: &Facts<'_>) -> [i64; 4] {
         }
     });
     let (sentence, bytes, by) = told.unwrap_or((sentence::NOT_KNOWN, 0, 0));
-    [sentence, bytes, by, forms(facts).count().number()]
+    // What several points of the way show, or both ends' files, was sent once.
+    let sent = forms(facts).filter(|(reset, _)| !reset.is_copy()).count();
+    [sentence, bytes, by, sent.number()]
 }
 
 /// The forms as they stand in a ticket.
