@@ -1,5 +1,6 @@
 //! The sentence that sums a capture up once it is indexed.
 
+use std::cell::LazyCell;
 use std::fmt::Write as _;
 
 use super::App;
@@ -24,8 +25,10 @@ pub fn gravest(store: &Store) -> Option<FrameNo> {
 pub fn summary(app: &App) -> String {
     let verdicts = verdicts(&app.store);
     if verdicts.is_empty() {
-        return format!("{}, no findings", facts(app, Resets::Counted));
+        return format!("{}, no findings", facts(app, Resets::Counted, String::new));
     }
+    // Of very many findings they are counted once, not for each form of the text.
+    let judged = LazyCell::new(|| reset_verdicts(&app.store, app.density.resets()).join(", "));
     let room = usize::from(app.size.0.saturating_sub(2));
     let said = |shown: usize, resets: Resets, roomy| {
         let told = verdicts.get(..shown).unwrap_or_default().join(", ");
@@ -41,7 +44,8 @@ pub fn summary(app: &App) -> String {
         } else {
             ""
         };
-        format!("{}{counted}: {told}{more}. {way}", facts(app, resets))
+        let facts = facts(app, resets, || judged.clone());
+        format!("{facts}{counted}: {told}{more}. {way}")
     };
     let all = verdicts.len();
     let shorter = (1..all).rev().map(|shown| (shown, Resets::Unsaid, false));
@@ -71,7 +75,7 @@ enum Resets {
 }
 
 /// Connections, how many of them are SQL Server's and MARS, and how many resets there are.
-fn facts(app: &App, said: Resets) -> String {
+fn facts(app: &App, said: Resets, judged: impl Fn() -> String) -> String {
     let store = &app.store;
     let conns = store.conns();
     let count = |holds: &dyn Fn(&ConnRow) -> bool| conns.iter().filter(|c| holds(c)).count();
@@ -93,7 +97,7 @@ fn facts(app: &App, said: Resets) -> String {
         let _ = write!(out, ", {}", counted(resets, "reset"));
     }
     if said == Resets::Judged && resets > 0 {
-        let _ = write!(out, ": {}", reset_verdicts(store, resets).join(", "));
+        let _ = write!(out, ": {}", judged());
     }
     out
 }
