@@ -549,6 +549,11 @@ fn lossy_close(c: &mut Conn) {
     c.now += 400 * MS;
     c.resend(fin);
     let start = c.now;
+    server_closes(c, start);
+}
+
+/// The server answers the client's SMP:FIN and its FIN; what arrives since `start` is reset.
+fn server_closes(c: &mut Conn, start: i64) {
     c.trip(58 * US);
     c.server_fins(&[0]);
     c.wait(40 * US);
@@ -575,12 +580,7 @@ fn lost_before_close(c: &mut Conn) {
     c.label("asks");
     c.wait(200 * MS);
     c.resend(lost);
-    c.trip(58 * US);
-    c.server_fins(&[0]);
-    c.wait(40 * US);
-    c.send(Server, ACK | FIN, &[]);
-    c.label("stf");
-    c.answer_with_resets(start);
+    server_closes(c, start);
 }
 
 /// The server closes the session 30 ms after the client, and its socket not at all.
