@@ -248,7 +248,12 @@ impl Store {
 
     /// The frames of a connection from its last to its first.
     pub fn conn_frames_back(&self, conn: ConnId) -> impl Iterator<Item = (FrameNo, FrameRow)> {
-        let mut next = self.conn(conn).map(|c| c.last_frame);
+        self.frames_back(self.conn(conn).map(|c| c.last_frame))
+    }
+
+    /// A frame and those of its connection before it, from the last to the first.
+    fn frames_back(&self, from: Option<FrameNo>) -> impl Iterator<Item = (FrameNo, FrameRow)> {
+        let mut next = from;
         std::iter::from_fn(move || {
             let no = next?;
             let row = self.frame(no)?;
@@ -285,17 +290,11 @@ impl Store {
     /// payload.
     pub fn parts_of(&self, pdu: &PduRow) -> impl Iterator<Item = FrameNo> {
         let (first, end) = (pdu.first_frame, pdu.end);
-        let mut next = self.frame(pdu.frame).and_then(|row| row.prev);
-        std::iter::from_fn(move || {
-            loop {
-                let no = next.filter(|no| *no >= first)?;
-                let row = self.frame(no)?;
-                next = row.prev.filter(|prev| *prev < no);
-                if row.end() == end && row.payload_len > 0 {
-                    return Some(no);
-                }
-            }
-        })
+        self.frames_back(Some(pdu.frame))
+            .skip(1)
+            .take_while(move |(no, _)| *no >= first)
+            .filter(move |(_, row)| row.end() == end && row.payload_len > 0)
+            .map(|(no, _)| no)
     }
 
     /// Number of PDUs so far.
