@@ -19,10 +19,17 @@ pub(super) type List = Vec<(FrameNo, i64)>;
 
 /// The lists of columns, each made when it is first asked for. They belong to a store as it is now: one that has grown
 /// needs new ones.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Listed {
     lists: [OnceLock<List>; SparseCol::ALL.len()],
     from: FrameNo,
+}
+
+/// Lists of all frames.
+impl Default for Listed {
+    fn default() -> Self {
+        Self::of_frames_from(FrameNo(1))
+    }
 }
 
 impl Listed {
@@ -161,10 +168,11 @@ pub(super) fn frames_of_sids(
     quant: Quant,
     fits: impl Fn(i64) -> bool,
 ) -> Vec<FrameNo> {
-    let mut found = vec![false; store.frame_count()];
+    let mut found = vec![false; store.frame_count().saturating_sub(from.index())];
     let mut tick = |wanted: &dyn Fn(i64) -> bool, as_found| {
         sids(store, from, wanted, &mut |frame, _| {
-            if let Some(place) = found.get_mut(frame.index()) {
+            let at = frame.index().wrapping_sub(from.index());
+            if let Some(place) = found.get_mut(at) {
                 *place = as_found;
             }
         });
@@ -173,8 +181,11 @@ pub(super) fn frames_of_sids(
     if quant == Quant::Every {
         tick(&|sid| !fits(sid), false);
     }
-    let places = found.iter().enumerate().filter(|(_, found)| **found);
-    places.map(|(at, _)| FrameNo::from_index(at)).collect()
+    let frames = (from.0..).map(FrameNo).zip(&found);
+    frames
+        .filter(|(_, found)| **found)
+        .map(|(frame, _)| frame)
+        .collect()
 }
 
 /// The time since the frame before of the same session, for each session of each frame; 0 for its first frame.

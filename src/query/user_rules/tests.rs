@@ -61,6 +61,28 @@ fn steps_are_bound_in_file_order_and_make_a_finding() {
 }
 
 #[test]
+fn a_segment_is_found_by_the_sid_that_it_carries() {
+    let on = |sid: u16| {
+        let text = format!(
+            r#"
+[[rule]]
+id = "carries"
+title = "carries"
+verdict = "Notice"
+text = "{{it.frame}}"
+[[rule.step]]
+name = "it"
+event = "tcp"
+where = "sid == {sid}"
+"#
+        );
+        frames(&text, &close())
+    };
+    assert_eq!(on(5), [[4]]);
+    assert!(on(9).is_empty());
+}
+
+#[test]
 fn one_wrong_number_and_nothing_is_found() {
     assert_eq!(frames(LATE, &close()), [[4, 5, 7]]);
     let other = LATE.replace("+ 16", "+ 32");
