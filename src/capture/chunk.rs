@@ -67,8 +67,9 @@ fn nothing<'a>() -> &'a [u8] {
 /// for every chunk would cost as much as reading does.
 #[derive(Debug, Default)]
 pub struct ChunkData {
-    /// Always as long as it was made; `len` says how much of it counts.
+    /// Always as long as it was made; `start` and `len` say which part of it counts.
     buf: Vec<u8>,
+    start: usize,
     len: usize,
     pool: Option<Pool>,
 }
@@ -77,13 +78,15 @@ impl Deref for ChunkData {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.buf.get(..self.len).unwrap_or_default()
+        let bytes = self.buf.get(self.start..).unwrap_or_default();
+        bytes.get(..self.len).unwrap_or_default()
     }
 }
 
 impl From<Vec<u8>> for ChunkData {
     fn from(buf: Vec<u8>) -> Self {
         Self {
+            start: 0,
             len: buf.len(),
             buf,
             pool: None,
@@ -107,7 +110,7 @@ impl Pool {
     /// No more than this many buffers wait; the others are freed.
     const WAITING: usize = 16;
     /// Buffers that had to grow beyond this are freed, so that one huge record does not cost memory for good.
-    const KEEP: usize = 1 << 20;
+    const KEEP: usize = 4 << 20;
 
     /// A buffer of at least `size` bytes with whatever content.
     pub(super) fn take(&self, size: usize) -> Vec<u8> {
@@ -119,10 +122,11 @@ impl Pool {
         buf
     }
 
-    /// A buffer of this pool, filled up to `len`.
-    pub(super) fn data(&self, buf: Vec<u8>, len: usize) -> ChunkData {
+    /// A buffer of this pool, of which `len` bytes from `start` on count.
+    pub(super) fn data(&self, buf: Vec<u8>, start: usize, len: usize) -> ChunkData {
         ChunkData {
-            len: len.min(buf.len()),
+            start,
+            len: len.min(buf.len().saturating_sub(start)),
             buf,
             pool: Some(self.clone()),
         }

@@ -99,6 +99,12 @@ impl CaptureFile {
         matches!(self.source, Source::Spool(_))
     }
 
+    /// Whether what is read next of it is known before what stands in front is cut into frames: not so of a stream,
+    /// nor of a format that finds its frames through a table.
+    pub fn goes_straight_on(&self) -> bool {
+        !self.is_stream() && self.format != "netmon"
+    }
+
     /// Bytes that there are to read, as far as can be told.
     pub(super) fn expected_bytes(&self) -> u64 {
         self.source.expected(self.size)
@@ -430,7 +436,7 @@ fn first_time(file: &CaptureFile) -> Option<Nanos> {
     let pool = Pool::default();
     let mut interface = 0;
     loop {
-        match reader.step(file, &pool, &mut interface) {
+        match reader.step(file, &pool, &mut interface, &mut None) {
             Step::Chunk(chunk) => {
                 if let Some(record) = chunk.records.first() {
                     return Some(record.time);

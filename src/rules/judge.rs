@@ -10,7 +10,7 @@ use crate::store::{ConnRow, Finding, Store};
 use crate::units::ConnId;
 
 /// With fewer connections a second thread saves nothing that one would notice.
-const WORTH_A_THREAD: usize = 2048;
+const WORTH_A_THREAD: usize = 256;
 
 /// Judges every connection of a finished capture; the findings stand in the store afterwards.
 pub fn judge(store: &mut Store, settings: &Settings) {

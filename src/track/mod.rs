@@ -6,6 +6,7 @@ mod chain;
 mod conn;
 mod copies;
 mod framing;
+mod hands;
 mod login;
 mod missing;
 mod order;

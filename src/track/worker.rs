@@ -1,5 +1,5 @@
-//! The thread of the pass: it reads a stretch of the file, takes it apart while it is in the processor's cache, and
-//! hands over batches; whoever receives them stores and judges them meanwhile.
+//! The pass on threads of its own: a stretch of the file is read and taken apart, and batches are handed over; whoever
+//! receives them stores and judges them meanwhile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::capture::Capture;
+use crate::capture::{Capture, Chunk};
 use crate::store::{Batch, Progress, Store};
 
+use super::hands;
 use super::over;
 use super::tracker::{MAX_CONNS, Tracker};
 
 /// Batches that may wait for the receiver.
 const BATCHES_AHEAD: usize = 8;
-/// So often a growing file is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How a capture is indexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +35,8 @@ pub struct Options {
     pub connections: usize,
     /// Connections that are over and can still be read on, should more come; the others are ended.
     pub over: usize,
+    /// Threads that take turns at the capture; `None` for as many as are worth it.
+    pub hands: Option<usize>,
 }
 
 impl Default for Options {
@@ -47,6 +48,7 @@ impl Default for Options {
             frames_only: false,
             connections: MAX_CONNS,
             over: over::KEPT,
+            hands: None,
         }
     }
 }
@@ -104,7 +106,7 @@ pub fn load(capture: &Capture) -> Store {
     store
 }
 
-/// Starts indexing a capture on a thread of its own.
+/// Starts indexing a capture on threads of its own.
 pub fn start(capture: Capture, options: Options) -> Indexing {
     let stop = Arc::new(AtomicBool::new(false));
     let (sender, batches) = bounded::<Batch>(BATCHES_AHEAD);
@@ -129,40 +131,58 @@ fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sende
     tracker.frames_only = options.frames_only;
     tracker.max_conns = options.connections;
     tracker.over.kept = options.over;
-    let mut chunks = capture.chunks();
-    let mut due = Instant::now() + options.first_batch;
-    let mut sent_frames = 0;
-    let mut idle = false;
-    while !stop.load(Ordering::Relaxed) {
-        let Some(chunk) = chunks.next_chunk() else {
-            if chunks.is_at_end() {
-                break;
-            }
-            std::thread::sleep(LOOK_AGAIN);
-            continue;
-        };
-        // What there is was handed over when it was caught up with; after that there is nothing new.
-        if idle && chunk.caught_up {
-            continue;
-        }
-        idle = chunk.caught_up;
-        tracker.chunk(&chunk);
-        let many = tracker.frames().saturating_sub(sent_frames) >= options.frames;
-        if many || idle || Instant::now() >= due {
-            due = Instant::now() + options.every;
-            sent_frames = tracker.frames();
-            if batches.send(tracker.take()).is_err() {
-                return;
-            }
-        }
-    }
+    let mut taking = Taking {
+        tracker,
+        batches,
+        options,
+        stop,
+        due: Instant::now() + options.first_batch,
+        sent_frames: 0,
+        idle: false,
+    };
+    hands::pass(capture, options.hands, stop, |chunk| taking.take(chunk));
     let stopped = stop
         .load(Ordering::Relaxed)
         .then(|| "stopped before the end of the capture".to_owned());
-    tracker.finish(stopped, |batch| {
+    taking.tracker.finish(stopped, |batch| {
         // The receiver may be gone; then nobody wants the rest.
         let _ = batches.send(batch);
     });
+}
+
+/// Takes in one chunk after the other, and hands over what came of them.
+struct Taking<'a> {
+    tracker: Tracker,
+    batches: &'a Sender<Batch>,
+    options: Options,
+    stop: &'a AtomicBool,
+    /// When the next batch leaves.
+    due: Instant,
+    /// Frames handed over.
+    sent_frames: u32,
+    /// The last chunk had caught up with what there is.
+    idle: bool,
+}
+
+impl Taking<'_> {
+    /// Takes in the next chunk.
+    fn take(&mut self, chunk: &Chunk) {
+        // What there is was handed over when it was caught up with; after that there is nothing new.
+        if self.idle && chunk.caught_up {
+            return;
+        }
+        self.idle = chunk.caught_up;
+        self.tracker.chunk(chunk);
+        let frames = self.tracker.frames();
+        let many = frames.saturating_sub(self.sent_frames) >= self.options.frames;
+        if many || self.idle || Instant::now() >= self.due {
+            self.due = Instant::now() + self.options.every;
+            self.sent_frames = frames;
+            if self.batches.send(self.tracker.take()).is_err() {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 /// A panic of a worker ends the pass, not the program: what was indexed stays.

@@ -2,6 +2,7 @@
 
 mod damage;
 mod netmon;
+mod read_ahead;
 mod streams;
 
 use std::io::Write;
