@@ -80,10 +80,10 @@ impl FileReader {
     }
 
     /// How many of the file's bytes are read.
-    pub(super) fn progress(&self) -> u64 {
+    pub(super) fn progress(&self, file: &CaptureFile) -> u64 {
         match self.cutter {
-            // Reads its frame table, at the end, first.
-            Some(Cutter::NetMon(_)) => self.read,
+            // Reads its frame table, at the end, first, and some of its frames again.
+            Some(Cutter::NetMon(_)) => self.read.min(file.expected_bytes()),
             _ => self.next,
         }
     }

@@ -93,8 +93,10 @@ impl ChunkReader {
         self.told = idle;
         let busy = self.active.iter().any(|a| a.pause == Some(Pause::Busy));
         out.caught_up = empty && !busy;
+        let files = self.capture.files();
         out.bytes_done = self.active.iter().fold(self.bytes_before, |sum, active| {
-            sum.saturating_add(active.reader.progress())
+            let file = files.get(active.file);
+            sum.saturating_add(file.map_or(0, |file| active.reader.progress(file)))
         });
         out.bytes_total = self.capture.expected_bytes().max(out.bytes_done);
         Some(out)

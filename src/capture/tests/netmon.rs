@@ -95,6 +95,23 @@ fn all_versions_are_read_with_the_same_frames_and_times() {
     }
 }
 
+/// Frames are found through a table, and stretches are read again: still no more is read than there is.
+#[test]
+fn no_more_bytes_are_done_than_the_file_has() {
+    let bytes = netmon(3, &ethernet(9000));
+    let size = u64::try_from(bytes.len()).unwrap();
+    assert!(size > 600_000);
+    let capture = Capture::from_bytes("test.cap", bytes).unwrap();
+    let mut reader = capture.chunks();
+    let mut done = 0;
+    while let Some(chunk) = reader.next_chunk() {
+        assert!(chunk.bytes_done >= done, "it goes back");
+        assert_eq!(chunk.bytes_total, size);
+        done = chunk.bytes_done;
+    }
+    assert_eq!(done, size);
+}
+
 #[test]
 fn frames_are_taken_out_of_the_events_that_hold_them() {
     const WHOLE: u64 = 0xc000_0001;
