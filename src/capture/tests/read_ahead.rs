@@ -105,7 +105,7 @@ fn several_files_are_read_on_into_the_next() {
 #[test]
 fn a_file_that_is_cut_short_meanwhile_is_said_to_be() {
     let (_folder, path) = temporary("short.pcap", &pcap(&mixed()));
-    let capture = Capture::open(&[path.clone()], &OpenOptions::default()).unwrap();
+    let capture = Capture::open(std::slice::from_ref(&path), &OpenOptions::default()).unwrap();
     let mut reader = capture.chunks();
     reader.ahead_size = 10_000;
     let mut all = All::default();
