@@ -42,9 +42,10 @@ struct Arguments {
 
 /// A reader: its name in the table and the shell command, with `$1` for the capture, `$2` for marstui and `$3` for a
 /// file to write.
-const READERS: [(&str, &str); 9] = [
+const READERS: [(&str, &str); 10] = [
     ("cat", "cat \"$1\""),
-    ("marstui report --stats", "\"$2\" report --stats \"$1\""),
+    (INDEXER, "\"$2\" report --stats \"$1\""),
+    (HELD, "taskset -c 0 \"$2\" report --stats \"$1\""),
     ("tshark -r", "tshark -r \"$1\""),
     ("tshark -r -Y smp", "tshark -r \"$1\" -Y smp"),
     ("capinfos -c -u -z", "capinfos -c -u -z \"$1\""),
@@ -57,6 +58,10 @@ const READERS: [(&str, &str); 9] = [
     ),
 ];
 
+/// The whole index, every rule included.
+const INDEXER: &str = "marstui report --stats";
+/// The same on one processor.
+const HELD: &str = "taskset marstui report";
 /// What exports are compared with.
 const COPIER: &str = "tcpdump -r -w OUT";
 
@@ -204,11 +209,8 @@ fn median(runs: &[Cost], peak: u64) -> Cost {
 }
 
 fn print_table(rows: &[(&str, Cost)]) {
-    let cpu_of = |name: &str| {
-        rows.iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, cost)| cost.cpu)
-    };
+    let of = |name: &str| rows.iter().find(|(n, _)| *n == name);
+    let cpu_of = |name: &str| of(name).map(|(_, cost)| cost.cpu);
     let ratio = |part: f64, whole: Option<f64>| match whole {
         Some(whole) if part > 0.0 => format!("{:.2}", whole / part),
         _ => "-".to_owned(),
@@ -226,6 +228,10 @@ fn print_table(rows: &[(&str, Cost)]) {
             ratio(cost.cpu, cpu_of("tshark -r")),
             f64::from(u32::try_from(cost.peak / 1024).unwrap_or(u32::MAX)) / 1024.0
         );
+    }
+    if let (Some((_, all)), Some((_, one))) = (of(INDEXER), of(HELD)) {
+        let share = ratio(one.wall, Some(all.wall));
+        println!("{INDEXER}: {share} of the time that it takes on one processor");
     }
     for (name, cost) in rows.iter().filter(|(n, _)| n.starts_with("marstui export")) {
         println!(
