@@ -14,7 +14,10 @@ use marstui::track::{self, Options};
 use marstui::units::{End, FrameNo, PduId, Sid, SmpSeq};
 
 use crate::streams::{Wire, load};
+use crate::support::synth::big::{self, Talk};
 use crate::support::synth::cases;
+use crate::support::synth::file::Format;
+use crate::usual_segments::rows;
 
 #[test]
 fn a_hundred_thousand_connections_are_followed() {
@@ -164,6 +167,26 @@ fn batches_put_together_are_what_one_pass_gives() {
     assert_eq!(store.frame_count(), whole.frame_count());
     assert_eq!(store.conns(), whole.conns());
     assert_eq!(store.pdu_count(), whole.pdu_count());
+}
+
+#[test]
+fn two_threads_in_turns_find_what_one_finds() {
+    let mut file = Vec::new();
+    big::write(&mut file, Format::Pcapng, 9_000_000, Talk::Long).unwrap();
+    let capture = Capture::from_bytes("busy.pcapng", file).unwrap();
+    let options = Options {
+        hands: Some(2),
+        ..Options::default()
+    };
+    let indexing = track::start(capture.clone(), options);
+    let mut store = Store::new();
+    for batch in &indexing.batches {
+        store.append(batch);
+    }
+    indexing.join();
+    let one = rows(&track::load(&capture));
+    assert!(one.len() > 10_000);
+    assert!(rows(&store) == one);
 }
 
 #[test]
