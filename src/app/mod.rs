@@ -61,7 +61,7 @@ use crate::query::user_rules::UserRule;
 use crate::rules::{self, Judge};
 use crate::store::{Finding, Store};
 use crate::units::{ConnId, FrameNo, Nanos, PduId, SessionId, Sid};
-use command::{Command, Context};
+use command::{Command, Context, Reads};
 use facts::Facts;
 use history::{Jumps, UndoStack, Undoable};
 use key::Key;
@@ -501,31 +501,16 @@ impl App {
 
     /// Whether a command acts on something of the cursor's frame that is not decoded yet.
     fn must_decode(&self, command: Command) -> bool {
-        use Command as C;
         let here = self.list.cursor;
         if !self.layers.is_empty() || self.store.frame(here).is_none() {
             return false;
         }
-        match command {
-            C::CopyRow => self.line(here).is_none(),
-            C::CopyField | C::CopyHex => self.decoded.is_none(),
-            // In these panes they act on fields and bytes.
-            C::Down
-            | C::Up
-            | C::PageDown
-            | C::PageUp
-            | C::HalfDown
-            | C::HalfUp
-            | C::First
-            | C::Last
-            | C::Fold
-            | C::Open
-            | C::Follow
-            | C::Find
-            | C::Filter => {
-                self.decoded.is_none() && matches!(self.focus, Pane::Decode | Pane::Bytes)
-            }
-            _ => false,
+        let in_panes = matches!(self.focus, Pane::Decode | Pane::Bytes);
+        match command.entry().reads {
+            Reads::Nothing => false,
+            Reads::Line => self.line(here).is_none(),
+            Reads::Tree => self.decoded.is_none(),
+            Reads::TreeInPanes => in_panes && self.decoded.is_none(),
         }
     }
 

@@ -58,12 +58,13 @@ impl App {
                 if let Ok(count) = argument.parse() {
                     return self.run(command, Some(count));
                 }
-                let takes = if takes_count(command) {
+                let entry = command.entry();
+                let takes = if entry.counted {
                     "a number"
                 } else {
                     "no argument"
                 };
-                let name = command.entry().name;
+                let name = entry.name;
                 self.say(Tone::Error, format!("{name} takes {takes}, not {argument}"));
             }
         }
@@ -351,37 +352,6 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
     }
     out.push(now);
     out
-}
-
-/// Whether a number before the command says how often, or where to.
-fn takes_count(command: Command) -> bool {
-    use Command as C;
-    matches!(
-        command,
-        C::Down
-            | C::Up
-            | C::PageDown
-            | C::PageUp
-            | C::HalfDown
-            | C::HalfUp
-            | C::Last
-            | C::Goto
-            | C::NextSameSid
-            | C::PrevSameSid
-            | C::NextSameConn
-            | C::PrevSameConn
-            | C::Pair
-            | C::NextFinding
-            | C::PrevFinding
-            | C::NextReset
-            | C::PrevReset
-            | C::NextPhase
-            | C::PrevPhase
-            | C::NextGap
-            | C::PrevGap
-            | C::NextMark
-            | C::PrevMark
-    )
 }
 
 #[cfg(test)]

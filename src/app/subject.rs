@@ -1,75 +1,22 @@
 //! What a command acts on: the frame list and the panes beside it, or the row of the list that lies over them.
 
-use super::command::Command;
+use super::command::{ActsOn, Command};
 use super::tables::{Kind, Row, Table, close_of};
 use super::{App, Layer};
 use crate::store::Finding;
 use crate::units::{ConnId, FrameNo, Sid};
 
-/// What of the screen a command acts on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ActsOn {
-    /// The frame list with its cursor, or the panes beside it.
-    Frames,
-    /// The row under the cursor, of the frame list or of a list over it.
-    Row,
-    /// Neither, or it closes what lies over the frames and moves there.
-    Anything,
-}
-
-fn acts_on(command: Command) -> ActsOn {
-    use Command as C;
-    match command {
-        C::NextSameSid
-        | C::PrevSameSid
-        | C::NextSameConn
-        | C::PrevSameConn
-        | C::Range
-        | C::MarkToHere
-        | C::Ignore
-        | C::CopyField
-        | C::CopyHex
-        | C::ZoomIn
-        | C::ZoomOut
-        | C::ZoomAll
-        | C::Fit
-        | C::EventScale
-        | C::Ladder
-        | C::CopyLadder
-        | C::Pin
-        | C::Pane
-        | C::PaneBack
-        | C::ZoomPane
-        | C::Bytes
-        | C::Fold
-        | C::Open
-        | C::GrowPane
-        | C::ShrinkPane
-        | C::LaneGutter => ActsOn::Frames,
-        C::Mark
-        | C::MarkDown
-        | C::MarkFinding
-        | C::TimeRef
-        | C::CopyRow
-        | C::CopyFrame
-        | C::OnlySid => ActsOn::Row,
-        _ => ActsOn::Anything,
-    }
-}
-
 impl App {
     /// Why a command cannot be carried out while something lies over the frames: nothing happens to what is hidden.
     pub(super) fn out_of_reach(&self, command: Command) -> Option<String> {
-        let over = match self.layers.last()? {
-            Layer::Table(_) if acts_on(command) == ActsOn::Row => return None,
-            Layer::Table(table) => format!("the list of {}", table.word()),
-            Layer::Help(_) | Layer::Text { .. } | Layer::Export(_) => "this page".to_string(),
+        let entry = command.entry();
+        let over = match (self.layers.last()?, entry.acts_on) {
+            (_, ActsOn::Anything) | (Layer::Table(_), ActsOn::Row) => return None,
+            (Layer::Table(table), ActsOn::Frames) => format!("the list of {}", table.word()),
+            (Layer::Help(_) | Layer::Text { .. } | Layer::Export(_), _) => "this page".to_string(),
         };
-        if acts_on(command) == ActsOn::Anything {
-            return None;
-        }
         let close = self.key_of(Command::Close);
-        let name = command.entry().name;
+        let name = entry.name;
         Some(format!(
             "{name} has no meaning in {over}; {close} closes it"
         ))

@@ -324,10 +324,11 @@ impl App {
                 None => return self.ask(Ask::Frame, ""),
             },
             C::GotoTime => return self.ask(Ask::Time, ""),
-            C::NextSameSid | C::PrevSameSid | C::NextSameConn | C::PrevSameConn => {
-                self.follow_target(command, times, false);
-            }
-            C::Pair
+            C::NextSameSid
+            | C::PrevSameSid
+            | C::NextSameConn
+            | C::PrevSameConn
+            | C::Pair
             | C::NextFinding
             | C::PrevFinding
             | C::NextReset
@@ -337,7 +338,7 @@ impl App {
             | C::NextGap
             | C::PrevGap
             | C::NextMark
-            | C::PrevMark => self.follow_target(command, times, true),
+            | C::PrevMark => self.follow_target(command, times),
             C::Back => self.go_back(),
             C::Forward => match self.jumps.forward(self.list.cursor) {
                 Some(frame) => self.land_from_layer(frame),
@@ -383,9 +384,12 @@ impl App {
                     app.ignored = super::marking::toggled(&app.ignored, here);
                 });
             }
-            C::CopyRow | C::CopyField | C::CopyHex | C::CopyFrame | C::CopyLadder => {
-                return self.copy(command);
-            }
+            C::CopyRow
+            | C::CopyField
+            | C::CopyHex
+            | C::CopyFrame
+            | C::CopyLadder
+            | C::CopyFilter => return self.copy(command),
             C::ZoomIn
             | C::ZoomOut
             | C::ZoomAll
@@ -453,7 +457,6 @@ impl App {
             C::FindNext => self.find_step(true),
             C::FindPrev => self.find_step(false),
             C::Explain => self.explain(""),
-            C::CopyFilter => return self.copy(command),
             C::Shift => return self.shift(""),
             C::FollowFile => return self.follow_file(),
             C::Columns | C::Theme | C::Glyphs | C::Set | C::Map => self.say_usage(command),

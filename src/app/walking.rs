@@ -1,6 +1,6 @@
 //! Moving within whatever is on top: the list, a pane, a layer.
 
-use super::command::Command;
+use super::command::{ActsOn, Command};
 use super::layout::Pane;
 use super::tables::{Table, detail_rows};
 use super::{App, CameFrom, Layer, Tone};
@@ -158,7 +158,10 @@ impl App {
         }
     }
 
-    pub(super) fn follow_target(&mut self, command: Command, times: i64, far: bool) {
+    /// Goes where a command leads, so often. One that closes what lies over the frames is a jump, which can be gone
+    /// back; a step among the frames is none.
+    pub(super) fn follow_target(&mut self, command: Command, times: i64) {
+        let far = command.entry().acts_on != ActsOn::Frames;
         let from = self.list.cursor;
         for _ in 0..times.clamp(1, 10_000) {
             match self.target(command) {

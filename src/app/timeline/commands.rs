@@ -186,10 +186,10 @@ impl App {
         };
         match command {
             C::PanRightPage if ladder => self.timeline.ladder = false,
-            C::PanLeft => self.follow_target(C::PrevSameConn, page / 4, false),
-            C::PanRight => self.follow_target(C::NextSameConn, page / 4, false),
-            C::PanLeftPage => self.follow_target(C::PrevSameConn, page, false),
-            C::PanRightPage => self.follow_target(C::NextSameConn, page, false),
+            C::PanLeft => self.follow_target(C::PrevSameConn, page / 4),
+            C::PanRight => self.follow_target(C::NextSameConn, page / 4),
+            C::PanLeftPage => self.follow_target(C::PrevSameConn, page),
+            C::PanRightPage => self.follow_target(C::NextSameConn, page),
             C::ZoomIn | C::ZoomOut | C::ZoomAll | C::Fit => {
                 let back = self.key_of(if ladder { C::Ladder } else { C::EventScale });
                 let what = if ladder { "ladder" } else { "event scale" };
@@ -254,7 +254,7 @@ impl App {
                 Command::PrevSameConn
             };
             let times = i64::try_from(by.unsigned_abs()).unwrap_or(i64::MAX);
-            self.follow_target(way, times, false);
+            self.follow_target(way, times);
             return;
         }
         let Some(conn) = self.lane_conn() else {
