@@ -20,6 +20,7 @@ mod pdu;
 mod pdu_table;
 mod places;
 mod proof;
+mod questions;
 mod request;
 mod request_table;
 mod session;
@@ -49,10 +50,7 @@ pub use short::Short;
 
 use std::sync::Arc;
 
-use crate::units::{
-    ConnId, End, FindingId, FrameNo, InterfaceId, Nanos, PduId, RequestId, SessionId, Sid, Side,
-    TextId,
-};
+use crate::units::{ConnId, InterfaceId, RequestId, SessionId};
 use finding_table::FindingTable;
 use frame_table::FrameTable;
 use pdu_table::PduTable;
@@ -178,189 +176,6 @@ impl Store {
         bytes as u64
     }
 
-    /// Number of frames indexed so far.
-    pub fn frame_count(&self) -> usize {
-        self.frames.len()
-    }
-
-    /// What is odd about the frames.
-    pub fn oddities(&self) -> &Oddities {
-        self.frames.oddities()
-    }
-
-    /// A frame by its number.
-    pub fn frame(&self, no: FrameNo) -> Option<FrameRow> {
-        self.frames.get(no.index())
-    }
-
-    /// When a frame was captured.
-    #[inline]
-    pub fn time_of(&self, no: FrameNo) -> Option<Nanos> {
-        self.frames.visit(no.index(), |row| Some(row.time))
-    }
-
-    /// All frames from `from` on, in file order, with their numbers.
-    pub fn frames_from(&self, from: FrameNo) -> impl Iterator<Item = (FrameNo, FrameRow)> {
-        let start = from.index().min(self.frames.len());
-        self.frames
-            .iter_from(start)
-            .enumerate()
-            .map(move |(i, row)| (FrameNo::from_index(start.saturating_add(i)), row))
-    }
-
-    /// Calls `f` with so many frames from a number on. Much faster than [`Store::frames_from`] where only a few
-    /// fields of each row are looked at.
-    #[expect(
-        clippy::inline_always,
-        reason = "in a scan's loop only what the scan looks at is unpacked"
-    )]
-    #[inline(always)]
-    pub fn each_frame(&self, from: FrameNo, len: usize, mut f: impl FnMut(FrameNo, &FrameRow)) {
-        self.frames.each(from.index(), len, |index, row| {
-            f(FrameNo::from_index(index), row);
-        });
-    }
-
-    /// The last frame's number, if there is one.
-    pub fn last_frame(&self) -> Option<FrameNo> {
-        self.frames.len().checked_sub(1).map(FrameNo::from_index)
-    }
-
-    /// Time of the first frame.
-    pub fn start_time(&self) -> Option<Nanos> {
-        self.frame(FrameNo(1)).map(|f| f.time)
-    }
-
-    /// The last frame at or before a time, by file order; where times go backwards, the last such frame.
-    pub fn frame_at(&self, time: Nanos) -> Option<FrameNo> {
-        let mut low = 0;
-        let mut high = self.frames.len();
-        while low < high {
-            let mid = low.midpoint(high);
-            if self.frames.get(mid).is_some_and(|f| f.time <= time) {
-                low = mid.saturating_add(1);
-            } else {
-                high = mid;
-            }
-        }
-        low.checked_sub(1).map(FrameNo::from_index)
-    }
-
-    /// The frames of a connection from its last to its first.
-    pub fn conn_frames_back(&self, conn: ConnId) -> impl Iterator<Item = (FrameNo, FrameRow)> {
-        self.frames_back(self.conn(conn).map(|c| c.last_frame))
-    }
-
-    /// A frame and those of its connection before it, from the last to the first.
-    fn frames_back(&self, from: Option<FrameNo>) -> impl Iterator<Item = (FrameNo, FrameRow)> {
-        let mut next = from;
-        std::iter::from_fn(move || {
-            let no = next?;
-            let row = self.frame(no)?;
-            next = row.prev.filter(|prev| *prev < no);
-            Some((no, row))
-        })
-    }
-
-    /// Calls `f` with the frames of a connection from its last to its first, for as long as it says so.
-    #[expect(clippy::inline_always, reason = "only what `f` looks at is unpacked")]
-    #[inline(always)]
-    pub fn each_conn_frame_back(
-        &self,
-        conn: ConnId,
-        mut f: impl FnMut(FrameNo, &FrameRow) -> bool,
-    ) {
-        let mut next = self.conn(conn).map(|c| c.last_frame);
-        while let Some(no) = next {
-            next = self.frames.visit(no.index(), |row| {
-                let on = f(no, row);
-                row.prev.filter(|prev| on && *prev < no)
-            });
-        }
-    }
-
-    /// The frames of a connection in file order.
-    pub fn conn_frames(&self, conn: ConnId) -> Vec<FrameNo> {
-        let mut frames: Vec<_> = self.conn_frames_back(conn).map(|(no, _)| no).collect();
-        frames.reverse();
-        frames
-    }
-
-    /// The frames in front of the one that completes a PDU that carry bytes of it, the nearest first: of its sender, with
-    /// payload.
-    pub fn parts_of(&self, pdu: &PduRow) -> impl Iterator<Item = FrameNo> {
-        let (first, end) = (pdu.first_frame, pdu.end);
-        self.frames_back(Some(pdu.frame))
-            .skip(1)
-            .take_while(move |(no, _)| *no >= first)
-            .filter(move |(_, row)| row.end() == end && row.payload_len > 0)
-            .map(|(no, _)| no)
-    }
-
-    /// Number of PDUs so far.
-    pub fn pdu_count(&self) -> usize {
-        self.pdus.len()
-    }
-
-    /// A PDU by its number.
-    pub fn pdu(&self, id: PduId) -> Option<PduRow> {
-        self.pdus.get(id.index())
-    }
-
-    /// The PDUs that are completed in a frame, in stream order.
-    pub fn pdus_in(&self, frame: FrameNo) -> impl Iterator<Item = (PduId, PduRow)> {
-        self.pdus.of_frame(frame)
-    }
-
-    /// Calls `f` with the PDUs that are completed in so many frames from a number on, as [`Store::each_frame`] does
-    /// with frames. Those that a later frame revealed come last.
-    #[expect(
-        clippy::inline_always,
-        reason = "in a scan's loop only what the scan looks at is unpacked"
-    )]
-    #[inline(always)]
-    pub fn each_pdu(&self, from: FrameNo, len: usize, f: impl FnMut(&PduRow)) {
-        let behind = FrameNo::from_index(from.index().saturating_add(len));
-        self.pdus.each(from, behind, f);
-    }
-
-    /// Whether no PDU came late, so that all are numbered in the order of their frames.
-    pub fn pdus_are_in_order(&self) -> bool {
-        self.pdus.is_in_order()
-    }
-
-    /// The PDUs that are completed behind a frame, in order of completion.
-    pub fn pdus_behind(&self, frame: FrameNo) -> impl Iterator<Item = PduRow> {
-        let next = FrameNo(frame.0.saturating_add(1));
-        let pdus = self.pdus.iter_from(self.pdus.first_from(next));
-        pdus.filter(move |pdu| pdu.frame > frame)
-    }
-
-    /// PDUs from `from` on, in order of completion.
-    pub fn pdus_from(&self, from: PduId) -> impl Iterator<Item = (PduId, PduRow)> {
-        let start = from.index().min(self.pdus.len());
-        self.pdus
-            .iter_from(start)
-            .enumerate()
-            .map(move |(i, row)| (PduId::from_index(start.saturating_add(i)), row))
-    }
-
-    /// The first PDU that is completed in a frame or behind it.
-    pub fn first_pdu_from(&self, frame: FrameNo) -> PduId {
-        PduId::from_index(self.pdus.first_from(frame))
-    }
-
-    /// The chain of PDUs of one sender in one session (or one connection without SMP), from `last` backwards.
-    pub fn pdu_chain_back(&self, last: Option<PduId>) -> impl Iterator<Item = (PduId, PduRow)> {
-        let mut next = last;
-        std::iter::from_fn(move || {
-            let id = next?;
-            let row = self.pdu(id)?;
-            next = row.prev.filter(|prev| *prev < id);
-            Some((id, row))
-        })
-    }
-
     /// All connections.
     pub fn conns(&self) -> &[ConnRow] {
         &self.conns
@@ -369,110 +184,6 @@ impl Store {
     /// A connection by its number.
     pub fn conn(&self, id: ConnId) -> Option<&ConnRow> {
         self.conns.get(id.index())
-    }
-
-    /// All sessions (lives of Sids).
-    pub fn sessions(&self) -> &[SessionRow] {
-        &self.sessions
-    }
-
-    /// A session by its number.
-    pub fn session(&self, id: SessionId) -> Option<&SessionRow> {
-        self.sessions.get(id.index())
-    }
-
-    /// The sessions of a connection, in order of opening.
-    pub fn conn_sessions(&self, conn: ConnId) -> impl Iterator<Item = &SessionRow> {
-        self.lists(conn)
-            .map_or(&[][..], |l| &l.sessions)
-            .iter()
-            .filter_map(|id| self.session(*id))
-    }
-
-    /// The session of a Sid that is alive at, or was last alive before, a frame.
-    pub fn session_at(&self, conn: ConnId, sid: Sid, frame: FrameNo) -> Option<&SessionRow> {
-        self.conn_sessions(conn)
-            .filter(|s| s.sid == sid && s.open_frame <= frame)
-            .last()
-    }
-
-    /// Number of requests so far.
-    pub fn request_count(&self) -> usize {
-        self.requests.len()
-    }
-
-    /// All requests, in order of their first frame.
-    pub fn requests(&self) -> impl Iterator<Item = RequestRow> {
-        (0..self.requests.len()).filter_map(|index| self.requests.get(index))
-    }
-
-    /// Calls `f` with all requests, in order of their first frame. Much faster than [`Store::requests`] where only a
-    /// few fields of each row are looked at.
-    #[expect(clippy::inline_always, reason = "only what `f` looks at is unpacked")]
-    #[inline(always)]
-    pub fn each_request(&self, mut f: impl FnMut(&RequestRow)) {
-        for index in 0..self.requests.len() {
-            self.requests.visit(index, &mut f);
-        }
-    }
-
-    /// The requests that began before a frame or in it, the latest first.
-    pub fn requests_back(&self, frame: FrameNo) -> impl Iterator<Item = RequestRow> {
-        let begun = 0..self.requests.begun_at(frame);
-        begun.rev().filter_map(|index| self.requests.get(index))
-    }
-
-    /// A request by its number.
-    pub fn request(&self, id: RequestId) -> Option<RequestRow> {
-        self.requests.get(id.index())
-    }
-
-    /// A text of requests.
-    pub fn text(&self, id: TextId) -> &str {
-        let text = id.index().checked_sub(1).and_then(|at| self.texts.get(at));
-        text.map_or("", |text| text)
-    }
-
-    /// The requests of a connection, in order of their first frame.
-    pub fn conn_requests(&self, conn: ConnId) -> impl DoubleEndedIterator<Item = RequestRow> {
-        let ids = self.request_ids(conn).iter();
-        ids.filter_map(|id| self.request(*id))
-    }
-
-    /// Calls `f` with the requests of a connection, in order of their first frame. Much faster than
-    /// [`Store::conn_requests`] where only a few fields of each row are looked at.
-    #[expect(clippy::inline_always, reason = "only what `f` looks at is unpacked")]
-    #[inline(always)]
-    pub fn each_conn_request(&self, conn: ConnId, mut f: impl FnMut(&RequestRow)) {
-        for id in self.request_ids(conn) {
-            self.requests.visit(id.index(), &mut f);
-        }
-    }
-
-    /// What of the requests of a connection is rare or worth a remark.
-    pub fn request_signs(&self, conn: ConnId) -> RequestSigns {
-        self.lists(conn)
-            .map(|l| l.request_signs)
-            .unwrap_or_default()
-    }
-
-    fn request_ids(&self, conn: ConnId) -> &[RequestId] {
-        self.lists(conn).map_or(&[][..], |l| &l.requests)
-    }
-
-    /// The requests of a connection that were under way at a frame: sent at or before it, at least in part, and not
-    /// answered to the end before or in it.
-    pub fn outstanding_at(&self, conn: ConnId, frame: FrameNo) -> impl Iterator<Item = RequestRow> {
-        self.conn_requests(conn)
-            .filter(move |request| request.first_frame <= frame)
-            .filter(move |request| match request.end {
-                RequestEnd::Outstanding => true,
-                // Its answer lies in a gap: where it ended is not known.
-                RequestEnd::Unknown => false,
-                RequestEnd::Done | RequestEnd::Error | RequestEnd::Attention => {
-                    request.answer_last_frame.is_none_or(|last| last > frame)
-                }
-            })
     }
 
     /// What the SMP checks found ([MC-SMP]; ids of the check list).
@@ -500,21 +211,6 @@ impl Store {
         &self.files
     }
 
-    /// The file that a frame stands in, and its number within it; the first is 1.
-    pub fn place(&self, no: FrameNo) -> Option<(&FileRow, FrameNo)> {
-        let interface = self.interface(self.frame(no)?.interface)?;
-        let file = self.files.get(interface.file)?;
-        if self.files.len() == 1 {
-            return Some((file, no));
-        }
-        let number = self
-            .places
-            .number(no.index(), interface.file, &self.interfaces, |start| {
-                self.frames.iter_from(start).map(|row| row.interface)
-            })?;
-        Some((file, FrameNo(number)))
-    }
-
     /// How far the indexing pass has come.
     pub fn progress(&self) -> &Progress {
         &self.progress
@@ -525,69 +221,6 @@ impl Store {
         self.view
             .as_ref()
             .map_or((View::Unknown, &[]), |(view, why)| (*view, why))
-    }
-
-    /// Which side sent a frame, where its connection's client is known or assumed.
-    pub fn side(&self, frame: &FrameRow) -> Option<Side> {
-        let conn = self.conn(frame.conn?)?;
-        Some(conn.side_of(frame.end()))
-    }
-
-    /// Which side sent a PDU.
-    pub fn pdu_side(&self, pdu: &PduRow) -> Option<Side> {
-        Some(self.conn(pdu.conn)?.side_of(pdu.end))
-    }
-
-    /// All findings.
-    pub fn findings(&self) -> &[Finding] {
-        self.findings.all()
-    }
-
-    /// A finding by its number.
-    pub fn finding(&self, id: FindingId) -> Option<&Finding> {
-        self.findings.get(id)
-    }
-
-    /// Adds a finding; its `id` is set here. The frames it marks point to it from then on, unless an earlier
-    /// finding of equal or greater weight holds them.
-    pub fn add_finding(&mut self, finding: Finding) -> FindingId {
-        self.findings.add(finding)
-    }
-
-    /// Adds findings in their order.
-    pub fn add_findings(&mut self, findings: Vec<Finding>) {
-        self.findings.extend(findings);
-    }
-
-    /// Forgets all findings, before the rules are run anew.
-    pub fn clear_findings(&mut self) {
-        self.findings = FindingTable::default();
-    }
-
-    /// The finding that marks a frame (a reset, or the deciding frame of a finding without one).
-    pub fn finding_on(&self, frame: FrameNo) -> Option<&Finding> {
-        self.findings.on(frame)
-    }
-
-    /// The finding whose letter stands before a frame: the one that marks it, else the gravest that marks no frame
-    /// and that this one decided.
-    pub fn finding_shown_on(&self, frame: FrameNo) -> Option<&Finding> {
-        self.findings.shown_on(frame)
-    }
-
-    /// The frames that findings mark, in file order, with their findings.
-    pub fn marked_by_findings(&self) -> impl DoubleEndedIterator<Item = (FrameNo, FindingId)> + '_ {
-        self.findings.marked()
-    }
-
-    /// Adds a remark to the finding that says how a connection ended.
-    pub fn note_close(&mut self, conn: ConnId, note: String) {
-        self.findings.note_close(conn, note);
-    }
-
-    /// The findings of a connection.
-    pub fn conn_findings(&self, conn: ConnId) -> impl Iterator<Item = &Finding> {
-        self.findings.of_conn(conn)
     }
 
     fn lists(&self, conn: ConnId) -> Option<&ConnLists> {
@@ -603,12 +236,6 @@ impl Store {
         // The line above made room for it.
         #[expect(clippy::indexing_slicing, reason = "resized just above")]
         &mut self.by_conn[index]
-    }
-
-    /// The PDUs of an end of a connection outside SMP sessions, newest first.
-    pub fn plain_pdus_back(&self, conn: ConnId, end: End) -> impl Iterator<Item = (PduId, PduRow)> {
-        let last = self.conn(conn).and_then(|c| *c.last_plain_pdu.get(end));
-        self.pdu_chain_back(last)
     }
 }
 
