@@ -6,6 +6,7 @@
 mod band;
 mod caps;
 mod config;
+mod effects;
 mod guard;
 mod input;
 mod keep;
@@ -14,6 +15,7 @@ mod look;
 mod opening;
 mod pace;
 mod plain;
+mod queue;
 mod screen;
 mod search;
 mod work;
@@ -25,13 +27,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, Sender};
 
-use crate::app::export_form::Order;
 use crate::app::keymap::Keymap;
 use crate::app::settings::{ColorDepth, GlyphSet, Settings};
-use crate::app::{App, Effect, Event, Wanted, update};
-use crate::capture::{Capture, CaptureFile, OpenOptions};
+use crate::app::{App, Event, Wanted, update};
+use crate::capture::{Capture, CaptureFile};
 use crate::dissect::Dissector;
 use crate::exit::Exit;
 use crate::export::{self, Choice, Format, Job, Plan, Target, What};
@@ -49,12 +50,6 @@ use search::Searches;
 
 /// While a capture is indexed and its first page stands, the screen follows once in this time.
 const PROGRESS: Duration = Duration::from_secs(1);
-/// Waiting events are taken in for as long before a draw, so that a flood cannot hold the screen back.
-const DRAINED: Duration = Duration::from_millis(6);
-/// A search that was just started may answer within this time before the screen is drawn without its hits: one draw
-/// instead of two.
-const QUICK_ANSWER: Duration = Duration::from_millis(12);
-
 /// What the screen is started with besides the capture.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -299,302 +294,7 @@ struct Session {
     held_back: Option<Instant>,
 }
 
-/// What the queue brought.
-enum Came {
-    Input(Input),
-    Signal(Signal),
-    Batch(Option<Box<Batch>>),
-    Notice(Event),
-    /// It is time to draw what the index brought.
-    Time,
-    /// Nothing waits: time for a slice of work.
-    Idle,
-}
-
 impl Session {
-    fn run(&mut self, screen: &mut Screen) -> Exit {
-        loop {
-            let now = Instant::now();
-            let waits = self.next_draw().is_some_and(|until| now < until);
-            let panes_due = self.panes_behind && self.pace.due(now).is_none();
-            if panes_due || (self.stale && !waits) {
-                self.draw(screen);
-            }
-            if !self.app.has_work() {
-                self.searches.go_on(&self.app);
-            }
-            let Some(mut came) = self.wait() else {
-                return Exit::Fine;
-            };
-            let start = Instant::now();
-            loop {
-                if let Some(exit) = self.take(came, screen) {
-                    return exit;
-                }
-                match self.poll() {
-                    Some(next) if start.elapsed() < DRAINED => came = next,
-                    Some(next) => {
-                        if let Some(exit) = self.take(next, screen) {
-                            return exit;
-                        }
-                        break;
-                    }
-                    None => break,
-                }
-            }
-        }
-    }
-
-    /// Whether the store can change. A job that holds it keeps the rows of the index waiting in their bounded
-    /// channel.
-    fn is_free(&self) -> bool {
-        Arc::strong_count(&self.app.store) == 1
-    }
-
-    /// Waits for the next thing; `None` when nothing can come any more.
-    fn wait(&self) -> Option<Came> {
-        if let Some(came) = self.poll() {
-            return Some(came);
-        }
-        let nothing = never();
-        let batches = match &self.batches {
-            Some(batches) if self.is_free() => batches,
-            _ => &nothing,
-        };
-        let panes = if self.panes_behind {
-            self.pace.due(Instant::now())
-        } else {
-            None
-        };
-        let due = [panes, self.next_draw()].into_iter().flatten().min();
-        let due = due.map_or_else(never, crossbeam_channel::at);
-        let slice = if self.app.has_work() && self.is_free() {
-            crossbeam_channel::after(Duration::ZERO)
-        } else {
-            never()
-        };
-        select! {
-            recv(self.inputs) -> input => input.ok().map(Came::Input),
-            recv(self.signals) -> signal => signal.ok().map(Came::Signal),
-            recv(batches) -> batch => Some(Came::Batch(batch.ok().map(Box::new))),
-            recv(self.noticed) -> notice => notice.ok().map(Came::Notice),
-            recv(due) -> _ => Some(Came::Time),
-            recv(slice) -> _ => Some(Came::Idle),
-        }
-    }
-
-    /// Until when what has changed waits to be drawn.
-    fn next_draw(&self) -> Option<Instant> {
-        let progress = self
-            .waiting_progress
-            .then(|| self.drawn.checked_add(PROGRESS))
-            .flatten();
-        progress.or(self.held_back.filter(|_| self.stale))
-    }
-
-    /// What is waiting already; keys first.
-    fn poll(&self) -> Option<Came> {
-        if let Ok(input) = self.inputs.try_recv() {
-            return Some(Came::Input(input));
-        }
-        if let Ok(signal) = self.signals.try_recv() {
-            return Some(Came::Signal(signal));
-        }
-        if let Ok(notice) = self.noticed.try_recv() {
-            return Some(Came::Notice(notice));
-        }
-        let batches = self.batches.as_ref().filter(|_| self.is_free())?;
-        batches
-            .try_recv()
-            .ok()
-            .map(|batch| Came::Batch(Some(Box::new(batch))))
-    }
-
-    /// Takes one thing in; returns how the program ends, if it ends.
-    fn take(&mut self, came: Came, screen: &mut Screen) -> Option<Exit> {
-        let mut can_wait = false;
-        // When a key came.
-        let mut key = None;
-        let event = match came {
-            Came::Input(Input::Event(event)) => {
-                if matches!(event, Event::Key(_)) {
-                    screen.count_key();
-                    key = Some(Instant::now());
-                }
-                #[cfg(debug_assertions)]
-                if let Event::Key(key) = event {
-                    guard::panic_if_asked(key);
-                }
-                event
-            }
-            Came::Input(Input::Gone) | Came::Signal(Signal::End) => {
-                return Some(Exit::Interrupted);
-            }
-            Came::Signal(Signal::Suspend) => {
-                screen.suspend();
-                Event::Resumed
-            }
-            Came::Batch(Some(batch)) => {
-                can_wait = true;
-                Event::Batch(batch)
-            }
-            Came::Batch(None) => {
-                self.batches = None;
-                Event::Indexed(self.app.store.progress().stopped.clone())
-            }
-            Came::Notice(event) => {
-                if let Event::Found { job, done, .. } = event {
-                    self.searches.ended(job, done);
-                    self.held_back = None;
-                    can_wait = !done;
-                }
-                event
-            }
-            Came::Idle => {
-                can_wait = true;
-                Event::Work
-            }
-            Came::Time => return None,
-        };
-        let working = self.app.has_work();
-        let full = self.app.visible().len() >= self.app.page();
-        let cursor = self.app.list.cursor;
-        let effects = update(&mut self.app, event);
-        let moved = self.app.list.cursor != cursor;
-        if let Some(when) = key {
-            let searches = |effect: &Effect| matches!(effect, Effect::Search(_));
-            let leads_on = moved || effects.iter().any(searches);
-            self.pace.set_slow(self.app.settings.low_bandwidth);
-            self.pace.key(when, leads_on);
-        }
-        // Rows behind a full page, and verdicts still to come, change only numbers: they can wait.
-        can_wait &= full && !moved && (!working || self.app.has_work());
-        self.waiting_progress = can_wait && (self.waiting_progress || !self.stale);
-        self.stale = true;
-        effects
-            .into_iter()
-            .find_map(|effect| self.carry_out(effect, screen))
-    }
-
-    /// Reads a capture in place of the one before: the same files with other times, or growing. What is still
-    /// under way of the old one is stopped.
-    fn read_anew(&mut self, capture: Capture) {
-        self.indexing.stop();
-        self.stop_rules.store(true, Ordering::Relaxed);
-        self.capture = capture;
-        self.dissector = Dissector::new();
-        match Searches::new(self.capture.clone(), self.tell.clone()) {
-            Ok(searches) => self.searches = searches,
-            Err(error) => {
-                let text = format!("a thread cannot be started: {error}");
-                update(&mut self.app, Event::Message(Err(text)));
-            }
-        }
-        self.started = Instant::now();
-        self.indexing = track::start(self.capture.clone(), track::Options::default());
-        self.batches = Some(self.indexing.batches.clone());
-    }
-
-    fn ordered(&self, order: Box<Order>) -> work::Ordered {
-        work::Ordered {
-            store: Arc::clone(&self.app.store),
-            capture: self.capture.clone(),
-            order,
-            rules: self.app.rules.clone(),
-        }
-    }
-
-    fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> Option<Exit> {
-        match effect {
-            Effect::Quit => return Some(Exit::Fine),
-            Effect::Suspend => {
-                screen.suspend();
-                update(&mut self.app, Event::Resumed);
-            }
-            Effect::Clear => screen.forget(),
-            Effect::Decode(command, count) => {
-                self.look(&self.app.wanted());
-                let effects = update(&mut self.app, Event::Run(command, count));
-                return effects
-                    .into_iter()
-                    .find_map(|effect| self.carry_out(effect, screen));
-            }
-            Effect::Mouse(on) => screen.use_mouse(on),
-            Effect::Copy(text) => {
-                if let Err(error) = screen.copy(&text) {
-                    update(&mut self.app, Event::Message(Err(format!("copy: {error}"))));
-                }
-            }
-            Effect::StopIndexing => self.indexing.stop(),
-            Effect::Shift(file, ns) => self.read_anew(self.capture.shifted(file, ns)),
-            Effect::FollowFile => {
-                let paths: Vec<_> = self
-                    .capture
-                    .files()
-                    .iter()
-                    .map(|f| f.path().to_owned())
-                    .collect();
-                match Capture::open(&paths, &OpenOptions { follow: true }) {
-                    Ok(capture) => self.read_anew(capture),
-                    Err(error) => {
-                        // What was read before is read again.
-                        self.read_anew(self.capture.clone());
-                        update(&mut self.app, Event::Message(Err(error.to_string())));
-                    }
-                }
-            }
-            Effect::ApplyRules(job) => {
-                self.stop_rules.store(true, Ordering::Relaxed);
-                self.stop_rules = Arc::new(AtomicBool::new(false));
-                work::apply_rules(
-                    Arc::clone(&self.app.store),
-                    self.capture.clone(),
-                    self.app.own_rules.clone(),
-                    job,
-                    Arc::clone(&self.stop_rules),
-                    self.tell.clone(),
-                );
-            }
-            Effect::Export(order) => {
-                self.stop_export.store(false, Ordering::Relaxed);
-                self.exporting = work::export(
-                    self.ordered(order),
-                    Arc::clone(&self.stop_export),
-                    self.tell.clone(),
-                );
-            }
-            Effect::ExportText(order) => {
-                work::export_text(self.ordered(order), self.tell.clone());
-            }
-            Effect::Foresee(number, order) => {
-                work::foresee(self.ordered(order), number, self.tell.clone());
-            }
-            Effect::WriteList {
-                list,
-                path,
-                replace,
-            } => {
-                let result = list.save(Path::new(&path), &self.capture, replace);
-                update(&mut self.app, Event::ListWritten(path, result));
-            }
-            Effect::Keep {
-                section,
-                key,
-                value,
-            } => {
-                let result = self.config.keep(section, &key, &value);
-                update(&mut self.app, Event::Message(result));
-            }
-            Effect::StopExport => self.stop_export.store(true, Ordering::Relaxed),
-            Effect::Search(search) => {
-                self.searches.start(*search);
-                self.held_back = Instant::now().checked_add(QUICK_ANSWER);
-            }
-            Effect::StopSearch(job) => self.searches.stop(job),
-        }
-        None
-    }
-
     /// Bytes read in a second since the indexing began; 0 until that says something.
     fn rate(&self, now: Instant) -> u64 {
         let spent = now.duration_since(self.started);
