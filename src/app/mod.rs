@@ -22,6 +22,7 @@ pub mod keymap;
 mod keystrokes;
 pub mod layout;
 mod listing;
+mod looking;
 mod marking;
 pub mod mouse;
 mod moves;
@@ -61,21 +62,17 @@ use crate::query::user_rules::UserRule;
 use crate::rules::{self, Judge};
 use crate::store::{Finding, Store};
 use crate::units::{ConnId, FrameNo, Nanos, PduId, SessionId, Sid};
-use command::{Command, Context, Reads};
 use facts::Facts;
 use history::{Jumps, UndoStack, Undoable};
 use key::Key;
 use keymap::Keymap;
-use layout::{Layout, Pane, Wishes};
+use layout::Pane;
 use prompt::Prompt;
 use rows::Rows;
 use settings::Settings;
 use tables::Table;
 use timeline::{Density, Timeline};
 use tree::{Tree, TreeView};
-
-/// Info lines kept; more than any screen shows.
-const LINES_KEPT: usize = 2000;
 
 /// How a message is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -372,40 +369,6 @@ impl App {
         self.files_open.first().unwrap_or(&self.name)
     }
 
-    /// The areas of the screen.
-    pub fn layout(&self) -> Layout {
-        let (w, h) = self.size;
-        let sessions = self
-            .lane_conn()
-            .map_or(0, |conn| self.store.conn_sessions(conn).count());
-        // The lanes themselves, `all` and `TCP`; on a high screen also the time axis, the cursor line and the legend.
-        let furniture = if h >= 40 { 7 } else { 2 };
-        // A ladder has a row per frame.
-        let sessions = if self.timeline.ladder { 60 } else { sessions };
-        let lanes = u16::try_from(sessions.clamp(1, 60))
-            .unwrap_or(60)
-            .saturating_add(furniture);
-        let lanes = if w < 80 { lanes.min(3) } else { lanes };
-        Layout::new(
-            w,
-            h,
-            Wishes {
-                lanes,
-                bytes: self.bytes.unwrap_or(self.bytes_unasked()),
-                zoomed: self.zoomed,
-                extra: self.extra,
-                plain: self.settings.plain,
-            },
-        )
-    }
-
-    /// Columns of the cells in the timeline.
-    pub fn lane_columns(&self) -> u16 {
-        let (w, _) = self.size;
-        let tail = if w >= 120 { 22 } else { 12 };
-        w.saturating_sub(10).saturating_sub(tail).max(8)
-    }
-
     /// The connection of the cursor.
     pub fn conn(&self) -> Option<ConnId> {
         self.store.frame(self.list.cursor)?.conn
@@ -453,30 +416,6 @@ impl App {
             .unwrap_or(6)
     }
 
-    /// Which pane's keys hold.
-    pub fn context(&self) -> Context {
-        match self.layers.last() {
-            Some(Layer::Table(_)) => Context::Table,
-            Some(_) => Context::Anywhere,
-            None => match self.focus {
-                Pane::List => Context::List,
-                Pane::Lanes => Context::Lanes,
-                Pane::Decode => Context::Decode,
-                Pane::Bytes => Context::Bytes,
-            },
-        }
-    }
-
-    /// What a frame says, once it was decoded.
-    pub fn line(&self, frame: FrameNo) -> Option<&str> {
-        self.lines.get(&frame).map(String::as_str)
-    }
-
-    /// What a packet of an opened row says, once it was decoded.
-    pub fn packet_line(&self, id: PduId) -> Option<&str> {
-        self.packets.get(&id).map(String::as_str)
-    }
-
     /// Whether the capture is still being read; what grows at its end while it is followed counts as read.
     pub fn is_being_read(&self) -> bool {
         self.jobs.indexing && !self.store.progress().caught_up
@@ -489,63 +428,9 @@ impl App {
         free && (self.judge.is_some() || !self.own_found.is_empty())
     }
 
-    /// The decoded frame of the cursor, once it has come.
-    pub fn decoded(&self) -> Option<&Tree> {
-        self.decoded.as_ref()
-    }
-
     /// Whether the panes beside the list may be drawn later than the list: nothing that the user does there waits.
     pub fn can_lag(&self) -> bool {
         self.layers.is_empty() && self.prompt.is_none() && self.focus == Pane::List
-    }
-
-    /// Whether a command acts on something of the cursor's frame that is not decoded yet.
-    fn must_decode(&self, command: Command) -> bool {
-        let here = self.list.cursor;
-        if !self.layers.is_empty() || self.store.frame(here).is_none() {
-            return false;
-        }
-        let in_panes = matches!(self.focus, Pane::Decode | Pane::Bytes);
-        match command.entry().reads {
-            Reads::Nothing => false,
-            Reads::Line => self.line(here).is_none(),
-            Reads::Tree => self.decoded.is_none(),
-            Reads::TreeInPanes => in_panes && self.decoded.is_none(),
-        }
-    }
-
-    /// Rows of the list on screen.
-    pub fn page(&self) -> usize {
-        usize::from(self.layout().list.h).max(1)
-    }
-
-    /// The frames of the rows on screen.
-    pub fn visible(&self) -> Vec<FrameNo> {
-        (self.list.top..self.list.top.saturating_add(self.page()))
-            .map_while(|row| self.list.rows.at(&self.store, row))
-            .collect()
-    }
-
-    /// What must be decoded before the screen is complete.
-    pub fn wanted(&self) -> Wanted {
-        let lines = self
-            .visible()
-            .into_iter()
-            .filter(|no| !self.lines.contains_key(no))
-            .collect();
-        let here = self.store.frame(self.list.cursor).map(|_| self.list.cursor);
-        let tree = here.filter(|_| !self.decoded.as_ref().is_some_and(|tree| tree.complete));
-        let opened = self.list.opened;
-        let packets = opened
-            .into_iter()
-            .flat_map(|no| self.store.pdus_in(no).map(|(id, _)| id))
-            .filter(|id| !self.packets.contains_key(id))
-            .collect();
-        Wanted {
-            lines,
-            packets,
-            tree,
-        }
     }
 
     /// What undo would bring back.
@@ -562,66 +447,5 @@ impl App {
     pub fn chosen_range(&self) -> Option<(FrameNo, FrameNo)> {
         let start = self.range?;
         Some((start.min(self.list.cursor), start.max(self.list.cursor)))
-    }
-
-    /// Takes in what was decoded.
-    fn looked(&mut self, looked: Looked) {
-        if self.lines.len().saturating_add(looked.lines.len()) > LINES_KEPT {
-            self.lines.clear();
-        }
-        self.lines.extend(looked.lines);
-        if self.packets.len() > LINES_KEPT {
-            self.packets.clear();
-        }
-        self.packets.extend(looked.packets);
-        if let Some(mut tree) = looked.tree
-            && tree.frame == self.list.cursor
-        {
-            tree.add_findings(&self.store);
-            self.fit_tree();
-            let height = self.decode_height();
-            self.tree.arrive(&tree, height);
-            self.decoded = Some(tree);
-        }
-    }
-
-    /// Brings the most telling part of the decoded frame into the decode pane, unless the user is at work in it.
-    fn show_telling_part(&mut self) {
-        self.fit_tree();
-        let height = self.decode_height();
-        if self.focus != Pane::Decode
-            && let Some(tree) = &self.decoded
-        {
-            self.tree.arrive(tree, height);
-        }
-    }
-
-    /// Forgets the decoded frame when the cursor has left it: nothing may act on it any more. Tells the tree how wide
-    /// its pane is.
-    fn settle_tree(&mut self) {
-        self.decoded.take_if(|tree| tree.frame != self.list.cursor);
-        self.fit_tree();
-    }
-
-    /// Tells the tree how wide its pane is.
-    fn fit_tree(&mut self) {
-        let area = self.layout().decode;
-        self.tree.width = area.map_or(0, |area| usize::from(area.w));
-    }
-
-    /// Lines of the decode pane, its head not counted.
-    fn decode_height(&self) -> usize {
-        self.layout()
-            .decode
-            .map_or(0, |a| usize::from(a.h.saturating_sub(1)))
-    }
-
-    /// Forgets what was decoded, because its meaning may have changed.
-    fn forget_decoded(&mut self) {
-        self.lines.clear();
-        self.packets.clear();
-        if let Some(tree) = &mut self.decoded {
-            tree.complete = false;
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! Keys pressed on the small capture, and the state that comes of them.
 
+use super::command::Command;
 use super::testing::{app, press};
 use super::*;
 

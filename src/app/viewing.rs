@@ -1,14 +1,75 @@
 //! What the panes show: folds, focus, sizes, pages of text.
 
 use super::command::Context;
-use super::layout::Pane;
+use super::layout::{Layout, Pane, Wishes};
 use super::ordering::wrap;
 use super::tables::human;
 use super::{App, CameFrom, Layer, Tone};
 use crate::decode::field::Value;
 use crate::report::words::problems;
+use crate::units::FrameNo;
 
 impl App {
+    /// The areas of the screen.
+    pub fn layout(&self) -> Layout {
+        let (w, h) = self.size;
+        let sessions = self
+            .lane_conn()
+            .map_or(0, |conn| self.store.conn_sessions(conn).count());
+        // The lanes themselves, `all` and `TCP`; on a high screen also the time axis, the cursor line and the legend.
+        let furniture = if h >= 40 { 7 } else { 2 };
+        // A ladder has a row per frame.
+        let sessions = if self.timeline.ladder { 60 } else { sessions };
+        let lanes = u16::try_from(sessions.clamp(1, 60))
+            .unwrap_or(60)
+            .saturating_add(furniture);
+        let lanes = if w < 80 { lanes.min(3) } else { lanes };
+        Layout::new(
+            w,
+            h,
+            Wishes {
+                lanes,
+                bytes: self.bytes.unwrap_or(self.bytes_unasked()),
+                zoomed: self.zoomed,
+                extra: self.extra,
+                plain: self.settings.plain,
+            },
+        )
+    }
+
+    /// Columns of the cells in the timeline.
+    pub fn lane_columns(&self) -> u16 {
+        let (w, _) = self.size;
+        let tail = if w >= 120 { 22 } else { 12 };
+        w.saturating_sub(10).saturating_sub(tail).max(8)
+    }
+
+    /// Which pane's keys hold.
+    pub fn context(&self) -> Context {
+        match self.layers.last() {
+            Some(Layer::Table(_)) => Context::Table,
+            Some(_) => Context::Anywhere,
+            None => match self.focus {
+                Pane::List => Context::List,
+                Pane::Lanes => Context::Lanes,
+                Pane::Decode => Context::Decode,
+                Pane::Bytes => Context::Bytes,
+            },
+        }
+    }
+
+    /// Rows of the list on screen.
+    pub fn page(&self) -> usize {
+        usize::from(self.layout().list.h).max(1)
+    }
+
+    /// The frames of the rows on screen.
+    pub fn visible(&self) -> Vec<FrameNo> {
+        (self.list.top..self.list.top.saturating_add(self.page()))
+            .map_while(|row| self.list.rows.at(&self.store, row))
+            .collect()
+    }
+
     /// Whether the lanes stand as columns in the list.
     pub fn lane_gutter(&self) -> bool {
         let (w, _) = self.size;
