@@ -91,8 +91,7 @@ impl App {
 
     /// Which end of the capture a time lies beyond, and when that is, so that a wrong zone is seen.
     fn outside(&self, time: Nanos, local: bool) -> Option<String> {
-        let at = |no| self.store.frame(no).map(|frame| frame.time);
-        let (first, last) = (at(FrameNo(1))?, at(self.store.last_frame()?)?);
+        let (first, last) = (self.store.start_time()?, self.store.end_time()?);
         let (text, end) = if time < first {
             ("before the first frame", first)
         } else if time > last {

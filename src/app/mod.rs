@@ -398,9 +398,8 @@ impl App {
 
     /// The time that the Time column counts from.
     pub fn time_base(&self) -> Nanos {
-        let reference = self.time_ref.and_then(|no| self.store.frame(no));
+        let reference = self.time_ref.and_then(|no| self.store.time_of(no));
         reference
-            .map(|frame| frame.time)
             .or_else(|| self.store.start_time())
             .unwrap_or(Nanos(0))
     }

@@ -230,7 +230,7 @@ impl App {
     /// The time of a column on the row of the whole capture.
     fn whole_time(&self, column: u16) -> Option<Nanos> {
         let start = self.store.start_time()?;
-        let last = self.store.frame(self.store.last_frame()?)?.time;
+        let last = self.store.end_time()?;
         let span = i128::from(last.since(start).max(1));
         let columns = i128::from(self.lane_columns().saturating_sub(1).max(1));
         let at = span.saturating_mul(i128::from(column)) / columns;

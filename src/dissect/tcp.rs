@@ -80,7 +80,7 @@ pub fn segment(
 }
 
 fn times(field: &mut Field, store: &Store, conn: Option<&ConnRow>, row: &FrameRow) {
-    let before = row.prev.and_then(|no| store.frame(no)).map(|f| f.time);
+    let before = row.prev.and_then(|no| store.time_of(no));
     let before = before.or_else(|| conn.map(|conn| conn.first_time));
     for (name, label, from) in [
         (
@@ -531,7 +531,7 @@ fn acknowledged(store: &Store, row: &FrameRow) -> Option<Field> {
     } else {
         format!("from frame {first} on, {} segments", frames.len())
     };
-    let sent = store.frame(last)?.time;
+    let sent = store.time_of(last)?;
     Some(
         Field::new(
             "tcp.analysis.acks_frame",

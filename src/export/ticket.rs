@@ -95,10 +95,7 @@ fn head(job: &Job<'_>, compared: &Compared, page: &mut Page<'_>) -> Result<(), E
         page.item(&clocks)?;
     }
     let first = store.start_time().and_then(words::time);
-    let last = store
-        .last_frame()
-        .and_then(|no| store.frame(no))
-        .and_then(|f| words::time(f.time));
+    let last = store.end_time().and_then(words::time);
     if let (Some(first), Some(last)) = (first, last) {
         page.item(&format!(
             "times: {first} to {last} (UTC); offsets count from the first frame"

@@ -10,7 +10,7 @@ use crate::store::{
     ConnRow, ErrorRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionRow, SmpCounts,
     Store, TcpStats, TdsCounts, TlsInfo,
 };
-use crate::units::{End, FrameNo, Nanos, Side, SmpSeq};
+use crate::units::{End, Nanos, Side, SmpSeq};
 
 /// Makes the facts of one store; with aliases, names are replaced and texts of requests left out.
 #[derive(Clone, Copy)]
@@ -33,7 +33,6 @@ impl<'a> Facts<'a> {
     /// The capture as a whole.
     pub fn capture(&self) -> facts::Capture {
         let store = self.store;
-        let time = |no: FrameNo| store.frame(no).and_then(|f| words::time(f.time));
         let progress = store.progress();
         let (view, evidence) = store.view();
         facts::Capture {
@@ -49,8 +48,8 @@ impl<'a> Facts<'a> {
                 .collect(),
             frames: store.frame_count() as u64,
             bytes: store.files().iter().map(|f| f.bytes).sum(),
-            first_time: time(FrameNo(1)),
-            last_time: store.last_frame().and_then(time),
+            first_time: store.start_time().and_then(words::time),
+            last_time: store.end_time().and_then(words::time),
             complete: progress.complete && progress.stopped.is_none(),
             problems: store
                 .problems()

@@ -48,7 +48,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
     if shape.roomy || (above > 0 && timeline.scale == Scale::Linear) {
         draw_density(pen, app, area.row(above), &lanes, columns);
     }
-    let here = app.store.frame(app.list.cursor).map(|f| f.time);
+    let here = app.store.time_of(app.list.cursor);
     let at = match timeline.scale {
         Scale::Linear => here.and_then(|time| timeline.column(time, columns)),
         Scale::Events => lanes
@@ -202,13 +202,7 @@ fn draw_density(pen: &mut Pen<'_>, app: &App, line: Area, lanes: &Lanes, columns
     if app.is_being_read() {
         return;
     }
-    let (Some(start), Some(last)) = (
-        app.store.start_time(),
-        app.store
-            .last_frame()
-            .and_then(|no| app.store.frame(no))
-            .map(|f| f.time),
-    ) else {
+    let (Some(start), Some(last)) = (app.store.start_time(), app.store.end_time()) else {
         return;
     };
     let counts = app.density.columns(last, columns);

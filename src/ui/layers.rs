@@ -150,22 +150,13 @@ fn cell(
 fn strip(pen: &mut Pen<'_>, app: &App, line: Area) {
     let store = &app.store;
     let columns = line.w.saturating_sub(2);
-    let (Some(start), Some(last)) = (
-        store.start_time(),
-        store
-            .last_frame()
-            .and_then(|no| store.frame(no))
-            .map(|f| f.time),
-    ) else {
+    let (Some(start), Some(last)) = (store.start_time(), store.end_time()) else {
         return;
     };
     let span = i128::from(last.since(start).max(1));
     let mut cells: Vec<Option<Verdict>> = vec![None; usize::from(columns)];
     for finding in store.findings() {
-        let time = finding
-            .decisive_frame()
-            .and_then(|no| store.frame(no))
-            .map(|f| f.time);
+        let time = finding.decisive_frame().and_then(|no| store.time_of(no));
         let Some(time) = time else {
             continue;
         };

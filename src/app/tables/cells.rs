@@ -210,7 +210,7 @@ pub(super) fn phase_cell(app: &App, conn: ConnId, id: u32, name: &str) -> String
     let Some(phase) = row.phases.get(index) else {
         return String::new();
     };
-    let start = app.store.frame(phase.frame).map(|f| f.time);
+    let start = app.store.time_of(phase.frame);
     match name {
         "Frame" => phase.frame.to_string(),
         "Start(s)" => start.map_or("-".to_string(), |t| at(app, t)),

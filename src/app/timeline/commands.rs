@@ -122,7 +122,7 @@ impl App {
     pub(in crate::app) fn timeline_command(&mut self, command: Command) {
         use Command as C;
         let columns = self.lane_columns();
-        let here = self.store.frame(self.list.cursor).map(|f| f.time);
+        let here = self.store.time_of(self.list.cursor);
         let Some(here) = here else {
             return;
         };
@@ -144,9 +144,8 @@ impl App {
             C::ZoomIn => self.timeline.zoom(here, columns, true),
             C::ZoomOut => self.timeline.zoom(here, columns, false),
             C::ZoomAll => {
-                let last = self.store.last_frame();
-                let last = last.and_then(|no| self.store.frame(no)).map(|f| f.time);
-                if let (Some(first), Some(last)) = (self.store.start_time(), last) {
+                let ends = (self.store.start_time(), self.store.end_time());
+                if let (Some(first), Some(last)) = ends {
                     self.timeline.fit(first, last, columns);
                 }
             }
@@ -222,8 +221,8 @@ impl App {
 
     /// Fits the Sid of the cursor; when that is what is shown, the connection.
     fn fit(&mut self, columns: u16) {
-        let time = |no: FrameNo| self.store.frame(no).map(|f| f.time);
-        let span = |first: FrameNo, last: FrameNo| Some((time(first)?, time(last)?));
+        let store = &self.store;
+        let span = |first, last| Some((store.time_of(first)?, store.time_of(last)?));
         let of_sid = match self.lane_of_cursor() {
             LaneOf::Session(id) => self
                 .store
@@ -329,7 +328,7 @@ impl App {
     /// Whether the window shows the cursor: it may have been panned away from it.
     fn cursor_in_window(&self) -> bool {
         let shown = self.timeline.scale == Scale::Linear && !self.timeline.ladder;
-        let time = self.store.frame(self.list.cursor).map(|f| f.time);
+        let time = self.store.time_of(self.list.cursor);
         !shown || time.is_some_and(|t| self.timeline.column(t, self.lane_columns()).is_some())
     }
 

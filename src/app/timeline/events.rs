@@ -33,7 +33,7 @@ impl Events {
         let frames: Vec<(FrameNo, Nanos)> = slots
             .iter()
             .filter_map(|slot| match slot {
-                Slot::Frame(no) => Some((*no, scene.store.frame(*no)?.time)),
+                Slot::Frame(no) => Some((*no, scene.store.time_of(*no)?)),
                 Slot::Gap(..) => None,
             })
             .filter(|(no, _)| !scene.ignored.contains(*no))

@@ -45,7 +45,7 @@ impl App {
         let mut middle = 0;
         let mut before: Option<Nanos> = None;
         for no in frames {
-            let time = store.frame(no).map(|row| row.time);
+            let time = store.time_of(no);
             let wait = time.zip(before).map_or(0, |(time, b)| time.since(b));
             if wait > gap {
                 rungs.push(Rung::Wait(wait));

@@ -254,7 +254,7 @@ fn paint_linear(scene: &Scene<'_>, lanes: &mut [Lane]) {
     let (timeline, columns) = (scene.timeline, scene.columns);
     let mut painted = Vec::new();
     stretches(scene, lanes, |at, (first, last), mark| {
-        let time = |no| scene.store.frame(no).map(|frame| frame.time);
+        let time = |no| scene.store.time_of(no);
         let (Some(first), Some(last)) = (time(first), time(last)) else {
             return;
         };

@@ -203,7 +203,7 @@ fn session_lane(
         format!("Sid {}{life}", session.sid)
     };
     page.text(MARGIN, mid + 4.0, "", &name);
-    let time = |no: FrameNo| store.frame(no).map(|f| f.time);
+    let time = |no| store.time_of(no);
     if let (Some(from), Some(to)) = (time(session.open_frame), time(session.last_frame)) {
         page.line("open", (scale.x(from), mid), (scale.x(to), mid));
     }

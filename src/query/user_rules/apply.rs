@@ -232,8 +232,8 @@ impl Search<'_> {
 
     /// Nanoseconds from one event to another; negative where the clock ran backwards.
     fn distance(&self, from: Event, to: Event) -> i64 {
-        let time = |e: Event| self.eval.store.frame(e.frame).map(|f| f.time);
-        match (time(from), time(to)) {
+        let store = self.eval.store;
+        match (store.time_of(from.frame), store.time_of(to.frame)) {
             (Some(from), Some(to)) => to.since(from),
             _ => i64::MAX,
         }

@@ -192,7 +192,7 @@ fn on_sid(
 fn cancelled(facts: &Facts<'_>, id: RequestId) -> Option<(RequestRow, FrameNo, i64)> {
     let request = facts.store.request(id)?;
     let attention = request.attention_frame?;
-    let after = facts.store.frame(attention)?.time.since(request.start);
+    let after = facts.store.time_of(attention)?.since(request.start);
     Some((request, attention, after))
 }
 

@@ -242,7 +242,7 @@ impl OpenOverTime {
                 open.saturating_sub(1)
             };
             fell |= !opens;
-            let time = facts.store.frame(frame).map_or(Nanos(0), |row| row.time);
+            let time = facts.store.time_of(frame).unwrap_or(Nanos(0));
             changes.push((frame, time, open));
         }
         Self { changes, fell }

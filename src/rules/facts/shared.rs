@@ -25,10 +25,7 @@ pub(in crate::rules) struct Shared {
 impl Shared {
     pub(in crate::rules) fn new(store: &Store) -> Self {
         let mut out = Self {
-            file_end: store
-                .last_frame()
-                .and_then(|no| store.frame(no))
-                .map(|row| row.time),
+            file_end: store.end_time(),
             ..Self::default()
         };
         for (at, violation) in store.violations().iter().enumerate() {

@@ -54,7 +54,12 @@ impl Store {
 
     /// Time of the first frame.
     pub fn start_time(&self) -> Option<Nanos> {
-        self.frame(FrameNo(1)).map(|f| f.time)
+        self.time_of(FrameNo(1))
+    }
+
+    /// Time of the last frame, by file order.
+    pub fn end_time(&self) -> Option<Nanos> {
+        self.time_of(self.last_frame()?)
     }
 
     /// The last frame at or before a time, by file order; where times go backwards, the last such frame.

@@ -125,7 +125,7 @@ fn attention_words(facts: &Facts<'_>, asked: Option<PduRow>, request: Option<Nan
         return "attention".to_owned();
     };
     let mut words = format!("attention in frame {}", asked.frame);
-    let Some(sent) = facts.store.frame(asked.frame).map(|row| row.time) else {
+    let Some(sent) = facts.store.time_of(asked.frame) else {
         return words;
     };
     if let Some(request) = request {

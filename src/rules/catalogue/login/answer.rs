@@ -100,11 +100,7 @@ fn timed_out(facts: &Facts<'_>) -> Check {
         .last_payload
         .get(Side::Client)
         .map(|seg| seg.time);
-    let start = facts
-        .conn
-        .syn_frame
-        .and_then(|no| facts.store.frame(no))
-        .map(|r| r.time);
+    let start = facts.conn.syn_frame.and_then(|no| facts.store.time_of(no));
     let gap = last
         .or(start)
         .zip(facts.close.ender)
@@ -311,7 +307,7 @@ fn steps(facts: &Facts<'_>, limit: FrameNo) -> Vec<Exhibit> {
 /// The steps of a login with their times, where it was slow: text and evidence.
 pub(in crate::rules) fn slow_login(facts: &Facts<'_>) -> Option<(String, Vec<Exhibit>)> {
     let login = facts.conn.login.as_ref()?;
-    let time = |no: FrameNo| facts.store.frame(no).map(|row| row.time);
+    let time = |no: FrameNo| facts.store.time_of(no);
     let start = time(facts.conn.syn_frame?)?;
     let total = time(login.answer_frame?)?.since(start);
     if total <= facts.settings.get(Threshold::SlowLogin) {

@@ -191,8 +191,7 @@ fn time_passed(facts: &Facts<'_>) -> Check {
     let answered = facts
         .conn
         .syn_ack_frame
-        .and_then(|no| facts.store.frame(no))
-        .map(|row| row.time);
+        .and_then(|no| facts.store.time_of(no));
     let repeated = facts
         .frames
         .syns
