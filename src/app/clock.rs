@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
+use crate::settings::span_or_seconds;
 use crate::units::Nanos;
 
 const NS: i64 = 1_000_000_000;
@@ -293,38 +294,11 @@ pub fn parse(text: &str, base: Nanos, cursor: Nanos, local: bool) -> Result<Nano
     ))
 }
 
-/// A span such as `5ms`, `1.5s`, `250us`, `12`; without a unit it is seconds.
+/// A span such as `5ms`, `1.5s`, `250us`, `2m`, `12`; without a unit it is seconds.
 fn parse_span(text: &str) -> Option<i64> {
     let text = text.trim();
-    let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(split)?;
-    let unit = match unit.trim() {
-        "" | "s" => NS,
-        "ms" => 1_000_000,
-        "us" => 1_000,
-        "ns" => 1,
-        "m" | "min" => 60_i64.saturating_mul(NS),
-        "h" => 3600_i64.saturating_mul(NS),
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let whole: i64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
-    let mut total = whole.checked_mul(unit)?;
-    let mut step = unit;
-    for digit in fraction.chars() {
-        step /= 10;
-        total = total.checked_add(step.checked_mul(i64::from(digit.to_digit(10)?))?)?;
-    }
-    Some(total)
+    let minutes = text.strip_suffix('m').map(|number| format!("{number}min"));
+    span_or_seconds(minutes.as_deref().unwrap_or(text)).filter(|_| !text.starts_with('-'))
 }
 
 #[cfg(test)]
@@ -386,6 +360,8 @@ mod tests {
         assert_eq!(at("09:31:12.024"), Ok(Nanos(base.0 + 24_000_000)));
         assert_eq!(at("2026-03-14T09:31"), Ok(Nanos(base.0 - 12 * NS)));
         assert!(at("soon").unwrap_err().contains("+5ms"));
+        assert_eq!(at("+1.5m"), Ok(Nanos(cursor.0 + 90 * NS)));
         assert!(at("").is_err());
+        assert!(at("--5s").is_err());
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::settings::span_or_seconds;
+
 /// What a threshold counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -201,7 +203,7 @@ impl Settings {
         if let Some(threshold) = Threshold::ALL.iter().find(|t| t.name() == name) {
             let parsed = match threshold.unit() {
                 Unit::Count => value.trim().parse::<u32>().ok().map(i64::from),
-                Unit::Time => duration(value),
+                Unit::Time => span_or_seconds(value),
             };
             let parsed = parsed
                 .filter(|parsed| *parsed >= threshold.least())
@@ -238,51 +240,6 @@ impl Settings {
         let mut skipped = self.skipped.iter();
         skipped.any(|(of, skipped)| of == rule && skipped == condition)
     }
-}
-
-/// Reads a duration: a decimal number and a unit (`ns`, `us`, `ms`, `s`, `min`, `h`); no unit means seconds.
-fn duration(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale: u32 = match unit.trim() {
-        "ns" => return number.parse().ok(),
-        "us" => 3,
-        "ms" => 6,
-        "" | "s" => 9,
-        "min" => return scaled(number, 9)?.checked_mul(60),
-        "h" => return scaled(number, 9)?.checked_mul(3600),
-        _ => return None,
-    };
-    scaled(number, scale)
-}
-
-/// A decimal number times a power of ten, exactly; digits beyond are cut off.
-fn scaled(number: &str, power: u32) -> Option<i64> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let digits: String = fraction
-        .chars()
-        .chain(std::iter::repeat('0'))
-        .take(usize::try_from(power).ok()?)
-        .collect();
-    let whole: i64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
-    let fraction: i64 = if digits.is_empty() {
-        0
-    } else {
-        digits.parse().ok()?
-    };
-    whole
-        .checked_mul(10_i64.checked_pow(power)?)?
-        .checked_add(fraction)
 }
 
 fn nearest(name: &str) -> Option<&'static str> {

@@ -277,12 +277,22 @@ pub fn config_file() -> Option<PathBuf> {
 
 /// Reads a span of time with its unit: `ns`, `us`, `ms`, `s`, `min`, `h`. The result is in nanoseconds.
 pub fn span_ns(text: &str) -> Option<i64> {
+    read_span(text, None)
+}
+
+/// Reads a span of time as [`span_ns`] does; a number without a unit is in seconds.
+pub fn span_or_seconds(text: &str) -> Option<i64> {
+    read_span(text, Some(1_000_000_000))
+}
+
+fn read_span(text: &str, without_unit: Option<i64>) -> Option<i64> {
     let text = text.trim();
     let split = text
         .find(|c: char| c.is_ascii_alphabetic() || c == 'µ' || c == 'μ')
         .unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(split)?;
     let per_unit: i64 = match unit {
+        "" => without_unit?,
         "ns" => 1,
         "us" | "µs" | "μs" => 1_000,
         "ms" => 1_000_000,

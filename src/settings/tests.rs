@@ -180,5 +180,9 @@ fn spans_of_time_are_exact() {
     ];
     for (text, wanted) in cases {
         assert_eq!(span_ns(text), wanted, "{text}");
+        // Without a unit, and only then, it is seconds.
+        let seconds = (text == "12").then_some(12_000_000_000);
+        assert_eq!(span_or_seconds(text), wanted.or(seconds), "{text}");
     }
+    assert_eq!(span_or_seconds("5m"), None);
 }
