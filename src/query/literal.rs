@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::field::{FieldRef, Ty};
 use super::value::{IpRange, Val};
-use crate::settings::{nearest, span_ns};
+use crate::settings::{nearest, span_or_seconds};
 use crate::units::Nanos;
 
 /// A constant as written.
@@ -137,9 +137,7 @@ pub(super) fn number(text: &str) -> Option<i128> {
 
 /// A span of time in nanoseconds: with its unit, or in seconds.
 pub(super) fn span(text: &str) -> Option<i128> {
-    span_ns(text)
-        .or_else(|| span_ns(&format!("{text}s")))
-        .map(i128::from)
+    span_or_seconds(text).map(i128::from)
 }
 
 /// A moment: date and time (UTC where nothing else is said), the time of day of the capture's first day, or
@@ -161,7 +159,8 @@ fn time(text: &str, start: Option<Nanos>) -> Option<i128> {
         let first = jiff::Timestamp::from_nanosecond(i128::from(start?.0)).ok()?;
         return utc(TimeZone::UTC.to_datetime(first).date().to_datetime(clock));
     }
-    span_ns(&format!("{text}s")).map(i128::from)
+    let has_unit = text.contains(char::is_alphabetic);
+    span(text).filter(|_| !has_unit)
 }
 
 fn utc(moment: civil::DateTime) -> Option<i128> {

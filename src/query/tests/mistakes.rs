@@ -23,6 +23,9 @@ fn mistakes_are_shown_where_they_stand() {
             "`five` does not fit: sid takes a number",
             None,
         ),
+        // Neither minutes nor milliseconds.
+        ("delta > 5m", 8, 2, "`5m` does not fit", None),
+        ("frame.time > 5m", 13, 2, "`5m` does not fit", None),
         (
             "delta > 100 parsec",
             12,
