@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::settings::span_or_seconds;
+use crate::settings::{nearest, span_or_seconds};
 
 /// What a threshold counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +214,10 @@ impl Settings {
             return Ok(());
         }
         let Some(rule) = super::rule(name) else {
-            return Err(SettingError::Unknown(name.to_owned(), nearest(name)));
+            let thresholds = Threshold::ALL.iter().map(|t| t.name());
+            let known = thresholds.chain(super::catalogue().iter().map(|rule| rule.id));
+            let near = nearest(name, known);
+            return Err(SettingError::Unknown(name.to_owned(), near));
         };
         match value.trim() {
             "on" | "true" => self.off.remove(rule.id),
@@ -240,40 +243,6 @@ impl Settings {
         let mut skipped = self.skipped.iter();
         skipped.any(|(of, skipped)| of == rule && skipped == condition)
     }
-}
-
-fn nearest(name: &str) -> Option<&'static str> {
-    let names = Threshold::ALL
-        .iter()
-        .map(|t| t.name())
-        .chain(super::catalogue().iter().map(|r| r.id));
-    names
-        .map(|known| (distance(name, known), known))
-        .min()
-        .filter(|(d, known)| *d <= known.len() / 3)
-        .map(|(_, known)| known)
-}
-
-/// Number of single-character edits between two names.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(64).enumerate() {
-        let mut next = vec![i.saturating_add(1)];
-        for (j, cb) in b.iter().enumerate() {
-            let old = row.get(j).copied().unwrap_or(0);
-            let above = row.get(j.saturating_add(1)).copied().unwrap_or(0);
-            let left = next.last().copied().unwrap_or(0);
-            let change = old.saturating_add(usize::from(ca != *cb));
-            next.push(
-                change
-                    .min(above.saturating_add(1))
-                    .min(left.saturating_add(1)),
-            );
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
