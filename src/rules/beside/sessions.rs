@@ -112,9 +112,8 @@ fn unanswered_fins(facts: &Facts<'_>) -> Vec<PduRow> {
         .and_then(|no| facts.store.frame(no));
     let closing = facts.streams.c0.filter(|_| facts.close.ender.is_some());
     facts
-        .lanes
-        .iter()
-        .filter(|lane| lane.last_life && lane.server_fin.is_none())
+        .last_lives()
+        .filter(|lane| lane.server_fin.is_none())
         .filter_map(|lane| lane.client_fin)
         .filter(|fin| closing.is_none_or(|c0| start_of(fin) < c0))
         .filter(|fin| {
@@ -155,11 +154,7 @@ pub(super) fn orphans(facts: &Facts<'_>) -> Option<Finding> {
     if facts.close.ender.is_none() {
         return growing(facts);
     }
-    let last = facts.lanes.iter().filter(|lane| lane.last_life);
-    let open: Vec<_> = last
-        .filter(|lane| lane.session.is_some())
-        .filter(|lane| lane.client_fin.is_none())
-        .collect();
+    let open: Vec<_> = facts.left_open().collect();
     if open.len() < 2 && open.iter().all(|lane| lane.server_fin.is_none()) {
         return None;
     }

@@ -340,6 +340,12 @@ impl Frames {
         self.ttl.get(seg.side).get(seg.point).mode()
     }
 
+    /// When the last payload of either side was captured.
+    pub(in crate::rules) fn last_payload_time(&self) -> Option<Nanos> {
+        let last = self.last_payload.0.iter().flatten();
+        last.map(|seg| seg.time).max()
+    }
+
     /// The last segment of a side that is no reset.
     pub(in crate::rules) fn last_sent(&self, side: Side) -> Option<FrameNo> {
         self.last_sent.get(side).values().flatten().max().copied()

@@ -172,18 +172,26 @@ impl<'a> Facts<'a> {
             .filter_map(|at| all.get(*at))
     }
 
+    /// The last life of each Sid, and the lane without Sids.
+    pub(super) fn last_lives(&self) -> impl Iterator<Item = &Lane<'a>> + Clone {
+        self.lanes.iter().filter(|lane| lane.last_life)
+    }
+
+    /// The sessions that the client left open.
+    pub(super) fn left_open(&self) -> impl Iterator<Item = &Lane<'a>> {
+        self.last_lives()
+            .filter(|lane| lane.session.is_some() && lane.client_fin.is_none())
+    }
+
     /// The lanes with something outstanding for certain.
     pub(super) fn outstanding(&self) -> impl Iterator<Item = &Lane<'a>> {
-        self.lanes
-            .iter()
-            .filter(|lane| lane.last_life && matches!(lane.work, Work::Request | Work::Attention))
+        self.last_lives()
+            .filter(|lane| matches!(lane.work, Work::Request | Work::Attention))
     }
 
     /// Whether every lane is known to have nothing outstanding.
     pub(super) fn all_answered(&self) -> bool {
-        self.lanes
-            .iter()
-            .filter(|lane| lane.last_life)
+        self.last_lives()
             .all(|lane| matches!(lane.work, Work::Answered | Work::Unused))
     }
 

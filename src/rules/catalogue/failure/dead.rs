@@ -118,12 +118,7 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     }
     let idle = facts
         .frames
-        .last_payload
-        .0
-        .iter()
-        .flatten()
-        .map(|seg| seg.time)
-        .max()
+        .last_payload_time()
         .map(|last| run.first.time.since(last))
         .filter(|idle| *idle >= 0);
     proof.push(evidence(

@@ -123,11 +123,7 @@ pub(super) fn conclude_fallback(facts: &Facts<'_>, _: &[Applied]) -> Conclusion 
 /// What the fall-backs must still say: stage, open Sids, quiet time, trouble just before.
 pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
     let mut notes = vec![format!("stage: {}", facts.stage.word())];
-    let open = facts
-        .lanes
-        .iter()
-        .filter(|l| l.session.is_some() && l.last_life && l.client_fin.is_none())
-        .count();
+    let open = facts.left_open().count();
     if facts.conn.smp_seen {
         notes.push(format!(
             "{} without SMP:FIN of the client",

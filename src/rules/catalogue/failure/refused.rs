@@ -123,9 +123,8 @@ pub(in crate::rules) const RST_OPEN_SIDS: Rule = Rule::close(
 
 fn conclude_open_sids(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let open: Vec<&Lane<'_>> = facts
-        .lanes
-        .iter()
-        .filter(|l| l.last_life && l.client_fin.is_none())
+        .last_lives()
+        .filter(|l| l.client_fin.is_none())
         .collect();
     let names: Vec<String> = open.iter().take(8).map(|l| l.name()).collect();
     let mut conclusion = Conclusion::new(

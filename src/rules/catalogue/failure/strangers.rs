@@ -138,14 +138,7 @@ pub(super) fn idle_note(facts: &Facts<'_>) -> Option<String> {
     if facts.frames.probes.is_empty() {
         return None;
     }
-    let last = facts
-        .frames
-        .last_payload
-        .0
-        .iter()
-        .flatten()
-        .map(|s| s.time)
-        .max()?;
+    let last = facts.frames.last_payload_time()?;
     let idle = seg.time.since(last) / 1_000_000_000;
     [60, 300, 350, 900, 1800, 3600]
         .into_iter()

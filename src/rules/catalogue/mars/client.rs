@@ -60,9 +60,8 @@ pub(super) fn every_sid_closed(facts: &Facts<'_>) -> Check {
     let limit = f.unwrap_or(Pos::MAX);
     let frames = fins.iter().map(|fin| fin.pdu.frame);
     let open: Vec<&Lane<'_>> = facts
-        .lanes
-        .iter()
-        .filter(|lane| lane.last_life && lane.session.is_some())
+        .last_lives()
+        .filter(|lane| lane.session.is_some())
         .filter(|lane| {
             lane.client_fin
                 .is_none_or(|fin| start_of(&fin).saturating_add(CONTROL) > limit)
@@ -126,7 +125,7 @@ pub(in crate::rules) fn hidden_control(facts: &Facts<'_>) -> Option<String> {
 }
 
 pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
-    let judged = facts.lanes.iter().filter(|lane| lane.last_life);
+    let judged = facts.last_lives();
     let failed: Vec<&Lane<'_>> = judged
         .clone()
         .filter(|lane| matches!(lane.work, Work::Request | Work::Attention))

@@ -426,7 +426,7 @@ fn add_notes(facts: &Facts<'_>, conclusion: &mut Conclusion) {
             ));
         }
     }
-    for lane in facts.lanes.iter().filter(|lane| lane.last_life) {
+    for lane in facts.last_lives() {
         let (Some(client), Some(server), Some(session)) =
             (lane.client_fin, lane.server_fin, lane.session)
         else {

@@ -255,7 +255,7 @@ fn taken_and_sent(lane: &Lane<'_>) -> Option<(PduRow, SmpSeq, SmpSeq)> {
 
 /// How many packets the client left on which Sids, in words.
 pub(in crate::rules) fn untaken(facts: &Facts<'_>) -> String {
-    let lanes = facts.lanes.iter().filter(|lane| lane.last_life);
+    let lanes = facts.last_lives();
     let left: Vec<(Sid, i32)> = lanes
         .filter_map(taken_and_sent)
         .map(|(fin, taken, sent)| (fin.sid, sent.diff(taken)))
@@ -280,7 +280,7 @@ pub(super) fn drained(facts: &Facts<'_>) -> Check {
     // The numbers of each Sid that is written out, then how many are not.
     let mut told = Numbers::default();
     let mut frames = FrameList::default();
-    for lane in facts.lanes.iter().filter(|lane| lane.last_life) {
+    for lane in facts.last_lives() {
         let Some((fin, taken, sent)) = taken_and_sent(lane) else {
             continue;
         };

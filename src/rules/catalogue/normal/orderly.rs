@@ -110,11 +110,7 @@ fn conclude_4way(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
     };
     conclusion.evidence = end_evidence(facts);
     conclusion.evidence.extend(acknowledgements(facts));
-    let open = facts
-        .lanes
-        .iter()
-        .filter(|l| l.session.is_some() && l.last_life && l.client_fin.is_none())
-        .count();
+    let open = facts.left_open().count();
     if open > 0 {
         conclusion
             .notes
@@ -127,14 +123,7 @@ fn quiet_before(facts: &Facts<'_>) -> Check {
     let Some(tf) = facts.close.tf.first() else {
         return Check::failed("no FIN of the client");
     };
-    let last = facts
-        .frames
-        .last_payload
-        .0
-        .iter()
-        .flatten()
-        .map(|s| s.time)
-        .max();
+    let last = facts.frames.last_payload_time();
     let Some(last) = last else {
         // A request may have been waiting since before the file began.
         return Check::failed("no payload in the file").on([tf.no]);
