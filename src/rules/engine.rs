@@ -182,16 +182,22 @@ fn attach_mars_conditions(facts: &Facts<'_>, conditions: &mut Vec<Applied>) {
     conditions.extend(all);
 }
 
+/// Takes a verdict back, and says why.
+fn undecide(finding: &mut Finding, why: &str) {
+    finding.verdict = Verdict::Undecided;
+    finding.confidence = Confidence::Possible;
+    finding.notes.push(why.to_owned());
+}
+
 /// What the capture itself does not allow to claim (catalogue, section 7).
 fn cap(facts: &Facts<'_>, finding: &mut Finding) {
     let rule = finding.rule.as_ref();
     let early = rule.starts_with("syn-") || rule == "handshake-incomplete";
     if facts.one_direction() && !early && finding.verdict != Verdict::Undecided {
-        finding.verdict = Verdict::Undecided;
-        finding.confidence = Confidence::Possible;
-        finding
-            .notes
-            .push("one-direction: only one direction of the connection is in the file".to_owned());
+        undecide(
+            finding,
+            "one-direction: only one direction of the connection is in the file",
+        );
     }
     let harmless = matches!(
         finding.verdict,
@@ -207,19 +213,13 @@ fn cap(facts: &Facts<'_>, finding: &mut Finding) {
         None
     };
     if let Some(doubt) = doubt.filter(|_| harmless) {
-        finding.verdict = Verdict::Undecided;
-        finding.confidence = Confidence::Possible;
-        finding.notes.push(doubt.to_owned());
+        undecide(finding, doubt);
     }
     if !facts.client_known()
         && finding.verdict != Verdict::Undecided
         && !EITHER_WAY.contains(&finding.rule.as_ref())
     {
-        finding.verdict = Verdict::Undecided;
-        finding.confidence = Confidence::Possible;
-        finding
-            .notes
-            .push("it is not known which end is the client".to_owned());
+        undecide(finding, "it is not known which end is the client");
     }
     if !facts.conn.from_start() {
         finding

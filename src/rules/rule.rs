@@ -183,21 +183,12 @@ impl Rule {
         conclude: Conclude,
     ) -> Self {
         Self {
-            id,
-            title,
-            scope: Scope::Close,
-            conditions,
-            verdict,
-            meaning: "",
-            next: "",
-            source: "",
-            unknown_is_enough: false,
-            only_where: |_| true,
             conclude: Some(conclude),
+            ..Self::gathered(id, title, Scope::Close, verdict, conditions)
         }
     }
 
-    /// A rule whose rows are gathered beside the closes.
+    /// A rule whose conditions are checked where its rows are gathered, beside the closes.
     pub(super) const fn gathered(
         id: &'static str,
         title: &'static str,

@@ -5,18 +5,7 @@ use crate::rules::facts::Facts;
 use crate::rules::rule::{Check, Criterion, Rule, Scope};
 use crate::store::Verdict;
 
-/// A rule whose conditions are checked where its rows are gathered.
-const fn rule(
-    id: &'static str,
-    title: &'static str,
-    scope: Scope,
-    verdict: Verdict,
-    conditions: &'static [Criterion],
-) -> Rule {
-    Rule::gathered(id, title, scope, verdict, conditions)
-}
-
-pub(in crate::rules) const MARS_SID_CLOSE: Rule = rule(
+pub(in crate::rules) const MARS_SID_CLOSE: Rule = Rule::gathered(
     "mars-sid-close",
     "Session closed",
     Scope::Session,
@@ -32,7 +21,7 @@ pub(in crate::rules) const MARS_SID_CLOSE: Rule = rule(
     "[MC-SMP] 3.1.4.4",
 );
 
-pub(in crate::rules) const POOL_RESET: Rule = rule(
+pub(in crate::rules) const POOL_RESET: Rule = Rule::gathered(
     "pool-reset",
     "Pooled connection reused",
     Scope::Session,
@@ -48,7 +37,7 @@ pub(in crate::rules) const POOL_RESET: Rule = rule(
     "[MS-TDS] 2.2.3.1.2",
 );
 
-pub(in crate::rules) const ATTENTION_OK: Rule = rule(
+pub(in crate::rules) const ATTENTION_OK: Rule = Rule::gathered(
     "attention-ok",
     "Request cancelled",
     Scope::Session,
@@ -64,7 +53,7 @@ pub(in crate::rules) const ATTENTION_OK: Rule = rule(
     "[MS-TDS] 2.2.1.7",
 );
 
-pub(in crate::rules) const WINDOW_STALL: Rule = rule(
+pub(in crate::rules) const WINDOW_STALL: Rule = Rule::gathered(
     "mars-window-stall",
     "Session stood still for want of SMP window",
     Scope::Session,
@@ -80,7 +69,7 @@ pub(in crate::rules) const WINDOW_STALL: Rule = rule(
     "[MC-SMP] 3.1.4.3 and 3.1.5.2",
 );
 
-pub(in crate::rules) const ORPHAN_SID: Rule = rule(
+pub(in crate::rules) const ORPHAN_SID: Rule = Rule::gathered(
     "orphan-sid",
     "Session left open",
     Scope::Session,
@@ -96,7 +85,7 @@ pub(in crate::rules) const ORPHAN_SID: Rule = rule(
     "[MC-SMP] 3.1.4.4",
 );
 
-pub(in crate::rules) const SLOW_RESPONSE: Rule = rule(
+pub(in crate::rules) const SLOW_RESPONSE: Rule = Rule::gathered(
     "slow-response",
     "Slow answer",
     Scope::Session,
@@ -112,7 +101,7 @@ pub(in crate::rules) const SLOW_RESPONSE: Rule = rule(
     "Own limit; the page's request 18028 shows how to split the time",
 );
 
-pub(in crate::rules) const SLOW_ACK: Rule = rule(
+pub(in crate::rules) const SLOW_ACK: Rule = Rule::gathered(
     "slow-ack",
     "Late TCP acknowledgement",
     Scope::Connection,
@@ -128,7 +117,7 @@ pub(in crate::rules) const SLOW_ACK: Rule = rule(
     "RFC 1122 4.2.3.2",
 );
 
-pub(in crate::rules) const TDS_VIOLATION: Rule = rule(
+pub(in crate::rules) const TDS_VIOLATION: Rule = Rule::gathered(
     "tds-violation",
     "TDS against its specification",
     Scope::Connection,
@@ -144,7 +133,7 @@ pub(in crate::rules) const TDS_VIOLATION: Rule = rule(
     "[MS-TDS] 2.2.3.1.2",
 );
 
-pub(in crate::rules) const ONE_WAY_LOSS: Rule = rule(
+pub(in crate::rules) const ONE_WAY_LOSS: Rule = Rule::gathered(
     "one-way-loss",
     "Packets lost in one direction",
     Scope::Connection,
@@ -183,7 +172,7 @@ fn frames_lost_between(facts: &Facts<'_>) -> Check {
     }
 }
 
-pub(in crate::rules) const PORT_REUSE: Rule = rule(
+pub(in crate::rules) const PORT_REUSE: Rule = Rule::gathered(
     "port-reuse",
     "Client port used again",
     Scope::Capture,
@@ -199,7 +188,7 @@ pub(in crate::rules) const PORT_REUSE: Rule = rule(
     "Support guidance on intermittent network issues: ports rest for 240 s",
 );
 
-pub(in crate::rules) const NON_POOLED: Rule = rule(
+pub(in crate::rules) const NON_POOLED: Rule = Rule::gathered(
     "non-pooled",
     "Many short connections",
     Scope::Capture,
@@ -215,7 +204,7 @@ pub(in crate::rules) const NON_POOLED: Rule = rule(
     "Support guidance on intermittent network issues",
 );
 
-pub(in crate::rules) const BAD_CHECKSUM: Rule = rule(
+pub(in crate::rules) const BAD_CHECKSUM: Rule = Rule::gathered(
     "bad-checksum",
     "Checksums wrong in both directions",
     Scope::Capture,
@@ -231,7 +220,7 @@ pub(in crate::rules) const BAD_CHECKSUM: Rule = rule(
     "RFC 9293 3.1; Catalogue 7",
 );
 
-pub(in crate::rules) const MASS_CLOSE: Rule = rule(
+pub(in crate::rules) const MASS_CLOSE: Rule = Rule::gathered(
     "mass-close",
     "Many connections ended at once",
     Scope::Capture,
@@ -248,7 +237,7 @@ pub(in crate::rules) const MASS_CLOSE: Rule = rule(
 );
 
 /// Artefacts of the capture: they change what other rules may claim.
-pub(in crate::rules) const DUP_FRAMES: Rule = rule(
+pub(in crate::rules) const DUP_FRAMES: Rule = Rule::gathered(
     "dup-frames",
     "Frames are in the file twice",
     Scope::Capture,
@@ -264,7 +253,7 @@ pub(in crate::rules) const DUP_FRAMES: Rule = rule(
     "Catalogue 7",
 );
 
-pub(in crate::rules) const ONE_DIRECTION: Rule = rule(
+pub(in crate::rules) const ONE_DIRECTION: Rule = Rule::gathered(
     "one-direction",
     "Only one direction was captured",
     Scope::Connection,
@@ -280,7 +269,7 @@ pub(in crate::rules) const ONE_DIRECTION: Rule = rule(
     "CSS wiki, Network Patterns",
 );
 
-pub(in crate::rules) const SNAPLEN: Rule = rule(
+pub(in crate::rules) const SNAPLEN: Rule = Rule::gathered(
     "snaplen",
     "Frames are cut",
     Scope::Capture,
@@ -296,7 +285,7 @@ pub(in crate::rules) const SNAPLEN: Rule = rule(
     "Catalogue 7",
 );
 
-pub(in crate::rules) const FILE_GAP: Rule = rule(
+pub(in crate::rules) const FILE_GAP: Rule = Rule::gathered(
     "file-gap",
     "Bytes are missing from the file",
     Scope::Connection,
@@ -312,7 +301,7 @@ pub(in crate::rules) const FILE_GAP: Rule = rule(
     "Catalogue 7",
 );
 
-pub(in crate::rules) const MID_STREAM: Rule = rule(
+pub(in crate::rules) const MID_STREAM: Rule = Rule::gathered(
     "mid-stream",
     "Joined late",
     Scope::Connection,
@@ -325,7 +314,7 @@ pub(in crate::rules) const MID_STREAM: Rule = rule(
     "Catalogue 7",
 );
 
-pub(in crate::rules) const NONSTANDARD_PORT: Rule = rule(
+pub(in crate::rules) const NONSTANDARD_PORT: Rule = Rule::gathered(
     "nonstandard-port",
     "SQL Server on another port",
     Scope::Connection,
@@ -341,7 +330,7 @@ pub(in crate::rules) const NONSTANDARD_PORT: Rule = rule(
     "Catalogue 7",
 );
 
-pub(in crate::rules) const CLOCK_STEP: Rule = rule(
+pub(in crate::rules) const CLOCK_STEP: Rule = Rule::gathered(
     "clock-step",
     "Time stamps run backwards",
     Scope::Capture,
@@ -357,7 +346,7 @@ pub(in crate::rules) const CLOCK_STEP: Rule = rule(
     "Catalogue 7",
 );
 
-pub(in crate::rules) const OFFLOAD_CHECKSUM: Rule = rule(
+pub(in crate::rules) const OFFLOAD_CHECKSUM: Rule = Rule::gathered(
     "offload-checksum",
     "Checksums wrong in one direction",
     Scope::Capture,
