@@ -14,12 +14,12 @@ use crate::units::{ConnId, FrameNo, Nanos, Side};
 /// Columns between the two life lines.
 const WIDTH: usize = 38;
 /// A wait between two rows that is worth a line of its own, in nanoseconds.
-pub(super) const GAP_NS: i64 = 100_000_000;
+const GAP_NS: i64 = 100_000_000;
 
 pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
     let store = job.store;
     let offsets = Offsets::new(store, job.plan.frames.iter());
-    let several = job.plan.conns.len() > 1;
+    let several = job.plan.several_conns();
     for conn in job.plan.conns.iter().filter_map(|id| store.conn(*id)) {
         let (client, server) = (conn.endpoint(Side::Client), conn.endpoint(Side::Server));
         writeln!(
@@ -44,11 +44,8 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
         let Some(arrow) = Arrow::of(store, no, &frame) else {
             continue;
         };
-        if let Some(gap) = before
-            .map(|b| frame.time.since(b))
-            .filter(|gap| *gap >= GAP_NS)
-        {
-            let wait = format!("({} s)", seconds(gap, 3));
+        if let Some(wait) = wait(before, frame.time) {
+            let wait = format!("({wait})");
             writeln!(out, "{:>16}    |{wait:^WIDTH$}|", "")?;
         }
         before = Some(frame.time);
@@ -67,6 +64,12 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
         )?;
     }
     Ok(())
+}
+
+/// How long nothing passed in front of a row, where that is worth a line of its own.
+pub(super) fn wait(before: Option<Nanos>, now: Nanos) -> Option<String> {
+    let gap = now.since(before?);
+    (gap >= GAP_NS).then(|| format!("{} s", seconds(gap, 3)))
 }
 
 /// One frame of the ladder: who sent it, what it says, and the verdict on it.

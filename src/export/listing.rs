@@ -23,7 +23,7 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
 }
 
 /// Writes a listing line by line, in memory that does not grow with the number of frames.
-pub(super) struct Listing<'a> {
+struct Listing<'a> {
     store: &'a Store,
     capture: &'a Capture,
     dissector: Dissector,
@@ -37,7 +37,7 @@ pub(super) struct Listing<'a> {
 }
 
 impl<'a> Listing<'a> {
-    pub(super) fn new(job: &Job<'a>) -> Self {
+    fn new(job: &Job<'a>) -> Self {
         let (store, frames) = (job.store, &job.plan.frames);
         let offsets = Offsets::new(store, frames.iter());
         let mut ip_width = "Source IP  ".len();
@@ -68,7 +68,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    pub(super) fn head(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn head(&self, out: &mut dyn Write) -> io::Result<()> {
         let (n, t, i) = (self.number_width, self.time_width, self.ip_width);
         writeln!(
             out,
@@ -86,7 +86,7 @@ impl<'a> Listing<'a> {
         )
     }
 
-    pub(super) fn line(&mut self, out: &mut dyn Write, no: FrameNo) -> io::Result<()> {
+    fn line(&mut self, out: &mut dyn Write, no: FrameNo) -> io::Result<()> {
         let Some(frame) = self.store.frame(no) else {
             return Ok(());
         };

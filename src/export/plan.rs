@@ -90,6 +90,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it has to be said of its frames which connection is meant.
+    pub fn several_conns(&self) -> bool {
+        self.conns.len() > 1
+    }
+
     /// Works out what a choice takes from the frames indexed so far.
     pub fn new(store: &Store, choice: &Choice) -> Self {
         let mut plan = Self {

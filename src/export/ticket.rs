@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ExportError;
 use super::job::Job;
-use super::listing::Listing;
+use super::listing;
 use crate::report::words;
 use crate::rules::order;
 use crate::store::{Finding, Verdict};
@@ -33,7 +33,7 @@ pub(super) fn write(job: &Job<'_>, markdown: bool, out: &mut dyn Write) -> Resul
     let compared = Compared::of(job);
     head(job, &compared, &mut page)?;
     verdict(job, &mut page)?;
-    listing(job, &mut page)?;
+    frames(job, &mut page)?;
     reasoning(job, &mut page)?;
     unknowns(job, &compared, &mut page)?;
     filters(job, &mut page)?;
@@ -121,7 +121,7 @@ fn verdict(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Verdict")?;
     for conn in told(job) {
         let sentence = words::close_sentence(job.store, conn);
-        if several(job) {
+        if job.plan.several_conns() {
             page.item(&format!("connection {conn}: {sentence}"))?;
         } else {
             let text = page.text(&sentence);
@@ -139,17 +139,9 @@ fn verdict(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     Ok(())
 }
 
-fn listing(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
+fn frames(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     page.heading("Frames")?;
-    page.block(|out| {
-        let mut listing = Listing::new(job);
-        listing.head(out)?;
-        for (done, no) in (0_u64..).zip(job.plan.frames.iter()) {
-            job.tick(done)?;
-            listing.line(out, no)?;
-        }
-        Ok(())
-    })
+    page.block(|out| listing::write(job, out))
 }
 
 fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
@@ -157,7 +149,7 @@ fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     let mut none = true;
     for finding in findings(job) {
         none = false;
-        let about = match finding.conn.filter(|_| several(job)) {
+        let about = match finding.conn.filter(|_| job.plan.several_conns()) {
             Some(conn) => format!("connection {conn}: "),
             None => String::new(),
         };
@@ -206,11 +198,6 @@ fn reasoning(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     Ok(())
 }
 
-/// Whether it has to be said which connection is meant.
-fn several(job: &Job<'_>) -> bool {
-    job.plan.conns.len() > 1
-}
-
 /// The order in which the other end must have seen the frames of a close, where it is another than here.
 fn other_end(job: &Job<'_>, finding: &Finding, page: &mut Page<'_>) -> Result<(), ExportError> {
     let Some(orders) = order::of_finding(job.store, finding).filter(|_| finding.close) else {
@@ -255,7 +242,7 @@ fn unknowns(job: &Job<'_>, compared: &Compared, page: &mut Page<'_>) -> Result<(
     for unknown in &unknowns {
         page.item(unknown)?;
     }
-    if let Some(alone) = compared.alone(several(job)) {
+    if let Some(alone) = compared.alone(job.plan.several_conns()) {
         page.item(&alone)?;
     }
     Ok(())

@@ -3,8 +3,8 @@
 use super::{LINE, MARGIN, Page};
 use crate::export::error::ExportError;
 use crate::export::job::Job;
-use crate::export::ladder::{Arrow, GAP_NS};
-use crate::export::time::{Offsets, seconds};
+use crate::export::ladder::{Arrow, wait};
+use crate::export::time::Offsets;
 use crate::report::words;
 use crate::units::{FrameNo, Nanos, Side};
 
@@ -20,7 +20,7 @@ const LAST: usize = 300;
 pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
     let store = job.store;
     let offsets = Offsets::new(store, job.plan.frames.iter());
-    let several = job.plan.conns.len() > 1;
+    let several = job.plan.several_conns();
     let y = page.down(LINE);
     page.text(MARGIN, y, "quiet", "time in s");
     page.anchored(CLIENT, y, "", "middle", "client");
@@ -55,12 +55,8 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
         let Some(arrow) = Arrow::of(store, no, &frame) else {
             continue;
         };
-        if let Some(gap) = before
-            .map(|b| frame.time.since(b))
-            .filter(|gap| *gap >= GAP_NS)
-        {
+        if let Some(wait) = wait(before, frame.time) {
             let y = page.down(ROW);
-            let wait = format!("{} s", seconds(gap, 3));
             page.anchored(f64::midpoint(CLIENT, SERVER), y, "quiet", "middle", &wait);
         }
         before = Some(frame.time);

@@ -53,7 +53,7 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
             job.tick(0)?;
             drawn = drawn.saturating_add(1);
             if drawn < MAX_LANES {
-                let several = job.plan.conns.len() > 1;
+                let several = job.plan.several_conns();
                 session_lane(job, page, &scale, conn, session, several);
             }
         }
@@ -283,7 +283,7 @@ fn tcp_lane(job: &Job<'_>, page: &mut Page, scale: &Scale, conn: &ConnRow) {
     let store = job.store;
     let y = page.down(LANE);
     let mid = y - LANE / 2.0 + 4.0;
-    let name = if job.plan.conns.len() > 1 {
+    let name = if job.plan.several_conns() {
         format!("c{} TCP", conn.id)
     } else {
         "TCP".to_owned()

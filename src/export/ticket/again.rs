@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Page, several, told};
+use super::{Page, told};
 use crate::export::error::ExportError;
 use crate::export::format::stem;
 use crate::export::frames::FrameSet;
@@ -26,7 +26,7 @@ pub(super) fn filters(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportEr
         } else {
             ("ip.addr", "IPv4")
         };
-        let (shark_for, monitor_for) = if several(job) {
+        let (shark_for, monitor_for) = if job.plan.several_conns() {
             (
                 format!("Wireshark, connection {}", conn.id),
                 format!("Network Monitor, connection {}", conn.id),
