@@ -78,11 +78,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
             if target != Target::Stdout {
                 output::say(&format!("marstui export: {written}"));
             }
-            Ok(if opened.interrupted() {
-                Exit::Interrupted
-            } else {
-                Exit::Fine
-            })
+            Ok(opened.exit())
         }
     }
 }

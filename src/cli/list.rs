@@ -57,11 +57,7 @@ fn print(opened: &Opened, what: What, format: ListFormat) -> Result<Exit, Failur
         }
         Ok(())
     })?;
-    Ok(if opened.interrupted() {
-        Exit::Interrupted
-    } else {
-        Exit::Fine
-    })
+    Ok(opened.exit())
 }
 
 /// The list as it is written.

@@ -213,6 +213,15 @@ impl Opened {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// How the program ends where all went well that was not interrupted.
+    pub fn exit(&self) -> Exit {
+        if self.interrupted() {
+            Exit::Interrupted
+        } else {
+            Exit::Fine
+        }
+    }
+
     /// What it cost so far.
     pub fn stats(&self) -> Stats {
         let frames = self.store.frame_count() as u64;

@@ -37,9 +37,5 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         ListFormat::Text => out.write_all(render::text(&tree).as_bytes()),
         ListFormat::Json => write_json_line(&render::json(&tree), out),
     })?;
-    Ok(if opened.interrupted() {
-        Exit::Interrupted
-    } else {
-        Exit::Fine
-    })
+    Ok(opened.exit())
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::build::Facts;
 use super::facts;
 use super::words::{counted, file_name, frames, problem, safe};
-use crate::store::{ConnRow, Outcome, Protocol, Store, Verdict};
+use crate::store::{ConnRow, Finding, Outcome, Protocol, Store, Verdict};
 use crate::units::{FileOffset, FrameNo};
 
 /// Connections without TDS that are listed one by one; more are counted.
@@ -94,6 +94,12 @@ pub(super) fn listed(store: &Store) -> (Vec<&ConnRow>, Option<String>) {
         format!("and {more} without TDS or findings")
     });
     (rows, line)
+}
+
+/// The findings that are about no single connection.
+pub(super) fn general(store: &Store) -> Vec<&Finding> {
+    let findings = store.findings().iter();
+    findings.filter(|finding| finding.conn.is_none()).collect()
 }
 
 /// How a connection ended, in one sentence, with names as the facts give them.

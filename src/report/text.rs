@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use super::build::{Facts, duration};
 use super::facts;
 use super::lines::{
-    about, close_sentence, endpoint, kind_line, listed, login_line, proof, summary, traffic_line,
+    about, close_sentence, endpoint, general, kind_line, listed, login_line, proof, summary,
+    traffic_line,
 };
 use super::stats::Stats;
 use super::words::{as_seen_by, bytes, counted, cut, safe, span};
@@ -33,11 +34,7 @@ pub(super) fn write(
     if let Some(more) = more {
         writeln!(out, "\n{more}")?;
     }
-    let general: Vec<_> = store
-        .findings()
-        .iter()
-        .filter(|f| f.conn.is_none())
-        .collect();
+    let general = general(store);
     if !general.is_empty() {
         writeln!(out, "\nAcross connections")?;
         for row in general {
