@@ -159,19 +159,19 @@ impl App {
         }
         // The rows stay as they are until the filter's first answer.
         self.rows_old = true;
+        let (begun, search) = self.begin_search(Needle::Filter(Box::new(filter)));
+        self.jobs.filter = begun;
+        vec![Effect::StopSearch(stopped), search]
+    }
+
+    fn begin_search(&mut self, needle: Needle) -> (Searching, Effect) {
         let job = self.next_job();
-        self.jobs.filter = Searching {
+        let begun = Searching {
             job,
             running: true,
             ..Searching::default()
         };
-        vec![
-            Effect::StopSearch(stopped),
-            Effect::Search(Box::new(Search {
-                job,
-                needle: Needle::Filter(Box::new(filter)),
-            })),
-        ]
+        (begun, Effect::Search(Box::new(Search { job, needle })))
     }
 
     pub(super) fn next_job(&mut self) -> u64 {
@@ -281,19 +281,9 @@ impl App {
                 vec![stop]
             }
             Ok(Some(filter)) if filter.is_indexed() => {
-                let job = self.next_job();
-                self.jobs.preview = Searching {
-                    job,
-                    running: true,
-                    ..Searching::default()
-                };
-                vec![
-                    stop,
-                    Effect::Search(Box::new(Search {
-                        job,
-                        needle: Needle::Filter(Box::new(filter)),
-                    })),
-                ]
+                let (begun, search) = self.begin_search(Needle::Filter(Box::new(filter)));
+                self.jobs.preview = begun;
+                vec![stop, search]
             }
             Ok(_) => vec![stop],
         }
@@ -413,17 +403,10 @@ impl App {
                 return vec![Effect::StopSearch(stopped)];
             }
         };
-        let job = self.next_job();
-        self.jobs.find = Searching {
-            job,
-            running: true,
-            ..Searching::default()
-        };
+        let (begun, search) = self.begin_search(needle);
+        self.jobs.find = begun;
         self.find_wait = Some((self.list.cursor, true));
-        vec![
-            Effect::StopSearch(stopped),
-            Effect::Search(Box::new(Search { job, needle })),
-        ]
+        vec![Effect::StopSearch(stopped), search]
     }
 
     /// The next or the previous hit.

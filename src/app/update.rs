@@ -64,11 +64,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
             app.grown();
             // A live capture never ends by itself: what there is so far is judged, and again when there is more.
             if caught_up {
-                app.announce_damage();
-                app.judge_anew();
-                let mut effects = app.restore_kept();
-                effects.extend(app.restore_carried());
-                return effects;
+                return app.read_so_far();
             }
         }
         Event::Indexed(stopped) => {
@@ -80,11 +76,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
                     format!("{why}; what was read before stays usable"),
                 );
             }
-            app.announce_damage();
-            app.judge_anew();
-            let mut effects = app.restore_kept();
-            effects.extend(app.restore_carried());
-            return effects;
+            return app.read_so_far();
         }
         Event::Work => return app.work(),
         Event::Found {
@@ -143,6 +135,15 @@ impl App {
                 *slot = table;
             }
         }
+    }
+
+    /// All that there is for now was read: it is judged, and what is still to be put back finds its frames.
+    fn read_so_far(&mut self) -> Vec<Effect> {
+        self.announce_damage();
+        self.judge_anew();
+        let mut effects = self.restore_kept();
+        effects.extend(self.restore_carried());
+        effects
     }
 
     /// Begins to judge; what the rules said before no longer counts.
