@@ -13,43 +13,48 @@ const MOST_CALCULATIONS: usize = 100;
 
 impl Parser<'_> {
     pub(super) fn sum(&mut self) -> Result<Operand, ParseError> {
-        let mut left = self.product()?;
-        for _ in 0..MOST_CALCULATIONS {
-            let calc = if self.take_sign("+") {
-                Calc::Add
-            } else if self.take_sign("-") {
-                Calc::Sub
-            } else if self.take_sign("&") || self.take_word("bitwise_and") {
-                Calc::And
+        self.row_of(Self::product, |parser| {
+            if parser.take_sign("+") {
+                Some(Calc::Add)
+            } else if parser.take_sign("-") {
+                Some(Calc::Sub)
+            } else if parser.take_sign("&") || parser.take_word("bitwise_and") {
+                Some(Calc::And)
             } else {
-                return Ok(left);
-            };
-            let right = self.product()?;
-            left = Self::calc(left, calc, right)?;
-        }
-        Err(self.too_long())
-    }
-
-    fn too_long(&self) -> ParseError {
-        let here = self.peek();
-        let message = format!("more than {MOST_CALCULATIONS} calculations in a row");
-        ParseError::new(here.at, here.len, message)
+                None
+            }
+        })
     }
 
     fn product(&mut self) -> Result<Operand, ParseError> {
-        let mut left = self.primary()?;
-        for _ in 0..MOST_CALCULATIONS {
-            let calc = if self.take_sign("*") {
-                Calc::Mul
-            } else if self.take_sign("/") {
-                Calc::Div
+        self.row_of(Self::primary, |parser| {
+            if parser.take_sign("*") {
+                Some(Calc::Mul)
+            } else if parser.take_sign("/") {
+                Some(Calc::Div)
             } else {
+                None
+            }
+        })
+    }
+
+    /// Parts with signs between them, from left to right.
+    fn row_of(
+        &mut self,
+        part: fn(&mut Self) -> Result<Operand, ParseError>,
+        sign: fn(&mut Self) -> Option<Calc>,
+    ) -> Result<Operand, ParseError> {
+        let mut left = part(self)?;
+        for _ in 0..MOST_CALCULATIONS {
+            let Some(calc) = sign(self) else {
                 return Ok(left);
             };
-            let right = self.primary()?;
+            let right = part(self)?;
             left = Self::calc(left, calc, right)?;
         }
-        Err(self.too_long())
+        let here = self.peek();
+        let message = format!("more than {MOST_CALCULATIONS} calculations in a row");
+        Err(ParseError::new(here.at, here.len, message))
     }
 
     fn calc(left: Operand, calc: Calc, right: Operand) -> Result<Operand, ParseError> {
