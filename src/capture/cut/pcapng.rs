@@ -426,34 +426,28 @@ impl PcapNg {
             }
         }
         let (scale, ticks_per_second) = resolution;
-        if out.interfaces_full() {
+        let id = if out.interfaces_full() {
             out.problem(
                 position,
                 "too many interfaces; the frames of this one are listed without decoding",
             );
-            let id = self.nowhere(Holds::Frames, out).id;
-            self.declare(Clock {
-                id,
+            self.nowhere(Holds::Frames, out).id
+        } else {
+            out.interface(Interface {
+                file: out.file,
+                section: self.section.unwrap_or(0),
+                local: to_u32(self.interfaces.len()),
+                link_type: u32::from(link_type),
                 snap_len,
-                scale,
-                offset,
-            });
-            return;
-        }
-        let id = out.interface(Interface {
-            file: out.file,
-            section: self.section.unwrap_or(0),
-            local: to_u32(self.interfaces.len()),
-            link_type: u32::from(link_type),
-            snap_len,
-            ticks_per_second,
-            name,
-            holds: Holds::Frames,
-            blocks: Some(Blocks {
-                section: self.section_at,
-                interface: FileOffset(position),
-            }),
-        });
+                ticks_per_second,
+                name,
+                holds: Holds::Frames,
+                blocks: Some(Blocks {
+                    section: self.section_at,
+                    interface: FileOffset(position),
+                }),
+            })
+        };
         self.declare(Clock {
             id,
             snap_len,
