@@ -71,6 +71,19 @@ fn closes_that_a_mass_close_explains_say_so_and_stay_faults() {
 }
 
 #[test]
+fn many_sids_are_told_by_the_ends_of_their_runs() {
+    let sids: Vec<u16> = (0..50).filter(|sid| *sid != 30).collect();
+    let mut c = cases::opened(Form::LinuxL, &sids);
+    c.close_benign(Form::LinuxL, &sids);
+    let store = judged(&c.capture(Side::Client), &[]);
+    let close = found(&store, "mars-close-rst");
+    let told = "Sids 0-29, 31-49";
+    assert_tells(&close.text.to_string(), &[&format!("{told} closed")]);
+    let closed = close.conditions.iter().find(|c| c.id == "M2").unwrap();
+    assert_eq!(closed.fact, told);
+}
+
+#[test]
 fn a_reset_with_packets_unread_is_told_as_what_it_is() {
     let case = cases::near_misses().into_iter().find(|c| c.id == "H8");
     let capture = case.unwrap().capture(Form::LinuxW, Side::Client);

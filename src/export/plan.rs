@@ -2,6 +2,7 @@
 
 use super::frames::{FrameSet, parse_frames};
 use crate::store::{Phase, Store};
+use crate::units::runs::in_words;
 use crate::units::{ConnId, FindingId, FrameNo, Holds, InterfaceId, SessionId, Sid, Side};
 
 /// What to take from the capture.
@@ -231,13 +232,12 @@ fn sid_frames(store: &Store, conn: ConnId, sid: Sid) -> Result<FrameSet, String>
         let mut known: Vec<_> = sids.iter().map(|s| s.sid.0).collect();
         known.sort_unstable();
         known.dedup();
-        let known: Vec<_> = known.iter().take(20).map(u16::to_string).collect();
         return Err(if known.is_empty() {
             format!("connection {conn} has no Sid {sid}: no SMP packet was seen on it")
         } else {
             format!(
                 "connection {conn} has no Sid {sid}; its Sids are {}",
-                known.join(" ")
+                in_words(&known, " ", 20)
             )
         });
     }

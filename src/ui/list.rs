@@ -1,5 +1,7 @@
 //! The frame list: columns by width, one row per frame, the packets of an opened row below it.
 
+use std::collections::BTreeSet;
+
 use ratatui::layout::Position;
 
 use super::paint::Pen;
@@ -14,6 +16,7 @@ use crate::app::settings::Column;
 use crate::app::timeline::lane_name;
 use crate::dissect::listing;
 use crate::store::{FrameRow, SessionRow};
+use crate::units::runs::in_words;
 use crate::units::{ConnId, End, FrameNo, SessionId, Sid, Side};
 
 /// Cells before the first column: cursor, mark, verdict.
@@ -94,23 +97,15 @@ fn empty_text(app: &App) -> String {
             let stop = app.key_of(Command::Cancel);
             return format!("no frame yet that matches {}; {stop} stops", app.filter);
         }
-        let sids: Vec<String> = app
-            .store
-            .sessions()
-            .iter()
-            .map(|s| s.sid.0)
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .take(12)
-            .map(|s| s.to_string())
-            .collect();
+        let sids = app.store.sessions().iter().map(|s| s.sid.0);
+        let sids: Vec<u16> = sids.collect::<BTreeSet<_>>().into_iter().collect();
         return format!(
             "no frames match {} (Sids here: {}); & then Enter clears",
             app.filter,
             if sids.is_empty() {
                 "none".to_string()
             } else {
-                sids.join(" ")
+                in_words(&sids, " ", 12)
             }
         );
     }

@@ -1,5 +1,7 @@
 //! New types for numbers that must not be mixed; this layer knows nothing of the others.
 
+pub mod runs;
+
 use std::fmt;
 
 /// A frame's number in its capture; the first is 1, as Wireshark counts. The default, 0, is the number of none.

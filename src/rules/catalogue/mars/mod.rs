@@ -12,9 +12,10 @@ use crate::rules::facts::{
 };
 use crate::rules::rule::{Conclusion, Criterion, Rule, evidence};
 use crate::store::{
-    Applied, Confidence, Exhibit, Fact, Number, Outcome, PduFlags, PduKind, PduRow, Short, Verdict,
-    fact,
+    Applied, Confidence, Exhibit, Fact, Number, Numbers, Outcome, PduFlags, PduKind, PduRow, Short,
+    Verdict, fact,
 };
+use crate::units::runs::runs;
 use crate::units::{Sid, Side};
 
 use client::{every_sid_closed, fin_follows, mars_in_use, nothing_outstanding};
@@ -139,7 +140,7 @@ pub(in crate::rules) const MARS_CLOSE_NOFIN: Rule = Rule::close(
     "Variants V8 and V11 of the benign close; own measurements on Linux",
 );
 
-/// So many Sids are told.
+/// So many Sids, or long runs of them, are told.
 const MOST_LISTED: usize = 8;
 
 /// Sids in their order, each once.
@@ -156,16 +157,27 @@ impl Sids {
         self.0.as_slice().binary_search(&sid.0).ok()
     }
 
-    /// How many are not listed, then those that are.
-    fn numbers(&self) -> impl Iterator<Item = i64> {
-        let all = self.0.as_slice();
-        let more = all.len().saturating_sub(MOST_LISTED);
-        let listed = all.iter().take(MOST_LISTED).map(|sid| sid.number());
-        [more.number()].into_iter().chain(listed)
+    /// Those that are listed, each, or the first of a run and, below zero, the last; then how many are not.
+    fn numbers(&self) -> Numbers {
+        let mut out = Numbers::default();
+        let mut more = 0_i64;
+        for (at, (first, last)) in runs(self.0.as_slice()).enumerate() {
+            if at >= MOST_LISTED {
+                let run = last.saturating_sub(first).number().saturating_add(1);
+                more = more.saturating_add(run);
+                continue;
+            }
+            out.push(first.number());
+            if last > first {
+                out.push(last.number().saturating_neg());
+            }
+        }
+        out.push(more);
+        out
     }
 
     fn list(&self) -> Fact {
-        Fact::told(self.numbers(), tell_sids)
+        Fact::Told(tell_sids, self.numbers())
     }
 }
 
@@ -178,12 +190,17 @@ impl FromIterator<Sid> for Sids {
 }
 
 fn tell_sids(numbers: &[i64], out: &mut String) {
-    let [more, sids @ ..] = numbers else { return };
+    let [sids @ .., more] = numbers else { return };
     out.push_str(if sids.len() == 1 { "Sid " } else { "Sids " });
     for (at, sid) in sids.iter().enumerate() {
-        let before = if at == 0 { "" } else { ", " };
+        // The last of a run stands below zero; Sid 0 is never one.
+        let before = match (at, *sid < 0) {
+            (0, _) => "",
+            (_, true) => "-",
+            (_, false) => ", ",
+        };
         // Writing to a String cannot fail.
-        let _ = write!(out, "{before}{sid}");
+        let _ = write!(out, "{before}{}", sid.unsigned_abs());
     }
     if *more > 0 {
         let _ = write!(out, " and {more} more");
@@ -349,7 +366,8 @@ fn decide(facts: &Facts<'_>, conditions: &[Applied], best: Verdict) -> Conclusio
     let mut conclusion = if unknown.is_empty() && best == Verdict::Benign {
         let fins = facts.streams.client_fins.iter();
         let sids: Sids = fins.map(|fin| fin.pdu.sid).collect();
-        let numbers = forms.into_iter().chain(sids.numbers());
+        let sids = sids.numbers();
+        let numbers = forms.into_iter().chain(sids.as_slice().iter().copied());
         Conclusion::new(
             Verdict::Benign,
             Confidence::Proven,
