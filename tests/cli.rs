@@ -251,6 +251,35 @@ fn a_finding_is_exported_by_the_number_that_the_report_prints() {
 }
 
 #[test]
+fn a_plan_tells_of_a_table_how_large_it_is_and_of_a_capture_its_bytes() {
+    let planned = |more: &[&str]| {
+        let capture = benign();
+        let args: Vec<&str> = ["export", &capture, "--plan"]
+            .iter()
+            .chain(more)
+            .copied()
+            .collect();
+        let output = run(&args);
+        assert_eq!(code(&output), 0, "{more:?}: {}", err(&output));
+        out(&output).lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(planned(&[]).ends_with(" kB, link type Ethernet, times unchanged"));
+    for (more, told) in [
+        (&["--as", "csv"][..], " CSV: 19 rows, 18 columns"),
+        (
+            &["--as", "json", "--fields", "frame.number,kind"],
+            " JSON lines: 19 rows, 2 columns",
+        ),
+        (&["--as", "requests"], " CSV: 2 rows, 16 columns"),
+        (&["--as", "text"], " listing of frames in columns"),
+    ] {
+        let plan = planned(more);
+        assert!(plan.ends_with(told), "{plan}");
+        assert!(!plan.contains("kB"), "{plan}");
+    }
+}
+
+#[test]
 fn a_report_succeeds_and_fails_only_when_asked_to() {
     let fault = fixture("near-misses/N07.pcapng.zst");
     assert_eq!(code(&run(&["report", &benign()])), 0);

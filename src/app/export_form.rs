@@ -232,14 +232,7 @@ impl ExportForm {
         if self.file.value().trim().is_empty() {
             return "no file is named; write its name".to_owned();
         }
-        let mut text = match self.foreseen.bytes {
-            Some(bytes) => Plan {
-                bytes,
-                ..self.plan.clone()
-            }
-            .summary(),
-            None => self.plan.summary(),
-        };
+        let mut text = self.plan.summary_as(self.format, self.foreseen.bytes);
         if self.plan.cut_frames > 0 {
             text.push_str(", some cut by the snap length");
         }

@@ -97,7 +97,7 @@ fn needs_analysis(args: &ExportArgs, format: Format, context: Context) -> bool {
 fn say_plan(job: &Job<'_>) -> Result<Exit, Failure> {
     let problems = job.problems();
     output::to_stdout(|out| {
-        writeln!(out, "{}: {}", job.plan.title, job.plan.summary())?;
+        writeln!(out, "{}: {}", job.plan.title, job.summary())?;
         if !job.plan.frames.is_empty() {
             writeln!(out, "frames {}", job.plan.frames)?;
         }

@@ -117,6 +117,24 @@ impl Job<'_> {
         problems
     }
 
+    /// What the file will hold, in one line; of a table also how large it is.
+    pub fn summary(&self) -> String {
+        let (rows, columns) = match self.options.format {
+            Format::Csv | Format::JsonLines => {
+                let columns = tables::columns(self).map_or(0, |columns| columns.len());
+                (self.plan.frames.len(), columns)
+            }
+            Format::Requests => (requests::of(self).count() as u64, requests::HEAD.len()),
+            format => return self.plan.summary_as(format, None),
+        };
+        format!(
+            "{}: {}, {}",
+            self.plan.summary_as(self.options.format, None),
+            counted(rows, "row"),
+            counted(columns as u64, "column")
+        )
+    }
+
     /// What is worth knowing and does not stand in the way, from the plan and from the format.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = self.plan.remarks.clone();

@@ -1,5 +1,6 @@
 //! What an export will take, worked out before anything is written: frames, connections, bytes and problems.
 
+use super::format::Format;
 use super::frames::{FrameSet, parse_frames};
 use crate::store::{Phase, Store};
 use crate::units::runs::in_words;
@@ -134,13 +135,25 @@ impl Plan {
         self.problems.is_empty()
     }
 
-    /// What will happen, in one line: `13 frames, 3 connections, 2.9 kB, link type Ethernet, times unchanged`.
+    /// What a capture file of it holds, in one line: `13 frames, 3 connections, 2.9 kB, link type Ethernet, times
+    /// unchanged`.
     pub fn summary(&self) -> String {
+        self.summary_as(Format::Pcapng, None)
+    }
+
+    /// What a file of a format holds, in one line. The frames' bytes say nothing of files that are no captures: those
+    /// have a length only where it is given, as that of the whole file.
+    pub fn summary_as(&self, format: Format, bytes: Option<u64>) -> String {
         let mut parts = vec![
             counted(self.frames.len(), "frame"),
             counted(self.conns.len() as u64, "connection"),
-            human_bytes(self.bytes),
         ];
+        let of_frames = format.is_capture().then_some(self.bytes);
+        parts.extend(bytes.or(of_frames).map(human_bytes));
+        if !format.is_capture() {
+            parts.push(format.about().to_owned());
+            return parts.join(", ");
+        }
         if !self.link_types.is_empty() {
             let names: Vec<_> = self.link_types.iter().map(|l| link_type_name(*l)).collect();
             let word = if names.len() == 1 {

@@ -6,66 +6,70 @@ use super::error::ExportError;
 use super::job::Job;
 use super::time::seconds;
 use crate::report::words;
-use crate::store::Protocol;
+use crate::store::{ConnRow, Protocol, RequestRow};
+
+/// The names of the columns.
+pub(super) const HEAD: [&str; 16] = [
+    "connection",
+    "sid",
+    "life",
+    "kind",
+    "text",
+    "start_utc",
+    "first_frame",
+    "last_frame",
+    "answer_first_frame",
+    "answer_last_frame",
+    "first_byte_s",
+    "duration_s",
+    "rows",
+    "answer_bytes",
+    "error",
+    "end",
+];
+
+/// The connections concerned, and their requests.
+pub(super) fn of<'a>(job: &Job<'a>) -> impl Iterator<Item = (&'a ConnRow, RequestRow)> {
+    let store = job.store;
+    let conns = job.plan.conns.iter().filter_map(|id| store.conn(*id));
+    conns
+        .filter(|conn| conn.protocol == Protocol::Tds)
+        .flat_map(|conn| store.conn_requests(conn.id).map(move |r| (conn, r)))
+}
 
 pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportError> {
     let mut csv = csv::Writer::from_writer(out);
-    let head = [
-        "connection",
-        "sid",
-        "life",
-        "kind",
-        "text",
-        "start_utc",
-        "first_frame",
-        "last_frame",
-        "answer_first_frame",
-        "answer_last_frame",
-        "first_byte_s",
-        "duration_s",
-        "rows",
-        "answer_bytes",
-        "error",
-        "end",
-    ];
-    csv.write_record(head).map_err(failed)?;
+    csv.write_record(HEAD).map_err(failed)?;
     let store = job.store;
-    let mut done = 0_u64;
-    for conn in job.plan.conns.iter().filter_map(|id| store.conn(*id)) {
-        if conn.protocol != Protocol::Tds {
-            continue;
-        }
-        for r in store.conn_requests(conn.id) {
-            job.tick(done)?;
-            done = done.saturating_add(1);
-            let session = r.session.and_then(|id| store.session(id));
-            let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
-            let text = words::safe(store.text(r.text)).into_owned();
-            let error = r
-                .error
-                .as_ref()
-                .map(|e| format!("{}: {}", e.number, words::safe(&e.text)));
-            let record = [
-                conn.id.to_string(),
-                number(session.map(|s| u64::from(s.sid.0))),
-                number(session.map(|s| u64::from(s.life))),
-                r.kind.name().to_owned(),
-                text,
-                words::time(r.start).unwrap_or_default(),
-                r.first_frame.to_string(),
-                r.last_frame.to_string(),
-                number(r.answer_first_frame.map(|f| u64::from(f.0))),
-                number(r.answer_last_frame.map(|f| u64::from(f.0))),
-                r.first_byte_ns.map(|ns| seconds(ns, 9)).unwrap_or_default(),
-                r.duration_ns.map(|ns| seconds(ns, 9)).unwrap_or_default(),
-                number(r.rows),
-                r.answer_bytes.to_string(),
-                error.unwrap_or_default(),
-                r.end.name().to_owned(),
-            ];
-            csv.write_record(record.map(spreadsheet_safe))
-                .map_err(failed)?;
-        }
+    for (done, (conn, r)) in (0_u64..).zip(of(job)) {
+        job.tick(done)?;
+        let session = r.session.and_then(|id| store.session(id));
+        let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
+        let text = words::safe(store.text(r.text)).into_owned();
+        let error = r
+            .error
+            .as_ref()
+            .map(|e| format!("{}: {}", e.number, words::safe(&e.text)));
+        let record = [
+            conn.id.to_string(),
+            number(session.map(|s| u64::from(s.sid.0))),
+            number(session.map(|s| u64::from(s.life))),
+            r.kind.name().to_owned(),
+            text,
+            words::time(r.start).unwrap_or_default(),
+            r.first_frame.to_string(),
+            r.last_frame.to_string(),
+            number(r.answer_first_frame.map(|f| u64::from(f.0))),
+            number(r.answer_last_frame.map(|f| u64::from(f.0))),
+            r.first_byte_ns.map(|ns| seconds(ns, 9)).unwrap_or_default(),
+            r.duration_ns.map(|ns| seconds(ns, 9)).unwrap_or_default(),
+            number(r.rows),
+            r.answer_bytes.to_string(),
+            error.unwrap_or_default(),
+            r.end.name().to_owned(),
+        ];
+        csv.write_record(record.map(spreadsheet_safe))
+            .map_err(failed)?;
     }
     csv.flush()?;
     Ok(())
