@@ -6,6 +6,7 @@
 mod asking;
 mod card;
 pub mod clock;
+pub mod columns;
 pub mod command;
 pub mod copy;
 mod event;

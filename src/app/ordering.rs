@@ -113,6 +113,7 @@ impl App {
         }
         let keep = kept_columns(&columns);
         self.settings.columns = Some(columns);
+        self.say_columns_left_out();
         vec![keep]
     }
 

@@ -428,11 +428,16 @@ impl App {
             }
             C::TimeFormat => {
                 self.settings.time = self.settings.time.next();
-                self.say(Tone::Info, format!("time: {}", self.settings.time.name()));
+                let mut text = format!("time: {}", self.settings.time.name());
+                if let Some(left_out) = self.columns_left_out() {
+                    text = format!("{text}; {left_out}");
+                }
+                self.say(Tone::Info, text);
             }
             C::LaneGutter => {
                 let now = self.lane_gutter();
                 self.settings.lane_gutter = Some(!now);
+                self.say_columns_left_out();
             }
             C::Help => {
                 let context = self.context();

@@ -7,35 +7,28 @@ use ratatui::layout::Position;
 use super::paint::Pen;
 use super::theme::Role;
 use crate::app::App;
-use crate::app::clock::{self, DeltaFrom, TimeFormat};
+use crate::app::clock::{self, DeltaFrom};
+use crate::app::columns::{Columns, GUTTER, GutterLane, Shown, closed_at, time_text};
 use crate::app::command::Command;
 use crate::app::copy::arrow;
 use crate::app::facts::{self, Facts};
 use crate::app::layout::{Area, Pane};
 use crate::app::settings::Column;
-use crate::app::timeline::lane_name;
 use crate::dissect::listing;
-use crate::store::{FrameRow, SessionRow};
+use crate::store::FrameRow;
 use crate::units::runs::in_words;
-use crate::units::{ConnId, End, FrameNo, SessionId, Sid, Side};
+use crate::units::{FrameNo, SessionId, Side};
 
-/// Cells before the first column: cursor, mark, verdict.
-const GUTTER: u16 = 3;
 /// Frames looked back for the one that a delta counts from.
 const LOOK_BACK: usize = 20_000;
-/// Lanes in the gutter.
-const MOST_LANES: usize = 8;
-
-struct Shown {
-    column: Column,
-    width: u16,
-    right: bool,
-}
 
 /// Draws head and rows; returns the place of the cursor's row.
 pub fn draw(pen: &mut Pen<'_>, app: &App, heads: Option<Area>, area: Area) -> Option<Position> {
-    let lanes = gutter_lanes(app);
-    let columns = columns(app, area.w, lanes.len());
+    let Columns {
+        shown: columns,
+        lanes,
+        ..
+    } = Columns::new(app, area.w);
     if let Some(heads) = heads {
         draw_heads(pen, app, &columns, &lanes, heads);
     }
@@ -116,124 +109,6 @@ fn empty_text(app: &App) -> String {
         "reading the capture ...".to_string()
     } else {
         "this capture holds no frames".to_string()
-    }
-}
-
-fn columns(app: &App, width: u16, lanes: usize) -> Vec<Shown> {
-    let mut chosen = app
-        .settings
-        .columns
-        .clone()
-        .unwrap_or_else(|| Column::standard(width));
-    if lanes > 0 && !chosen.contains(&Column::Lanes) {
-        let at = chosen
-            .iter()
-            .position(|c| *c == Column::Info)
-            .unwrap_or(chosen.len());
-        chosen.insert(at, Column::Lanes);
-    }
-    let mut shown: Vec<Shown> = chosen
-        .into_iter()
-        .filter(|c| *c != Column::Lanes || lanes > 0)
-        .map(|column| Shown {
-            column,
-            width: column_width(app, column, lanes),
-            right: matches!(
-                column,
-                Column::No
-                    | Column::Time
-                    | Column::Delta
-                    | Column::Conn
-                    | Column::Sid
-                    | Column::Seq
-                    | Column::Wnd
-                    | Column::Len
-            ),
-        })
-        .collect();
-    // Columns from the right give way when the rest leaves no room for a word or two of Info.
-    loop {
-        let used: u16 = shown
-            .iter()
-            .map(|s| s.width.saturating_add(1))
-            .fold(GUTTER, u16::saturating_add);
-        if used <= width || shown.len() <= 2 {
-            break;
-        }
-        let drop = [
-            Column::Flags,
-            Column::Dst,
-            Column::Src,
-            Column::Lanes,
-            Column::Wnd,
-            Column::Seq,
-            Column::Conn,
-            Column::Len,
-            Column::Delta,
-            Column::Dir,
-            Column::Time,
-            Column::Sid,
-        ]
-        .into_iter()
-        .find_map(|c| shown.iter().position(|s| s.column == c));
-        match drop {
-            Some(at) => {
-                shown.remove(at);
-            }
-            None => break,
-        }
-    }
-    shown
-}
-
-fn column_width(app: &App, column: Column, lanes: usize) -> u16 {
-    let digits = |n: usize| u16::try_from(n.max(1).to_string().len()).unwrap_or(9);
-    match column {
-        Column::No => {
-            let shown = app.visible().last().copied();
-            let last = shown.max(app.totals.last);
-            digits(last.map_or(0, FrameNo::index).saturating_add(1)).max(6)
-        }
-        Column::Time => time_width(app),
-        Column::Delta => 6,
-        Column::Conn => {
-            let shown = app.visible().into_iter();
-            let shown = shown.filter_map(|no| app.store.frame(no)?.conn);
-            let shown = shown.map(ConnId::index).max();
-            digits(shown.max(Some(app.totals.conns)).unwrap_or(0))
-        }
-        Column::Dir => 2,
-        Column::Sid => {
-            let shown = app.visible().into_iter();
-            let shown = shown.filter_map(|no| facts::facts(&app.store, no)?.sid);
-            let greatest = shown.max().max(app.totals.sid);
-            // Room for one that is longer than usual is room for all: the columns beside it move once.
-            if greatest > Some(Sid(999)) { 5 } else { 3 }
-        }
-        Column::Kind => 7,
-        Column::Seq | Column::Wnd | Column::Len => 5,
-        Column::Lanes => u16::try_from(lanes.saturating_mul(2).saturating_sub(1)).unwrap_or(15),
-        Column::Src | Column::Dst => 21,
-        Column::Flags => 8,
-        Column::Info => 10,
-    }
-}
-
-fn time_width(app: &App) -> u16 {
-    let decimals = app.decimals();
-    match app.settings.time {
-        TimeFormat::Utc | TimeFormat::Local => {
-            u16::try_from(decimals.saturating_add(9)).unwrap_or(18)
-        }
-        _ => {
-            // Times before a reference are negative; the longest are those of the ends, unless a clock went back.
-            let ends = [Some(FrameNo(1)), app.totals.last];
-            let frames = ends.into_iter().flatten().chain(app.visible());
-            let longest = frames
-                .filter_map(|no| Some(time_text(app, no, &app.store.frame(no)?).len()))
-                .max();
-            u16::try_from(longest.unwrap_or(0).max(8)).unwrap_or(20)
-        }
     }
 }
 
@@ -427,27 +302,6 @@ fn info_text(app: &App, no: FrameNo, facts: &Facts) -> String {
     app.line(no).unwrap_or_default().to_string()
 }
 
-fn time_text(app: &App, no: FrameNo, row: &FrameRow) -> String {
-    let decimals = app.decimals();
-    match app.settings.time {
-        TimeFormat::Start => {
-            let start = app.store.start_time().unwrap_or(row.time);
-            clock::seconds(row.time.since(start), decimals)
-        }
-        TimeFormat::Reference => clock::seconds(row.time.since(app.time_base()), decimals),
-        TimeFormat::Utc => clock::time_of_day(row.time, decimals, false),
-        TimeFormat::Local => clock::time_of_day(row.time, decimals, true),
-        TimeFormat::Delta => {
-            let before = app.list.rows.walk(&app.store, no, false).next();
-            before
-                .and_then(|b| app.store.frame(b))
-                .map_or_else(String::new, |b| {
-                    clock::seconds(row.time.since(b.time), decimals)
-                })
-        }
-    }
-}
-
 fn delta_text(app: &App, no: FrameNo, row: &FrameRow, facts: &Facts) -> String {
     let before = match app.settings.delta {
         DeltaFrom::Shown => app.list.rows.walk(&app.store, no, false).next(),
@@ -467,45 +321,6 @@ fn delta_text(app: &App, no: FrameNo, row: &FrameRow, facts: &Facts) -> String {
     before
         .and_then(|b| app.store.frame(b))
         .map_or_else(|| "-".to_string(), |b| clock::delta(row.time.since(b.time)))
-}
-
-/// A lane of the gutter.
-struct GutterLane {
-    session: Option<SessionId>,
-    letter: String,
-}
-
-/// The lanes that stand beside the rows: the sessions of the cursor's connection that are open near the rows on
-/// screen, and TCP.
-fn gutter_lanes(app: &App) -> Vec<GutterLane> {
-    let Some(conn) = app.conn().filter(|_| app.lane_gutter()) else {
-        return Vec::new();
-    };
-    let visible = app.visible();
-    let (Some(first), Some(last)) = (visible.first(), visible.last()) else {
-        return Vec::new();
-    };
-    let mut lanes: Vec<GutterLane> = app
-        .store
-        .conn_sessions(conn)
-        .filter(|s| s.open_frame <= *last && closed_at(s) >= *first)
-        .take(MOST_LANES)
-        .map(|s| GutterLane {
-            session: Some(s.id),
-            letter: lane_name(s)
-                .chars()
-                .next_back()
-                .map_or(String::new(), |c| c.to_string()),
-        })
-        .collect();
-    if lanes.is_empty() {
-        return Vec::new();
-    }
-    lanes.push(GutterLane {
-        session: None,
-        letter: "T".to_string(),
-    });
-    lanes
 }
 
 fn draw_gutter(pen: &mut Pen<'_>, app: &App, lanes: &[GutterLane], no: FrameNo, x: u16, y: u16) {
@@ -547,14 +362,6 @@ fn session_letter(app: &App, session: SessionId, no: FrameNo) -> (&'static str, 
         .session(session)
         .is_some_and(|s| s.open_frame <= no && no <= closed_at(s));
     (if open { "|" } else { " " }, Role::Text)
-}
-
-fn closed_at(session: &SessionRow) -> FrameNo {
-    let fins = End::BOTH.map(|end| session.ends.get(end).fin_frame);
-    match fins {
-        [Some(a), Some(b)] => a.max(b),
-        _ => FrameNo(u32::MAX),
-    }
 }
 
 fn tcp_letter(app: &App, row: &FrameRow, no: FrameNo) -> (&'static str, Role) {
