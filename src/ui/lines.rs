@@ -148,11 +148,9 @@ fn place(app: &App) -> String {
         return format!("writing  {frames} frames");
     }
     let last = app.store.frame_count();
-    if app.jobs.indexing {
-        let progress = app.store.progress();
-        if progress.caught_up {
-            return format!("live  {last} frames");
-        }
+    let progress = app.store.progress();
+    let live = app.jobs.indexing && progress.caught_up;
+    if app.jobs.indexing && !live {
         // Of fixed width, so that a second of progress changes a few cells.
         let rate = match app.stats.rate / 1_000_000 {
             _ if app.settings.low_bandwidth => String::new(),
@@ -170,6 +168,10 @@ fn place(app: &App) -> String {
         return "no frames".to_owned();
     }
     let no = app.list.cursor.0;
+    if live {
+        // What part of the capture that is goes down as it grows, and says nothing.
+        return format!("live  frame {no}/{last}");
+    }
     let percent = u64::from(no)
         .saturating_mul(100)
         .checked_div(u64::try_from(last).unwrap_or(1))

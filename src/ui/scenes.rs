@@ -225,6 +225,23 @@ fn while_the_capture_is_read_the_screen_says_how_far() {
     }
 }
 
+#[test]
+fn a_live_capture_shows_the_place_of_the_cursor_and_that_it_is_live() {
+    let mut app = App::new(
+        "live.pcapng",
+        (80, 24),
+        crate::app::settings::Settings::default(),
+    );
+    let mut batch = crate::app::testing::batch();
+    batch.progress.complete = false;
+    batch.progress.caught_up = true;
+    crate::app::update(&mut app, crate::app::Event::Batch(Box::new(batch)));
+    press(&mut app, "4 G Esc");
+    app.message = None;
+    let shown = text(&buffer(&app));
+    assert!(shown.contains("live  frame 4/12"), "{shown}");
+}
+
 fn check(name: &str, picture: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../tests/pictures");
