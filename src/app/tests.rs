@@ -244,6 +244,27 @@ fn a_word_on_the_other_side_of_a_lists_cursor_is_not_denied() {
 }
 
 #[test]
+fn q_and_esc_close_what_is_in_front_one_at_a_time() {
+    for (keys, layers, ranged) in [
+        ("? ?", 0, false),
+        ("c ? ?", 1, false),
+        ("c 5 Esc", 1, false),
+        ("v j ? Esc", 0, true),
+        ("v j ? q", 0, true),
+        ("v j ? Esc Esc", 0, false),
+        ("g l Esc", 0, false),
+    ] {
+        let mut app = app(80, 24);
+        let effects = press(&mut app, keys);
+        let quits = effects.iter().any(|e| matches!(e, Effect::Quit));
+        assert!(!quits, "{keys}");
+        assert_eq!(app.layers.len(), layers, "{keys}");
+        assert_eq!(app.range.is_some(), ranged, "{keys}");
+        assert_eq!(app.count, None, "{keys}");
+    }
+}
+
+#[test]
 fn what_the_filter_hides_is_told_and_not_denied() {
     // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
     let mut app = app(80, 24);

@@ -439,6 +439,10 @@ impl App {
                 self.settings.lane_gutter = Some(!now);
                 self.say_columns_left_out();
             }
+            // The key that opened the help closes it: a second one on top would take two keys to leave.
+            C::Help if matches!(self.layers.last(), Some(Layer::Help(_))) => {
+                self.layers.pop();
+            }
             C::Help => {
                 let context = self.context();
                 self.layers.push(Layer::Help(Help::new(context)));
@@ -451,6 +455,8 @@ impl App {
             }
             C::Close => return self.close(),
             C::Quit => return vec![Effect::Quit],
+            // A number is dropped by itself: what is open stays.
+            C::Escape if count.is_some() => {}
             C::Escape => return self.escape(),
             C::Cancel => return self.cancel(),
             C::Redraw => return vec![Effect::Clear],
@@ -486,9 +492,11 @@ impl App {
 
     /// Leaves what is on top, one thing at a time; at last a search that runs.
     fn escape(&mut self) -> Vec<Effect> {
-        if self.range.take().is_some() {
+        if self.layers.pop().is_some() {
+            return Vec::new();
+        } else if self.range.take().is_some() {
             self.say(Tone::Info, "range dropped");
-        } else if self.layers.pop().is_some() || self.leave_zoom() {
+        } else if self.leave_zoom() {
             return Vec::new();
         } else if self.focus != Pane::List {
             self.focus = Pane::List;
