@@ -78,7 +78,14 @@ impl App {
             tree.add_findings(&self.store);
             self.fit_tree();
             let height = self.decode_height();
-            self.tree.arrive(&tree, height);
+            match self
+                .decoded
+                .as_ref()
+                .filter(|before| before.frame == tree.frame)
+            {
+                Some(before) => self.tree.come_again(before, &tree, height),
+                None => self.tree.arrive(&tree, height),
+            }
             self.decoded = Some(tree);
         }
     }

@@ -87,6 +87,45 @@ fn what_acts_on_a_frame_waits_until_that_frame_is_decoded() {
 }
 
 #[test]
+fn a_chosen_field_stays_under_the_cursor_when_the_rules_have_their_say() {
+    use crate::decode::field::{Field, Value};
+    let field = |name: &'static str| Field::new(name, name, Value::None);
+    let tree = |names: &[&'static str]| Tree {
+        frame: FrameNo(5),
+        fields: names.iter().map(|name| field(name)).collect(),
+        bytes: Vec::new(),
+        complete: true,
+    };
+    let look = |app: &mut App, names: &[&'static str]| {
+        let tree = Some(tree(names));
+        let looked = Looked {
+            tree,
+            ..Looked::default()
+        };
+        update(app, Event::Looked(looked));
+    };
+    let under_cursor = |app: &App| {
+        let tree = app.decoded.as_ref().unwrap();
+        app.tree.lines(tree)[app.tree.cursor].field.name
+    };
+    let before = ["frame", "tcp", "smp", "tds"];
+    let after = ["frame", "tcp", "rule", "rule", "smp", "tds"];
+    for chosen in ["smp", "tcp"] {
+        let mut app = app(80, 24);
+        press(&mut app, "5 G");
+        look(&mut app, &before);
+        press(&mut app, "Tab Tab");
+        while under_cursor(&app) != chosen {
+            press(&mut app, "k");
+        }
+        look(&mut app, &after);
+        assert_eq!(under_cursor(&app), chosen);
+        look(&mut app, &before);
+        assert_eq!(under_cursor(&app), chosen);
+    }
+}
+
+#[test]
 fn the_first_e_goes_to_the_gravest_finding() {
     let mut app = app(80, 24);
     press(&mut app, "e");

@@ -313,6 +313,32 @@ impl TreeView {
         self.top = self.top.min(most);
     }
 
+    /// The tree of the same frame has come anew, for example with what the rules say of it: the field that the user
+    /// chose stays under the cursor and in its place on screen.
+    pub(super) fn come_again(&mut self, before: &Tree, tree: &Tree, height: usize) {
+        match self.place_in(before, tree).filter(|_| self.chosen) {
+            Some(to) => {
+                let above = self.cursor.saturating_sub(self.top);
+                let most = self.lines(tree).len().saturating_sub(height);
+                self.cursor = to;
+                self.top = to.saturating_sub(above).min(most);
+            }
+            None => self.arrive(tree, height),
+        }
+    }
+
+    /// Where a tree has the line that is under the cursor in another one.
+    fn place_in(&self, before: &Tree, tree: &Tree) -> Option<usize> {
+        let lines = self.lines(before);
+        let chosen = lines.get(self.cursor)?;
+        let of_field = |line: &TreeLine<'_>| line.path == chosen.path;
+        let part = self.cursor.checked_sub(lines.iter().position(&of_field)?)?;
+        let lines = self.lines(tree);
+        let parts = lines.iter().filter(|line| of_field(line)).count();
+        let first = lines.iter().position(of_field)?;
+        Some(first.saturating_add(part.min(parts.saturating_sub(1))))
+    }
+
     /// Moves the cursor by lines and keeps it on screen.
     pub fn step(&mut self, lines: usize, height: usize, by: i64) {
         self.chosen = true;
