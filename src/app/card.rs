@@ -1,6 +1,7 @@
 //! The connection on one page: the report's text, how long the steps of its opening took, where the capture was taken
 //! and what is wrong with it.
 
+use super::page::Page;
 use super::tables::phase_name;
 use super::{App, Layer, Tone, clock};
 use crate::report::{capture_lines, connection_text};
@@ -12,7 +13,7 @@ const ABOUT: usize = 4;
 
 /// A line in pieces of a width, broken at blanks; what follows is indented deeper. The columns of a table stay where
 /// they are.
-fn folded(line: &str, width: usize) -> Vec<String> {
+pub(super) fn folded(line: &str, width: usize) -> Vec<String> {
     let indent = line.chars().take_while(|c| *c == ' ').count();
     let indent = " ".repeat(indent.saturating_add(2).min(width / 2));
     let mut out = Vec::new();
@@ -42,13 +43,10 @@ impl App {
             self.say(Tone::Error, "this frame belongs to no connection");
             return;
         };
-        let width = usize::from(self.size.0.saturating_sub(3)).max(20);
         let text = self.card(conn);
-        self.layers.push(Layer::Text {
-            title: format!("Connection {conn}"),
-            lines: text.lines().flat_map(|line| folded(line, width)).collect(),
-            top: 0,
-        });
+        let title = format!("Connection {conn}");
+        let page = Page::new(title, text.lines(), folded, self.size.0);
+        self.layers.push(Layer::Text(page));
     }
 
     fn card(&self, conn: ConnId) -> String {

@@ -281,7 +281,7 @@ fn state(app: &App, effects: &[String]) -> String {
                 fact(format!("sort={column}{way}"));
             }
         }
-        Some(Layer::Text { title, .. }) => fact(format!("layer={title}")),
+        Some(Layer::Text(page)) => fact(format!("layer={}", page.title)),
         Some(Layer::Help(_)) => fact("layer=Help".to_string()),
         Some(Layer::Export(_)) => fact("layer=Export".to_string()),
         None => {}

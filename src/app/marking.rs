@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::history::Undoable;
+use super::page::{Page, unbroken};
 use super::summary::counted;
 use super::{App, Effect, Layer, Tone, clock};
 use crate::export::FrameSet;
@@ -183,11 +184,8 @@ impl App {
                 vec![Effect::Copy(text)]
             }
             Ok(text) => {
-                self.layers.push(Layer::Text {
-                    title: "Copy".to_string(),
-                    lines: text.lines().map(str::to_string).collect(),
-                    top: 0,
-                });
+                let page = Page::new("Copy", text.lines(), unbroken, self.size.0);
+                self.layers.push(Layer::Text(page));
                 Vec::new()
             }
             Err(why) => {

@@ -29,6 +29,7 @@ pub mod mouse;
 mod moves;
 mod news;
 pub mod ordering;
+pub mod page;
 pub mod prompt;
 pub mod rows;
 mod searching;
@@ -68,6 +69,7 @@ use history::{Jumps, UndoStack, Undoable};
 use key::Key;
 use keymap::Keymap;
 use layout::Pane;
+use page::Page;
 use prompt::Prompt;
 use rows::Rows;
 use settings::Settings;
@@ -93,15 +95,8 @@ pub enum Layer {
     Help(Help),
     /// The export form.
     Export(Box<ExportForm>),
-    /// A page of text with its title: explanations, messages, numbers.
-    Text {
-        /// Its title.
-        title: String,
-        /// Its lines.
-        lines: Vec<String>,
-        /// Lines scrolled past.
-        top: usize,
-    },
+    /// A page of text: explanations, messages, numbers.
+    Text(Page),
 }
 
 /// The frame list.

@@ -120,7 +120,7 @@ mod tests {
     /// What a page of text says.
     fn page(app: &App) -> String {
         match app.layers.last() {
-            Some(Layer::Text { lines, .. }) => lines.join(" "),
+            Some(Layer::Text(page)) => page.lines.join(" "),
             _ => String::new(),
         }
     }

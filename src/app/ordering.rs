@@ -3,6 +3,7 @@
 use super::clock::{DeltaFrom, TimeFormat};
 use super::command::{COMMANDS, Command};
 use super::keymap::Lookup;
+use super::page::Page;
 use super::prompt::Ask;
 use super::settings::{ColorDepth, Column, GlyphSet, ThemeName, no_column};
 use super::{App, Effect, Layer, Tone};
@@ -193,12 +194,9 @@ impl App {
             self.say(Tone::Error, format!("no rule is called {id}{near}"));
             return;
         };
-        let width = usize::from(self.size.0.saturating_sub(3)).max(20);
-        self.layers.push(Layer::Text {
-            title: format!("Rule {id}"),
-            lines: text.lines().flat_map(|line| wrap(line, width)).collect(),
-            top: 0,
-        });
+        let title = format!("Rule {id}");
+        let page = Page::new(title, text.lines(), wrap, self.size.0);
+        self.layers.push(Layer::Text(page));
     }
 
     /// `:map x mark`, `:map Ctrl-W x mark`: the last word is the command.

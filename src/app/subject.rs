@@ -13,7 +13,7 @@ impl App {
         let over = match (self.layers.last()?, entry.acts_on) {
             (_, ActsOn::Anything) | (Layer::Table(_), ActsOn::Row) => return None,
             (Layer::Table(table), ActsOn::Frames) => format!("the list of {}", table.word()),
-            (Layer::Help(_) | Layer::Text { .. } | Layer::Export(_), _) => "this page".to_string(),
+            (Layer::Help(_) | Layer::Text(_) | Layer::Export(_), _) => "this page".to_string(),
         };
         let close = self.key_of(Command::Close);
         let name = entry.name;

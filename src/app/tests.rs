@@ -263,26 +263,6 @@ fn the_help_is_searched_for_any_word_and_esc_closes_it() {
 }
 
 #[test]
-fn a_word_on_the_other_side_of_a_lists_cursor_is_not_denied() {
-    let mut app = app(120, 40);
-    let mut fault = testing::finding();
-    fault.verdict = crate::store::Verdict::Fault;
-    fault.marks = vec![FrameNo(3)];
-    Arc::get_mut(&mut app.store).unwrap().add_finding(fault);
-    for (keys, said) in [
-        ("F g g / B e n i g n Enter", ""),
-        ("n", "no further row of 1 with Benign"),
-        ("/ F a u l t Enter", "no further row of 1 with Fault"),
-        ("N", ""),
-        ("N", "no earlier row of 1 with Fault"),
-        ("/ N o n e s u c h Enter", "not found: Nonesuch"),
-    ] {
-        press(&mut app, keys);
-        assert_eq!(testing::said(&app), said, "{keys}");
-    }
-}
-
-#[test]
 fn q_and_esc_close_what_is_in_front_one_at_a_time() {
     for (keys, layers, ranged) in [
         ("? ?", 0, false),
@@ -300,6 +280,26 @@ fn q_and_esc_close_what_is_in_front_one_at_a_time() {
         assert_eq!(app.layers.len(), layers, "{keys}");
         assert_eq!(app.range.is_some(), ranged, "{keys}");
         assert_eq!(app.count, None, "{keys}");
+    }
+}
+
+#[test]
+fn a_word_on_the_other_side_of_a_lists_cursor_is_not_denied() {
+    let mut app = app(120, 40);
+    let mut fault = testing::finding();
+    fault.verdict = crate::store::Verdict::Fault;
+    fault.marks = vec![FrameNo(3)];
+    Arc::get_mut(&mut app.store).unwrap().add_finding(fault);
+    for (keys, said) in [
+        ("F g g / B e n i g n Enter", ""),
+        ("n", "no further row of 1 with Benign"),
+        ("/ F a u l t Enter", "no further row of 1 with Fault"),
+        ("N", ""),
+        ("N", "no earlier row of 1 with Fault"),
+        ("/ N o n e s u c h Enter", "not found: Nonesuch"),
+    ] {
+        press(&mut app, keys);
+        assert_eq!(testing::said(&app), said, "{keys}");
     }
 }
 

@@ -49,7 +49,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
             }
         }
         Event::Resize(w, h) => {
-            app.size = (w, h);
+            app.resize((w, h));
             app.show_cursor(true);
             app.fit_window();
             app.show_telling_part();
@@ -107,6 +107,27 @@ impl App {
             change(store);
         } else {
             debug_assert!(false, "the loop waits until no job holds the store");
+        }
+    }
+
+    /// The terminal has another size: what was made for the one before is made anew.
+    fn resize(&mut self, size: (u16, u16)) {
+        let is_summary =
+            |app: &Self| matches!(&app.message, Some((_, text)) if *text == summary(app));
+        let summed_up = is_summary(self);
+        let all_shown = self.settings.columns.is_some() && self.columns_left_out().is_none();
+        self.size = size;
+        if summed_up {
+            self.message = Some((Tone::Info, summary(self)));
+        }
+        if all_shown && let Some(text) = self.columns_left_out() {
+            self.announce(Tone::Info, text);
+        }
+        let height = self.layer_height();
+        for layer in &mut self.layers {
+            if let Layer::Text(page) = layer {
+                page.fit(size.0, height);
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! What the panes show: folds, focus, sizes, pages of text.
 
+use super::card::folded;
 use super::command::Context;
 use super::layout::{Layout, Pane, Wishes};
 use super::ordering::wrap;
+use super::page::Page;
 use super::tables::human;
 use super::{App, CameFrom, Layer, Tone};
 use crate::decode::field::Value;
@@ -229,7 +231,7 @@ impl App {
                     });
                 }
             }
-            Some(Layer::Help(_) | Layer::Text { .. } | Layer::Export(_)) => {
+            Some(Layer::Help(_) | Layer::Text(_) | Layer::Export(_)) => {
                 self.layers.pop();
             }
             None => match self.focus {
@@ -291,7 +293,6 @@ impl App {
     }
 
     pub(super) fn show_messages(&mut self) {
-        let width = usize::from(self.size.0.saturating_sub(3)).max(10);
         let lines: Vec<String> = self
             .news
             .all
@@ -300,13 +301,11 @@ impl App {
                 Tone::Info => text.clone(),
                 Tone::Error => format!("error: {text}"),
             })
-            .flat_map(|text| wrap(&text, width))
             .collect();
-        self.layers.push(Layer::Text {
-            title: "Messages".to_string(),
-            top: lines.len().saturating_sub(self.layer_height()),
-            lines,
-        });
+        let whole = lines.iter().map(String::as_str);
+        let mut page = Page::new("Messages", whole, wrap, self.size.0);
+        page.top = page.lines.len().saturating_sub(self.layer_height());
+        self.layers.push(Layer::Text(page));
     }
 
     pub(super) fn show_stats(&mut self) {
@@ -326,13 +325,10 @@ impl App {
             format!("findings         {}", store.findings().len()),
             format!("index memory     {}", human(store.memory())),
         ];
-        let width = usize::from(self.size.0.saturating_sub(3)).max(10);
-        lines.extend(problems(store, 0).flat_map(|text| wrap(&text, width)));
-        self.layers.push(Layer::Text {
-            title: "Numbers".to_string(),
-            lines,
-            top: 0,
-        });
+        lines.extend(problems(store, 0));
+        let whole = lines.iter().map(String::as_str);
+        let page = Page::new("Numbers", whole, folded, self.size.0);
+        self.layers.push(Layer::Text(page));
     }
 }
 

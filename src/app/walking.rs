@@ -13,8 +13,8 @@ impl App {
         match self.layers.last_mut() {
             Some(Layer::Table(table)) => table.step(by, height),
             Some(Layer::Help(help)) => help.top = scrolled(help.top, by),
-            Some(Layer::Text { top, lines, .. }) => {
-                *top = scrolled(*top, by).min(lines.len().saturating_sub(height));
+            Some(Layer::Text(page)) => {
+                page.top = scrolled(page.top, by).min(page.lines.len().saturating_sub(height));
             }
             Some(Layer::Export(_)) => {}
             None => match self.focus {

@@ -9,6 +9,7 @@ use crate::app::Help;
 use crate::app::help::{Columns, HelpLine};
 use crate::app::layout::Area;
 use crate::app::ordering::wrap;
+use crate::app::page::Page;
 use crate::app::summary::counted;
 use crate::app::tables::{Kind, Row, Table, detail_rows};
 use crate::store::Verdict;
@@ -240,10 +241,18 @@ pub fn help(pen: &mut Pen<'_>, app: &App, help: &Help, area: Area) -> Position {
 }
 
 /// Draws a page of text.
-pub fn text(pen: &mut Pen<'_>, title: &str, lines: &[String], top: usize, area: Area) -> Position {
+pub fn text(pen: &mut Pen<'_>, page: &Page, area: Area) -> Position {
+    let Page {
+        title, lines, top, ..
+    } = page;
     pen.head(area.row(0), title, &counted(lines.len(), "line"), true);
     let body = area.below(1);
-    for (y, line) in lines.iter().skip(top).take(usize::from(body.h)).enumerate() {
+    for (y, line) in lines
+        .iter()
+        .skip(*top)
+        .take(usize::from(body.h))
+        .enumerate()
+    {
         let row = body.row(u16::try_from(y).unwrap_or(0));
         pen.text(
             row.x.saturating_add(1),

@@ -293,7 +293,7 @@ fn key_line(app: &App) -> &'static [Command] {
     use Command as C;
     match app.layers.last() {
         Some(Layer::Export(_)) => &[],
-        Some(Layer::Help(_) | Layer::Text { .. }) => &[C::Close, C::Down, C::PageDown],
+        Some(Layer::Help(_) | Layer::Text(_)) => &[C::Close, C::Down, C::PageDown],
         Some(Layer::Table(_)) => &[
             C::Follow,
             C::Sort,

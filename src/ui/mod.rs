@@ -136,7 +136,7 @@ fn draw_layer(pen: &mut Pen<'_>, app: &App, layer: &Layer, area: Area) -> Option
         Layer::Table(table) => layers::table(pen, app, table, area),
         Layer::Export(form) => Some(export_form::draw(pen, form, area)),
         Layer::Help(help) => Some(layers::help(pen, app, help, area)),
-        Layer::Text { title, lines, top } => Some(layers::text(pen, title, lines, *top, area)),
+        Layer::Text(page) => Some(layers::text(pen, page, area)),
     }
 }
 
