@@ -1,8 +1,9 @@
 //! Moving: where a command leads from the cursor. Rows that the filter hides are never landed on.
 
+use std::ops::Range;
+
 use super::App;
 use super::facts;
-use super::rows::Rows;
 use super::summary::gravest;
 use crate::app::command::Command;
 use crate::store::{FrameRow, RequestRow, Verdict};
@@ -12,6 +13,8 @@ use crate::units::{FrameNo, Nanos};
 const NEARBY: usize = 10;
 /// Frames looked through for those behind the cursor.
 const LOOK_AHEAD: usize = 20_000;
+/// Frames looked through at once for one that satisfies a condition.
+const BLOCK: usize = 4096;
 
 impl App {
     /// Puts the cursor on a frame, or on the nearest shown one, and brings it on screen.
@@ -196,21 +199,65 @@ impl App {
         what: &str,
         holds: impl Fn(FrameNo, &FrameRow) -> bool,
     ) -> Result<FrameNo, String> {
-        let here = self.list.cursor;
-        let holds = |no: &FrameNo| self.store.frame(*no).is_some_and(|row| holds(*no, &row));
-        let found = self.list.rows.walk(&self.store, here, forward).find(holds);
-        found.ok_or_else(|| {
-            let all = Rows::all();
-            let hidden = if self.list.rows.is_filtered() {
-                all.walk(&self.store, here, forward).filter(holds).count()
-            } else {
-                0
-            };
-            none_shown(forward, what, hidden).unwrap_or_else(|| {
-                let way = way(forward);
-                format!("no {way} {what}")
-            })
+        let none = || format!("no {} {what}", way(forward));
+        if !self.list.rows.is_filtered() {
+            return self.nearest(forward, &holds).ok_or_else(none);
+        }
+        let shown = |no: &FrameNo| self.store.frame(*no).is_some_and(|row| holds(*no, &row));
+        let mut rows = self.list.rows.walk(&self.store, self.list.cursor, forward);
+        rows.find(shown).ok_or_else(|| {
+            let hidden = self.count(forward, &holds);
+            none_shown(forward, what, hidden).unwrap_or_else(none)
         })
+    }
+
+    /// The nearest frame in a direction that satisfies a condition, shown or not. Whole blocks are looked through, which
+    /// is much faster than frame by frame: a key must not wait for a capture of millions.
+    fn nearest(
+        &self,
+        forward: bool,
+        holds: &impl Fn(FrameNo, &FrameRow) -> bool,
+    ) -> Option<FrameNo> {
+        let mut left = self.frames_beyond(forward);
+        let mut found = None;
+        while found.is_none() && !left.is_empty() {
+            let block = if forward {
+                let end = left.start.saturating_add(BLOCK).min(left.end);
+                std::mem::replace(&mut left.start, end)..end
+            } else {
+                let start = left.end.saturating_sub(BLOCK).max(left.start);
+                start..std::mem::replace(&mut left.end, start)
+            };
+            let first = FrameNo::from_index(block.start);
+            self.store.each_frame(first, block.len(), |no, row| {
+                if (found.is_none() || !forward) && holds(no, row) {
+                    found = Some(no);
+                }
+            });
+        }
+        found
+    }
+
+    /// How many frames in a direction satisfy a condition, shown or not.
+    fn count(&self, forward: bool, holds: &impl Fn(FrameNo, &FrameRow) -> bool) -> usize {
+        let beyond = self.frames_beyond(forward);
+        let first = FrameNo::from_index(beyond.start);
+        let mut count = 0_usize;
+        self.store.each_frame(first, beyond.len(), |no, row| {
+            count = count.saturating_add(usize::from(holds(no, row)));
+        });
+        count
+    }
+
+    /// The places of all frames behind the cursor, or in front of it.
+    fn frames_beyond(&self, forward: bool) -> Range<usize> {
+        let all = self.store.frame_count();
+        let here = self.list.cursor.index().min(all);
+        if forward {
+            here.saturating_add(1).min(all)..all
+        } else {
+            0..here
+        }
     }
 
     /// Where a command leads, or why it leads nowhere.
@@ -262,32 +309,23 @@ impl App {
     /// The frame behind the next wait, as the shown frames have it.
     fn gap(&self, forward: bool) -> Result<FrameNo, String> {
         let limit = i64::from(self.settings.gap_ms).saturating_mul(1_000_000);
-        let mut later: Option<(FrameNo, Nanos)> = None;
-        let start = if forward {
-            self.store
-                .frame(self.list.cursor)
-                .map(|row| (self.list.cursor, row.time))
-        } else {
-            None
-        };
-        let mut before = start;
-        for no in self.list.rows.walk(&self.store, self.list.cursor, forward) {
-            let Some(row) = self.store.frame(no) else {
+        // The frame of this walk before the one that is looked at; forward, the first one is under the cursor.
+        let here = self.list.cursor;
+        let start = self.store.time_of(here).filter(|_| forward);
+        let mut last = start.map(|time| (here, time));
+        for no in self.list.rows.walk(&self.store, here, forward) {
+            let Some(time) = self.store.time_of(no) else {
                 continue;
             };
-            if forward {
-                if before.is_some_and(|(_, time)| row.time.since(time) > limit) {
+            if let Some((before, then)) = last {
+                if forward && time.since(then) > limit {
                     return Ok(no);
                 }
-                before = Some((no, row.time));
-            } else {
-                if let Some((frame, time)) = later
-                    && time.since(row.time) > limit
-                {
-                    return Ok(frame);
+                if !forward && then.since(time) > limit {
+                    return Ok(before);
                 }
-                later = Some((no, row.time));
             }
+            last = Some((no, time));
         }
         Err(format!(
             "no {} wait longer than {} ms; :set gap-ms changes the limit",

@@ -304,6 +304,30 @@ fn a_word_on_the_other_side_of_a_lists_cursor_is_not_denied() {
 }
 
 #[test]
+fn what_is_far_away_is_found_in_either_direction_and_the_nearest_first() {
+    let mut app = testing::many_sids(5000, 0);
+    let marked = [1, 2, 4097, 4098, 9000].map(FrameNo);
+    app.marks = marked.into_iter().collect();
+    let mut walk = |from: FrameNo, key: &str| {
+        app.list.cursor = from;
+        press(&mut app, key);
+        app.list.cursor
+    };
+    for pair in marked.windows(2) {
+        assert_eq!(walk(pair[0], "'"), pair[1]);
+        assert_eq!(walk(pair[1], "\""), pair[0]);
+    }
+    assert_eq!(walk(FrameNo(8999), "\""), FrameNo(4098));
+    app.list.rows = Rows::only(vec![FrameNo(2), FrameNo(3)]);
+    app.list.cursor = FrameNo(3);
+    press(&mut app, "'");
+    let said = testing::said(&app);
+    assert!(said.ends_with("; 3 hidden by the filter"), "{said}");
+    press(&mut app, "\"");
+    assert_eq!(app.list.cursor, FrameNo(2));
+}
+
+#[test]
 fn what_the_filter_hides_is_told_and_not_denied() {
     // The only finding and the only reset stand on frame 12; frames 4, 5, 6 and 10 are of Sid 0.
     let mut app = app(80, 24);
