@@ -203,8 +203,8 @@ commands! {
     Last "last" ["G" "End"] "" Move Anywhere "" (counted reads_tree_in_panes) "to the last row, or with a number before it to that frame: 1049G";
     Goto "goto" ["g f"] "" Move Anywhere "frame" (counted) "to a frame by number; :1049 does the same";
     GotoTime "goto-time" ["t"] "" Move Anywhere "time" () "to a time: 12.024, +5ms, -2s, 09:31:12.024, 2026-03-14T09:31";
-    NextSameSid "next-same-sid" ["."] "same Sid" Jump Anywhere "" (counted of_frames) "next frame of the same Sid";
-    PrevSameSid "prev-same-sid" [","] "" Jump Anywhere "" (counted of_frames) "previous frame of the same Sid";
+    NextSameSid "next-same-sid" ["."] "same Sid" Jump Anywhere "" (counted of_frames) "next frame that completes a packet of the same Sid";
+    PrevSameSid "prev-same-sid" [","] "" Jump Anywhere "" (counted of_frames) "previous frame that completes a packet of the same Sid";
     NextSameConn "next-same-conn" [">"] "" Jump Anywhere "" (counted of_frames) "next frame of the same connection";
     PrevSameConn "prev-same-conn" ["<"] "" Jump Anywhere "" (counted of_frames) "previous frame of the same connection";
     Pair "pair" ["p"] "" Jump Anywhere "" (counted) "from a request to its reply and back";
@@ -230,7 +230,7 @@ commands! {
     FindNext "find-next" ["n"] "next" Search Anywhere "" () "next hit";
     FindPrev "find-prev" ["N"] "" Search Anywhere "" () "previous hit";
     Filter "filter" ["&"] "filter" Search Anywhere "filter" (reads_tree_in_panes) "show only matching frames; empty clears; save NAME keeps it";
-    OnlySid "only-sid" ["o"] "" Search Anywhere "" (of_row) "filter to the Sid; again: to the connection; again: off";
+    OnlySid "only-sid" ["o"] "" Search Anywhere "" (of_row) "filter to every frame that carries a part of the Sid's packets; again: to the connection; again: off";
     CopyFilter "copy-filter" [] "" Search Anywhere "" () "copy the filter in Wireshark's form";
     Mark "mark" ["m"] "mark" Marks Anywhere "" (of_row) "mark the row, the range or the finding's frames, or take the mark off";
     MarkDown "mark-down" ["Space"] "" Marks Anywhere "" (of_row) "mark the row, or take the mark off, and step down";
