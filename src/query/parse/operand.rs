@@ -278,7 +278,7 @@ impl Parser<'_> {
                     ParseError::new(
                         at,
                         len,
-                        "`%` is the value under the cursor, and there is none",
+                        "no value under the cursor for `%`; write the value",
                     )
                 })?;
                 Lit::Word(value.to_owned())

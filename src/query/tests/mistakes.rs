@@ -101,7 +101,7 @@ fn mistakes_are_shown_where_they_stand() {
             "sid == %",
             7,
             1,
-            "`%` is the value under the cursor, and there is none",
+            "no value under the cursor for `%`; write the value",
             None,
         ),
         ("@late", 0, 5, "no saved filter `@late`", None),
