@@ -272,6 +272,9 @@ mod tests {
         let mut app = app(80, 24);
         let told = chosen(&mut app, MANY);
         assert_eq!(told, "no room at 80 columns for flags, src, dst");
+        // That they are kept in the config file is said behind it, not in its place.
+        update(&mut app, Event::Kept(Ok("kept".to_owned())));
+        assert_eq!(said(&app), format!("{told}; kept"));
         assert_eq!(chosen(&mut app, "no kind src dst info"), "");
     }
 

@@ -57,6 +57,8 @@ pub enum Event {
     Run(Command, Option<u32>),
     /// Something to tell the user.
     Message(Result<String, String>),
+    /// A setting was kept, and where, or why it was not; the answer to [`Effect::Keep`].
+    Kept(Result<String, String>),
     /// The program was suspended and is back.
     Resumed,
     /// Numbers of the loop.

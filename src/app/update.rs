@@ -94,6 +94,7 @@ fn take_in(app: &mut App, event: Event) -> Vec<Effect> {
         Event::ListWritten(path, result) => app.list_written(path, result),
         Event::Run(command, count) => return app.run_decoded(command, count),
         Event::Message(result) => app.tell(result),
+        Event::Kept(result) => app.tell_kept(result),
         Event::Resumed => {}
         Event::Stats(stats) => app.stats = stats,
     }
@@ -136,6 +137,15 @@ impl App {
             Ok(text) => self.say(Tone::Info, text),
             Err(text) => self.say(Tone::Error, text),
         }
+    }
+
+    /// A setting was kept, or could not be; what was said of it stands in front.
+    fn tell_kept(&mut self, result: Result<String, String>) {
+        let said = match (&self.message, &result) {
+            (Some((Tone::Info, said)), Ok(text)) => Ok(format!("{said}; {text}")),
+            _ => result,
+        };
+        self.tell(said);
     }
 
     /// The store has grown.

@@ -127,7 +127,7 @@ impl Session {
                 value,
             } => {
                 let result = self.config.keep(section, &key, &value);
-                update(&mut self.app, Event::Message(result));
+                update(&mut self.app, Event::Kept(result));
             }
             Effect::StopExport => self.stop_export.store(true, Ordering::Relaxed),
             Effect::Search(search) => {
