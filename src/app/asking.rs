@@ -59,7 +59,7 @@ impl App {
         match ask {
             Ask::Frame => match text.parse() {
                 Ok(no) => self.goto(FrameNo(no)),
-                Err(_) => self.say(Tone::Error, format!("no frame number: {text}")),
+                Err(_) => self.say(Tone::Error, format!("no frame number: {text}; write 1049")),
             },
             Ask::Time => self.goto_time(text),
             Ask::Command => return self.command_line(text),

@@ -1,5 +1,6 @@
 //! Opening, sorting and writing the full-width lists.
 
+use super::command::Command;
 use super::prompt::{Ask, Mistake, Prompt};
 use super::tables::{Kind, Row, Table};
 use super::{App, Effect, Layer, Tone};
@@ -72,8 +73,17 @@ impl App {
         if matches!(self.layers.last(), Some(Layer::Table(_))) {
             return self.ask(Ask::Column, "");
         }
-        self.say(Tone::Info, "no list is open that could be sorted");
+        self.say_no_list();
         Vec::new()
+    }
+
+    fn say_no_list(&mut self) {
+        let keys = [Command::Connections, Command::Findings, Command::Requests];
+        let keys = keys.map(|command| self.key_of(command)).join(", ");
+        self.say(
+            Tone::Info,
+            format!("no list is open that could be sorted; {keys} open one"),
+        );
     }
 
     /// The columns of the list on top whose names begin so.
@@ -103,6 +113,7 @@ impl App {
     /// Sorts the list on top by a column; without a name by the next one.
     pub(super) fn sort_table(&mut self, name: &str) {
         let Some(Layer::Table(table)) = self.layers.last() else {
+            self.say_no_list();
             return;
         };
         let mut table = table.clone();

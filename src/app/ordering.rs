@@ -37,7 +37,10 @@ impl App {
         match command {
             Command::Goto => match argument.parse() {
                 Ok(no) => self.goto(crate::units::FrameNo(no)),
-                Err(_) => self.say(Tone::Error, format!("no frame number: {argument}")),
+                Err(_) => self.say(
+                    Tone::Error,
+                    format!("no frame number: {argument}; write 1049"),
+                ),
             },
             Command::GotoTime => self.goto_time(argument),
             Command::Filter => return self.answer_filter(argument),
@@ -56,11 +59,11 @@ impl App {
             Command::Explain => self.explain(argument),
             Command::Map => self.map_key(argument),
             _ => {
-                if let Ok(count) = argument.parse() {
-                    return self.run(command, Some(count));
-                }
                 let entry = command.entry();
                 let takes = if entry.counted {
+                    if let Ok(count) = argument.parse() {
+                        return self.run(command, Some(count));
+                    }
                     "a number"
                 } else {
                     "no argument"

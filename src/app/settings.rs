@@ -321,5 +321,5 @@ impl Settings {
 /// What to say to a name that no column has.
 pub fn no_column(name: &str) -> String {
     let names = Column::ALL.map(Column::name).join(" ");
-    format!("no column is called {name}; there are {names}")
+    format!("no column is called {name}; columns are {names}")
 }

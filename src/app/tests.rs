@@ -304,6 +304,29 @@ fn a_word_on_the_other_side_of_a_lists_cursor_is_not_denied() {
 }
 
 #[test]
+fn a_refused_command_says_what_to_write_and_changes_nothing() {
+    for (typed, told) in [
+        ("goto abc", "no frame number: abc; write 1049"),
+        ("mark 5", "mark takes no argument, not 5"),
+        ("only-sid 5", "only-sid takes no argument, not 5"),
+        (
+            "sort frames",
+            "no list is open that could be sorted; c, F, Q open one",
+        ),
+        ("q", "no command is called q; nearest: quit"),
+        ("set gap 5", "no setting is called gap; nearest: gap-ms"),
+    ] {
+        let mut app = app(80, 24);
+        press(&mut app, "5 G :");
+        update(&mut app, Event::Paste(typed.to_owned()));
+        press(&mut app, "Enter");
+        assert_eq!(testing::said(&app), told, "{typed}");
+        assert_eq!(app.list.cursor, FrameNo(5), "{typed}");
+        assert!(app.marks.is_empty() && app.filter.is_empty(), "{typed}");
+    }
+}
+
+#[test]
 fn what_is_far_away_is_found_in_either_direction_and_the_nearest_first() {
     let mut app = testing::many_sids(5000, 0);
     let marked = [1, 2, 4097, 4098, 9000].map(FrameNo);

@@ -1,16 +1,23 @@
 //! The known name that is nearest to one that was mistyped.
 
-/// The candidate that `name` is most likely a slip for, if one is near enough to be what was meant; letter case and
-/// the choice between `-`, `_` and `.` do not count.
+/// The candidate that `name` is most likely a slip for, if one is near enough to be what was meant, else the shortest
+/// one that begins so; letter case and the choice between `-`, `_` and `.` do not count.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = plain(name);
     let limit = (wanted.len() / 3).clamp(1, 4).saturating_mul(CHANGE);
+    let far = limit.saturating_add(1);
+    let distance = |candidate: &str| {
+        let known = plain(candidate);
+        match cost(&wanted, &known) {
+            cost if cost <= limit => Some(cost),
+            _ => (!wanted.is_empty() && known.starts_with(&wanted)).then_some(far),
+        }
+    };
     candidates
         .into_iter()
-        .map(|candidate| (cost(&wanted, &plain(candidate)), candidate))
-        .filter(|(cost, _)| *cost <= limit)
-        .min_by_key(|(cost, candidate)| (*cost, candidate.len()))
-        .map(|(_, candidate)| candidate)
+        .filter_map(|candidate| Some((distance(candidate)?, candidate.len(), candidate)))
+        .min_by_key(|(cost, len, _)| (*cost, *len))
+        .map(|(_, _, candidate)| candidate)
 }
 
 /// What the slips cost. A letter left out is more likely than one too many, and a wrong one is the least likely.
@@ -72,5 +79,7 @@ mod tests {
         assert_eq!(nearest("tcp.flags.rest", flags), Some("tcp.flags.reset"));
         assert_eq!(nearest("TCP_FLAGS_RESET", names), Some("tcp.flags.reset"));
         assert_eq!(nearest("colour", names), None);
+        assert_eq!(nearest("tcp.fl", names), Some("tcp.flags.reset"));
+        assert_eq!(nearest("", names), None);
     }
 }

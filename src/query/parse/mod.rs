@@ -60,7 +60,12 @@ impl<'a> Parser<'a> {
     fn whole(&mut self) -> Result<Node, ParseError> {
         let root = self.any()?;
         if self.peek().tok != Tok::End {
-            return Err(self.unexpected("`and`, `or` or the end"));
+            let wanted = if ends_with_field(&root) {
+                "`==`, `and`, `or` or the end"
+            } else {
+                "`and`, `or` or the end"
+            };
+            return Err(self.unexpected(wanted));
         }
         Ok(root)
     }
@@ -331,11 +336,20 @@ impl<'a> Parser<'a> {
         let message = format!("{wanted} is expected here, not {found}");
         let error = ParseError::new(token.at, token.len, message);
         match &token.tok {
-            Tok::Word(w) if wanted.starts_with("`and`") => {
+            Tok::Word(w) if wanted.contains("`and`") => {
                 error.nearest(crate::settings::nearest(w, ["and", "or"]))
             }
             _ => error,
         }
+    }
+}
+
+/// Whether what was read last is a field alone, so that a comparison may have been meant to follow.
+fn ends_with_field(node: &Node) -> bool {
+    match node {
+        Node::All(parts) | Node::Any(parts) => parts.last().is_some_and(ends_with_field),
+        Node::Not(of) => ends_with_field(of),
+        Node::Leaf(leaf) => matches!(leaf.what, What::Present(_)),
     }
 }
 

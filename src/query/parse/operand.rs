@@ -275,11 +275,7 @@ impl Parser<'_> {
             Tok::Text(text) => Lit::Text(text),
             Tok::Sign("%") => {
                 let value = self.context.cursor.ok_or_else(|| {
-                    ParseError::new(
-                        at,
-                        len,
-                        "no value under the cursor for `%`; write the value",
-                    )
+                    ParseError::new(at, len, "`%` stands for nothing here; write the value")
                 })?;
                 Lit::Word(value.to_owned())
             }

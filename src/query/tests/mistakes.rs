@@ -47,6 +47,13 @@ fn mistakes_are_shown_where_they_stand() {
             "`and`, `or` or the end is expected here, not `an`",
             Some("and"),
         ),
+        (
+            "conn == 2 and sid 5",
+            18,
+            1,
+            "`==`, `and`, `or` or the end is expected here, not `5`",
+            None,
+        ),
         ("(sid == 5", 9, 0, "`)` is expected here, not the end", None),
         (
             "sid in {1, 2",
@@ -101,7 +108,7 @@ fn mistakes_are_shown_where_they_stand() {
             "sid == %",
             7,
             1,
-            "no value under the cursor for `%`; write the value",
+            "`%` stands for nothing here; write the value",
             None,
         ),
         ("@late", 0, 5, "no saved filter `@late`", None),
