@@ -23,7 +23,7 @@ pub(super) fn folded(line: &str, width: usize) -> Vec<String> {
         let at = rest
             .char_indices()
             .take(width.saturating_add(1))
-            .filter(|(at, c)| *c == ' ' && *at > start)
+            .filter(|(at, c)| *c == ' ' && *at > start && !is_before_unit(&rest, *at))
             .map(|(at, _)| at)
             .last();
         let Some((piece, behind)) = at.and_then(|at| rest.split_at_checked(at)) else {
@@ -34,6 +34,16 @@ pub(super) fn folded(line: &str, width: usize) -> Vec<String> {
     }
     out.push(rest);
     out
+}
+
+/// Whether the blank at a place stands between a number and its unit, which are read as one.
+fn is_before_unit(line: &str, at: usize) -> bool {
+    let Some((before, behind)) = line.split_at_checked(at) else {
+        return false;
+    };
+    let unit = behind.trim_start().split([' ', ',', ';', ')']).next();
+    before.ends_with(|c: char| c.is_ascii_digit())
+        && matches!(unit, Some("ns" | "us" | "ms" | "s" | "B" | "kB" | "MB"))
 }
 
 impl App {
@@ -105,6 +115,11 @@ mod tests {
         };
         assert_eq!(words(&lines.join(" ")), words(line));
         assert_eq!(folded("short", 40), ["short"]);
+        // A number and its unit stay together.
+        assert_eq!(
+            folded("31 frames, 243.6 ms", 17),
+            ["31 frames,", "  243.6 ms"]
+        );
         // A word that is too long stays whole.
         assert_eq!(folded(&"x".repeat(50), 40).len(), 1);
     }

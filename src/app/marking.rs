@@ -130,7 +130,10 @@ impl App {
                 self.change("marks", |app| {
                     app.marks = app.marks.union(&frames.into_iter().collect());
                 });
-                self.say(Tone::Info, format!("{n} frames of the finding marked"));
+                self.say(
+                    Tone::Info,
+                    format!("{} of the finding marked", counted(n, "frame")),
+                );
             }
             _ => self.say(Tone::Info, "no finding here"),
         }

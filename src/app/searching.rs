@@ -227,7 +227,8 @@ impl App {
             let n = self.jobs.preview.hits;
             let sign = if done { "" } else { "+" };
             if let Some(prompt) = &mut self.prompt {
-                prompt.remark = format!("{n}{sign} hits");
+                let word = if n == 1 && done { "hit" } else { "hits" };
+                prompt.remark = format!("{n}{sign} {word}");
             }
         }
     }

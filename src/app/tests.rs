@@ -304,6 +304,21 @@ fn a_word_on_the_other_side_of_a_lists_cursor_is_not_denied() {
 }
 
 #[test]
+fn one_is_told_as_one() {
+    let mut app = app(80, 24);
+    press(&mut app, "1 2 G g m");
+    assert_eq!(testing::said(&app), "2 frames of the finding marked");
+    let mut fault = testing::finding();
+    (fault.marks, fault.evidence) = (
+        vec![FrameNo(3)],
+        std::iter::empty::<crate::store::Evidence>().collect(),
+    );
+    Arc::get_mut(&mut app.store).unwrap().add_finding(fault);
+    press(&mut app, "3 G g m");
+    assert_eq!(testing::said(&app), "1 frame of the finding marked");
+}
+
+#[test]
 fn a_refused_command_says_what_to_write_and_changes_nothing() {
     for (typed, told) in [
         ("goto abc", "no frame number: abc; write 1049"),
