@@ -284,6 +284,19 @@ fn q_and_esc_close_what_is_in_front_one_at_a_time() {
 }
 
 #[test]
+fn q_does_not_lose_an_export_that_is_being_written() {
+    let mut app = app(80, 24);
+    app.jobs.exporting = Some(5);
+    assert!(press(&mut app, "q").is_empty());
+    assert_eq!(
+        testing::said(&app),
+        "an export is being written; Ctrl-C stops it, :quit leaves"
+    );
+    app.jobs.exporting = None;
+    assert!(matches!(press(&mut app, "q")[..], [Effect::Quit]));
+}
+
+#[test]
 fn a_word_on_the_other_side_of_a_lists_cursor_is_not_denied() {
     let mut app = app(120, 40);
     let mut fault = testing::finding();

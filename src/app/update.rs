@@ -518,6 +518,13 @@ impl App {
         if self.leave_zoom() {
             return Vec::new();
         }
+        if self.jobs.exporting.is_some() {
+            // What is half written would be lost without a word.
+            let (stop, quit) = (self.key_of(Command::Cancel), self.key_of(Command::Quit));
+            let text = format!("an export is being written; {stop} stops it, {quit} leaves");
+            self.say(Tone::Info, text);
+            return Vec::new();
+        }
         vec![Effect::Quit]
     }
 
