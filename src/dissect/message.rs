@@ -128,14 +128,8 @@ impl Index {
         let mut has_end = pdu.flags.has(PduFlags::MESSAGE_END);
         if !has_end {
             let rest = store
-                .pdus_from(PduId(id.0.saturating_add(1)))
-                .take(LOOK_AHEAD)
-                .filter(|(_, row)| {
-                    row.conn == pdu.conn
-                        && row.end == pdu.end
-                        && row.session == pdu.session
-                        && !row.kind.is_control()
-                });
+                .sent_behind(id, &pdu, LOOK_AHEAD)
+                .filter(|(_, row)| row.session == pdu.session && !row.kind.is_control());
             let mut before = pdu;
             for (after, row) in rest {
                 if row.flags.has(PduFlags::MESSAGE_START) || !continues(&before, &row) {

@@ -173,14 +173,8 @@ impl Packed {
     fn behind(&mut self, frames: &mut Frames<'_>, id: PduId, pdu: &PduRow) {
         let store = frames.store;
         let rows = store
-            .pdus_from(PduId(id.0.saturating_add(1)))
-            .take(LOOK_AHEAD)
-            .filter(|(_, row)| {
-                row.conn == pdu.conn
-                    && row.end == pdu.end
-                    && row.session == pdu.session
-                    && row.kind == PduKind::Data
-            })
+            .sent_behind(id, pdu, LOOK_AHEAD)
+            .filter(|(_, row)| row.session == pdu.session && row.kind == PduKind::Data)
             .take(AROUND);
         let mut before = *pdu;
         let mut left = MAX_BYTES;

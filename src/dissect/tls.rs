@@ -115,11 +115,7 @@ impl Window {
     /// The records behind the last PDU, as long as a message of it is not complete.
     fn behind(&mut self, frames: &mut Frames<'_>, last: PduId, row: &PduRow) {
         let store = frames.store;
-        let next = store
-            .pdus_from(PduId(last.0.saturating_add(1)))
-            .take(LOOK_AHEAD)
-            .filter(|(_, next)| next.conn == row.conn && next.end == row.end)
-            .take(AROUND);
+        let next = store.sent_behind(last, row, LOOK_AHEAD).take(AROUND);
         for (_, next) in next {
             let is_open = self.bytes.bytes.len() < MAX_BYTES && self.is_open();
             if !is_open || !is_handshake(&next) || !self.add(frames, &next) {

@@ -168,22 +168,9 @@ const LOOK_AHEAD: usize = 4096;
 
 /// The PDU that a frame's payload is a part of, where it ends in a later frame.
 pub fn later_pdu(store: &Store, no: FrameNo, row: &FrameRow) -> Option<(PduId, PduRow)> {
-    // The first PDU behind this frame: all that end in it have smaller numbers.
-    let mut low = 0;
-    let mut high = store.pdu_count();
-    while low < high {
-        let mid = low.midpoint(high);
-        if store
-            .pdu(PduId::from_index(mid))
-            .is_some_and(|pdu| pdu.frame <= no)
-        {
-            low = mid.saturating_add(1);
-        } else {
-            high = mid;
-        }
-    }
+    let behind = store.first_pdu_from(FrameNo(no.0.saturating_add(1)));
     store
-        .pdus_from(PduId::from_index(low))
+        .pdus_from(behind)
         .take(LOOK_AHEAD)
         .find(|(_, pdu)| Some(pdu.conn) == row.conn && pdu.end == row.end())
         .filter(|(_, pdu)| pdu.first_frame <= no)

@@ -52,6 +52,19 @@ impl Store {
             .map(move |(i, row)| (PduId::from_index(start.saturating_add(i)), row))
     }
 
+    /// The PDUs that a PDU's sender sent behind it on the same connection, among so many that follow it.
+    pub fn sent_behind(
+        &self,
+        id: PduId,
+        pdu: &PduRow,
+        most: usize,
+    ) -> impl Iterator<Item = (PduId, PduRow)> {
+        let (conn, end) = (pdu.conn, pdu.end);
+        self.pdus_from(PduId(id.0.saturating_add(1)))
+            .take(most)
+            .filter(move |(_, row)| row.conn == conn && row.end == end)
+    }
+
     /// The first PDU that is completed in a frame or behind it.
     pub fn first_pdu_from(&self, frame: FrameNo) -> PduId {
         PduId::from_index(self.pdus.first_from(frame))
