@@ -12,6 +12,15 @@ pub const KEEP_BYTES: usize = 4096;
 /// Most bytes of text that a field keeps.
 pub const KEEP_TEXT: usize = 65536;
 
+/// The bytes of a value.
+struct Taken<'a> {
+    bytes: &'a [u8],
+    /// Those of them that its field holds.
+    kept: &'a [u8],
+    /// How many there should have been, where the bytes ended before.
+    cut: Option<usize>,
+}
+
 /// Why decoding stopped, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
@@ -187,22 +196,11 @@ impl<'a> Walk<'a> {
 
     /// `len` bytes as they are; at most [`KEEP_BYTES`] of them are kept.
     pub fn bytes(&mut self, name: &'static str, label: &'static str, len: usize) -> Step<&'a [u8]> {
-        let at = self.at();
-        let (part, cut) = self.r.sub_lax(len);
-        let bytes = part.rest();
-        let kept = bytes.get(..KEEP_BYTES).unwrap_or(bytes);
-        let mut field = Field::new(name, label, Value::Bytes(kept.to_vec())).at(at..self.at());
-        if kept.len() < bytes.len() {
-            field.text = format!("{} bytes, the first {} shown", bytes.len(), kept.len());
-        }
-        if cut {
-            field.text = format!("cut: {} of {len} bytes", bytes.len());
-        }
-        self.push(field);
-        if cut {
-            return Err(Stop::short(self.at(), label));
-        }
-        Ok(bytes)
+        let (at, taken) = (self.at(), self.take(len, KEEP_BYTES));
+        let value = Value::Bytes(taken.kept.to_vec());
+        let field = Field::new(name, label, value).at(at..self.at());
+        self.push_taken(field, &taken, label)?;
+        Ok(taken.bytes)
     }
 
     /// A secret of `len` bytes: counted, never kept.
@@ -219,23 +217,37 @@ impl<'a> Walk<'a> {
 
     /// `len` bytes of UTF-16LE text.
     pub fn utf16(&mut self, name: &'static str, label: &'static str, len: usize) -> Step<String> {
-        let at = self.at();
+        let (at, taken) = (self.at(), self.take(len, KEEP_TEXT));
+        let text = utf16(taken.kept);
+        let field = Field::new(name, label, Value::Text(text.clone())).at(at..self.at());
+        self.push_taken(field, &taken, label)?;
+        Ok(text)
+    }
+
+    fn take(&mut self, len: usize, most: usize) -> Taken<'a> {
         let (part, cut) = self.r.sub_lax(len);
         let bytes = part.rest();
-        let kept = bytes.get(..KEEP_TEXT).unwrap_or(bytes);
-        let text = utf16(kept);
-        let mut field = Field::new(name, label, Value::Text(text.clone())).at(at..self.at());
-        if kept.len() < bytes.len() {
-            field.text = format!("{} bytes, the first {} shown", bytes.len(), kept.len());
+        Taken {
+            bytes,
+            kept: bytes.get(..most).unwrap_or(bytes),
+            cut: cut.then_some(len),
         }
-        if cut {
-            field.text = format!("cut: {} of {len} bytes", bytes.len());
+    }
+
+    /// Adds the field of a value; it says how much of the value it holds, where that is not all.
+    fn push_taken(&mut self, mut field: Field, taken: &Taken<'_>, label: &'static str) -> Step<()> {
+        let (kept, all) = (taken.kept.len(), taken.bytes.len());
+        if kept < all {
+            field.text = format!("{all} bytes, the first {kept} shown");
+        }
+        if let Some(len) = taken.cut {
+            field.text = format!("cut: {all} of {len} bytes");
         }
         self.push(field);
-        if cut {
-            return Err(Stop::short(self.at(), label));
+        match taken.cut {
+            Some(_) => Err(Stop::short(self.at(), label)),
+            None => Ok(()),
         }
-        Ok(text)
     }
 
     /// Text with a count of characters in `count_len` bytes (1 for B_VARCHAR, 2 for US_VARCHAR). The count gets a
