@@ -73,13 +73,14 @@ pub fn colmetadata(w: &mut Walk<'_>, context: &Context) -> Step<Vec<Column>> {
     Ok(columns)
 }
 
+/// A USERTYPE: ULONG from TDS 7.2 on, USHORT before ([MS-TDS] 2.2.7.4).
+pub fn user_type(w: &mut Walk<'_>, version: Version) -> Step<u64> {
+    let len = if version.is_wide() { 4 } else { 2 };
+    w.le("tds.colmetadata.usertype", "user type", len)
+}
+
 fn column(w: &mut Walk<'_>, context: &Context, has_keys: bool) -> Step<Column> {
-    let wide = context.version.is_wide();
-    let user_type = w.le(
-        "tds.colmetadata.usertype",
-        "user type",
-        if wide { 4 } else { 2 },
-    )?;
+    let user_type = user_type(w, context.version)?;
     w.say(match user_type {
         0x50 => "timestamp",
         0x100.. => "alias type",
@@ -89,7 +90,7 @@ fn column(w: &mut Walk<'_>, context: &Context, has_keys: bool) -> Step<Column> {
     w.flags(flags, COLUMN_FLAGS);
     let info = type_info(w, Place::Column, context.version)?;
     if info.has_table_name() {
-        let parts = if wide {
+        let parts = if context.version.is_wide() {
             w.le("tds.colmetadata.table_name_parts", "table name parts", 1)?
         } else {
             1

@@ -17,12 +17,7 @@ pub(super) fn return_value(w: &mut Walk<'_>, state: &State<'_>) -> Step<String> 
         2 => "result of a function",
         _ => "",
     });
-    let wide = state.known.version.is_wide();
-    w.le(
-        "tds.colmetadata.usertype",
-        "user type",
-        if wide { 4 } else { 2 },
-    )?;
+    columns::user_type(w, state.known.version)?;
     let flags = w.hex("tds.colmetadata.results_token_flags", "flags", 2)?;
     let info = columns::type_info(w, Place::ReturnValue, state.known.version)?;
     if state.context.column_encryption && flags & 0x0800 != 0 {
@@ -93,16 +88,11 @@ pub(super) fn altmetadata(w: &mut Walk<'_>, state: &mut State<'_>) -> Step<Strin
             let operator = w.hex("tds.other", "operator", 1)?;
             w.say(operator_name(operator));
             w.le("tds.other", "operand", 2)?;
-            let wide = state.known.version.is_wide();
-            w.le(
-                "tds.colmetadata.usertype",
-                "user type",
-                if wide { 4 } else { 2 },
-            )?;
+            columns::user_type(w, state.known.version)?;
             w.hex("tds.colmetadata.results_token_flags", "flags", 2)?;
             let info = columns::type_info(w, Place::Column, state.known.version)?;
             if info.has_table_name() {
-                let parts = if wide {
+                let parts = if state.known.version.is_wide() {
                     w.le("tds.other", "table name parts", 1)?
                 } else {
                     1
