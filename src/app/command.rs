@@ -130,6 +130,8 @@ pub struct Entry {
     pub acts_on: ActsOn,
     /// What must have been decoded before.
     pub reads: Reads,
+    /// It sets the timeline's window, which stays where it was set.
+    pub by_hand: bool,
 }
 
 /// The words that a row can have in brackets, for what most commands are not.
@@ -163,6 +165,11 @@ impl Entry {
         let reads = Reads::TreeInPanes;
         Self { reads, ..self }
     }
+
+    const fn by_hand(self) -> Self {
+        let by_hand = true;
+        Self { by_hand, ..self }
+    }
 }
 
 macro_rules! commands {
@@ -187,6 +194,7 @@ macro_rules! commands {
                 counted: false,
                 acts_on: ActsOn::Anything,
                 reads: Reads::Nothing,
+                by_hand: false,
             }$(.$word())*,)*
         ];
     };
@@ -248,17 +256,17 @@ commands! {
     CopyHex "copy-hex" ["y h"] "" Marks Anywhere "" (of_frames reads_tree) "copy the frame's bytes as hex";
     CopyFrame "copy-frame" ["y n"] "" Marks Anywhere "" (of_row) "copy the frame number, or the numbers of the marked frames";
     CopyLadder "copy-ladder" ["y l"] "" Marks Anywhere "" (of_frames) "copy the range, or the marked frames, as a ladder";
-    ZoomIn "zoom-in" ["+"] "zoom" Timeline Anywhere "" (of_frames) "less time per column";
-    ZoomOut "zoom-out" ["-"] "" Timeline Anywhere "" (of_frames) "more time per column";
-    ZoomAll "zoom-all" ["0"] "" Timeline Anywhere "" (of_frames) "the whole capture";
-    Fit "fit" ["f"] "fit" Timeline Anywhere "" (of_frames) "fit the Sid of the cursor; again: the connection";
+    ZoomIn "zoom-in" ["+"] "zoom" Timeline Anywhere "" (of_frames by_hand) "less time per column";
+    ZoomOut "zoom-out" ["-"] "" Timeline Anywhere "" (of_frames by_hand) "more time per column";
+    ZoomAll "zoom-all" ["0"] "" Timeline Anywhere "" (of_frames by_hand) "the whole capture";
+    Fit "fit" ["f"] "fit" Timeline Anywhere "" (of_frames by_hand) "fit the Sid of the cursor; again: the connection";
     EventScale "event-scale" ["="] "" Timeline Anywhere "" (of_frames) "one column per frame instead of linear time";
     Ladder "ladder" ["L"] "ladder" Timeline Anywhere "" (of_frames) "a ladder of arrows instead of lanes";
     Pin "pin" ["P"] "" Timeline Anywhere "" (of_frames) "keep the lane of the Sid in view";
-    PanLeft "pan-left" ["h" "Left"] "pan" Timeline Lanes "" () "a quarter to the left";
-    PanRight "pan-right" ["l" "Right"] "" Timeline Lanes "" () "a quarter to the right";
-    PanLeftPage "pan-left-page" ["H"] "" Timeline Lanes "" () "a full width to the left";
-    PanRightPage "pan-right-page" ["L"] "" Timeline Lanes "" () "a full width to the right";
+    PanLeft "pan-left" ["h" "Left"] "pan" Timeline Lanes "" (by_hand) "a quarter to the left";
+    PanRight "pan-right" ["l" "Right"] "" Timeline Lanes "" (by_hand) "a quarter to the right";
+    PanLeftPage "pan-left-page" ["H"] "" Timeline Lanes "" (by_hand) "a full width to the left";
+    PanRightPage "pan-right-page" ["L"] "" Timeline Lanes "" (by_hand) "a full width to the right";
     LaneNext "lane-next-event" ["."] "event" Timeline Lanes "" () "next event of the lane";
     LanePrev "lane-prev-event" [","] "" Timeline Lanes "" () "previous event of the lane";
     LaneHere "lane-here" ["Enter"] "to list" Timeline Lanes "" () "put the list where the lane cursor stands";

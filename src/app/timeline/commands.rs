@@ -129,17 +129,7 @@ impl App {
         if self.follows_cursor(command) {
             return;
         }
-        self.timeline.by_hand |= matches!(
-            command,
-            C::ZoomIn
-                | C::ZoomOut
-                | C::ZoomAll
-                | C::Fit
-                | C::PanLeft
-                | C::PanRight
-                | C::PanLeftPage
-                | C::PanRightPage
-        );
+        self.timeline.by_hand |= command.entry().by_hand;
         match command {
             C::ZoomIn => self.timeline.zoom(here, columns, true),
             C::ZoomOut => self.timeline.zoom(here, columns, false),
@@ -165,7 +155,9 @@ impl App {
             C::PanRightPage => self.timeline.pan(columns, 4),
             C::LaneNext => self.lane_step(true),
             C::LanePrev => self.lane_step(false),
-            _ => self.lane_here(),
+            C::LaneHere => self.lane_here(),
+            // The others are none of the timeline's.
+            _ => {}
         }
     }
 
