@@ -164,6 +164,18 @@ pub struct TypeNames {
     pub assembly: String,
 }
 
+impl TypeNames {
+    /// Reads the three parts of a name; the counts of the last are not everywhere as wide.
+    fn read(r: &mut Reader<'_>, last: fn(&mut Reader<'_>) -> Option<String>) -> Option<Self> {
+        Some(Self {
+            database: b_varchar(r)?,
+            schema: b_varchar(r)?,
+            name: last(r)?,
+            assembly: String::new(),
+        })
+    }
+}
+
 /// Why a TYPE_INFO could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TypeError {
@@ -199,44 +211,27 @@ impl TypeInfo {
     }
 
     fn read_details(&mut self, r: &mut Reader<'_>, place: Place, version: Version) -> Option<()> {
+        self.max = match self.max_bytes() {
+            Some(1) => u32::from(r.u8()?),
+            Some(2) => u32::from(r.u16_le()?),
+            Some(_) => r.u32_le()?,
+            None => 0,
+        };
         match self.token {
-            t::INT_N
-            | t::BIT_N
-            | t::FLOAT_N
-            | t::MONEY_N
-            | t::DATETIME_N
-            | t::GUID
-            | t::VARBINARY_OLD
-            | t::VARCHAR_OLD
-            | t::BINARY_OLD
-            | t::CHAR_OLD => {
-                self.max = u32::from(r.u8()?);
-            }
             t::DECIMAL | t::NUMERIC | t::DECIMAL_OLD | t::NUMERIC_OLD => {
-                self.max = u32::from(r.u8()?);
                 self.precision = r.u8()?;
                 self.scale = r.u8()?;
             }
-            t::TIME | t::DATETIME2 | t::DATETIMEOFFSET => self.scale = r.u8()?,
-            t::VARCHAR | t::NVARCHAR | t::CHAR | t::NCHAR | t::VARBINARY | t::BINARY => {
-                self.max = u32::from(r.u16_le()?);
-                if self.max == 0xffff
-                    && matches!(self.token, t::VARCHAR | t::NVARCHAR | t::VARBINARY)
-                {
-                    self.length = ValueLength::Plp;
-                }
+            t::TIME | t::DATETIME2 | t::DATETIMEOFFSET | t::VECTOR => self.scale = r.u8()?,
+            t::VARCHAR | t::NVARCHAR | t::VARBINARY if self.max == 0xffff => {
+                self.length = ValueLength::Plp;
             }
-            t::TEXT | t::NTEXT | t::IMAGE | t::VARIANT => self.max = r.u32_le()?,
             t::UDT => {
+                // Its size is stated only in results.
                 if place != Place::Parameter {
                     self.max = u32::from(r.u16_le()?);
                 }
-                let mut names = TypeNames {
-                    database: b_varchar(r)?,
-                    schema: b_varchar(r)?,
-                    name: b_varchar(r)?,
-                    assembly: String::new(),
-                };
+                let mut names = TypeNames::read(r, b_varchar)?;
                 if place != Place::Parameter {
                     names.assembly = us_varchar(r)?;
                 }
@@ -245,26 +240,10 @@ impl TypeInfo {
             t::XML => {
                 let with_schema = r.u8()? != 0;
                 if with_schema {
-                    self.names = Some(Box::new(TypeNames {
-                        database: b_varchar(r)?,
-                        schema: b_varchar(r)?,
-                        name: us_varchar(r)?,
-                        assembly: String::new(),
-                    }));
+                    self.names = Some(Box::new(TypeNames::read(r, us_varchar)?));
                 }
             }
-            t::TVP => {
-                self.names = Some(Box::new(TypeNames {
-                    database: b_varchar(r)?,
-                    schema: b_varchar(r)?,
-                    name: b_varchar(r)?,
-                    assembly: String::new(),
-                }));
-            }
-            t::VECTOR => {
-                self.max = u32::from(r.u16_le()?);
-                self.scale = r.u8()?;
-            }
+            t::TVP => self.names = Some(Box::new(TypeNames::read(r, b_varchar)?)),
             _ => {}
         }
         if self.is_collated() && version.has_collation() {
