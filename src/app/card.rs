@@ -98,6 +98,22 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::settings::Settings;
+    use crate::app::testing::batch;
+    use crate::app::{Event, update};
+
+    #[test]
+    fn a_capture_that_is_followed_is_not_said_to_be_stopped() {
+        let mut app = App::new("live.pcapng", (80, 24), Settings::default());
+        let mut batch = batch();
+        (batch.progress.complete, batch.progress.caught_up) = (false, true);
+        update(&mut app, Event::Batch(Box::new(batch)));
+        let card = app.card(ConnId(0));
+        assert!(
+            card.contains("not complete: only the frames so far"),
+            "{card}"
+        );
+    }
 
     #[test]
     fn lines_are_folded_at_blanks_and_lose_no_word() {

@@ -22,7 +22,7 @@ pub(super) fn about(facts: Facts<'_>) -> Vec<String> {
         let why = facts.store().progress().stopped.as_deref();
         out.push(format!(
             "not complete: {}",
-            why.unwrap_or("reading was stopped")
+            why.unwrap_or("only the frames so far were read")
         ));
     }
     let several = capture.files.len() > 1;
