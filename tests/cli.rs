@@ -280,6 +280,22 @@ fn a_plan_tells_of_a_table_how_large_it_is_and_of_a_capture_its_bytes() {
 }
 
 #[test]
+fn what_was_written_of_requests_is_told_in_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("requests.csv");
+    let path = path.to_str().unwrap();
+    let output = run(&["export", &benign(), "--as", "requests", "-o", path]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(
+        err(&output).contains(": 2 rows written, "),
+        "{}",
+        err(&output)
+    );
+    let written = std::fs::read_to_string(path).unwrap();
+    assert_eq!(written.lines().count(), 3, "{written}");
+}
+
+#[test]
 fn a_report_succeeds_and_fails_only_when_asked_to() {
     let fault = fixture("near-misses/N07.pcapng.zst");
     assert_eq!(code(&run(&["report", &benign()])), 0);

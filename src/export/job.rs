@@ -65,17 +65,22 @@ pub struct Written {
     pub path: Option<PathBuf>,
     /// Frames.
     pub frames: u64,
+    /// Rows, where these are not the frames.
+    pub rows: Option<u64>,
     /// Bytes of the file.
     pub bytes: u64,
 }
 
 impl std::fmt::Display for Written {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let frames = counted(self.frames, "frame");
+        let what = match self.rows {
+            Some(rows) => counted(rows, "row"),
+            None => counted(self.frames, "frame"),
+        };
         let bytes = human_bytes(self.bytes);
         match &self.path {
-            Some(path) => write!(f, "{}: {frames} written, {bytes}", path.display()),
-            None => write!(f, "{frames} written, {bytes}"),
+            Some(path) => write!(f, "{}: {what} written, {bytes}", path.display()),
+            None => write!(f, "{what} written, {bytes}"),
         }
     }
 }
@@ -124,7 +129,7 @@ impl Job<'_> {
                 let columns = tables::columns(self).map_or(0, |columns| columns.len());
                 (self.plan.frames.len(), columns)
             }
-            Format::Requests => (requests::of(self).count() as u64, requests::HEAD.len()),
+            Format::Requests => (self.requests(), requests::HEAD.len()),
             format => return self.plan.summary_as(format, None),
         };
         format!(
@@ -133,6 +138,11 @@ impl Job<'_> {
             counted(rows, "row"),
             counted(columns as u64, "column")
         )
+    }
+
+    /// The rows of a table of requests.
+    fn requests(&self) -> u64 {
+        requests::of(self).count() as u64
     }
 
     /// What is worth knowing and does not stand in the way, from the plan and from the format.
@@ -179,6 +189,7 @@ impl Job<'_> {
                 .frames
                 .len()
                 .saturating_sub(packets::left_out(self)),
+            rows: (self.options.format == Format::Requests).then(|| self.requests()),
             bytes,
         })
     }
