@@ -72,6 +72,9 @@ fn merged_frames_know_file_number_and_comment() {
             value("frame.file_number"),
             Some(Value::UInt(u64::from(before) + 1))
         );
+        // Said before the frame is opened, too.
+        let head = format!("{} of {name}  ", before + 1);
+        assert!(tree.fields[0].text.starts_with(&head), "{second}");
         assert_eq!(
             value("frame.comment"),
             Some(Value::Text(format!("second {second}")))

@@ -17,11 +17,13 @@ pub fn frame(
     link: Option<u32>,
     comments: Vec<String>,
 ) -> Field {
-    let mut field = Field::new("frame.number", "Frame", Value::Frame(no)).text(format!(
-        "{}  {} B",
-        render::time(row.time.0),
-        row.wire
-    ));
+    let place = store.place(no).filter(|_| store.files().len() > 1);
+    let mut text = format!("{}  {} B", render::time(row.time.0), row.wire);
+    if let Some((file, number)) = &place {
+        // In front, since a reader of two ends' files asks first whose frame it is.
+        text = format!("{number} of {}  {text}", file_name(&file.path));
+    }
+    let mut field = Field::new("frame.number", "Frame", Value::Frame(no)).text(text);
     let mut add = |name, label: &'static str, value| {
         field.children.push(Field::new(name, label, value));
     };
@@ -73,9 +75,7 @@ pub fn frame(
         "position in the file",
         Value::UInt(row.offset.0),
     );
-    if store.files().len() > 1
-        && let Some((file, number)) = store.place(no)
-    {
+    if let Some((file, number)) = place {
         add("frame.file", "file", Value::Text(file.path.clone()));
         let number = Value::UInt(u64::from(number.0));
         add("frame.file_number", "number in the file", number);
@@ -89,6 +89,12 @@ pub fn frame(
         );
     }
     field
+}
+
+/// The last part of a path.
+fn file_name(path: &str) -> std::borrow::Cow<'_, str> {
+    let name = std::path::Path::new(path).file_name();
+    name.map_or(path.into(), std::ffi::OsStr::to_string_lossy)
 }
 
 /// Link and IP headers of a frame, up to the IP packet at `ip`, where there is one, and the IP headers at it.
