@@ -296,6 +296,15 @@ fn what_was_written_of_requests_is_told_in_rows() {
 }
 
 #[test]
+fn a_sid_of_several_connections_is_refused_with_their_numbers() {
+    let demo = fixture("demo.pcapng.zst");
+    let output = run(&["export", &demo, "--sid", "0", "--plan"]);
+    assert_eq!(code(&output), 2);
+    let said = err(&output);
+    assert!(said.contains("choose one with --conn: 7 8 9 10"), "{said}");
+}
+
+#[test]
 fn a_report_succeeds_and_fails_only_when_asked_to() {
     let fault = fixture("near-misses/N07.pcapng.zst");
     assert_eq!(code(&run(&["report", &benign()])), 0);

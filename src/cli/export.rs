@@ -11,6 +11,7 @@ use crate::export::{
     Choice, Context, Format, FrameSet, Job, Options, Plan, Redaction, Target, What, parse_frames,
 };
 use crate::store::Store;
+use crate::units::runs::in_words;
 use crate::units::{ConnId, FindingId, Sid};
 
 /// Works out what to take, and writes it.
@@ -191,6 +192,7 @@ fn sid_of(
         .filter(|s| s.sid == sid)
         .map(|s| s.conn)
         .collect();
+    with.sort_unstable();
     with.dedup();
     let conn = match (conn, with.as_slice()) {
         (Some(conn), _) => conn,
@@ -201,10 +203,10 @@ fn sid_of(
             )));
         }
         (None, several) => {
-            let list: Vec<_> = several.iter().take(20).map(ToString::to_string).collect();
+            let numbers: Vec<u32> = several.iter().map(|conn| conn.0).collect();
             return Err(Failure::usage(format!(
                 "marstui export: several connections have a Sid {sid}; choose one with --conn: {}",
-                list.join(" ")
+                in_words(&numbers, " ", 20)
             )));
         }
     };
