@@ -387,3 +387,15 @@ fn overtaking_changes_no_benign_verdict() {
         Ok(())
     });
 }
+
+#[test]
+fn silence_is_counted_from_the_last_payload_in_the_file_though_the_clock_went_back() {
+    let case = cases::rules().into_iter().find(|c| c.rule == "close-idle");
+    let mut capture = (case.unwrap().triggers)();
+    for frame in &mut capture.frames[..8] {
+        frame.time += 100_000_000_000;
+    }
+    let store = judged(&capture);
+    let close = store.findings().iter().find(|f| f.close).unwrap();
+    assert_eq!(close.rule, "close-idle");
+}

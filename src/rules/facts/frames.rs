@@ -340,10 +340,10 @@ impl Frames {
         self.ttl.get(seg.side).get(seg.point).mode()
     }
 
-    /// When the last payload of either side was captured.
-    pub(in crate::rules) fn last_payload_time(&self) -> Option<Nanos> {
+    /// The last segment with payload, of either side, by its place in the file: clocks go back.
+    pub(in crate::rules) fn last_with_payload(&self) -> Option<&Seg> {
         let last = self.last_payload.0.iter().flatten();
-        last.map(|seg| seg.time).max()
+        last.max_by_key(|seg| seg.no)
     }
 
     /// The last segment of a side that is no reset.

@@ -118,8 +118,8 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     }
     let idle = facts
         .frames
-        .last_payload_time()
-        .map(|last| run.first.time.since(last))
+        .last_with_payload()
+        .map(|last| run.first.time.since(last.time))
         .filter(|idle| *idle >= 0);
     proof.push(evidence(
         run.first.no,

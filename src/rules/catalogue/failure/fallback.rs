@@ -130,13 +130,7 @@ pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
             count(open, "session")
         ));
     }
-    let last = facts
-        .frames
-        .last_payload
-        .0
-        .iter()
-        .flatten()
-        .max_by_key(|s| s.no);
+    let last = facts.frames.last_with_payload();
     if let (Some(reset), Some(last)) = (facts.close.first_reset(), last) {
         notes.push(format!(
             "{} since the last payload (frame {})",

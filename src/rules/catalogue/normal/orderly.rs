@@ -123,15 +123,14 @@ fn quiet_before(facts: &Facts<'_>) -> Check {
     let Some(tf) = facts.close.tf.first() else {
         return Check::failed("no FIN of the client");
     };
-    let last = facts.frames.last_payload_time();
-    let Some(last) = last else {
+    let Some(last) = facts.frames.last_with_payload() else {
         // A request may have been waiting since before the file began.
         return Check::failed("no payload in the file").on([tf.no]);
     };
-    let quiet = tf.time.since(last);
+    let quiet = tf.time.since(last.time);
     let runs = facts.frames.probe_runs();
     let answered = runs.iter().rev().find(|run| {
-        run.last.no < tf.no && run.last.time >= last && run.heard.is_some_and(|h| h < tf.no)
+        run.last.no < tf.no && run.last.no > last.no && run.heard.is_some_and(|h| h < tf.no)
     });
     Check::holds(
         quiet >= facts.settings.get(Threshold::IdleClose) && answered.is_some(),
