@@ -135,6 +135,14 @@ fn tshark_sees_the_same_frames_times_and_lengths() {
     }
 }
 
+/// The comments of frames, as tshark shows them.
+fn comments_in(file: &Path) -> String {
+    let file = file.to_str().unwrap();
+    let fields = ["-e", "frame.number", "-e", "frame.comment"];
+    let shown = ["-r", file, "-Y", "frame.comment", "-T", "fields"];
+    tool("tshark", &[&shown[..], &fields].concat())
+}
+
 #[test]
 fn findings_conditions_and_marks_are_comments_that_others_show() {
     if !has("tshark") {
@@ -150,21 +158,7 @@ fn findings_conditions_and_marks_are_comments_that_others_show() {
     let mut options = Options::of(Format::Pcapng);
     options.marks = FrameSet::range(FrameNo(2), FrameNo(2));
     opened.export(What::All, &options, &target).unwrap();
-    let comments = tool(
-        "tshark",
-        &[
-            "-r",
-            target.to_str().unwrap(),
-            "-Y",
-            "frame.comment",
-            "-T",
-            "fields",
-            "-e",
-            "frame.number",
-            "-e",
-            "frame.comment",
-        ],
-    );
+    let comments = comments_in(&target);
     assert!(
         comments.contains("mars-close-rst: Benign, proven"),
         "{comments}"
@@ -186,21 +180,7 @@ fn findings_conditions_and_marks_are_comments_that_others_show() {
     plain.comments = false;
     let exported = Opened::new(&target);
     exported.export(What::All, &plain, &again).unwrap();
-    let kept = tool(
-        "tshark",
-        &[
-            "-r",
-            again.to_str().unwrap(),
-            "-Y",
-            "frame.comment",
-            "-T",
-            "fields",
-            "-e",
-            "frame.number",
-            "-e",
-            "frame.comment",
-        ],
-    );
+    let kept = comments_in(&again);
     assert_eq!(kept, comments);
 }
 
