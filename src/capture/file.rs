@@ -105,15 +105,12 @@ impl FileReader {
     ) -> io::Result<Stretch> {
         let carried = self.carry.len();
         let mut stretch = match ahead {
-            Some(ahead) if self.can_use(&ahead) => Stretch {
+            Some(mut ahead) if self.can_use(&ahead) => Stretch {
                 start: FRONT.saturating_sub(carried),
-                buf: ahead.buf,
+                buf: std::mem::take(&mut ahead.buf),
                 got: ahead.got,
             },
-            unused => {
-                if let Some(ahead) = unused {
-                    ahead.give_up();
-                }
+            _ => {
                 let size = self.wanted.max(carried.saturating_add(STRETCH / 2));
                 let mut buf = pool.take(STRETCH.max(size));
                 let room = buf.get_mut(carried..).unwrap_or_default();
@@ -131,8 +128,7 @@ impl FileReader {
     /// Whether bytes read ahead are those that are due, enough of them, and what is carried along fits before them.
     fn can_use(&self, ahead: &ReadAhead) -> bool {
         let carried = self.carry.len();
-        ahead.file == self.file
-            && ahead.at == self.next
+        ahead.place == (self.file, self.next)
             && ahead.got > 0
             && carried <= FRONT
             && self.wanted <= carried.saturating_add(ahead.got)

@@ -15,10 +15,8 @@ pub(super) const FRONT: usize = 256 << 10;
 /// A stretch of a file that is read before it is due.
 #[derive(Debug)]
 pub struct ReadAhead {
-    /// The file, by its position in the list of files.
-    pub(super) file: usize,
-    /// Its position in the file.
-    pub(super) at: u64,
+    /// Where it begins: the file, by its position in the list of files, and the position in the file.
+    pub(super) place: (usize, u64),
     /// So many bytes are to be read.
     size: usize,
     /// Its bytes, behind [`FRONT`] free ones; none before it is read.
@@ -29,10 +27,9 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    pub(super) fn new(file: usize, at: u64, size: usize, pool: &Pool) -> Self {
+    pub(super) fn new(place: (usize, u64), size: usize, pool: &Pool) -> Self {
         Self {
-            file,
-            at,
+            place,
             size,
             buf: Vec::new(),
             got: 0,
@@ -42,19 +39,22 @@ impl ReadAhead {
 
     /// Reads it. What cannot be read is left to the reader, who meets the error again where it is due.
     pub fn read(&mut self, capture: &Capture) {
-        let Some(file) = capture.files().get(self.file) else {
+        let (file, at) = self.place;
+        let Some(file) = capture.files().get(file) else {
             return;
         };
         let end = FRONT.saturating_add(self.size);
         self.buf = self.pool.take(end);
         let room = self.buf.get_mut(FRONT..end).unwrap_or_default();
-        self.got = file.source().read_at(room, self.at).unwrap_or(0);
+        self.got = file.source().read_at(room, at).unwrap_or(0);
     }
+}
 
-    /// Gives its buffer back, unused.
-    pub(super) fn give_up(self) {
+/// A buffer that was not used is filled again.
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
         if !self.buf.is_empty() {
-            self.pool.put(self.buf);
+            self.pool.put(std::mem::take(&mut self.buf));
         }
     }
 }

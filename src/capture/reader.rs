@@ -112,7 +112,7 @@ impl ChunkReader {
         let skip = others.saturating_mul(u64::try_from(self.ahead_size).unwrap_or(u64::MAX));
         let at = active.reader.position()?.saturating_add(skip);
         (file.goes_straight_on() && at < file.size())
-            .then(|| ReadAhead::new(active.file, at, self.ahead_size, &self.pool))
+            .then(|| ReadAhead::new((active.file, at), self.ahead_size, &self.pool))
     }
 
     /// As [`ChunkReader::next_chunk`], with bytes that were read ahead. Where others are due, as many are read anew,
@@ -120,10 +120,11 @@ impl ChunkReader {
     pub fn next_chunk_of(&mut self, ahead: Option<ReadAhead>) -> Option<Chunk> {
         self.ahead = ahead.and_then(|ahead| {
             let mut due = self.ahead(0)?;
-            if (due.file, due.at) == (ahead.file, ahead.at) {
+            if ahead.place == due.place {
                 return Some(ahead);
             }
-            ahead.give_up();
+            // Its buffer serves again.
+            drop(ahead);
             due.read(&self.capture);
             Some(due)
         });
