@@ -131,7 +131,7 @@ fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sende
     tracker.frames_only = options.frames_only;
     tracker.max_conns = options.connections;
     tracker.over.kept = options.over;
-    let mut taking = Taking {
+    let mut handing = HandingOver {
         tracker,
         batches,
         options,
@@ -140,18 +140,18 @@ fn index(capture: &Capture, options: Options, stop: &AtomicBool, batches: &Sende
         sent_frames: 0,
         idle: false,
     };
-    hands::pass(capture, options.hands, stop, |chunk| taking.take(chunk));
+    hands::pass(capture, options.hands, stop, |chunk| handing.take(chunk));
     let stopped = stop
         .load(Ordering::Relaxed)
         .then(|| "stopped before the end of the capture".to_owned());
-    taking.tracker.finish(stopped, |batch| {
+    handing.tracker.finish(stopped, |batch| {
         // The receiver may be gone; then nobody wants the rest.
         let _ = batches.send(batch);
     });
 }
 
 /// Takes in one chunk after the other, and hands over what came of them.
-struct Taking<'a> {
+struct HandingOver<'a> {
     tracker: Tracker,
     batches: &'a Sender<Batch>,
     options: Options,
@@ -164,7 +164,7 @@ struct Taking<'a> {
     idle: bool,
 }
 
-impl Taking<'_> {
+impl HandingOver<'_> {
     /// Takes in the next chunk.
     fn take(&mut self, chunk: &Chunk) {
         // What there is was handed over when it was caught up with; after that there is nothing new.
