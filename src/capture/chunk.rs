@@ -67,9 +67,8 @@ fn nothing<'a>() -> &'a [u8] {
 /// for every chunk would cost as much as reading does.
 #[derive(Debug, Default)]
 pub struct ChunkData {
-    /// Always as long as it was made; `start` and `len` say which part of it counts.
+    /// Always as long as it was made; `len` says how much of it counts.
     buf: Vec<u8>,
-    start: usize,
     len: usize,
     pool: Option<Pool>,
 }
@@ -78,15 +77,13 @@ impl Deref for ChunkData {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let bytes = self.buf.get(self.start..).unwrap_or_default();
-        bytes.get(..self.len).unwrap_or_default()
+        self.buf.get(..self.len).unwrap_or_default()
     }
 }
 
 impl From<Vec<u8>> for ChunkData {
     fn from(buf: Vec<u8>) -> Self {
         Self {
-            start: 0,
             len: buf.len(),
             buf,
             pool: None,
@@ -110,7 +107,7 @@ impl Pool {
     /// No more than this many buffers wait; the others are freed.
     const WAITING: usize = 16;
     /// Buffers that had to grow beyond this are freed, so that one huge record does not cost memory for good.
-    const KEEP: usize = 4 << 20;
+    const KEEP: usize = 1 << 20;
 
     /// A buffer of at least `size` bytes with whatever content.
     pub(super) fn take(&self, size: usize) -> Vec<u8> {
@@ -121,11 +118,10 @@ impl Pool {
             .unwrap_or_else(|| vec![0; size])
     }
 
-    /// A buffer of this pool, of which `len` bytes from `start` on count.
-    pub(super) fn data(&self, buf: Vec<u8>, start: usize, len: usize) -> ChunkData {
+    /// A buffer of this pool, filled up to `len`.
+    pub(super) fn data(&self, buf: Vec<u8>, len: usize) -> ChunkData {
         ChunkData {
-            start,
-            len: len.min(buf.len().saturating_sub(start)),
+            len: len.min(buf.len()),
             buf,
             pool: Some(self.clone()),
         }

@@ -1,12 +1,10 @@
 //! Reading one file from its first record to its last, in stretches, over damage and through growth.
 
-use std::io;
 use std::time::Duration;
 
 use super::chunk::{Chunk, Pool};
 use super::cut::{Cutter, Detected, MAX_PROBLEMS, Out, Search, Stop};
 use super::open::CaptureFile;
-use super::read_ahead::{FRONT, ReadAhead};
 
 /// Bytes read at once: large enough to make reading cheap, small enough to stay in the processor's cache.
 pub(super) const STRETCH: usize = 256 << 10;
@@ -26,13 +24,6 @@ pub(super) enum Step {
     Idle,
     /// Nothing more.
     Done,
-}
-
-/// Bytes of a file in a buffer: from `start` on those carried along, then `got` new ones.
-struct Stretch {
-    buf: Vec<u8>,
-    start: usize,
-    got: usize,
 }
 
 /// Where reading stands within one file.
@@ -88,62 +79,20 @@ impl FileReader {
         }
     }
 
-    /// Position in the file of the next byte to read; none while it is not known what the file is, or where its
-    /// records go on.
-    pub(super) fn position(&self) -> Option<u64> {
-        let reads_on = self.cutter.is_some() && self.searching.is_none() && !self.done;
-        reads_on.then_some(self.next)
-    }
-
-    /// Bytes for the next stretch behind those carried along: those read ahead, if they are the ones that are due,
-    /// or else read now.
-    fn read_on(
-        &self,
-        file: &CaptureFile,
-        pool: &Pool,
-        ahead: Option<ReadAhead>,
-    ) -> io::Result<Stretch> {
-        let carried = self.carry.len();
-        let mut stretch = match ahead {
-            Some(mut ahead) if self.can_use(&ahead) => Stretch {
-                start: FRONT.saturating_sub(carried),
-                buf: std::mem::take(&mut ahead.buf),
-                got: ahead.got,
-            },
-            _ => {
-                let size = self.wanted.max(carried.saturating_add(STRETCH / 2));
-                let mut buf = pool.take(STRETCH.max(size));
-                let room = buf.get_mut(carried..).unwrap_or_default();
-                let got = file.source().read_at(room, self.next)?;
-                Stretch { buf, start: 0, got }
-            }
-        };
-        let end = stretch.start.saturating_add(carried);
-        if let Some(front) = stretch.buf.get_mut(stretch.start..end) {
-            front.copy_from_slice(&self.carry);
-        }
-        Ok(stretch)
-    }
-
-    /// Whether bytes read ahead are those that are due, enough of them, and what is carried along fits before them.
-    fn can_use(&self, ahead: &ReadAhead) -> bool {
-        let carried = self.carry.len();
-        ahead.place == (self.file, self.next)
-            && ahead.got > 0
-            && carried <= FRONT
-            && self.wanted <= carried.saturating_add(ahead.got)
-    }
-
     /// Reads on to the next records, interfaces or problems.
     pub(super) fn step(
         &mut self,
         file: &CaptureFile,
         pool: &Pool,
         next_interface: &mut u32,
-        ahead: &mut Option<ReadAhead>,
     ) -> Step {
         while !self.done {
             let carried = self.carry.len();
+            let size = self.wanted.max(carried.saturating_add(STRETCH / 2));
+            let mut buf = pool.take(STRETCH.max(size));
+            if let Some(front) = buf.get_mut(..carried) {
+                front.copy_from_slice(&self.carry);
+            }
             let mut chunk = Chunk::default();
             chunk
                 .records
@@ -158,8 +107,9 @@ impl FileReader {
                 next_interface,
                 problems_left: &mut problems_left,
             };
-            let Stretch { buf, start, got } = match self.read_on(file, pool, ahead.take()) {
-                Ok(stretch) => stretch,
+            let room = buf.get_mut(carried..).unwrap_or_default();
+            let got = match file.source().read_at(room, self.next) {
+                Ok(got) => got,
                 Err(error) => {
                     out.problem(self.next, format!("cannot be read on: {error}"));
                     self.done = true;
@@ -188,8 +138,7 @@ impl FileReader {
             let filled = carried.saturating_add(got);
             let last =
                 got == 0 && !self.follow && !file.source().growing(self.next, Duration::ZERO);
-            let end = start.saturating_add(filled);
-            let bytes = buf.get(start..end).unwrap_or_default();
+            let bytes = buf.get(..filled).unwrap_or_default();
             self.look_at(bytes, base, last, &mut out);
             self.problems_left = problems_left;
             if chunk.records.is_empty()
@@ -204,7 +153,7 @@ impl FileReader {
                 }
             } else {
                 self.records = chunk.records.len();
-                chunk.data = pool.data(buf, start, filled);
+                chunk.data = pool.data(buf, filled);
                 return Step::Chunk(chunk);
             }
         }

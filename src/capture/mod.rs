@@ -8,7 +8,6 @@ mod file;
 pub mod link;
 mod open;
 pub mod original;
-mod read_ahead;
 mod reader;
 mod source;
 mod spool;
@@ -22,5 +21,4 @@ pub use chunk::{
 pub use cut::Order;
 pub use error::OpenError;
 pub use open::{Capture, CaptureFile, OpenOptions};
-pub use read_ahead::ReadAhead;
 pub use reader::ChunkReader;

@@ -95,14 +95,8 @@ impl CaptureFile {
     }
 
     /// Whether its bytes arrive while they are read: standard input, or a compressed file.
-    pub(super) fn is_stream(&self) -> bool {
+    pub fn is_stream(&self) -> bool {
         matches!(self.source, Source::Spool(_))
-    }
-
-    /// Whether what is read next of it is known before what stands in front is cut into frames: not so of a stream,
-    /// nor of a format that finds its frames through a table.
-    pub fn goes_straight_on(&self) -> bool {
-        !self.is_stream() && self.format != "netmon"
     }
 
     /// Bytes that there are to read, as far as can be told.
@@ -436,7 +430,7 @@ fn first_time(file: &CaptureFile) -> Option<Nanos> {
     let pool = Pool::default();
     let mut interface = 0;
     loop {
-        match reader.step(file, &pool, &mut interface, &mut None) {
+        match reader.step(file, &pool, &mut interface) {
             Step::Chunk(chunk) => {
                 if let Some(record) = chunk.records.first() {
                     return Some(record.time);

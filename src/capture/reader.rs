@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use super::chunk::{Chunk, Damage, Pool, RecordMeta};
 use super::file::{FileReader, STRETCH, Step};
 use super::open::Capture;
-use super::read_ahead::{AHEAD, ReadAhead};
 use crate::units::{InterfaceId, Nanos};
 
 /// Reads the frames of a capture in order. It can be moved to a thread of its own.
@@ -23,10 +22,6 @@ pub struct ChunkReader {
     bytes_before: u64,
     /// It was said that everything there is has been read.
     told: bool,
-    /// What was read of the next stretch before it was due.
-    ahead: Option<ReadAhead>,
-    /// Bytes that are read ahead at once.
-    pub(super) ahead_size: usize,
 }
 
 /// A file being read, with the records of it that are not handed over yet.
@@ -68,8 +63,6 @@ impl ChunkReader {
             active: Vec::new(),
             bytes_before: 0,
             told: false,
-            ahead: None,
-            ahead_size: AHEAD,
         }
     }
 
@@ -100,35 +93,6 @@ impl ChunkReader {
         });
         out.bytes_total = self.capture.expected_bytes().max(out.bytes_done);
         Some(out)
-    }
-
-    /// The stretch that will be due when `others` more are read ahead and taken, if there is one and it can be read
-    /// ahead.
-    pub fn ahead(&self, others: u64) -> Option<ReadAhead> {
-        let [active] = self.active.as_slice() else {
-            return None;
-        };
-        let file = self.capture.files().get(active.file)?;
-        let skip = others.saturating_mul(u64::try_from(self.ahead_size).unwrap_or(u64::MAX));
-        let at = active.reader.position()?.saturating_add(skip);
-        (file.goes_straight_on() && at < file.size())
-            .then(|| ReadAhead::new((active.file, at), self.ahead_size, &self.pool))
-    }
-
-    /// As [`ChunkReader::next_chunk`], with bytes that were read ahead. Where others are due, as many are read anew,
-    /// so that those that are read ahead elsewhere are right again.
-    pub fn next_chunk_of(&mut self, ahead: Option<ReadAhead>) -> Option<Chunk> {
-        self.ahead = ahead.and_then(|ahead| {
-            let mut due = self.ahead(0)?;
-            if ahead.place == due.place {
-                return Some(ahead);
-            }
-            // Its buffer serves again.
-            drop(ahead);
-            due.read(&self.capture);
-            Some(due)
-        });
-        self.next_chunk()
     }
 
     /// Whether nothing will come any more, also where a growing file is followed.
@@ -206,7 +170,7 @@ impl ChunkReader {
             len = end;
             active.at = active.at.saturating_add(1);
         }
-        out.data = self.pool.data(buf, 0, len);
+        out.data = self.pool.data(buf, len);
     }
 
     /// Sees to it that every file being read has its next record at hand, as far as there is one, and begins the
@@ -226,12 +190,10 @@ impl ChunkReader {
                 };
                 active.at = 0;
                 active.pause = None;
-                match active.reader.step(
-                    file,
-                    &self.pool,
-                    &mut self.next_interface,
-                    &mut self.ahead,
-                ) {
+                match active
+                    .reader
+                    .step(file, &self.pool, &mut self.next_interface)
+                {
                     Step::Chunk(chunk) => {
                         active.chunk = chunk;
                         let shift = self.capture.shift(active.file);

@@ -2,7 +2,6 @@
 
 mod damage;
 mod netmon;
-mod read_ahead;
 mod streams;
 
 use std::io::Write;
