@@ -1,8 +1,8 @@
 //! The engine: checks the rules on closes in their order of precedence and makes the finding of the first that applies.
 
 use super::catalogue::{
-    MARS_CLOSE_NOFIN, MARS_CLOSE_RST, MARS_CONDITIONS, catalogue, failed_mars_conditions,
-    grave_violations,
+    MARS_CLOSE_NOFIN, MARS_CLOSE_RST, MARS_CONDITIONS, catalogue, echo_note,
+    failed_mars_conditions, grave_violations,
 };
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, MOST_FRAMES, Probe, Rule, Scope};
@@ -120,6 +120,7 @@ fn close_finding(
     let mut finding = finding(rule, Some(facts.conn.id), conclusion);
     finding.close = true;
     finding.marks = close_marks(facts);
+    finding.notes.extend(echo_note(facts));
     let by_reset = !facts.close.reset_frames.is_empty() || facts.close.ended_by_foreign();
     if by_reset && !is_mars_close(rule) {
         attach_mars_conditions(facts, &mut conditions);
@@ -145,17 +146,19 @@ fn not_sql_server(facts: &Facts<'_>) -> bool {
         && facts.conn.ends.0.iter().all(|end| end.port != 1433)
 }
 
-/// The frames that carry the letter of a close: its resets, else the segment that ended the connection.
+/// The frames that carry the letter of a close: its resets, else the segment that ended the connection; and the resets
+/// that came when it was over.
 fn close_marks(facts: &Facts<'_>) -> Vec<FrameNo> {
     let mut marks = facts.close.reset_frames.clone();
     if facts.close.ended_by_foreign() {
         marks.extend(facts.close.foreign.iter().map(|seg| seg.no));
-        marks.sort_unstable();
     }
     if marks.is_empty() {
         let last = || Some(facts.conn.last_frame);
         marks.extend(facts.close.ender.map(|(_, seg)| seg.no).or_else(last));
     }
+    marks.extend(facts.close.echoes.iter().map(|echo| echo.reset.no));
+    marks.sort_unstable();
     marks
 }
 

@@ -19,6 +19,14 @@ pub(in crate::rules) struct Ignored {
     pub later: FrameNo,
 }
 
+/// A reset of a server that had nothing left to reset.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rules) struct Echo {
+    pub reset: Seg,
+    /// The segment of the client that it answers.
+    pub answers: FrameNo,
+}
+
 /// How the connection ended.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Close {
@@ -37,6 +45,9 @@ pub(in crate::rules) struct Close {
     pub server_resets: Vec<Seg>,
     /// The frames of all resets of both sides that belong to the close, in file order.
     pub reset_frames: Vec<FrameNo>,
+    /// The server's resets to segments of the client that came when both ends had closed: copies that the network made,
+    /// or segments that others overtook. They have no part in the close.
+    pub echoes: Vec<Echo>,
     pub ignored: Vec<Ignored>,
     /// The client's resets to a server that answered its SYN with the numbers of an earlier connection.
     pub earlier: Vec<Seg>,
@@ -128,6 +139,12 @@ pub(super) fn read(
                 later,
             }),
             _ if foreign => close.foreign.push(*reset),
+            _ if let Some(answers) = answers_when_closed(reset, &close, frames) => {
+                close.echoes.push(Echo {
+                    reset: *reset,
+                    answers,
+                });
+            }
             _ => {
                 close.reset_frames.push(reset.no);
                 if reset.flags.ack() {
@@ -208,6 +225,26 @@ fn is_foreign(reset: &Seg, frames: &Frames, ends: &Ends, settings: &Settings) ->
     frames
         .usual_ttl(reset)
         .is_some_and(|mode| i64::from(mode.abs_diff(reset.ttl)) >= limit)
+}
+
+/// The segment of the client that a bare reset of the server answers, if both ends had closed and the server had the
+/// acknowledgement of its FIN by then: its socket was gone (RFC 9293 3.5.2, group 1, and 3.6).
+fn answers_when_closed(reset: &Seg, close: &Close, frames: &Frames) -> Option<FrameNo> {
+    if reset.side != Side::Server || reset.flags.ack() {
+        return None;
+    }
+    let before = |side| {
+        let late = frames.late.get(side).iter();
+        late.chain(frames.fins_of(side))
+            .filter(|seg| seg.no < reset.no)
+    };
+    let has = |side: Side, fin: Pos| before(side.other()).any(|seg| seg.ack > Some(fin));
+    let fin = close.server_fins.first()?;
+    if !has(Side::Client, close.f?) || !has(Side::Server, fin.end) {
+        return None;
+    }
+    let answered = before(Side::Client).filter(|seg| seg.ack == Some(reset.pos));
+    answered.map(|seg| seg.no).max()
 }
 
 /// Whether the receiver of a reset sent nothing but resets from then on.

@@ -7,7 +7,7 @@ mod requests;
 mod server;
 mod strangers;
 
-use super::mars::reset_fact;
+use super::mars::{echo_evidence, reset_fact};
 use super::text::count;
 use crate::rules::facts::{Facts, Seg, Stage, off_from};
 use crate::rules::rule::{Check, Conclusion, Criterion, evidence};
@@ -104,6 +104,7 @@ pub(in crate::rules) fn end_evidence(facts: &Facts<'_>) -> Vec<Exhibit> {
         };
         out.push(evidence(reset.no, role, fact));
     }
+    out.extend(echo_evidence(facts));
     out
 }
 

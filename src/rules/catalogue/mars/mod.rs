@@ -7,6 +7,7 @@ mod server;
 use std::fmt::Write;
 
 use super::failure::path_note;
+use super::text::count;
 use crate::rules::facts::{
     Doubt, Facts, Form, Pos, Seg, TailPart, Unseen, Work, forms, off_from, resets_in_question,
 };
@@ -263,9 +264,32 @@ pub(in crate::rules) fn close_evidence(facts: &Facts<'_>) -> Vec<Exhibit> {
         let fact = fact!("RST.Seq {seq}", seq = reset.seq);
         out.push(evidence(reset.no, fact!("server reset"), fact));
     }
+    out.extend(echo_evidence(facts));
     out.sort_by_key(|e| e.frame);
     out.dedup();
     out
+}
+
+/// The resets that the server sent when the connection was over.
+pub(in crate::rules) fn echo_evidence(facts: &Facts<'_>) -> impl Iterator<Item = Exhibit> {
+    facts.close.echoes.iter().take(64).map(|echo| {
+        let fact = fact!(
+            "RST.Seq {seq} = Ack of frame {frame}, which came when both ends had closed",
+            seq = echo.reset.seq,
+            frame = echo.answers
+        );
+        evidence(echo.reset.no, fact!("server reset"), fact)
+    })
+}
+
+/// The note on these.
+pub(in crate::rules) fn echo_note(facts: &Facts<'_>) -> Option<String> {
+    let n = facts.close.echoes.len();
+    let answer = if n == 1 { "answers" } else { "answer" };
+    (n > 0).then(|| {
+        let resets = count(n, "reset");
+        format!("{resets} of the server only {answer} what came when both ends had closed")
+    })
 }
 
 /// The arithmetic of a reset against the client's FIN.

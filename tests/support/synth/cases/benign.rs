@@ -9,7 +9,7 @@ use super::super::file::Capture;
 use super::super::mars::Encryption;
 use super::super::wire::{ACK, FIN, Link, RST};
 use super::super::{smp, tds};
-use super::scripts::close_session;
+use super::scripts::{close_session, echoes};
 use super::{Case, begin, logged_in, opened, page_close, work};
 
 const ALL: &[Form] = &Form::ALL;
@@ -111,6 +111,18 @@ fn variants() -> Vec<Case> {
             |form| {
                 let mut c = opened(form, &[0, 1]);
                 c.close_clean(&[0, 1]);
+                c
+            },
+            &[("mars-close-clean", Normal)],
+        ),
+        Case::new(
+            "V7b",
+            "no reset of the close, but the server resets what comes when both ends have closed",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0, 1]);
+                c.close_clean(&[0, 1]);
+                echoes(&mut c);
                 c
             },
             &[("mars-close-clean", Normal)],

@@ -8,8 +8,8 @@ use super::super::conn::{MS, US};
 use super::super::wire::{ACK, FIN, PSH, RST};
 use super::super::{smp, tds};
 use super::scripts::{
-    again_with_growing_gaps, ask_and_answer_in_part, close_session, close_without_smp, long_answer,
-    request_sent_again, server_reset, server_resets, unanswered_keepalives,
+    again_with_growing_gaps, ask_and_answer_in_part, close_session, close_without_smp, echoes,
+    long_answer, request_sent_again, server_reset, server_resets, unanswered_keepalives,
     unanswered_keepalives_of,
 };
 use super::{Case, opened, page_close};
@@ -25,6 +25,20 @@ pub fn cases() -> Vec<Case> {
             "the reset is the server's",
             ALL,
             server_reset,
+            &[("rst-server-after-close", Undecided)],
+        )
+        .failing(&["M9"]),
+        Case::new(
+            "N01c",
+            "the server resets a segment of the client before it has the acknowledgement of its FIN",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.close_clean(&[0]);
+                c.segments.pop();
+                echoes(&mut c);
+                c
+            },
             &[("rst-server-after-close", Undecided)],
         )
         .failing(&["M9"]),

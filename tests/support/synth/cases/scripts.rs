@@ -27,6 +27,16 @@ pub fn server_resets(c: &mut Conn, sids: &[u16]) {
     c.label("rst");
 }
 
+/// The network delivers the client's FIN once more to a server whose socket is gone.
+pub fn echoes(c: &mut Conn) {
+    let fin = c.segment("tf").clone();
+    c.trip(3 * MS);
+    c.push(Client, fin.flags, fin.seq, fin.ack, &[]);
+    c.last().ip_id = fin.ip_id;
+    c.trip(5 * US);
+    c.bare_reset(Server, fin.ack);
+}
+
 /// A FIN and a reset, and nothing of SMP.
 pub fn close_without_smp(c: &mut Conn, form: Form) {
     if form == Form::LinuxL {
