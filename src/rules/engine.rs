@@ -1,7 +1,7 @@
 //! The engine: checks the rules on closes in their order of precedence and makes the finding of the first that applies.
 
 use super::catalogue::{
-    MARS_CLOSE_NOFIN, MARS_CLOSE_RST, MARS_CONDITIONS, catalogue, echo_note,
+    MARS_CLOSE_NOFIN, MARS_CLOSE_RST, MARS_CONDITIONS, catalogue, echo_sentence,
     failed_mars_conditions, grave_violations,
 };
 use super::facts::Facts;
@@ -120,7 +120,9 @@ fn close_finding(
     let mut finding = finding(rule, Some(facts.conn.id), conclusion);
     finding.close = true;
     finding.marks = close_marks(facts);
-    finding.notes.extend(echo_note(facts));
+    if let Some(echoes) = echo_sentence(facts) {
+        finding.text = format!("{} {echoes}", finding.text).into();
+    }
     let by_reset = !facts.close.reset_frames.is_empty() || facts.close.ended_by_foreign();
     if by_reset && !is_mars_close(rule) {
         attach_mars_conditions(facts, &mut conditions);

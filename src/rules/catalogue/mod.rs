@@ -23,7 +23,9 @@ pub(super) use failure::{
     RST_IGNORED, RST_MIDDLEBOX, SMP_VIOLATION, ZERO_WINDOW, foreign_sign, grave_violations,
 };
 pub(super) use login::{LOGIN_SLOW, slow_login};
-pub(super) use mars::{CONDITIONS as MARS_CONDITIONS, MARS_CLOSE_NOFIN, MARS_CLOSE_RST, echo_note};
+pub(super) use mars::{
+    CONDITIONS as MARS_CONDITIONS, MARS_CLOSE_NOFIN, MARS_CLOSE_RST, echo_sentence,
+};
 pub(super) use text::{count, duration, times};
 
 /// Every rule. Rules on closes come first, in their order of precedence.

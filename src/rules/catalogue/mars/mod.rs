@@ -7,7 +7,6 @@ mod server;
 use std::fmt::Write;
 
 use super::failure::path_note;
-use super::text::count;
 use crate::rules::facts::{
     Doubt, Facts, Form, Pos, Seg, TailPart, Unseen, Work, forms, off_from, resets_in_question,
 };
@@ -282,14 +281,14 @@ pub(in crate::rules) fn echo_evidence(facts: &Facts<'_>) -> impl Iterator<Item =
     })
 }
 
-/// The note on these.
-pub(in crate::rules) fn echo_note(facts: &Facts<'_>) -> Option<String> {
-    let n = facts.close.echoes.len();
-    let answer = if n == 1 { "answers" } else { "answer" };
-    (n > 0).then(|| {
-        let resets = count(n, "reset");
-        format!("{resets} of the server only {answer} what came when both ends had closed")
-    })
+/// What there is to say of these beside the close.
+pub(in crate::rules) fn echo_sentence(facts: &Facts<'_>) -> Option<String> {
+    let told = match facts.close.echoes.len() {
+        0 => return None,
+        1 => "The server's reset only answers".to_owned(),
+        n => format!("The server's {n} resets only answer"),
+    };
+    Some(format!("{told} what came when both ends had closed."))
 }
 
 /// The arithmetic of a reset against the client's FIN.
