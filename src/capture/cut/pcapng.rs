@@ -127,8 +127,8 @@ impl PcapNg {
     ) -> usize {
         let number = |bytes: &[u8], at| number(bytes, at, &read);
         let mut rest = bytes.get(at..).unwrap_or_default();
+        // No stretch and no file is so long that a place in it could wrap.
         let mut start = to_u32(at.saturating_add(PACKET_HEADER));
-        let mut offset = base.saturating_add(u64::from(start));
         while let Some(header) = rest.first_chunk::<PACKET_HEADER>()
             && number(header, 0) == Some(ENHANCED)
             && let Some(total) = number(header, 4)
@@ -145,13 +145,12 @@ impl PcapNg {
                 start,
                 captured,
                 wire: word(24),
-                offset: FileOffset(offset),
+                offset: FileOffset(base.wrapping_add(u64::from(start))),
                 time: clock.time((u64::from(word(12)) << 32) | u64::from(word(16))),
                 interface: clock.id,
             });
             rest = behind;
-            start = start.saturating_add(total);
-            offset = offset.saturating_add(u64::from(total));
+            start = start.wrapping_add(total);
         }
         let behind = bytes.len().saturating_sub(rest.len());
         if behind > at {
@@ -473,7 +472,8 @@ impl Clock {
             Scale::Binary(bits) => binary(ticks, bits),
         };
         let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
-        Nanos(nanos.saturating_add(self.offset))
+        // Where it does not fit it is too large, as what the offset is added to is not negative.
+        Nanos(nanos.checked_add(self.offset).unwrap_or(i64::MAX))
     }
 }
 
