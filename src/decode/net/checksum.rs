@@ -1,7 +1,5 @@
 //! The TCP checksum.
 
-use std::net::IpAddr;
-
 use super::{Segment, protocol, to_usize};
 
 /// What a TCP checksum says.
@@ -22,30 +20,32 @@ pub enum Checksum {
 )]
 #[inline(always)]
 pub fn tcp_checksum(segment: &Segment, frame: &[u8]) -> Checksum {
-    let start = to_usize(segment.ip.payload);
-    let end = start.saturating_add(to_usize(segment.ip.payload_len));
-    let Some(bytes) = frame.get(start..end).filter(|bytes| bytes.len() >= 20) else {
-        return Checksum::CannotTell;
-    };
     if segment.continued {
         return Checksum::CannotTell;
     }
-    let addresses = match (segment.ip.src, segment.ip.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            sum_words(&src.octets()).saturating_add(sum_words(&dst.octets()))
-        }
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            sum_words(&src.octets()).saturating_add(sum_words(&dst.octets()))
-        }
-        _ => return Checksum::CannotTell,
-    };
-    sums_up(addresses, segment.ip.payload_len, bytes)
+    let ip = &segment.ip;
+    // Where both addresses stand.
+    let (from, len) = if ip.src.is_ipv4() { (12, 8) } else { (8, 32) };
+    let addresses = ip.header.saturating_add(from);
+    sums_up(frame, (addresses, len), (ip.payload, ip.payload_len))
 }
 
-/// Whether a segment's bytes and what is summed up with them are as its checksum says.
+/// Whether a segment's bytes and what is summed up with them are as its checksum says. Takes the places of both addresses
+/// and of the segment.
 #[inline(never)]
-fn sums_up(addresses: u64, len: u32, bytes: &[u8]) -> Checksum {
-    let sum = addresses
+fn sums_up(frame: &[u8], addresses: (u32, u32), segment: (u32, u32)) -> Checksum {
+    let part = |(start, len): (u32, u32)| {
+        let start = to_usize(start);
+        frame.get(start..start.saturating_add(to_usize(len)))
+    };
+    let (Some(addresses), Some(bytes)) = (part(addresses), part(segment)) else {
+        return Checksum::CannotTell;
+    };
+    if bytes.len() < 20 {
+        return Checksum::CannotTell;
+    }
+    let (_, len) = segment;
+    let sum = sum_words(addresses)
         .saturating_add(sum_words(&[0, protocol::TCP]))
         .saturating_add(sum_words(&len.to_be_bytes()))
         .saturating_add(sum_words(bytes));
@@ -56,19 +56,42 @@ fn sums_up(addresses: u64, len: u32, bytes: &[u8]) -> Checksum {
     }
 }
 
-/// The sum of a header's or payload's 16-bit words, 32 bits at a time and in the machine's order, of which neither
-/// changes whether the folded sum is all ones (RFC 1071 2).
+/// The sum of a header's or payload's 16-bit words, several at a time and in the machine's order, of which neither changes
+/// whether the folded sum is all ones (RFC 1071 2).
+#[expect(
+    clippy::inline_always,
+    reason = "most of what is summed up is a few bytes"
+)]
+#[inline(always)]
 fn sum_words(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut last = [0; 4];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    let last = u64::from(u32::from_ne_bytes(last));
-    // More words than a frame can hold are needed for the sum to wrap.
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    let (words, rest) = rest.as_chunks::<4>();
+    let last = match *rest {
+        [a] => [a, 0, 0, 0],
+        [a, b] => [a, b, 0, 0],
+        [a, b, c] => [a, b, c, 0],
+        _ => [0; 4],
+    };
+    // More bytes than a frame can hold are needed for the sum to wrap.
+    let last = sum_blocks(blocks).wrapping_add(u64::from(u32::from_ne_bytes(last)));
     words.iter().fold(last, |sum, word| {
         sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)))
     })
+}
+
+/// As [`sum_words`] of many, added up in 64 bits: what is carried over, and the upper half, count as much as the lowest
+/// bits do.
+fn sum_blocks(blocks: &[[u8; 64]]) -> u64 {
+    let (mut sum, mut carried) = (0_u64, 0_u64);
+    for block in blocks {
+        let mut carry = false;
+        for word in block.as_chunks::<8>().0 {
+            (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
+        }
+        carried = carried.wrapping_add(u64::from(carry));
+    }
+    let [low, high] = [sum & 0xffff_ffff, sum >> 32];
+    low.wrapping_add(high).wrapping_add(carried)
 }
 
 /// A sum of words with what was carried over added to it, until 16 bits hold it.

@@ -131,6 +131,20 @@ fn ipv6_extension_headers_are_stepped_over() {
 }
 
 #[test]
+fn a_checksum_is_right_or_wrong_whatever_the_length() {
+    for len in (0..200).chain([1460, 40_000]) {
+        let mixed = (0..=250).cycle().take(len).collect();
+        for payload in [vec![0xff; len], mixed] {
+            for mut frame in [tcp_v4(&payload), tcp_v6(&payload)] {
+                assert_eq!(tcp_checksum(&read(&frame), &frame), Checksum::Good);
+                *frame.last_mut().unwrap() ^= 1;
+                assert_eq!(tcp_checksum(&read(&frame), &frame), Checksum::Bad);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_wrong_checksum_is_told_from_a_right_one() {
     let mut frame = tcp_v4(&[1, 2, 3]);
     *frame.last_mut().unwrap() ^= 1;
