@@ -48,10 +48,14 @@ const IPV6: u16 = 0x86dd;
 /// Where the IPv4 packet begins in an Ethernet frame without tags.
 pub const BEHIND_ETHERNET: usize = 14;
 
-/// Whether an Ethernet frame has no tags and an IPv4 packet.
+/// The least bytes of a TCP segment's frame: those of the headers of Ethernet, IPv4 and TCP.
+const LEAST: usize = BEHIND_ETHERNET + 40;
+
+/// Whether an Ethernet frame has no tags, and an IPv4 packet with room for a TCP segment.
 #[inline]
 pub fn is_ipv4_on_ethernet(frame: &[u8]) -> bool {
-    u16_at(frame, 12) == Some(IPV4)
+    let headers = frame.first_chunk::<LEAST>();
+    headers.is_some_and(|headers| u16_at(headers, 12) == Some(IPV4))
 }
 
 /// Where the IP packet in a frame begins, if there is one.

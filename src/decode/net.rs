@@ -231,7 +231,7 @@ pub fn usual(frame: &[u8], at: usize) -> Option<(Segment, &[u8])> {
     let (words, _) = bytes.first_chunk::<40>()?.as_chunks::<4>();
     let &[
         [0x45, _, len0, len1],
-        [id0, id1, frag0, frag1],
+        part,
         [ttl, protocol::TCP, _, _],
         src,
         dst,
@@ -247,7 +247,8 @@ pub fn usual(frame: &[u8], at: usize) -> Option<(Segment, &[u8])> {
     let total = u16::from_be_bytes([len0, len1]);
     let [ports, control] = [ports, control].map(u32::from_be_bytes);
     let header_len = octet(control >> 26) & 0x3c;
-    if u16::from_be_bytes([frag0, frag1]) & 0x3fff != 0 || header_len < 20 {
+    let part = u32::from_be_bytes(part);
+    if part & 0x3fff != 0 || header_len < 20 {
         return None;
     }
     let headers = usize::from(header_len).saturating_add(20);
@@ -261,7 +262,7 @@ pub fn usual(frame: &[u8], at: usize) -> Option<(Segment, &[u8])> {
             dst: IpAddr::V4(Ipv4Addr::from_octets(dst)),
             protocol: protocol::TCP,
             ttl,
-            id: u16::from_be_bytes([id0, id1]),
+            id: lower(part >> 16),
             header: at,
             payload: at.saturating_add(20),
             payload_len: u32::from(header_len).saturating_add(payload_len),
