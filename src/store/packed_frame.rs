@@ -224,7 +224,8 @@ impl FramePacker {
             self.new.whole.push(self.next.index(), row);
             self.rows.put(Packed::whole());
         }
-        self.next = FrameNo(self.next.0.saturating_add(1));
+        // Frames that 32 bits do not count would need more memory than there is.
+        self.next = FrameNo(self.next.0.wrapping_add(1));
     }
 
     #[cold]

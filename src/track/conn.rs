@@ -204,7 +204,8 @@ impl Conn {
     pub(super) fn count(&mut self, end: End, incoming: &Incoming<'_>) {
         self.row.last_time = incoming.time;
         let side = self.sides.get_mut(end);
-        side.stats.frames = side.stats.frames.saturating_add(1);
+        // No more than all frames of the capture, whose number has 32 bits.
+        side.stats.frames = side.stats.frames.wrapping_add(1);
         side.last = incoming.no;
         if incoming.segment.payload_len > 0 {
             side.last_payload = incoming.no;

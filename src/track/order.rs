@@ -230,7 +230,8 @@ impl Order {
     /// Hands on so many next bytes of a whole stream; returns the position of the first.
     pub(super) fn take_next(&mut self, len: u32) -> u64 {
         let pos = self.next;
-        self.next = pos.saturating_add(u64::from(len));
+        // No capture holds so much of a stream that 64 bits do not count it.
+        self.next = pos.wrapping_add(u64::from(len));
         self.high = self.next;
         pos
     }
@@ -255,7 +256,8 @@ impl Order {
     pub(super) fn acknowledged_more(&mut self, ack: TcpSeq) {
         if let Some(before) = self.acked_seq() {
             let more = u64::from(ack.minus(before.0).0);
-            self.acked = self.acked.saturating_add(more);
+            // No capture acknowledges so much of a stream that 64 bits do not count it.
+            self.acked = self.acked.wrapping_add(more);
         }
     }
 
