@@ -90,9 +90,10 @@ impl Near {
                 .any(|old| old.digest == digest && fits(old))
     }
 
-    /// Puts a transmission in the place of the oldest; returns where the next one goes.
+    /// Puts a transmission in the place of the oldest, behind the one before; returns where the next one goes.
     #[inline]
     fn put(&mut self, at: usize, seen: Seen) -> usize {
+        let at = if at < NEAR { at } else { 0 };
         if let (Some(digest), Some(place)) = (self.digests.get_mut(at), self.seen.get_mut(at)) {
             *digest = shortened(seen.digest);
             // Part by part: what was written in parts is slow to copy in one.
@@ -100,8 +101,7 @@ impl Near {
             place.interface = seen.interface;
             place.time = seen.time;
         }
-        let next = at.wrapping_add(1);
-        if next < NEAR { next } else { 0 }
+        at.wrapping_add(1)
     }
 }
 
@@ -259,6 +259,7 @@ fn digest(incoming: &Incoming<'_>) -> u64 {
             hash.write_u64(u64::from_le_bytes(*first));
             hash.write_u64(u64::from_le_bytes(*last));
         }
+        _ if payload.is_empty() => {}
         _ => hash.write(payload),
     }
     hash.finish()
