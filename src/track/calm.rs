@@ -65,7 +65,8 @@ impl Watch {
     /// Data of a side are acknowledged further than before.
     #[inline]
     pub(super) fn acked(&mut self, sender: &Side, time: Nanos) {
-        let late = time.since(sender.unacked_since) >= Calm::ACKED_WITHIN.0;
+        let due = sender.unacked_since.0.checked_add(Calm::ACKED_WITHIN.0);
+        let late = due.is_some_and(|due| due <= time.0);
         if late && !sender.order.is_acked() {
             self.stop();
             self.late = true;
