@@ -6,8 +6,8 @@ pub(super) const FAR: u16 = u16::MAX;
 /// How far in front of `here` a row is, both by their numbers, or that it is far; `None` if it is not in front.
 #[inline]
 pub(super) fn distance(here: u32, before: u32) -> Option<u16> {
-    let distance = here.checked_sub(before).filter(|distance| *distance > 0)?;
-    Some(u16::try_from(distance).unwrap_or(FAR))
+    let distance = here.checked_sub(before)?;
+    (distance > 0).then(|| u16::try_from(distance).unwrap_or(FAR))
 }
 
 /// Values by the indices of their rows, which rise.

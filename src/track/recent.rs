@@ -23,8 +23,9 @@ impl Recent {
 
     /// The same for both directions.
     fn place(segment: &Segment) -> usize {
-        let ports = u32::from(segment.src_port).wrapping_add(u32::from(segment.dst_port));
-        let place = ports.wrapping_mul(0x9e37_79b1) >> (u32::BITS - Self::BITS);
+        let ports = (u32::from(segment.src_port) << 16) | u32::from(segment.dst_port);
+        let both_ways = ports.wrapping_add(ports.rotate_left(16));
+        let place = both_ways.wrapping_mul(0x9e37_79b1) >> (u32::BITS - Self::BITS);
         usize::try_from(place).unwrap_or(0)
     }
 
