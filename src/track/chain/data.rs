@@ -24,7 +24,7 @@ impl Chain {
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        if self.ends.get(moment.end).packet_left == 0 {
+        if self.ends.get_mut(moment.end).packet_left == 0 {
             match self.next_packet(moment, pdu, bytes, login, ctx) {
                 Some(body) => bytes = body,
                 None => return,
