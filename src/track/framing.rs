@@ -100,7 +100,7 @@ pub(super) struct Framer {
     /// SMP was seen in this direction.
     smp: bool,
     resynced: bool,
-    /// The frame with which the last bytes were there, if there were any.
+    /// The frame with which the last bytes were there, if there were any and they do not end a PDU.
     latest: FrameNo,
 }
 
@@ -120,20 +120,51 @@ impl Framer {
     #[inline]
     pub(super) fn piece(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) {
         match piece.content {
-            Content::Bytes(data) => {
-                self.latest = piece.at.done;
-                self.take(data, piece, sink);
-            }
+            Content::Bytes(data) => self.take_usual(data, piece, sink),
             Content::Hidden(len) => self.hidden(piece.pos, len, &piece.at, sink),
         }
     }
 
-    /// Takes in the last bytes of a piece, PDU by PDU. A PDU ends with its last byte, be that in its header.
+    /// Takes in a piece of one PDU, as most are: it ends with the piece at the latest. What is different goes elsewhere
+    /// before anything is done with the bytes, so that nothing has to be kept for it meanwhile.
     #[expect(
         clippy::inline_always,
         reason = "what is usual of a piece is not to be taken apart"
     )]
     #[inline(always)]
+    fn take_usual(&mut self, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
+        let mut left = self.pdu.left;
+        let mut body = data;
+        if left > 0 && !data.is_empty() {
+            self.pdu.is_held_by(piece.at.frame);
+        } else if let Some((kind, header, rest)) = self.usual_header(data) {
+            let begin = Begin::of(data, piece);
+            left = self.pdu.begin_smp(kind, header, sink.end(), begin);
+            sink.open_smp(&mut self.pdu);
+            body = rest;
+        } else {
+            self.latest = piece.at.done;
+            return self.take(data, piece, sink);
+        }
+        let pdu = &mut self.pdu;
+        let Some(behind) = left.checked_sub(body.len()) else {
+            pdu.left = left;
+            self.latest = piece.at.done;
+            return self.take_begun(body, piece, sink);
+        };
+        pdu.left = behind;
+        if !body.is_empty() {
+            sink.body(pdu, body);
+        }
+        if pdu.left == 0 {
+            sink.finish(pdu);
+        } else {
+            self.latest = piece.at.done;
+        }
+    }
+
+    /// Takes in the last bytes of a piece, PDU by PDU. A PDU ends with its last byte, be that in its header.
+    #[inline(never)]
     fn take(&mut self, mut data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
         loop {
             let mut left = self.pdu.left;
@@ -165,8 +196,6 @@ impl Framer {
     }
 
     /// Hands over what there is of the PDU at hand, which has so much left; returns what stands behind it.
-    #[expect(clippy::inline_always, reason = "a part of `take`")]
-    #[inline(always)]
     fn body<'a>(&mut self, left: usize, data: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
         let pdu = &mut self.pdu;
         let Some((bytes, rest)) = data.split_at_checked(left) else {
@@ -185,14 +214,8 @@ impl Framer {
         rest
     }
 
-    /// As [`Framer::take`], called from where pieces come that are not most of them.
-    #[cold]
-    fn take_other(&mut self, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
-        self.take(data, piece, sink);
-    }
-
-    /// As [`Framer::take`], right behind the header of a PDU.
-    #[cold]
+    /// As [`Framer::take`], right behind the header of a PDU or in it.
+    #[inline(never)]
     fn take_begun(&mut self, data: &[u8], piece: &Piece<'_>, sink: &mut impl Sink) {
         if !data.is_empty() {
             self.pdu.is_held_by(piece.at.frame);
@@ -296,7 +319,7 @@ impl Framer {
         if used.is_some() {
             self.take_begun(rest, &piece, sink);
         } else {
-            self.take_other(rest, &piece, sink);
+            self.take(rest, &piece, sink);
         }
     }
 

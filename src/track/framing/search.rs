@@ -153,7 +153,7 @@ impl Framer {
         if used.is_some() {
             self.take_begun(rest, &piece, sink);
         } else {
-            self.take_other(rest, &piece, sink);
+            self.take(rest, &piece, sink);
         }
     }
 }
