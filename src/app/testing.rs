@@ -158,7 +158,6 @@ fn conn_row() -> ConnRow {
         ]),
         last_plain_pdu: PerEnd([None, None]),
         first_pdu: Some(PduId(0)),
-        last_pdu: Some(PduId(6)),
         calm: Box::default(),
     }
 }

@@ -169,7 +169,6 @@ fn conn_row(id: ConnId, port: u16) -> ConnRow {
         phases: Arc::new(Vec::new()),
         last_plain_pdu: PerEnd::default(),
         first_pdu: None,
-        last_pdu: None,
         calm: Box::default(),
     }
 }

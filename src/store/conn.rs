@@ -350,8 +350,6 @@ pub struct ConnRow {
     pub last_plain_pdu: PerEnd<Option<PduId>>,
     /// The first PDU of the connection.
     pub first_pdu: Option<PduId>,
-    /// The last PDU of the connection.
-    pub last_pdu: Option<PduId>,
     /// Its beginning, if nothing happened in it: up to a frame near the last, and up to one well in front of that. Empty
     /// in a short connection.
     pub calm: Box<[Calm]>,

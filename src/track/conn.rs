@@ -132,7 +132,6 @@ impl Conn {
                 phases: Arc::default(),
                 last_plain_pdu: PerEnd::default(),
                 first_pdu: None,
-                last_pdu: None,
                 calm: Box::default(),
             },
             ways: PerEnd([way, back]),

@@ -165,12 +165,8 @@ pub(super) fn packet(
     }
     if !is_usual {
         look_anew(chain, around);
-    }
-    if let Some(session) = &mut chain.session {
-        session.last_frame = session.last_frame.max(at.done);
-        if pdu.first_frame < session.open_frame {
-            session.open_frame = pdu.first_frame;
-        }
+        // No session is clear before its first packet.
+        ctx.row.first_pdu.get_or_insert(id);
     }
 }
 

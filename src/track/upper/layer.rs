@@ -4,7 +4,7 @@ use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, ConnRow, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol};
-use crate::units::{End, FrameNo, PduId, Sid, StreamPos};
+use crate::units::{End, FrameNo, Sid, StreamPos};
 
 use super::super::chain::{Chain, Moment};
 use super::super::framing::{OpenPdu, SidState, Sink, Unread};
@@ -111,7 +111,8 @@ impl Layer<'_, '_> {
         let id = self.ctx.out.next_pdu();
         pdu.prev = self.ctx.row.last_plain_pdu.get_mut(pdu.end).replace(id);
         pdu.conn = self.ctx.row.id;
-        complete(pdu, id, done, self.ctx.row);
+        self.ctx.row.first_pdu.get_or_insert(id);
+        complete(pdu, done);
         self.ctx.out.push_pdu(pdu);
         count_wrong_bits(pdu, self.ctx.row);
     }
@@ -133,8 +134,13 @@ impl Layer<'_, '_> {
         if pdu.kind == PduKind::Data {
             chain.data_end(&self.moment, pdu, id, &mut upper.login, self.ctx);
         }
-        if let Some(session) = &chain.session {
-            complete(pdu, id, self.moment.at.done, self.ctx.row);
+        if let Some(session) = &mut chain.session {
+            let done = self.moment.at.done;
+            if pdu.first_frame < session.open_frame {
+                session.open_frame = pdu.first_frame;
+            }
+            session.last_frame = session.last_frame.max(done);
+            complete(pdu, done);
             self.ctx.out.push_smp(session, pdu);
             count_wrong_bits(pdu, self.ctx.row);
         }
@@ -167,11 +173,9 @@ impl Layer<'_, '_> {
 
 /// A PDU is complete with a frame.
 #[inline]
-fn complete(pdu: &mut PduRow, id: PduId, done: FrameNo, conn: &mut ConnRow) {
+fn complete(pdu: &mut PduRow, done: FrameNo) {
     pdu.frame = done;
     pdu.first_frame = pdu.first_frame.min(done);
-    conn.first_pdu.get_or_insert(id);
-    conn.last_pdu = Some(id);
 }
 
 #[inline]
