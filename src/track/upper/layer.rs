@@ -435,7 +435,7 @@ impl Layer<'_, '_> {
             Some((place, chain)) if self.belongs_to(chain, pdu) => place,
             _ => self.upper.begin_life(&self.moment, pdu, self.ctx),
         };
-        self.upper.sessions.latest = Some((pdu.sid, place));
+        self.upper.sessions.latest = (pdu.sid, place);
         place
     }
 

@@ -7,7 +7,7 @@ use super::super::out::Ctx;
 use crate::units::Sid;
 
 /// Each Sid's session, in the order in which they were first seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sessions {
     pub(super) places: FxHashMap<Sid, usize>,
     #[expect(
@@ -15,10 +15,21 @@ pub(super) struct Sessions {
         reason = "a chain is large, and a list of them would hold room for three more where there is one"
     )]
     pub(super) chains: Vec<Box<Chain>>,
-    /// The Sid of the last packet, and its place: mostly the next is of the same.
-    pub(super) latest: Option<(Sid, usize)>,
+    /// The Sid of the last packet, and its place: mostly the next is of the same. Before the first, no place.
+    pub(super) latest: (Sid, usize),
     /// Places of those with changed rows.
     pub(super) changed: Vec<usize>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            places: FxHashMap::default(),
+            chains: Vec::new(),
+            latest: (Sid(0), usize::MAX),
+            changed: Vec::new(),
+        }
+    }
 }
 
 impl Sessions {
@@ -30,8 +41,9 @@ impl Sessions {
     /// As [`Sessions::of`], if the last packet was of the same.
     #[inline]
     pub(super) fn latest_of(&self, sid: Sid) -> Option<(usize, &Chain)> {
-        let (_, place) = self.latest.filter(|(latest, _)| *latest == sid)?;
-        Some((place, self.chains.get(place)?))
+        let (latest, place) = self.latest;
+        let chain = self.chains.get(place).filter(|_| latest == sid)?;
+        Some((place, chain))
     }
 
     #[inline]
