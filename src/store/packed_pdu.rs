@@ -248,7 +248,8 @@ impl PduPacker {
     fn put(&mut self, packed: Packed) {
         self.last = packed.frame;
         self.rows.push(packed);
-        self.len = self.len.saturating_add(1);
+        // They do not fit into memory before their numbers are used up.
+        self.len = self.len.wrapping_add(1);
     }
 
     #[expect(
@@ -285,8 +286,11 @@ impl PduPacker {
             len,
             span,
             prev: match row.prev {
-                Some(prev) => self.distance(prev)?,
                 None => 0,
+                Some(prev) => match self.near(prev) {
+                    Some(distance) => distance,
+                    None => self.far_distance(prev)?,
+                },
             },
             seqnum,
             wndw,
@@ -330,18 +334,18 @@ impl PduPacker {
         Some(*known.get_or_insert(own))
     }
 
-    /// How far in front a PDU is; `None` if it is none of those in front.
+    /// How far in front a PDU is that is near.
     #[inline]
-    fn distance(&mut self, prev: PduId) -> Option<u16> {
-        if let Some(distance) = self.len.checked_sub(prev.0)
-            && (1..u32::from(FAR)).contains(&distance)
-        {
-            let [distance, _] = quarters(distance);
-            return Some(distance);
+    fn near(&self, prev: PduId) -> Option<u16> {
+        let distance = self.len.checked_sub(prev.0)?;
+        if distance == 0 || distance >= u32::from(FAR) {
+            return None;
         }
-        self.far_distance(prev)
+        let [near, _] = quarters(distance);
+        Some(near)
     }
 
+    /// How far in front a PDU is that is not near; `None` if it is none of those in front.
     #[cold]
     fn far_distance(&mut self, prev: PduId) -> Option<u16> {
         let distance = distance(self.len, prev.0)?;
