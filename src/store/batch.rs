@@ -134,10 +134,14 @@ impl<T> Clone for RowPool<T> {
 }
 
 impl<T> RowPool<T> {
-    /// No rows, with room for some where there is any.
+    /// So many rows of a kind a batch may well have.
+    const USUAL: usize = 512;
+
+    /// No rows, with room for some.
     pub fn rows(&self) -> Rows<T> {
+        let waiting = self.waiting().pop();
         Rows {
-            rows: self.waiting().pop().unwrap_or_default(),
+            rows: waiting.unwrap_or_else(|| Vec::with_capacity(Self::USUAL)),
             home: Some(self.clone()),
         }
     }
