@@ -165,13 +165,19 @@ impl Default for Begin {
 /// What an SMP packet is by its FLAGS, of which exactly one is set ([MC-SMP] 2.2.1).
 #[inline]
 pub(super) fn smp_kind(flags: u8) -> Option<PduKind> {
-    match flags {
-        smp::SYN => Some(PduKind::Syn),
-        smp::ACK => Some(PduKind::Ack),
-        smp::FIN => Some(PduKind::Fin),
-        smp::DATA => Some(PduKind::Data),
-        _ => None,
-    }
+    /// By FLAGS: they have one bit each, in this order.
+    const KINDS: [Option<PduKind>; 9] = [
+        None,
+        Some(PduKind::Syn),
+        Some(PduKind::Ack),
+        None,
+        Some(PduKind::Fin),
+        None,
+        None,
+        None,
+        Some(PduKind::Data),
+    ];
+    *KINDS.get(usize::from(flags))?
 }
 
 fn size(bytes: u32) -> usize {
