@@ -15,7 +15,7 @@ use super::out::{Broken, Ctx, warn};
 use super::request_text::Texts;
 use super::requests::{self, Requests, Start};
 use super::sender::{ChainEnd, Message};
-use super::tokens::{Outcome, Walker, done};
+use super::tokens::{Walker, done};
 
 /// The packets of one session, or of a connection outside SMP.
 #[derive(Debug, Default)]
@@ -433,7 +433,8 @@ impl Chain {
         if !walker.outcome.notes.is_empty() {
             login.tokens(std::mem::take(&mut walker.outcome.notes), *at, ctx);
         }
-        if let Some(class) = walker.outcome.worst_class.take() {
+        if let Some(class) = walker.outcome.worst_class {
+            walker.outcome.worst_class = None;
             pdu.flags.set(PduFlags::ERROR);
             if class >= 20 {
                 pdu.flags.set(PduFlags::ERROR_FATAL);
@@ -513,7 +514,7 @@ impl Chain {
         pdu.flags.set(PduFlags::ANSWER_END);
         login.answer(&walker.outcome, at, ctx);
         let known = self.requests.answered(&mut walker.outcome, read, at, ctx);
-        walker.outcome = Outcome::default();
+        walker.outcome.clear();
         if !known && moment.around.behind_ack(moment.end.other()) {
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
             self.requests.note_early(taken);

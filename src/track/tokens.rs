@@ -150,7 +150,7 @@ impl Walker {
 
     /// Another answer follows, of which nothing was read, and the columns are not known.
     pub(super) fn forget(&mut self) {
-        self.outcome = Outcome::default();
+        self.outcome.clear();
         self.forget_columns();
     }
 

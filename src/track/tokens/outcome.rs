@@ -49,6 +49,17 @@ pub(in super::super) struct Outcome {
 }
 
 impl Outcome {
+    /// Of the next answer nothing was read yet.
+    #[inline]
+    pub(in super::super) fn clear(&mut self) {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.clear();
+        *self = Self {
+            notes,
+            ..Self::default()
+        };
+    }
+
     /// Rows of the answer, where anything tells.
     pub(in super::super) fn rows(&self) -> Option<u64> {
         if self.partial {
