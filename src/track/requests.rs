@@ -349,10 +349,9 @@ impl Requests {
         let Some(answer) = &mut self.answer else {
             return;
         };
-        let header = if pdu.kind.is_smp() { 16 } else { 0 };
-        let bytes = u64::from(pdu.len.saturating_sub(header));
+        // No packet is shorter than its header, and no file has so many bytes that they do not fit.
+        let bytes = u64::from(pdu.len.wrapping_sub(pdu.smp_header_len()));
         answer.last_frame = at.done;
-        // No file has so many that they do not fit.
         answer.bytes = answer.bytes.wrapping_add(bytes);
         answer.changed = true;
     }
@@ -442,7 +441,9 @@ impl Requests {
             id: request.row.id,
             cancelled,
         });
-        if let Some(request) = self.open.pop_front() {
+        if let Some(request) = self.open.pop_front()
+            && request.row.kept.is_some()
+        {
             request.row.end(ctx.out);
         }
     }

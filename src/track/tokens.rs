@@ -229,7 +229,11 @@ impl Walker {
     /// Takes the element at the start of `data`; returns what stands behind it.
     fn feed_element<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
         match self.step(data) {
-            Ok(n) => return data.get(n..).unwrap_or_default(),
+            Ok(n) => {
+                if let Some(rest) = data.get(n..) {
+                    return rest;
+                }
+            }
             Err(Stop::Need(need)) if need <= MAX_ELEMENT => self.carry.extend_from_slice(data),
             Err(_) => self.give_up(),
         }

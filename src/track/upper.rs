@@ -149,6 +149,7 @@ impl Upper {
     }
 
     /// A life of a Sid begins, if it can. A Sid that was never opened gets one from its first packet on.
+    #[cold]
     fn begin_life(&mut self, moment: &Moment<'_>, pdu: &PduRow, ctx: &mut Ctx<'_>) -> usize {
         let life = match self.sessions.of(pdu.sid) {
             Some((place, old)) => {

@@ -88,8 +88,8 @@ impl Chain {
             return None;
         }
         let side = self.ends.get_mut(moment.end);
-        if !side.has_part_of_header()
-            && let Some((header, rest)) = bytes.split_first_chunk()
+        if let Some((header, rest)) = bytes.split_first_chunk()
+            && !side.has_part_of_header()
         {
             let header = tds::Header::of(*header);
             return self.packet(moment, header, pdu, login, ctx).then_some(rest);

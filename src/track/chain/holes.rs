@@ -32,18 +32,26 @@ impl Chain {
     }
 
     /// A request begins, so the answers to those before it are complete: what is missing of them lies in a hole.
+    #[inline]
     pub(super) fn settle_answers(&mut self, moment: &Moment<'_>, pdu: &PduRow, ctx: &mut Ctx<'_>) {
         let server = moment.end.other();
-        let now = moment.around.seen(server);
         let side = self.ends.get_mut(server);
         let taken = missing::taken(pdu);
         if pdu.kind.is_smp() && side.row.last_pdu.is_none() && !side.smp.synced {
             // Nothing was seen of the server yet: its next DATA follows those that the client has taken.
             side.smp.settled = taken;
         }
-        if !moment.around.may_miss(server, side.seen) && !side.missing.is_something() {
-            return;
+        if side.missing.is_something() || moment.around.may_miss(server, side.seen) {
+            self.settle_in_hole(moment, pdu, ctx);
         }
+    }
+
+    /// As [`Chain::settle_answers`], where something may be missing.
+    #[cold]
+    fn settle_in_hole(&mut self, moment: &Moment<'_>, pdu: &PduRow, ctx: &mut Ctx<'_>) {
+        let server = moment.end.other();
+        let side = self.ends.get_mut(server);
+        let taken = missing::taken(pdu);
         if pdu.kind.is_smp() {
             let gone = taken.diff(side.smp.last()) > 0;
             if side.smp.synced && !gone && !side.missing.is_something() {
@@ -56,7 +64,7 @@ impl Chain {
                 }
             }
         } else {
-            side.seen = now;
+            side.seen = moment.around.seen(server);
         }
         // What the client had not taken yet may be the answer to this very request, whose end arrived late.
         let ahead = pdu.kind.is_smp() && side.smp.synced && side.smp.seq.diff(taken) > 0;
