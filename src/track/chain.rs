@@ -44,9 +44,9 @@ impl Moment<'_> {
         conn.known_client().map(|client| client == self.end)
     }
 
-    /// Whether a packet is one of an answer: from a server, as far as is known.
-    fn is_answer(&self, header: tds::Header, conn: &ConnRow) -> bool {
-        header.kind == pt::TABULAR_RESULT && self.is_from_client(conn) != Some(true)
+    /// Whether a packet of a type is one of an answer: from a server, as far as is known.
+    fn is_answer(&self, kind: u8, conn: &ConnRow) -> bool {
+        kind == pt::TABULAR_RESULT && self.is_from_client(conn) != Some(true)
     }
 
     /// Whether packets of the other end may be missing since its last one.
@@ -105,7 +105,7 @@ impl Chain {
         ctx: &mut Ctx<'_>,
     ) {
         if !self.ends.get_mut(moment.end).goes_on_with(header) {
-            self.other_packet_start(moment, header, pdu, login, ctx);
+            self.other_packet_start(moment, UnderWay::with(header), pdu, login, ctx);
         }
     }
 
@@ -114,7 +114,7 @@ impl Chain {
     fn other_packet_start(
         &mut self,
         moment: &Moment<'_>,
-        header: tds::Header,
+        packet: UnderWay,
         pdu: &mut PduRow,
         login: &LoginState,
         ctx: &mut Ctx<'_>,
@@ -122,23 +122,23 @@ impl Chain {
         let side = self.ends.get_mut(moment.end);
         if side.missing.is_something() {
             let missing = std::mem::take(&mut side.missing);
-            self.packet_behind_hole(moment, header, pdu, missing, login, ctx);
+            self.packet_behind_hole(moment, packet, pdu, missing, login, ctx);
             return;
         }
         if let Some(message) = &mut side.message {
             let under_way = message.under_way();
-            let is_same = message.kind == header.kind;
+            let is_same = message.kind == packet.kind;
             if is_same {
-                message.go_on_with(header);
+                message.go_on_with(packet);
             }
-            if let Some(broken) = out_of_order(under_way, header) {
+            if let Some(broken) = out_of_order(under_way, packet) {
                 ctx.violation(broken, moment.at.frame, None, self.session_id());
             }
             if is_same {
                 return;
             }
         }
-        self.message_begins(moment, header, pdu, None, login, ctx);
+        self.message_begins(moment, packet, pdu, None, login, ctx);
     }
 
     /// A TDS packet begins that has packets missing in front of it.
@@ -146,7 +146,7 @@ impl Chain {
     fn packet_behind_hole(
         &mut self,
         moment: &Moment<'_>,
-        header: tds::Header,
+        packet: UnderWay,
         pdu: &mut PduRow,
         missing: Missing,
         login: &LoginState,
@@ -155,10 +155,10 @@ impl Chain {
         let end = moment.end;
         let message = &mut self.ends.get_mut(end).message;
         let under_way = message.as_ref().map(Message::under_way);
-        let place = missing::place(under_way, header.kind, header.packet_id, missing);
+        let place = missing::place(under_way, packet.kind, packet.last_packet_id, missing);
         if place == Place::Continues {
             if let Some(message) = message {
-                message.go_on_with(header);
+                message.go_on_with(packet);
                 message.head_cut = true;
                 if let Some(walker) = self.walker.as_mut().filter(|_| message.walked) {
                     walker.give_up();
@@ -166,14 +166,14 @@ impl Chain {
             }
             return;
         }
-        let is_answer = moment.is_answer(header, ctx.row);
-        if place == Place::Unclear && !is_answer && requests::kind(header.kind).is_some() {
+        let is_answer = moment.is_answer(packet.kind, ctx.row);
+        if place == Place::Unclear && !is_answer && requests::kind(packet.kind).is_some() {
             // A request whose beginning is missing: the answers to those before it have gone by, and the next
             // is its own.
             self.requests.lose_track(ctx);
             self.drop_answer(end.other());
         }
-        if header.kind == pt::ATTENTION {
+        if packet.kind == pt::ATTENTION {
             // What it cancels may be a request that is not in the file.
             self.settle_answers(moment, pdu, ctx);
             self.requests.forget_last();
@@ -182,7 +182,7 @@ impl Chain {
             self.requests.lose_track(ctx);
             self.drop_answer(end);
         }
-        self.message_begins(moment, header, pdu, Some(place), login, ctx);
+        self.message_begins(moment, packet, pdu, Some(place), login, ctx);
     }
 
     /// A TDS packet is the first one of a message. With packets missing in front of it, `behind_hole` says where that
@@ -195,15 +195,15 @@ impl Chain {
     fn message_begins(
         &mut self,
         moment: &Moment<'_>,
-        header: tds::Header,
+        packet: UnderWay,
         pdu: &mut PduRow,
         behind_hole: Option<Place>,
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) {
         let unclear = behind_hole == Some(Place::Unclear);
-        let is_answer = moment.is_answer(header, ctx.row);
-        let login_step = match header.kind {
+        let is_answer = moment.is_answer(packet.kind, ctx.row);
+        let login_step = match packet.kind {
             pt::PRELOGIN | pt::LOGIN7 => true,
             pt::TABULAR_RESULT => {
                 is_answer && (login.awaits_prelogin() || login.awaits_handshake())
@@ -219,14 +219,14 @@ impl Chain {
             self.requests.answer_begins(taken, doubt, ctx);
         }
         self.ends.get_mut(moment.end).message = Some(Message {
-            kind: header.kind,
+            kind: packet.kind,
             first_frame: pdu.first_frame,
             first_time: moment.at.time,
             said: None,
             head: Vec::new(),
             head_cut: unclear,
-            last_packet_id: header.packet_id,
-            packet_len: header.length,
+            last_packet_id: packet.last_packet_id,
+            packet_len: packet.packet_len,
             walked: to_walk && !login_step,
             login_step,
             starts: !unclear,
@@ -523,16 +523,16 @@ impl Chain {
 }
 
 /// What a packet breaks that does not fit into the message under way, with nothing missing in between.
-fn out_of_order(under_way: UnderWay, header: tds::Header) -> Option<Broken> {
-    if header.kind != under_way.kind {
+fn out_of_order(under_way: UnderWay, packet: UnderWay) -> Option<Broken> {
+    if packet.kind != under_way.kind {
         let fact = format!(
             "packet of type {} inside a message of type {}",
-            header.kind, under_way.kind
+            packet.kind, under_way.kind
         );
         return Some(warn(CheckId::P3, fact));
     }
     let last = under_way.last_packet_id;
-    let follows = header.packet_id == last.wrapping_add(1);
-    let fact = || format!("PacketID {} after {last}", header.packet_id);
+    let follows = packet.last_packet_id == last.wrapping_add(1);
+    let fact = || format!("PacketID {} after {last}", packet.last_packet_id);
     (!follows).then(|| warn(CheckId::P3, fact()))
 }

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 
+use crate::decode::tds;
 use crate::store::{PduKind, PduRow};
 use crate::units::{End, PerEnd, SmpSeq};
 
@@ -200,6 +201,18 @@ pub(super) struct UnderWay {
     pub(super) last_packet_id: u8,
     /// Bytes of its packets: all but the last have the same.
     pub(super) packet_len: u16,
+}
+
+impl UnderWay {
+    /// As it is with a packet.
+    #[inline]
+    pub(super) fn with(packet: tds::Header) -> Self {
+        Self {
+            kind: packet.kind,
+            last_packet_id: packet.packet_id,
+            packet_len: packet.length,
+        }
+    }
 }
 
 /// Where a packet of this type and PacketID belongs. PacketID counts the packets of a message modulo 256 and begins

@@ -88,15 +88,15 @@ impl Message {
 
     /// Whether it goes on with a packet, where nothing is missing in front of that.
     #[inline]
-    pub(super) fn goes_on_with(&self, header: tds::Header) -> bool {
-        header.kind == self.kind && header.packet_id == self.last_packet_id.wrapping_add(1)
+    pub(super) fn goes_on_with(&self, packet: UnderWay) -> bool {
+        packet.kind == self.kind && packet.last_packet_id == self.last_packet_id.wrapping_add(1)
     }
 
     /// Goes on with a packet.
     #[inline]
-    pub(super) fn go_on_with(&mut self, header: tds::Header) {
-        self.last_packet_id = header.packet_id;
-        self.packet_len = header.length;
+    pub(super) fn go_on_with(&mut self, packet: UnderWay) {
+        self.last_packet_id = packet.last_packet_id;
+        self.packet_len = packet.packet_len;
     }
 
     pub(super) fn under_way(&self) -> UnderWay {
@@ -160,11 +160,12 @@ impl ChainEnd {
     #[inline]
     pub(super) fn goes_on_with(&mut self, header: tds::Header) -> bool {
         self.status = header.status;
+        let packet = UnderWay::with(header);
         if self.missing == Missing::Nothing
             && let Some(message) = &mut self.message
-            && message.goes_on_with(header)
+            && message.goes_on_with(packet)
         {
-            message.go_on_with(header);
+            message.go_on_with(packet);
             return true;
         }
         false

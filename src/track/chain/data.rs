@@ -5,7 +5,7 @@ use crate::store::{CheckId, PduFlags, PduRow};
 use crate::units::{End, PduId};
 
 use super::super::login::{self, LoginState};
-use super::super::missing::Missing;
+use super::super::missing::{Missing, UnderWay};
 use super::super::out::{Broken, Ctx, error, warn};
 use super::{Chain, Moment};
 
@@ -128,7 +128,7 @@ impl Chain {
             }
         }
         if !self.ends.get_mut(moment.end).begins_packet(header) {
-            self.other_packet_start(moment, header, pdu, login, ctx);
+            self.other_packet_start(moment, UnderWay::with(header), pdu, login, ctx);
         }
         true
     }
