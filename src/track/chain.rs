@@ -218,12 +218,13 @@ impl Chain {
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
             self.requests.answer_begins(taken, doubt, ctx);
         }
-        self.ends.get_mut(moment.end).message = Some(Message {
+        let side = self.ends.get_mut(moment.end);
+        side.head.clear();
+        side.message = Some(Message {
             kind: packet.kind,
             first_frame: pdu.first_frame,
             first_time: moment.at.time,
             said: None,
-            head: Vec::new(),
             head_cut: unclear,
             last_packet_id: packet.last_packet_id,
             packet_len: packet.packet_len,
@@ -254,14 +255,15 @@ impl Chain {
     )]
     #[inline(always)]
     pub(super) fn packet_body(&mut self, end: End, bytes: &[u8], left: usize, texts: &mut Texts) {
-        let Some(message) = &mut self.ends.get_mut(end).message else {
+        let side = self.ends.get_mut(end);
+        let Some(message) = &mut side.message else {
             return;
         };
         if !message.walked {
             message.first_bytes_tell(bytes);
         }
         if !message.walked {
-            message.keep(bytes, left, texts);
+            message.keep(&mut side.head, bytes, left, texts);
         } else if let Some(walker) = &mut self.walker {
             walker.feed(bytes);
         }
@@ -324,11 +326,12 @@ impl Chain {
         login: &mut LoginState,
         ctx: &mut Ctx<'_>,
     ) {
-        let Some(message) = &mut self.ends.get_mut(moment.end).message else {
+        let side = self.ends.get_mut(moment.end);
+        let Some(message) = &mut side.message else {
             return;
         };
         let starts = std::mem::take(&mut message.starts);
-        if message.login_step && login::is_wrapped_tls(&message.head) {
+        if message.login_step && login::is_wrapped_tls(&side.head) {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }
         let kind = message.kind;
@@ -407,6 +410,7 @@ impl Chain {
             id,
             complete,
             message,
+            head: &side.head,
             at,
         };
         self.requests.begin(&start, ctx);
@@ -457,8 +461,8 @@ impl Chain {
         let Moment { end, at, .. } = *moment;
         pdu.flags.set(PduFlags::MESSAGE_END);
         let wrapped = pdu.flags.has(PduFlags::WRAPPED_TLS);
-        let under_way = &mut self.ends.get_mut(end).message;
-        let Some(message) = under_way else {
+        let side = self.ends.get_mut(end);
+        let Some(message) = &side.message else {
             return;
         };
         login::count(ctx.row, end, message.kind, message.login_step, wrapped);
@@ -466,16 +470,19 @@ impl Chain {
             login.message(
                 end,
                 message.kind,
-                &message.head,
+                &side.head,
                 wrapped,
                 message.first_frame,
                 *at,
                 ctx,
             );
         } else if !told {
-            self.requests.sent(message, pdu, *at, ctx);
+            self.requests.sent((message, &side.head), pdu, *at, ctx);
         }
-        *under_way = None;
+        side.message = None;
+        if !side.head.is_empty() {
+            side.head = Vec::new();
+        }
     }
 
     /// The packet with EOM of an answer is complete.

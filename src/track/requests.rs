@@ -132,6 +132,8 @@ pub(super) struct Start<'a> {
     /// Its first packet is its last.
     pub(super) complete: bool,
     pub(super) message: &'a Message,
+    /// The first bytes of the message, where they are needed.
+    pub(super) head: &'a [u8],
     pub(super) at: &'a At,
 }
 
@@ -207,7 +209,8 @@ impl Requests {
         if self.open.len() >= MAX_OPEN {
             self.retire_unknown(ctx);
         }
-        let said = start.message.says(start.kind, &mut ctx.out.texts);
+        let texts = &mut ctx.out.texts;
+        let said = start.message.says(start.kind, start.head, texts);
         let is_untold = !said.is_all();
         let reset = pdu.tds_status & (tds::STATUS_RESET | tds::STATUS_RESET_SKIP_TRAN) != 0;
         let number = pdu.kind.is_smp().then_some(pdu.seqnum);
@@ -270,14 +273,20 @@ impl Requests {
     }
 
     /// The request being sent, which has several packets, is complete.
-    pub(super) fn sent(&mut self, message: &Message, pdu: &PduRow, at: At, ctx: &mut Ctx<'_>) {
+    pub(super) fn sent(
+        &mut self,
+        (message, head): (&Message, &[u8]),
+        pdu: &PduRow,
+        at: At,
+        ctx: &mut Ctx<'_>,
+    ) {
         let Some(request) = self.being_sent() else {
             return;
         };
         request.complete = true;
         request.sent = Some(at.time);
         let untold = request.untold;
-        let said = untold.map(|kind| message.says(kind, &mut ctx.out.texts));
+        let said = untold.map(|kind| message.says(kind, head, &mut ctx.out.texts));
         request.row.change(ctx.out, |row| {
             row.complete = true;
             row.last_frame = at.done;

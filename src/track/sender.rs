@@ -23,9 +23,7 @@ pub(super) struct Message {
     pub(super) first_time: Nanos,
     /// What the first packet of a request says, where it says all that is asked.
     pub(super) said: Option<Said>,
-    /// The first bytes, where they are needed later.
-    pub(super) head: Vec<u8>,
-    /// Bytes are missing in `head`: nothing more is added.
+    /// Bytes are missing in its head: nothing more is added.
     pub(super) head_cut: bool,
     pub(super) last_packet_id: u8,
     pub(super) packet_len: u16,
@@ -51,8 +49,14 @@ impl Message {
         }
     }
 
-    /// Keeps what is needed later of body bytes behind which their packet has `left` more.
-    pub(super) fn keep(&mut self, bytes: &[u8], left: usize, texts: &mut Texts) {
+    /// Keeps in its head what is needed later of body bytes behind which their packet has `left` more.
+    pub(super) fn keep(
+        &mut self,
+        head: &mut Vec<u8>,
+        bytes: &[u8],
+        left: usize,
+        texts: &mut Texts,
+    ) {
         let kind = requests::kind(self.kind);
         let limit = match kind {
             Some(RequestKind::BulkLoad) => 0,
@@ -60,15 +64,15 @@ impl Message {
             None if self.login_step => LOGIN_HEAD,
             None => 0,
         };
-        if self.head_cut || self.said.is_some() || self.head.len() >= limit {
+        if self.head_cut || self.said.is_some() || head.len() >= limit {
             return;
         }
-        let room = limit.saturating_sub(self.head.len());
+        let room = limit.saturating_sub(head.len());
         let bytes = bytes.get(..room).unwrap_or(bytes);
         // Mostly the first packet comes in one piece, and nothing of it has to be kept.
         if let Some(kind) = kind
             && self.starts
-            && self.head.is_empty()
+            && head.is_empty()
             && (left == 0 || bytes.len() == limit)
         {
             let said = texts.said(kind, bytes, false);
@@ -77,13 +81,13 @@ impl Message {
                 return;
             }
         }
-        self.head.extend_from_slice(bytes);
+        head.extend_from_slice(bytes);
     }
 
-    /// What it says of itself so far, if it is a request.
-    pub(super) fn says(&self, kind: RequestKind, texts: &mut Texts) -> Said {
+    /// What it says of itself so far, with this head, if it is a request.
+    pub(super) fn says(&self, kind: RequestKind, head: &[u8], texts: &mut Texts) -> Said {
         self.said
-            .unwrap_or_else(|| texts.said(kind, &self.head, self.head_cut))
+            .unwrap_or_else(|| texts.said(kind, head, self.head_cut))
     }
 
     /// Whether it goes on with a packet, where nothing is missing in front of that.
@@ -116,6 +120,8 @@ pub(super) struct ChainEnd {
     /// So much of it is counted in the connection's row.
     counted: SmpCounts,
     pub(super) message: Option<Message>,
+    /// The first bytes of that message, where they are needed later.
+    pub(super) head: Vec<u8>,
     /// Packets missing in front of the next TDS packet.
     pub(super) missing: Missing,
     /// What its direction lacked when its last packet was read.
