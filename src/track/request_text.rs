@@ -53,6 +53,11 @@ impl Texts {
     const PLACES: usize = 1024;
 
     /// What the first bytes of a request's message say; `cut` says that they are not all that there were.
+    #[expect(
+        clippy::inline_always,
+        reason = "asked once for most requests, where their bytes come"
+    )]
+    #[inline(always)]
     pub(super) fn said(&mut self, kind: RequestKind, head: &[u8], cut: bool) -> Said {
         let headers = Headers::of(head);
         let text = if cut && head.len() < TELLING {
@@ -103,6 +108,7 @@ impl Texts {
         })
     }
 
+    #[inline]
     fn first_chars(&mut self, utf16le: &[u8]) -> TextId {
         // Two units per character at most.
         let bytes = utf16le

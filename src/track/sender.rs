@@ -87,7 +87,12 @@ impl Message {
     /// What it says of itself so far, with this head, if it is a request.
     pub(super) fn says(&self, kind: RequestKind, head: &[u8], texts: &mut Texts) -> Said {
         self.said
-            .unwrap_or_else(|| texts.said(kind, head, self.head_cut))
+            .unwrap_or_else(|| self.says_by_head(kind, head, texts))
+    }
+
+    #[cold]
+    fn says_by_head(&self, kind: RequestKind, head: &[u8], texts: &mut Texts) -> Said {
+        texts.said(kind, head, self.head_cut)
     }
 
     /// Whether it goes on with a packet, where nothing is missing in front of that.
