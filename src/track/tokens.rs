@@ -194,19 +194,31 @@ impl Walker {
         }
     }
 
-    /// Takes the next bytes of the message.
-    #[expect(
-        clippy::inline_always,
-        reason = "most bytes go on to the rows at once, and no further"
-    )]
-    #[inline(always)]
+    /// Takes the next bytes of the message. Most lie in rows that are alike: those go no further, and whatever else
+    /// comes is the last thing that is done here, so that nothing has to be kept for it meanwhile.
+    #[inline(never)]
     pub(super) fn feed(&mut self, data: &[u8]) {
-        // Most bytes lie in rows.
-        let rest = if self.carry.is_empty() {
-            self.behind_rows(data)
-        } else {
-            data
-        };
+        if !self.carry.is_empty() {
+            return self.feed_elements(data);
+        }
+        if self.state != State::Token {
+            return self.feed_others(data);
+        }
+        let place = self.pass_short_rows(data);
+        match data.get(place..) {
+            None | Some([]) => self.skip_behind(data, place),
+            Some([ROW, ..]) => self.feed_others(data),
+            Some(rest) => {
+                self.skip = 0;
+                self.feed_elements(rest);
+            }
+        }
+    }
+
+    /// As [`Walker::feed`], of bytes that are skipped or rows first, and any that follow.
+    #[inline(never)]
+    fn feed_others(&mut self, data: &[u8]) {
+        let rest = self.behind_rows(data);
         if !rest.is_empty() {
             self.feed_elements(rest);
         }

@@ -142,11 +142,10 @@ impl<'a> RowPlace<'a> {
         self.view.get(self.at..)?.get(..bytes)
     }
 
-    /// Whether a row begins here in such a way.
+    /// Whether a row begins here in such a way, where `last` is the last place from which on eight bytes are there.
     #[inline]
-    fn is_at(self, start: RowStart) -> bool {
-        let last = self.last(8);
-        let row = last.and_then(|last| self.bytes(8, last)?.first_chunk());
+    fn is_at(self, start: RowStart, last: usize) -> bool {
+        let row = self.bytes(8, last).and_then(<[u8]>::first_chunk);
         row.is_some_and(|row| start.is_that_of(*row))
     }
 
@@ -194,9 +193,7 @@ impl<'a> RowPlace<'a> {
         if let Some(last) = self.last(8)
             && let Some((_, later)) = columns.hops.split_first_mut()
         {
-            while let Some(row) = self.bytes(8, last).and_then(<[u8]>::first_chunk)
-                && start.is_that_of(*row)
-            {
+            while self.is_at(start, last) {
                 self.at = self.at.wrapping_add(start.bytes);
                 let left = self.pass(later);
                 if left > 0 {
@@ -251,7 +248,7 @@ impl Columns {
 
     /// As [`RowPlace::pass_rows`], over a row that does not begin as the one before did, or ends behind the view, and on
     /// until one does. Returns the place behind them, how many hops are left of the last, and the rows.
-    #[cold]
+    #[inline]
     fn pass_others(&mut self, view: &[u8], at: usize) -> (usize, usize, u64) {
         let mut place = RowPlace { view, at };
         let (mut left, mut rows) = (0, 0_u64);
@@ -265,7 +262,10 @@ impl Columns {
                 break;
             }
             rows = rows.wrapping_add(1);
-            if place.is_at(self.start) {
+            if place
+                .last(8)
+                .is_some_and(|last| place.is_at(self.start, last))
+            {
                 break;
             }
         }
@@ -282,11 +282,39 @@ impl Columns {
 }
 
 impl Walker {
+    /// Skips, with what is to be skipped, the rows with one length that begin as the one before did: one look at each
+    /// is all that they need. Returns the place behind them.
+    #[inline]
+    pub(super) fn pass_short_rows(&mut self, view: &[u8]) -> usize {
+        let mut place = RowPlace {
+            view,
+            at: usize::try_from(self.skip).unwrap_or(usize::MAX),
+        };
+        if let ([_], Some(last)) = (&*self.columns.hops, place.last(8)) {
+            let start = self.columns.start;
+            let mut rows = 0_u64;
+            while place.is_at(start, last) {
+                place.at = place.at.wrapping_add(start.bytes);
+                rows = rows.wrapping_add(1);
+            }
+            self.outcome.rows_seen = self.outcome.rows_seen.wrapping_add(rows);
+            self.outcome.ends_with_done &= rows == 0;
+            self.skip = count(place.at);
+        }
+        place.at
+    }
+
+    /// A place is at the end of a view or behind it: as much of what follows is to be skipped.
+    #[inline]
+    pub(super) fn skip_behind(&mut self, view: &[u8], place: usize) {
+        self.skip = count(place.wrapping_sub(view.len()));
+    }
+
     /// Passes over bytes that are skipped and the rows behind them, and over as much as there is of one that goes on
     /// behind the view: they are what most bytes of an answer are. Returns what stands behind them.
+    #[inline(never)]
     pub(super) fn behind_rows<'a>(&mut self, view: &'a [u8]) -> &'a [u8] {
-        let len = u64::try_from(view.len()).unwrap_or(u64::MAX);
-        if let Some(left) = self.skip.checked_sub(len) {
+        if let Some(left) = self.skip.checked_sub(count(view.len())) {
             self.skip = left;
             return &[];
         }
@@ -316,8 +344,7 @@ impl Walker {
         self.outcome.rows_seen = self.outcome.rows_seen.wrapping_add(rows);
         self.outcome.ends_with_done &= place.at == start;
         let Some(rest) = view.get(place.at..) else {
-            let beyond = place.at.wrapping_sub(view.len());
-            self.skip = u64::try_from(beyond).unwrap_or(u64::MAX);
+            self.skip_behind(view, place.at);
             return &[];
         };
         self.skip = 0;
@@ -463,6 +490,10 @@ impl Walker {
         }
         Ok(4)
     }
+}
+
+fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn size(bytes: u32) -> usize {
