@@ -48,6 +48,9 @@ pub(super) trait Sink {
     fn open_smp(&mut self, pdu: &mut OpenPdu);
     /// Bytes of the body, which `left` does not count any more.
     fn body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]);
+    /// Bytes of the body, or none, up to the end of a piece, and perhaps to that of the PDU, as [`Sink::body`] and
+    /// [`Sink::finish`] take them.
+    fn last_of_piece(&mut self, pdu: &mut OpenPdu, bytes: &[u8]);
     /// So many bytes of the body are not in the file.
     fn body_hidden(&mut self, pdu: &mut OpenPdu, len: usize);
     fn finish(&mut self, pdu: &mut OpenPdu);
@@ -153,12 +156,8 @@ impl Framer {
             return self.take_begun(body, piece, sink);
         };
         pdu.left = behind;
-        if !body.is_empty() {
-            sink.body(pdu, body);
-        }
-        if pdu.left == 0 {
-            sink.finish(pdu);
-        } else {
+        sink.last_of_piece(pdu, body);
+        if pdu.left > 0 {
             self.latest = piece.at.done;
         }
     }

@@ -8,7 +8,7 @@ use crate::units::{End, FrameNo, Sid, StreamPos};
 
 use super::super::chain::{Chain, Moment};
 use super::super::framing::{OpenPdu, SidState, Sink, Unread};
-use super::super::login;
+use super::super::login::{self, LoginState};
 use super::super::missing::Missing;
 use super::super::order::At;
 use super::super::out::{Ctx, error};
@@ -59,11 +59,6 @@ impl Layer<'_, '_> {
     }
 
     /// Bytes of an SMP:DATA.
-    #[expect(
-        clippy::inline_always,
-        reason = "what is usual of a piece is not to be taken apart"
-    )]
-    #[inline(always)]
     fn data(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         let upper = &mut *self.upper;
         if let Some(chain) = upper.sessions.change(pdu.chain) {
@@ -117,32 +112,13 @@ impl Layer<'_, '_> {
         count_wrong_bits(pdu, self.ctx.row);
     }
 
-    /// An SMP packet is complete.
-    #[expect(
-        clippy::inline_always,
-        reason = "what is usual of a piece is not to be taken apart"
-    )]
-    #[inline(always)]
-    fn finish_smp(&mut self, pdu: &mut OpenPdu) {
-        let upper = &mut *self.upper;
-        let Some(chain) = upper.sessions.change(pdu.chain) else {
-            return;
-        };
-        let pdu = &mut pdu.row;
-        let id = self.ctx.out.next_pdu();
-        sessions::packet(chain, &self.moment, pdu, id, self.ctx);
-        if pdu.kind == PduKind::Data {
-            chain.data_end(&self.moment, pdu, id, &mut upper.login, self.ctx);
+    #[cold]
+    fn other_last_of_piece(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.other_body(pdu, bytes);
         }
-        if let Some(session) = &mut chain.session {
-            let done = self.moment.at.done;
-            if pdu.first_frame < session.open_frame {
-                session.open_frame = pdu.first_frame;
-            }
-            session.last_frame = session.last_frame.max(done);
-            complete(pdu, done);
-            self.ctx.out.push_smp(session, pdu);
-            count_wrong_bits(pdu, self.ctx.row);
+        if pdu.left == 0 {
+            self.finish_plain(pdu);
         }
     }
 
@@ -171,11 +147,43 @@ impl Layer<'_, '_> {
     }
 }
 
+/// An SMP packet of a session is complete.
+#[expect(
+    clippy::inline_always,
+    reason = "what is usual of a piece is not to be taken apart"
+)]
+#[inline(always)]
+fn finish_smp(
+    chain: &mut Chain,
+    moment: &Moment<'_>,
+    pdu: &mut PduRow,
+    login: &mut LoginState,
+    ctx: &mut Ctx<'_>,
+) {
+    let id = ctx.out.next_pdu();
+    sessions::packet(chain, moment, pdu, id, ctx);
+    if pdu.kind == PduKind::Data {
+        chain.data_end(moment, pdu, id, login, ctx);
+    }
+    if let Some(session) = &mut chain.session {
+        let done = moment.at.done;
+        if pdu.first_frame < session.open_frame {
+            session.open_frame = pdu.first_frame;
+        }
+        session.last_frame = session.last_frame.max(done);
+        complete(pdu, done);
+        ctx.out.push_smp(session, pdu);
+        count_wrong_bits(pdu, ctx.row);
+    }
+}
+
 /// A PDU is complete with a frame.
 #[inline]
 fn complete(pdu: &mut PduRow, done: FrameNo) {
     pdu.frame = done;
-    pdu.first_frame = pdu.first_frame.min(done);
+    if done < pdu.first_frame {
+        pdu.first_frame = done;
+    }
 }
 
 #[inline]
@@ -267,16 +275,34 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    #[expect(
-        clippy::inline_always,
-        reason = "what is usual of a piece is not to be taken apart"
-    )]
-    #[inline(always)]
     fn body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         if pdu.row.kind == PduKind::Data {
             self.data(pdu, bytes);
         } else {
             self.other_body(pdu, bytes);
+        }
+    }
+
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
+    fn last_of_piece(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
+        if !pdu.row.kind.is_smp() {
+            return self.other_last_of_piece(pdu, bytes);
+        }
+        // The session is looked up once for both.
+        let upper = &mut *self.upper;
+        let Some(chain) = upper.sessions.change(pdu.chain) else {
+            return;
+        };
+        let (moment, row, login) = (&self.moment, &mut pdu.row, &mut upper.login);
+        if row.kind == PduKind::Data && !bytes.is_empty() {
+            chain.data_body(moment, row, bytes, login, self.ctx);
+        }
+        if pdu.left == 0 {
+            finish_smp(chain, moment, row, login, self.ctx);
         }
     }
 
@@ -293,14 +319,13 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    #[expect(
-        clippy::inline_always,
-        reason = "what is usual of a piece is not to be taken apart"
-    )]
-    #[inline(always)]
     fn finish(&mut self, pdu: &mut OpenPdu) {
         if pdu.row.kind.is_smp() {
-            self.finish_smp(pdu);
+            let upper = &mut *self.upper;
+            if let Some(chain) = upper.sessions.change(pdu.chain) {
+                let (moment, login) = (&self.moment, &mut upper.login);
+                finish_smp(chain, moment, &mut pdu.row, login, self.ctx);
+            }
         } else {
             self.finish_plain(pdu);
         }
