@@ -24,6 +24,8 @@ const MAX_ELEMENT: usize = 128 << 10;
 const MAX_BODY: usize = 2048;
 /// The token of a row.
 const ROW: u8 = 0xd1;
+/// The token of the columns of rows.
+const COLMETADATA: u8 = 0x81;
 /// COMPUTE clauses of one result.
 const MAX_CLAUSES: usize = 64;
 
@@ -335,8 +337,12 @@ impl Walker {
         let token = *view.first().ok_or(Stop::Need(1))?;
         self.outcome.ends_with_done = false;
         match token {
-            // Each answer has one, and many have little else.
+            // Each answer has one, and many have little else but columns that are known.
             0xfd..=0xff => self.done(view),
+            COLMETADATA => match self.known_columns(view) {
+                Some(len) => Ok(len),
+                None => self.other_token(token, view),
+            },
             _ => self.other_token(token, view),
         }
     }
@@ -353,7 +359,7 @@ impl Walker {
                 self.begin_row(Row::Compressed, need)
             }
             0xd3 => self.compute_row(view),
-            0x81 => self.metadata(view),
+            COLMETADATA => self.metadata(view),
             0x88 => self.compute_metadata(view),
             0xa3 => self.classification(),
             0x78 | 0x79 => view.get(..5).map(|_| 5).ok_or(Stop::Need(5)),
@@ -403,15 +409,20 @@ impl Walker {
         Ok(size)
     }
 
+    /// The bytes of COLMETADATA that describes the columns as they are known.
+    #[inline]
+    fn known_columns(&mut self, view: &[u8]) -> Option<usize> {
+        let len = self.columns.description.comes_again(view, self.terms())?;
+        self.clauses.clear();
+        Some(len)
+    }
+
+    /// COLMETADATA of other columns.
     fn metadata(&mut self, view: &[u8]) -> Step {
         let mut b = Bytes::new(view, 1);
         let columns = b.u16()?;
         if columns == 0xffff {
             return Ok(b.position());
-        }
-        if let Some(len) = self.columns.description.comes_again(view, self.terms()) {
-            self.clauses.clear();
-            return Ok(len);
         }
         let keys = if self.column_encryption { b.u16()? } else { 0 };
         self.forget_columns();
