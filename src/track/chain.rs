@@ -378,6 +378,8 @@ impl Chain {
     }
 
     /// A client's message began with a packet of this number, with or without its end.
+    #[expect(clippy::inline_always, reason = "a part of `other_packet_end`")]
+    #[inline(always)]
     fn request_begins(
         &mut self,
         packet_type: u8,

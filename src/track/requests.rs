@@ -367,6 +367,8 @@ impl Requests {
 
     /// The answer to the oldest request is complete; `read` says that its last DONE was read. Returns whether there
     /// is such a request.
+    #[expect(clippy::inline_always, reason = "asked in one place")]
+    #[inline(always)]
     pub(super) fn answered(
         &mut self,
         outcome: &mut Outcome,
