@@ -224,6 +224,11 @@ impl Ctx<'_> {
         if self.row.phases.len() >= MAX_PHASES || self.row.phases.iter().any(known) {
             return;
         }
-        Arc::make_mut(&mut self.row.phases).push(PhaseRow { phase, frame, sid });
+        let phases = Arc::make_mut(&mut self.row.phases);
+        if phases.is_empty() {
+            // As many as a connection with few sessions has.
+            phases.reserve(8);
+        }
+        phases.push(PhaseRow { phase, frame, sid });
     }
 }
