@@ -18,6 +18,7 @@ mod bounds;
 mod capture;
 mod cli;
 mod corpora;
+mod damaged_logins;
 mod derived;
 mod differential;
 mod dissected;

@@ -1,5 +1,6 @@
 //! One frame as a tree of named fields, read again from the file with what the store knows about it.
 
+mod carried;
 mod finding;
 pub mod grid;
 mod handles;

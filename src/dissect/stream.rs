@@ -231,7 +231,7 @@ impl<'a> Frames<'a> {
 }
 
 /// Where a frame's payload begins, counted from a position of its stream.
-fn position(store: &Store, row: &FrameRow, end: End, from: StreamPos) -> Option<i64> {
+pub(super) fn position(store: &Store, row: &FrameRow, end: End, from: StreamPos) -> Option<i64> {
     let base = (*store.conn(row.conn?)?.base_seq.get(end))?;
     // Sequence numbers are positions modulo 2^32; the PDU's frames are near its position.
     let low = u32::try_from(from.0 & 0xffff_ffff).unwrap_or(0);

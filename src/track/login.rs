@@ -163,7 +163,7 @@ impl LoginState {
         let Some((login, _)) = Login7::read(body) else {
             return;
         };
-        let text = |part| Some(Login7::text(body, part)).filter(|t| !t.is_empty());
+        let text = |part| Some(login.text(body, part)).filter(|t| !t.is_empty());
         info.host = text(&login.host);
         info.user = text(&login.user);
         info.app = text(&login.app);

@@ -235,7 +235,7 @@ pub fn login(data: &[u8]) {
         for range in login.secret_ranges(body) {
             assert!(range.end <= body.len());
         }
-        let _ = Login7::text(body, &login.user);
+        let _ = login.text(body, &login.user);
     }
     decoded([18, 16, 8, 4][usize::from(kind % 4)], kind >> 2, body);
 }

@@ -117,8 +117,7 @@ impl Login7 {
         self.client_id = r.array()?;
         let mut sspi = part(r, 1)?;
         self.attach_file = part(r, 2)?;
-        // Before 7.2 the fixed part ends here; the variable data begin where HostName points.
-        if usize::from(self.host.offset) >= 94 {
+        if self.has_new_password(sspi.offset) {
             self.change_password = Some(part(r, 2)?);
             let long = r.u32_le()?;
             if sspi.length == 0xffff && long > 0 {
@@ -130,8 +129,36 @@ impl Login7 {
         Some(())
     }
 
-    /// The text of a part; empty if it is not there. Not for the passwords.
-    pub fn text(body: &[u8], part: &Part) -> String {
+    /// Whether the fixed part goes on as of 7.2. The variable data begin behind it, where HostName points, also if it is
+    /// empty; a client may leave its place open, then all others that are not empty must leave room.
+    fn has_new_password(&self, sspi: u16) -> bool {
+        const BEHIND: u16 = 94;
+        let offset = |part: &Part| (part.length > 0).then_some(part.offset);
+        let parts = [
+            &self.user,
+            &self.password,
+            &self.app,
+            &self.server,
+            &self.extension,
+            &self.library,
+            &self.language,
+            &self.database,
+            &self.attach_file,
+        ];
+        let first = parts.into_iter().filter_map(offset).min();
+        match self.host.offset {
+            0 => first.unwrap_or(sspi) >= BEHIND,
+            host => host >= BEHIND,
+        }
+    }
+
+    /// The text of a part; empty if it is not there, or if it stands where a secret stands.
+    pub fn text(&self, body: &[u8], part: &Part) -> String {
+        let is_in =
+            |secret: &Range<usize>| secret.start < part.data.end && part.data.start < secret.end;
+        if self.secret_ranges(body).iter().any(is_in) {
+            return String::new();
+        }
         utf16(body.get(part.data.clone()).unwrap_or_default())
     }
 
@@ -196,9 +223,10 @@ pub mod feature {
     pub const FED_AUTH: u8 = 0x02;
 }
 
-/// Whether a feature's data, of request and answer, are secret.
+/// Whether a feature's data, of request and answer, are secret: tokens and what a session is recovered from, and whatever
+/// is not known here, which may be a token too.
 pub fn is_secret_feature(id: u8) -> bool {
-    matches!(id, feature::SESSION_RECOVERY | feature::FED_AUTH)
+    !matches!(id, 0x04 | 0x05 | 0x08..=0x0b | 0x0d..=0x10 | 0xff)
 }
 
 /// What the data of a feature say, in words; `answer` for the server's acknowledgement ([MS-TDS] 2.2.6.4, 2.2.7.11).

@@ -295,7 +295,7 @@ pub fn login7(w: &mut Walk<'_>) -> Step<()> {
     };
     let mut cut = !complete;
     for (name, label, part) in texts(&login) {
-        cut |= push_text(w, body, base, name, label, part);
+        cut |= push_text(w, (&login, body), base, name, label, part);
     }
     push_password(w, base, "tds.7login.password", "password", &login.password);
     if let Some(part) = &login.change_password {
@@ -345,7 +345,7 @@ fn texts(login: &Login7) -> [(&'static str, &'static str, &Part); 8] {
 /// Pushes a text of LOGIN7 and says whether it was cut.
 fn push_text(
     w: &mut Walk<'_>,
-    body: &[u8],
+    (login, body): (&Login7, &[u8]),
     base: usize,
     name: &'static str,
     label: &'static str,
@@ -354,7 +354,7 @@ fn push_text(
     if part.length == 0 {
         return false;
     }
-    let text = Login7::text(body, part);
+    let text = login.text(body, part);
     w.push(
         Field::new(name, label, Value::Text(text))
             .at(shift(&part.data, base))
@@ -413,8 +413,10 @@ fn features(w: &mut Walk<'_>, login: &Login7, body: &[u8], base: usize) {
 
 /// What may be said of a feature whose data are secret: the kind of token, never the token.
 fn secret_words(id: u8, data: &[u8]) -> String {
-    if id != login7::feature::FED_AUTH {
-        return "session recovery data".to_owned();
+    match id {
+        login7::feature::FED_AUTH => {}
+        login7::feature::SESSION_RECOVERY => return "session recovery data".to_owned(),
+        _ => return "not known".to_owned(),
     }
     let Some(options) = data.first() else {
         return String::new();
