@@ -301,10 +301,12 @@ impl PacketBlock<'_> {
         Options::new(self.options, self.order)
     }
 
-    /// Those of its options that have one of these codes, as they stand there.
-    pub fn options_of(&self, codes: &[u16]) -> Vec<u8> {
+    /// Those of its options that have one of these codes and so many bytes, as they stand there.
+    pub fn options_of(&self, wanted: &[(u16, usize)]) -> Vec<u8> {
         let mut kept = Vec::new();
-        for (code, value) in self.each_option().filter(|(code, _)| codes.contains(code)) {
+        let options = self.each_option();
+        for (code, value) in options.filter(|(code, value)| wanted.contains(&(*code, value.len())))
+        {
             let len = u16::try_from(value.len()).unwrap_or(0);
             kept.extend(self.order.of16(code));
             kept.extend(self.order.of16(len));

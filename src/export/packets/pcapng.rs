@@ -22,8 +22,9 @@ use crate::units::{FrameNo, Holds};
 const HEADER: u64 = PACKET_HEADER as u64;
 /// Said of a frame that has to get a time.
 const NO_TIME: &str = "no time in the original: this is the time of the frame before";
-/// Options of a packet block that say nothing about whose it is: direction, and packets lost before it.
-const HARMLESS: [u16; 2] = [2, 4];
+/// Options of a packet block that say nothing about whose it is, with their lengths: direction, and packets lost before
+/// it.
+const HARMLESS: [(u16, usize); 2] = [(2, 4), (4, 8)];
 
 /// Writes the frames of a plan.
 pub(in crate::export) fn write_pcapng(

@@ -20,7 +20,9 @@ pub(super) fn prelogin(mask: &mut Mask<'_>, names: &mut Names) {
         mask.overwrite(at(opt.entry.start), bytes(&opt.entry));
         let data = bytes(&opt.data);
         match opt.token {
-            option::VERSION | option::ENCRYPTION | option::MARS | option::FEDAUTHREQUIRED => {
+            // Not more of them than such an option has.
+            option::VERSION if data.len() <= 6 => mask.overwrite(at(opt.data.start), data),
+            option::ENCRYPTION | option::MARS | option::FEDAUTHREQUIRED if data.len() == 1 => {
                 mask.overwrite(at(opt.data.start), data);
             }
             // One byte is a server's answer: matches or not.
@@ -64,6 +66,12 @@ pub(super) fn login7(mask: &mut Mask<'_>, names: &mut Names) {
     keep(mask, 0, 16);
     keep(mask, 20, 72);
     keep(mask, 78, fixed);
+    // Library and language name products, not people. Where another part has the same place, that one counts.
+    for part in [&login.library, &login.language] {
+        if part.data.start >= fixed {
+            keep(mask, part.data.start, part.data.end);
+        }
+    }
     let mut texts = vec![
         (&login.host, Kind::Host),
         (&login.user, Kind::User),
@@ -78,9 +86,9 @@ pub(super) fn login7(mask: &mut Mask<'_>, names: &mut Names) {
         let stand_in = names.utf16(kind, bytes);
         mask.overwrite(start.saturating_add(part.data.start), &stand_in);
     }
-    // Library and language name products, not people.
-    for part in [&login.library, &login.language] {
-        keep(mask, part.data.start, part.data.end);
+    for secret in login.secret_ranges(body) {
+        let nothing = vec![0; secret.len()];
+        mask.overwrite(start.saturating_add(secret.start), &nothing);
     }
     if !login.sspi.data.is_empty() {
         let bytes = body.get(login.sspi.data.clone()).unwrap_or_default();

@@ -124,12 +124,11 @@ impl Names {
 
     /// The stand-in of an address, of the same version, from ranges that are for documentation and tests.
     pub(super) fn ip(&mut self, ip: IpAddr) -> IpAddr {
-        if ip.is_unspecified()
-            || ip.is_loopback()
-            || ip.is_multicast()
-            || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
-        {
+        if ip.is_unspecified() || ip.is_loopback() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
             return ip;
+        }
+        if ip.is_multicast() {
+            return group(ip);
         }
         if let Some(known) = self.addresses.get(&ip) {
             return *known;
@@ -151,9 +150,14 @@ impl Names {
         stand_in
     }
 
-    /// The stand-in of a MAC address; group addresses stay.
+    /// The stand-in of a MAC address; group addresses stay, but for what they hold of an IPv6 address.
     pub(super) fn mac(&mut self, mac: [u8; 6]) -> [u8; 6] {
         let [first, ..] = mac;
+        if let [0x33, 0x33, high, upper, ..] = mac
+            && (high, upper) != (0, 0)
+        {
+            return [0x33, 0x33, high, 0, 0, 0];
+        }
         if first & 1 != 0 || mac == [0; 6] {
             return mac;
         }
@@ -179,6 +183,19 @@ impl Names {
             .unwrap_or(20_001);
         self.ports.insert((ip, port), self.next_port);
         self.next_port
+    }
+}
+
+/// What may stay of a multicast address. The longer ones of IPv6 hold a part of an address of one host, or of a network
+/// (RFC 4291 2.7.1, RFC 3306): that part is left out.
+fn group(ip: IpAddr) -> IpAddr {
+    let IpAddr::V6(group) = ip else { return ip };
+    match group.segments() {
+        [_, 0, 0, 0, 0, 0, 0, _] => ip,
+        [scope, 0, 0, 0, 0, 1, 0xff00..=0xffff, _] => {
+            IpAddr::V6(Ipv6Addr::new(scope, 0, 0, 0, 0, 1, 0xff00, 0))
+        }
+        [scope, ..] => IpAddr::V6(Ipv6Addr::new(scope, 0, 0, 0, 0, 0, 0, 0)),
     }
 }
 
@@ -240,5 +257,18 @@ mod tests {
         );
         assert_eq!(names.mac([0xff; 6]), [0xff; 6]);
         assert_eq!(names.mac([0, 1, 2, 3, 4, 5]), [2, 0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn groups_keep_nothing_of_the_addresses_that_they_are_made_from() {
+        let mut names = Names::default();
+        let mut ip = |text: &str| names.ip(text.parse().unwrap()).to_string();
+        assert_eq!(ip("ff02::1:ffa1:b2c3"), "ff02::1:ff00:0");
+        assert_eq!(ip("ff3e:40:2001:db8:7:8:1:2"), "ff3e::");
+        assert_eq!(ip("ff02::fb"), "ff02::fb");
+        assert_eq!(ip("224.0.0.251"), "224.0.0.251");
+        let of = |last: [u8; 4]| [0x33, 0x33, last[0], last[1], last[2], last[3]];
+        assert_eq!(names.mac(of([0xff, 1, 2, 3])), of([0xff, 0, 0, 0]));
+        assert_eq!(names.mac(of([0, 0, 0, 0xfb])), of([0, 0, 0, 0xfb]));
     }
 }

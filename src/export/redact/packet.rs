@@ -52,18 +52,18 @@ fn link_layer(
     match link {
         link_type::ETHERNET => {
             mac(&mut mask, names);
-            mac(&mut mask, names);
+            sender(&mut mask, names, 6);
             mask.keep(ip.map_or(2, |at| at.saturating_sub(12)));
         }
         link_type::LINUX_SLL => {
-            mask.keep(6);
-            mac(&mut mask, names);
+            let len = mask.keep(6).and_then(<[u8]>::last).copied();
+            sender(&mut mask, names, len.unwrap_or(0));
             mask.hide(2);
             mask.keep(2);
         }
         link_type::LINUX_SLL2 => {
-            mask.keep(12);
-            mac(&mut mask, names);
+            let len = mask.keep(12).and_then(<[u8]>::last).copied();
+            sender(&mut mask, names, len.unwrap_or(0));
             mask.hide(2);
         }
         link_type::NULL | link_type::LOOP => drop(mask.keep(4)),
@@ -83,6 +83,17 @@ fn mac(mask: &mut Mask<'_>, names: &mut Names) {
     if let Some(address) = mask.rest().first_chunk::<6>() {
         mask.put(&names.mac(*address));
     } else {
+        mask.hide_rest();
+    }
+}
+
+/// The address of who sent a frame, of so many bytes. One that is no MAC address, as tunnels have, is not kept, nor one
+/// that looks like a group's.
+fn sender(mask: &mut Mask<'_>, names: &mut Names, len: u8) {
+    let group = mask.peek().is_some_and(|first| first & 1 != 0);
+    if len == 6 && !group {
+        mac(mask, names);
+    } else if mask.hide(6).is_none() {
         mask.hide_rest();
     }
 }
@@ -322,7 +333,11 @@ fn tcp_options(original: &[u8], copy: &mut [u8]) {
             continue;
         }
         let len = usize::from(mask.rest().get(1).copied().unwrap_or(0));
-        let known = matches!(kind, 2..=5 | 8);
+        // Of another length than theirs they are something else.
+        let known = matches!(
+            (kind, len),
+            (2, 4) | (3, 3) | (4, 2) | (5, 10 | 18 | 26 | 34) | (8, 10)
+        );
         let done = match len {
             0 | 1 => None,
             len if known => mask.keep(len).map(drop),

@@ -11,6 +11,7 @@ use super::mask::Mask;
 use super::names::Names;
 use super::{login, request, result, tls};
 use crate::decode::smp;
+use crate::decode::tds::tokens::token;
 use crate::decode::tds::version::Version;
 use crate::decode::tds::{self, packet_type};
 use crate::dissect::stream::Frames;
@@ -34,7 +35,7 @@ pub(super) struct Stream {
     open: HashMap<Option<SessionId>, Open>,
     columns: HashMap<Option<SessionId>, result::Columns>,
     agreed: result::Agreed,
-    encrypted: bool,
+    handshake: tls::Handshake,
     smp: bool,
 }
 
@@ -92,7 +93,7 @@ impl Stream {
             open: HashMap::new(),
             columns: HashMap::new(),
             agreed: result::Agreed::default(),
-            encrypted: false,
+            handshake: tls::Handshake::default(),
             smp: conn.smp_seen,
         }
     }
@@ -215,7 +216,7 @@ impl Stream {
         if let (Some(from), Some(to)) = (original.get(..have), copy.get_mut(..have)) {
             let mut mask = Mask::new(from, to);
             match pdu.kind {
-                PduKind::Tls => tls::records(&mut mask, names, &mut self.encrypted),
+                PduKind::Tls => tls::records(&mut mask, names, &mut self.handshake),
                 kind if kind.is_smp() => drop(mask.keep(smp::HEADER_LEN.min(have))),
                 _ => drop(mask.keep(self.headers_of_unfinished(from))),
             }
@@ -256,8 +257,10 @@ impl Stream {
             let mut mask = Mask::new(from, to);
             let side = frames.store.pdu_side(first);
             let mut done = usize::MAX;
-            if first.flags.has(PduFlags::WRAPPED_TLS) {
-                tls::records(&mut mask, names, &mut self.encrypted);
+            if before.is_none() && is_text(first, &mask) {
+                // Nothing of it is kept.
+            } else if first.flags.has(PduFlags::WRAPPED_TLS) {
+                tls::records(&mut mask, names, &mut self.handshake);
             } else if is_tokens(first) && !is_prelogin_answer(&mask, side) {
                 let columns = self.columns.entry(first.session).or_default();
                 columns.agreed = self.agreed;
@@ -368,6 +371,11 @@ fn is_tokens(pdu: &PduRow) -> bool {
         pdu.tds_type,
         packet_type::TABULAR_RESULT | packet_type::BULK_LOAD
     )
+}
+
+/// Whether a bulk load has no columns but is one long text or image, behind its length ([MS-TDS] 2.2.6.1).
+fn is_text(pdu: &PduRow, mask: &Mask<'_>) -> bool {
+    pdu.tds_type == packet_type::BULK_LOAD && mask.peek() != Some(token::COLMETADATA)
 }
 
 /// The answer to PRELOGIN has no token that begins with 0, where its VERSION option stands.

@@ -26,7 +26,9 @@ fn all_kinds(body: &[u8], version: Version) -> Vec<Vec<u8>> {
         run(body, login::prelogin),
         run(body, login::login7),
         run(body, |mask, _| login::sspi(mask)),
-        run(body, |mask, names| tls::records(mask, names, &mut false)),
+        run(body, |mask, names| {
+            tls::records(mask, names, &mut tls::Handshake::default());
+        }),
     ]
 }
 
@@ -153,6 +155,129 @@ fn a_password_is_gone_and_the_rest_of_the_login_has_its_length() {
     assert_eq!(copy[36..48], body[36..48]);
     assert_eq!(copy[94..106], wide("host1x"));
     assert_eq!(copy[copy.len() - 4..], [0; 4]);
+}
+
+fn wide(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(bytes, part).is_some()
+}
+
+/// A table-valued parameter of a type; its names are bytes, so that they need not be texts.
+fn table_parameter(database: &[u8], schema: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut body = [&[4, 0][..], &wide("proc"), &[0, 0, 0, 0, 0xf3]].concat();
+    for part in [database, schema, name] {
+        body.push(u8::try_from(part.len() / 2).unwrap());
+        body.extend(part);
+    }
+    // No columns, no rows.
+    body.extend([0xff, 0xff, 0, 0]);
+    body
+}
+
+#[test]
+fn each_part_of_a_type_s_name_is_replaced_also_where_one_holds_another() {
+    let half = [0x00, 0xd8];
+    for (database, schema, name) in [
+        (wide("orders"), wide("orders"), wide("orders")),
+        (wide("ordersdb"), wide("orders"), wide("order")),
+        // Half of a pair of units: no text that says the same could be found again.
+        (Vec::new(), [&half[..], &wide("orders")].concat(), wide("t")),
+    ] {
+        let body = table_parameter(&database, &schema, &name);
+        let copy = run(&body, |mask, names| request::rpc(mask, names, Version::V71));
+        assert!(holds(&body, &wide("order")));
+        assert!(!holds(&copy, &wide("order")), "{copy:02x?}");
+        // Lengths, and what follows the names, are as they were.
+        assert_eq!(copy[copy.len() - 4..], [0xff, 0xff, 0, 0]);
+        assert_eq!(copy[15], body[15]);
+    }
+}
+
+#[test]
+fn a_login_whose_parts_share_a_place_keeps_nothing_of_them() {
+    let mut body = vec![0; 94];
+    let text = wide("joe doe, secret");
+    // User, password and language are the same bytes; the library is the fixed part itself.
+    for (at, offset) in [(36, 94_u16), (40, 94), (44, 102), (64, 94), (60, 16)] {
+        body[at..at + 2].copy_from_slice(&offset.to_le_bytes());
+        body[at + 2] = 8;
+    }
+    body[16..20].copy_from_slice(b"1234");
+    body.extend(&text);
+    let copy = run(&body, login::login7);
+    assert!(!holds(&copy, &wide("jo")) && !holds(&copy, &wide("do")));
+    assert_eq!(copy[102..118], [0; 16]);
+    assert_eq!(copy[16..20], [0; 4]);
+}
+
+#[test]
+fn options_that_are_longer_than_theirs_are_not_kept() {
+    let mut body = vec![0, 0, 11, 0, 12, 4, 0, 23, 0, 8, 0xff];
+    body.extend(b"\x10\0\0\0\0\0SECRETMARSMARS");
+    let copy = run(&body, login::prelogin);
+    assert!(!holds(&copy, b"SECRET") && !holds(&copy, b"MARS"));
+}
+
+#[test]
+fn nothing_of_a_message_of_the_handshake_that_goes_on_in_the_next_record_is_kept() {
+    // A certificate of 20 bytes; its second half looks like messages.
+    let mut body = vec![22, 3, 3, 0, 14, 11, 0, 0, 20];
+    body.extend(b"certificat");
+    body.extend([22, 3, 3, 0, 10, 1, 0, 0, 6]);
+    body.extend(b"secret");
+    body.extend([20, 3, 3, 0, 6]);
+    body.extend(b"\x01extra");
+    let copy = run(&body, |mask, names| {
+        tls::records(mask, names, &mut tls::Handshake::default());
+    });
+    assert_eq!(copy[..9], body[..9]);
+    assert_eq!(copy[9..19], [0; 10]);
+    assert_eq!(copy[24..34], [0; 10]);
+    assert_eq!(copy[34..], [20, 3, 3, 0, 6, 1, 0, 0, 0, 0, 0]);
+}
+
+/// A frame, redacted without its payload.
+fn frame(link: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut fill = |_: &[u8], _: &mut [u8], _: &mut Names| {};
+    let mut segment = Segment {
+        payload: &mut fill,
+        replace_ports: (false, false),
+        whole_checksum: None,
+    };
+    packet::frame(link, bytes, &mut Names::default(), &mut segment)
+}
+
+#[test]
+fn a_sender_s_address_that_is_no_mac_address_is_not_kept() {
+    // A tunnel's frames have the address of its other end, 203.0.113.77.
+    let sll = [
+        0, 0, 3, 8, 0, 4, 203, 0, 113, 77, 0, 0, 0, 0, 8, 0, 0x45, 0, 0, 20,
+    ];
+    assert_eq!(frame(113, &sll)[6..14], [0; 8]);
+    let sll2 = [
+        8, 0, 0, 0, 0, 0, 0, 1, 3, 8, 0, 4, 203, 0, 113, 77, 0, 0, 0, 0, 0x45, 0,
+    ];
+    assert_eq!(frame(276, &sll2)[12..20], [0; 8]);
+}
+
+#[test]
+fn tcp_options_of_another_length_than_theirs_are_not_kept() {
+    let mut bytes = vec![
+        0x45, 0, 0, 60, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+    ];
+    bytes.extend([
+        0xc3, 0x50, 5, 0x99, 0, 0, 0, 1, 0, 0, 0, 1, 0xa0, 0x10, 1, 0, 0, 0, 0, 0,
+    ]);
+    bytes.extend([2, 4, 5, 0xb4, 2, 10]);
+    bytes.extend(b"SECRETS!");
+    bytes.extend([1, 1, 1, 3, 3, 8]);
+    let copy = frame(101, &bytes);
+    assert!(!holds(&copy, b"SECR"));
+    assert_eq!(copy[40..46], bytes[40..46]);
+    assert_eq!(copy[54..], bytes[54..]);
 }
 
 proptest! {

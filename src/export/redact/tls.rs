@@ -8,16 +8,25 @@ const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 
-/// A stretch of TLS records. With `encrypted`, handshake records are not looked into.
-pub(super) fn records(mask: &mut Mask<'_>, names: &mut Names, encrypted: &mut bool) {
+/// How far the handshake of a direction was followed.
+#[derive(Debug, Default)]
+pub(super) struct Handshake {
+    /// Records are encrypted, or messages cannot be told apart any more: none is looked into.
+    closed: bool,
+    /// Bytes of a message that the next records go on with; they stay zero.
+    open: usize,
+}
+
+/// A stretch of TLS records.
+pub(super) fn records(mask: &mut Mask<'_>, names: &mut Names, state: &mut Handshake) {
     while !mask.is_empty() {
-        if record(mask, names, encrypted).is_none() {
+        if record(mask, names, state).is_none() {
             mask.hide_rest();
         }
     }
 }
 
-fn record(mask: &mut Mask<'_>, names: &mut Names, encrypted: &mut bool) -> Option<()> {
+fn record(mask: &mut Mask<'_>, names: &mut Names, state: &mut Handshake) -> Option<()> {
     let kind = mask.u8()?;
     mask.keep(2)?;
     let len = usize::from(mask.u16_be()?);
@@ -27,15 +36,21 @@ fn record(mask: &mut Mask<'_>, names: &mut Names, encrypted: &mut bool) -> Optio
     match kind {
         // ChangeCipherSpec: what follows is encrypted.
         20 => {
-            inner.keep(original.len());
-            *encrypted = true;
+            inner.keep(1);
+            state.closed = true;
         }
         // An alert in clear is two bytes; an encrypted one is longer.
-        21 if original.len() == 2 && !*encrypted => drop(inner.keep(2)),
-        HANDSHAKE if !*encrypted => {
+        21 if original.len() == 2 && !state.closed => drop(inner.keep(2)),
+        HANDSHAKE if !state.closed => {
+            let begun = state.open.min(original.len());
+            inner.hide(begun)?;
+            state.open = state.open.saturating_sub(begun);
             while !inner.is_empty() {
-                if handshake(&mut inner, names).is_none() {
+                if let Some(open) = handshake(&mut inner, names) {
+                    state.open = open;
+                } else {
                     inner.hide_rest();
+                    state.closed = true;
                 }
             }
         }
@@ -45,9 +60,9 @@ fn record(mask: &mut Mask<'_>, names: &mut Names, encrypted: &mut bool) -> Optio
     Some(())
 }
 
-fn handshake(mask: &mut Mask<'_>, names: &mut Names) -> Option<()> {
-    let kind = mask.u8()?;
-    let [a, b, c]: [u8; 3] = mask.keep(3)?.try_into().ok()?;
+/// A message; returns how many of its bytes the record does not hold. `None` where not even its header is whole.
+fn handshake(mask: &mut Mask<'_>, names: &mut Names) -> Option<usize> {
+    let [kind, a, b, c]: [u8; 4] = mask.keep(4)?.try_into().ok()?;
     let len = usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()?;
     let original = mask.rest().get(..len.min(mask.rest().len()))?;
     let mut copy = vec![0; original.len()];
@@ -58,7 +73,7 @@ fn handshake(mask: &mut Mask<'_>, names: &mut Names) -> Option<()> {
         _ => None,
     };
     mask.put(&copy);
-    Some(())
+    Some(len.saturating_sub(copy.len()))
 }
 
 fn client_hello(mask: &mut Mask<'_>, names: &mut Names) -> Option<()> {

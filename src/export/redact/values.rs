@@ -2,7 +2,7 @@
 
 use super::mask::Mask;
 use super::names::{Kind, Names};
-use crate::decode::tds::type_info::{Place, TypeInfo, ValueLength};
+use crate::decode::tds::type_info::{Place, TypeInfo, ValueLength, token};
 use crate::decode::tds::version::Version;
 
 /// Keeps a TYPE_INFO; names of user-defined types are replaced.
@@ -14,19 +14,26 @@ pub(super) fn type_info(
 ) -> Option<TypeInfo> {
     let mut r = mask.reader();
     let info = TypeInfo::read(&mut r, place, version).ok()?;
-    let used = r.position();
-    let start = mask.position();
-    let bytes = mask.keep(used)?;
-    if let Some(found) = &info.names {
-        for name in [&found.database, &found.schema, &found.name, &found.assembly] {
-            let wire: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            let at = (!wire.is_empty())
-                .then(|| bytes.windows(wire.len()).position(|w| w == wire))
-                .flatten();
-            if let Some(at) = at {
-                mask.overwrite(start.saturating_add(at), &names.utf16(Kind::Object, &wire));
-            }
-        }
+    if info.names.is_none() {
+        mask.keep(r.position())?;
+        return Some(info);
+    }
+    // Behind the type, and what some have before them, there is nothing but the names.
+    let in_result = place != Place::Parameter;
+    mask.keep(match info.token {
+        token::UDT if in_result => 3,
+        token::XML => 2,
+        _ => 1,
+    })?;
+    b_varchar(mask, names, Kind::Object)?;
+    b_varchar(mask, names, Kind::Object)?;
+    if info.token == token::XML {
+        us_varchar(mask, names, Kind::Object)?;
+    } else {
+        b_varchar(mask, names, Kind::Object)?;
+    }
+    if info.token == token::UDT && in_result {
+        us_varchar(mask, names, Kind::Object)?;
     }
     Some(info)
 }
@@ -78,6 +85,9 @@ fn plp(mask: &mut Mask<'_>) -> Option<()> {
     }
 }
 
+/// A collation and a length are the most that a sql_variant has before its value ([MS-TDS] 2.2.5.5.4).
+const MOST_PROPERTIES: usize = 7;
+
 /// A sql_variant keeps its base type and properties: they tell a type, no content.
 fn variant(mask: &mut Mask<'_>) -> Option<()> {
     let total = usize::try_from(mask.i32_le()?).ok()?;
@@ -86,6 +96,9 @@ fn variant(mask: &mut Mask<'_>) -> Option<()> {
     }
     mask.u8()?;
     let properties = usize::from(mask.u8()?);
+    if properties > MOST_PROPERTIES {
+        return None;
+    }
     mask.keep(properties)?;
     mask.hide(total.checked_sub(properties)?.checked_sub(2)?)
         .map(drop)
