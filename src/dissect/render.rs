@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::FrameTree;
 use crate::decode::field::{Field, UNPLACED, Value};
+use crate::units::hidden::is_hidden;
 
 /// Most bytes of a byte value that are written out.
 const MAX_HEX: usize = 64;
@@ -69,13 +70,7 @@ pub fn safe(text: &str) -> String {
             c if c.is_control() => {
                 let _ = write!(out, "\\x{:02x}", u32::from(c));
             }
-            // Marks that change the direction of text, and characters without width.
-            '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2028}'
-            | '\u{2029}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' => {
+            c if is_hidden(c) => {
                 let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
             }
             c => out.push(c),
@@ -199,6 +194,10 @@ mod tests {
     #[test]
     fn text_cannot_steer_the_terminal() {
         assert_eq!(safe("a\u{1b}[2J\u{202e}b\n"), "a\\x1b[2J\\u{202e}b\\n");
+        assert_eq!(
+            safe("\u{61c}\u{e0041}\u{2066}\u{ad}"),
+            "\\u{61c}\\u{e0041}\\u{2066}\\u{ad}"
+        );
     }
 
     #[test]

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped_and_read_back_the_same() {
-        let text = "a\u{9b}31m\u{202e}\u{1b}\n\"ö";
+        let text = "a\u{9b}31m\u{202e}\u{61c}\u{e0041}\u{1b}\n\"ö";
         let mut out = Vec::new();
         write_line(&text, &mut out).unwrap();
         let json = String::from_utf8(out).unwrap();

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::store::{Condition, Encryption, Finding, FrameFlags, Outcome, Store, TcpFlags, View};
+use crate::units::hidden::is_hidden;
 use crate::units::{ConnId, FileOffset, FrameNo, Nanos, Side};
 
 /// A time as RFC 3339 in UTC with nine decimals; `None` outside the years that it can name.
@@ -68,11 +69,10 @@ pub fn flag_letters(flags: TcpFlags) -> String {
         .collect()
 }
 
-/// Whether a character may not reach a terminal or a ticket as it is: controls, and marks that turn the direction
-/// of writing or join lines.
+/// Whether a character may not reach a terminal or a ticket as it is: controls, and characters that are not to be seen or
+/// turn the direction of writing.
 pub fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control() || is_hidden(c)
 }
 
 /// Text from a capture on one line: line breaks and tabs become spaces, other unsafe characters `\x1b`-like escapes.

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::units::hidden;
+
 /// The text with control characters written out (`\x1b`), and characters that reorder or hide text as dots. Where
 /// only ASCII can be shown, arrows become `<` and `>`, and everything else a question mark.
 pub fn safe_text(text: &str, ascii: bool) -> Cow<'_, str> {
@@ -51,15 +53,9 @@ fn push_escape(out: &mut String, c: char) {
     }
 }
 
-/// Characters that take no cell of their own or change the order of others: marks of direction, joiners, private
-/// use, variation selectors, tags, lone combining characters.
+/// Characters that take no cell of their own or change the order of others, lone combining characters among them.
 fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' | '\u{e000}'..='\u{f8ff}')
-        || c.width().unwrap_or(0) == 0
+    hidden::is_hidden(c) || c.width().unwrap_or(0) == 0
 }
 
 /// Cells that a safe text takes.

@@ -1,5 +1,6 @@
 //! New types for numbers that must not be mixed; this layer knows nothing of the others.
 
+pub mod hidden;
 pub mod runs;
 
 use std::fmt;
