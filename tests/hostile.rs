@@ -7,7 +7,7 @@ use marstui::decode::tds::skim::Skim;
 use marstui::decode::tds::type_info::{Place, TypeInfo};
 use marstui::decode::tds::{Version, values};
 use marstui::decode::tls::hello::Hello;
-use marstui::decode::walk::Walk;
+use marstui::decode::walk::{MOST_FIELDS, Walk};
 use marstui::decode::{reader::Reader, sspi, tls};
 use proptest::prelude::*;
 
@@ -165,4 +165,20 @@ fn changed_samples_harm_no_decoder() {
     if seconds > 0 {
         eprintln!("{rounds} rounds");
     }
+}
+
+#[test]
+fn a_message_of_very_many_parts_leaves_a_bounded_number_of_fields() {
+    // A call with a NULL in each of very many parameters without a name.
+    let mut body = vec![22, 0, 0, 0, 18, 0, 0, 0, 2, 0];
+    body.extend([0; 8]);
+    body.extend([1, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0]);
+    body.extend([0, 0, 0x26, 4, 0].repeat(60_000));
+    let message = message::decode(3, &body, 0, &Context::default());
+    let mut fields = 0_usize;
+    for field in &message.fields {
+        field.walk(&mut |_| fields += 1);
+    }
+    assert!(fields > 10_000 && fields < 2 * MOST_FIELDS, "{fields}");
+    assert!(message.stop.is_some());
 }

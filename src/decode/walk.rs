@@ -11,6 +11,9 @@ use super::tds::type_info::utf16;
 pub const KEEP_BYTES: usize = 4096;
 /// Most bytes of text that a field keeps.
 pub const KEEP_TEXT: usize = 65536;
+/// Most fields that one walk leaves behind: a message of a megabyte can consist of hundreds of thousands, which nobody
+/// reads and which take a hundred times the memory of their bytes.
+pub const MOST_FIELDS: usize = 100_000;
 
 /// The bytes of a value.
 struct Taken<'a> {
@@ -73,6 +76,8 @@ pub struct Walk<'a> {
     /// The reader.
     pub r: Reader<'a>,
     out: Vec<Field>,
+    /// Fields that may still be left behind.
+    room: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -81,6 +86,7 @@ impl<'a> Walk<'a> {
         Self {
             r: Reader::at(bytes, base),
             out: Vec::new(),
+            room: MOST_FIELDS,
         }
     }
 
@@ -94,6 +100,7 @@ impl<'a> Walk<'a> {
 
     /// Leaves a field behind.
     pub fn push(&mut self, field: Field) -> &mut Field {
+        self.room = self.room.saturating_sub(1);
         self.out.push(field);
         let last = self.out.len().saturating_sub(1);
         #[expect(clippy::indexing_slicing, reason = "pushed just above")]
@@ -124,6 +131,12 @@ impl<'a> Walk<'a> {
         big: bool,
     ) -> Step<(u64, std::ops::Range<usize>)> {
         let at = self.at();
+        if self.room == 0 {
+            return Err(Stop::wrong(
+                at,
+                format!("{MOST_FIELDS} fields were read, the rest is not shown"),
+            ));
+        }
         let Some(bytes) = self.r.take(len) else {
             return Err(Stop::short(at, label));
         };

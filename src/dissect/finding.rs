@@ -9,10 +9,16 @@ use crate::units::FrameNo;
 /// The label of the sentence that a condition checked.
 pub const CHECKED: &str = "checked";
 
+/// Frames of a finding that are listed: each of the frames that it marks has the list in its tree.
+const MOST_FRAMES: usize = 500;
+
 /// The finding that marks a frame.
 pub fn on(store: &Store, no: FrameNo) -> Option<Field> {
     let finding = store.finding_on(no)?;
-    let orders = order::of_finding(store, finding).filter(|_| finding.close);
+    let few = finding.marks.len() <= MOST_FRAMES && finding.evidence.len() <= MOST_FRAMES;
+    let orders = Some(finding)
+        .filter(|finding| finding.close && few)
+        .and_then(|finding| order::of_finding(store, finding));
     Some(field(finding).children(orders.as_ref().map(two_orders)))
 }
 
@@ -62,7 +68,7 @@ fn field(finding: &Finding) -> Field {
             field.children.extend(chosen);
         }
     }
-    for evidence in finding.evidence.iter() {
+    for evidence in finding.evidence.iter().take(MOST_FRAMES) {
         field.children.push(
             Field::new(
                 "finding.condition",
@@ -71,6 +77,13 @@ fn field(finding: &Finding) -> Field {
             )
             .text(evidence.fact)
             .link(evidence.frame),
+        );
+    }
+    let more = finding.evidence.len().saturating_sub(MOST_FRAMES);
+    if more > 0 {
+        field.children.push(
+            Field::new("finding.condition", "more", Value::None)
+                .text(format!("{more} more frames are evidence")),
         );
     }
     for note in &finding.notes {

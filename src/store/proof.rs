@@ -320,6 +320,11 @@ struct PackedEvidence {
 }
 
 impl EvidenceList {
+    /// How many frames there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
