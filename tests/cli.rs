@@ -505,3 +505,34 @@ fn an_interrupt_keeps_what_was_read_and_ends_with_130() {
     );
     assert!(out(&output).contains("Connection 0"), "{}", out(&output));
 }
+
+#[test]
+fn a_redacted_report_leaves_out_what_a_rule_of_one_s_own_quotes() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("quotes.toml");
+    let rule = [
+        "[[rule]]",
+        "id = \"quotes\"",
+        "title = \"Quotes a request\"",
+        "verdict = \"Notice\"",
+        "text = \"It was {batch.tds.query}, in frame {batch.frame}.\"",
+        "[[rule.step]]",
+        "name = \"batch\"",
+        "event = \"tds\"",
+        "where = \"tds.type == sqlbatch\"",
+    ];
+    std::fs::write(&rules, rule.join("\n")).unwrap();
+    let rules = rules.display().to_string();
+    for format in ["text", "json", "markdown"] {
+        let args = ["report", &benign(), "--rules", &rules, "--format", format];
+        let open = out(&run(&args));
+        assert!(
+            open.contains("It was ") && open.contains("quotes"),
+            "{open}"
+        );
+        let redacted = out(&run(&[&args[..], &["--redact"]].concat()));
+        assert!(redacted.contains("quotes"), "{redacted}");
+        assert!(!redacted.contains("It was "), "{redacted}");
+        assert!(!redacted.to_lowercase().contains("select"), "{redacted}");
+    }
+}

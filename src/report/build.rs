@@ -5,6 +5,7 @@ use super::facts;
 use super::words;
 use crate::decode::tds::version::Version;
 use crate::decode::tls::names;
+use crate::rules;
 use crate::rules::order;
 use crate::store::{
     ConnRow, ErrorRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionRow, SmpCounts,
@@ -161,7 +162,7 @@ impl<'a> Facts<'a> {
                         Outcome::Failed => Some(false),
                         Outcome::Unknown => None,
                     },
-                    text: c.text.to_string(),
+                    text: self.scrubbed(&c.text, conn),
                     frames: c.frames.iter().map(|f| f.0).collect(),
                     fact: self.scrubbed(&c.fact, conn),
                 })
@@ -171,7 +172,7 @@ impl<'a> Facts<'a> {
                 .iter()
                 .map(|n| self.scrubbed(n, conn))
                 .collect(),
-            text: self.scrubbed(&finding.text.to_string(), conn),
+            text: self.said(finding, conn),
             other_end: self.other_end(finding),
         }
     }
@@ -288,6 +289,14 @@ impl<'a> Facts<'a> {
             Some(aliases) => aliases.name(name),
             None => name.to_owned(),
         })
+    }
+
+    /// What a finding says. A rule of the user's own may quote whatever a filter can ask for: redacted, it says nothing.
+    fn said(&self, finding: &Finding, conn: Option<&ConnRow>) -> String {
+        if self.aliases.is_some() && rules::rule(&finding.rule).is_none() {
+            return "(left out)".to_owned();
+        }
+        self.scrubbed(&finding.text.to_string(), conn)
     }
 
     fn scrubbed(&self, text: &str, conn: Option<&ConnRow>) -> String {
