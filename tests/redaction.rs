@@ -298,6 +298,21 @@ fn answers_longer_than_what_is_taken_apart_at_once_keep_their_shape() {
 }
 
 #[test]
+fn a_text_that_is_loaded_in_bulk_is_not_taken_for_tokens() {
+    let original = scripted(|conn| {
+        // Its length in front reads like a token that is kept: ORDER, of 64 bytes.
+        for length in [0x40a9_u32, 0x00fd] {
+            let text = "A secret text, loaded in bulk. ".repeat(20);
+            let body = [&length.to_le_bytes()[..], text.as_bytes()].concat();
+            conn.request(0, "insert bulk", &tds::done(0xfd, 0, 0, 0));
+            conn.send_tds(Side::Client, 0, &tds::packet(7, 1, 0, 1, &body));
+            conn.answer(0, &tds::done(0xfd, 0, 0, 0));
+        }
+    });
+    hides(&original, &["secret", "loaded"]);
+}
+
+#[test]
 fn encrypted_columns_and_names_in_rare_tokens_are_hidden() {
     let b = |text: &str| {
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -342,3 +342,30 @@ pub fn in_order(kind: BlockKind, code: u16, value: &[u8], from: Order, to: Order
     }
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_another_length_than_theirs_are_not_taken() {
+        // Direction, direction with a text behind it, and packets lost.
+        let options = [
+            &[2, 0, 4, 0, 1, 0, 0, 0][..],
+            &[2, 0, 12, 0, 1, 0, 0, 0],
+            b"a secret",
+            &[4, 0, 8, 0, 7, 0, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat();
+        let block = PacketBlock {
+            order: Order::Little,
+            interface: 0,
+            ticks: 0,
+            wire: 0,
+            bytes: &[],
+            options: &options,
+        };
+        let kept = block.options_of(&[(2, 4), (4, 8)]);
+        assert_eq!(kept, [&options[..8], &options[24..]].concat());
+    }
+}
