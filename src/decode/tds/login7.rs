@@ -197,7 +197,7 @@ impl Login7 {
         found
     }
 
-    /// The ranges that hold secrets: passwords and the data of the FEDAUTH and SESSIONRECOVERY features.
+    /// The ranges that hold secrets: passwords and the data of features that are secret.
     pub fn secret_ranges(&self, body: &[u8]) -> Vec<Range<usize>> {
         let passwords = [Some(&self.password), self.change_password.as_ref()];
         passwords
@@ -226,7 +226,7 @@ pub mod feature {
 /// Whether a feature's data, of request and answer, are secret: tokens and what a session is recovered from, and whatever
 /// is not known here, which may be a token too.
 pub fn is_secret_feature(id: u8) -> bool {
-    !matches!(id, 0x04 | 0x05 | 0x08..=0x0b | 0x0d..=0x10 | 0xff)
+    matches!(id, feature::SESSION_RECOVERY | feature::FED_AUTH) || known_feature(id).is_none()
 }
 
 /// What the data of a feature say, in words; `answer` for the server's acknowledgement ([MS-TDS] 2.2.6.4, 2.2.7.11).
@@ -252,7 +252,11 @@ pub fn feature_words(id: u8, data: &[u8], answer: bool) -> String {
 
 /// The name of a feature extension.
 pub fn feature_name(id: u8) -> &'static str {
-    match id {
+    known_feature(id).unwrap_or("unknown feature")
+}
+
+fn known_feature(id: u8) -> Option<&'static str> {
+    Some(match id {
         0x01 => "SESSIONRECOVERY",
         0x02 => "FEDAUTH",
         0x04 => "COLUMNENCRYPTION",
@@ -266,6 +270,6 @@ pub fn feature_name(id: u8) -> &'static str {
         0x0f => "ENHANCEDROUTINGSUPPORT",
         0x10 => "USERAGENT",
         0xff => "terminator",
-        _ => "unknown feature",
-    }
+        _ => return None,
+    })
 }
