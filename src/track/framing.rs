@@ -46,14 +46,10 @@ pub(super) trait Sink {
     fn open(&mut self, pdu: &mut OpenPdu, tds: Option<tds::Header>);
     /// An SMP header was read behind another PDU of a stream that carries SMP, so that less has to be looked at.
     fn open_smp(&mut self, pdu: &mut OpenPdu);
-    /// Bytes of the body, which `left` does not count any more.
+    /// Bytes of the body, or none, which `left` does not count any more; where it counts none the PDU is complete.
     fn body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]);
-    /// Bytes of the body, or none, up to the end of a piece, and perhaps to that of the PDU, as [`Sink::body`] and
-    /// [`Sink::finish`] take them.
-    fn last_of_piece(&mut self, pdu: &mut OpenPdu, bytes: &[u8]);
     /// So many bytes of the body are not in the file.
     fn body_hidden(&mut self, pdu: &mut OpenPdu, len: usize);
-    fn finish(&mut self, pdu: &mut OpenPdu);
     /// Nothing more comes, and the PDU is not complete, as is known with frame `done`.
     fn unfinished(&mut self, pdu: &mut OpenPdu, done: FrameNo);
     /// A range whose PDU borders are not known begins: what comes before says nothing about what follows.
@@ -140,11 +136,8 @@ impl Framer {
         let mut body = data;
         if left > 0 && !data.is_empty() {
             self.pdu.is_held_by(piece.at.frame);
-        } else if let Some((kind, header, rest)) = self.usual_header(data) {
-            let begin = Begin::of(data, piece);
-            left = self.pdu.begin_smp(kind, header, sink.end(), begin);
-            sink.open_smp(&mut self.pdu);
-            body = rest;
+        } else if let Some(begun) = self.begin_usual(data, piece, sink) {
+            (left, body) = begun;
         } else {
             self.latest = piece.at.done;
             return self.take(data, piece, sink);
@@ -156,10 +149,29 @@ impl Framer {
             return self.take_begun(body, piece, sink);
         };
         pdu.left = behind;
-        sink.last_of_piece(pdu, body);
+        sink.body(pdu, body);
         if pdu.left > 0 {
             self.latest = piece.at.done;
         }
+    }
+
+    /// Begins an SMP packet whose header is as most are; returns the length of its body and what stands behind the header.
+    #[expect(
+        clippy::inline_always,
+        reason = "what is usual of a piece is not to be taken apart"
+    )]
+    #[inline(always)]
+    fn begin_usual<'a>(
+        &mut self,
+        data: &'a [u8],
+        piece: &Piece<'_>,
+        sink: &mut impl Sink,
+    ) -> Option<(usize, &'a [u8])> {
+        let (kind, header, rest) = self.usual_header(data)?;
+        let begin = Begin::of(data, piece);
+        let left = self.pdu.begin_smp(kind, header, sink.end(), begin);
+        sink.open_smp(&mut self.pdu);
+        Some((left, rest))
     }
 
     /// Takes in the last bytes of a piece, PDU by PDU. A PDU ends with its last byte, be that in its header.
@@ -171,11 +183,8 @@ impl Framer {
                 if !data.is_empty() {
                     self.pdu.is_held_by(piece.at.frame);
                 }
-            } else if let Some((kind, header, rest)) = self.usual_header(data) {
-                let begin = Begin::of(data, piece);
-                left = self.pdu.begin_smp(kind, header, sink.end(), begin);
-                sink.open_smp(&mut self.pdu);
-                data = rest;
+            } else if let Some(begun) = self.begin_usual(data, piece, sink) {
+                (left, data) = begun;
             } else {
                 let begun;
                 (begun, data) = self.outside(data, piece, sink);
@@ -196,20 +205,11 @@ impl Framer {
 
     /// Hands over what there is of the PDU at hand, which has so much left; returns what stands behind it.
     fn body<'a>(&mut self, left: usize, data: &'a [u8], sink: &mut impl Sink) -> &'a [u8] {
+        // Where it goes on behind the piece, all of that is its.
+        let (bytes, rest) = data.split_at_checked(left).unwrap_or((data, &[]));
         let pdu = &mut self.pdu;
-        let Some((bytes, rest)) = data.split_at_checked(left) else {
-            // It goes on behind the piece.
-            pdu.left = left.saturating_sub(data.len());
-            if !data.is_empty() {
-                sink.body(pdu, data);
-            }
-            return &[];
-        };
-        pdu.left = 0;
-        if !bytes.is_empty() {
-            sink.body(pdu, bytes);
-        }
-        sink.finish(pdu);
+        pdu.left = left.saturating_sub(bytes.len());
+        sink.body(pdu, bytes);
         rest
     }
 
@@ -397,7 +397,7 @@ impl Framer {
             sink.body_hidden(pdu, part);
             pdu.left = pdu.left.saturating_sub(part);
             if pdu.left == 0 {
-                sink.finish(pdu);
+                sink.body(pdu, &[]);
             }
             let part = u64::try_from(part).unwrap_or(u64::MAX);
             pos = pos.saturating_add(part);

@@ -58,20 +58,6 @@ impl Layer<'_, '_> {
         }
     }
 
-    /// Bytes of an SMP:DATA.
-    fn data(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
-        let upper = &mut *self.upper;
-        if let Some(chain) = upper.sessions.change(pdu.chain) {
-            chain.data_body(
-                &self.moment,
-                &mut pdu.row,
-                bytes,
-                &mut upper.login,
-                self.ctx,
-            );
-        }
-    }
-
     #[cold]
     fn other_body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         let end = self.moment.end;
@@ -113,7 +99,7 @@ impl Layer<'_, '_> {
     }
 
     #[cold]
-    fn other_last_of_piece(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
+    fn plain_body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.other_body(pdu, bytes);
         }
@@ -275,22 +261,14 @@ impl Sink for Layer<'_, '_> {
         }
     }
 
-    fn body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
-        if pdu.row.kind == PduKind::Data {
-            self.data(pdu, bytes);
-        } else {
-            self.other_body(pdu, bytes);
-        }
-    }
-
     #[expect(
         clippy::inline_always,
         reason = "what is usual of a piece is not to be taken apart"
     )]
     #[inline(always)]
-    fn last_of_piece(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
+    fn body(&mut self, pdu: &mut OpenPdu, bytes: &[u8]) {
         if !pdu.row.kind.is_smp() {
-            return self.other_last_of_piece(pdu, bytes);
+            return self.plain_body(pdu, bytes);
         }
         // The session is looked up once for both.
         let upper = &mut *self.upper;
@@ -316,18 +294,6 @@ impl Sink for Layer<'_, '_> {
                 }
             }
             _ => {}
-        }
-    }
-
-    fn finish(&mut self, pdu: &mut OpenPdu) {
-        if pdu.row.kind.is_smp() {
-            let upper = &mut *self.upper;
-            if let Some(chain) = upper.sessions.change(pdu.chain) {
-                let (moment, login) = (&self.moment, &mut upper.login);
-                finish_smp(chain, moment, &mut pdu.row, login, self.ctx);
-            }
-        } else {
-            self.finish_plain(pdu);
         }
     }
 
