@@ -4,11 +4,10 @@
 use std::ops::Range;
 
 use super::stream::position;
+use super::tree::LOOK_AHEAD;
 use crate::store::{FrameFlags, FrameRow, PduRow, Store};
 use crate::units::{FrameNo, PduId};
 
-/// PDUs looked at behind a frame for those that it holds a part of.
-const LOOK_AHEAD: usize = 4096;
 /// Frames of a connection looked at for the first copies of what a frame carries again.
 const LOOK_BACK: usize = 1024;
 
@@ -90,13 +89,8 @@ fn is_again(row: &FrameRow) -> bool {
 /// The PDUs that end in a frame, and those that it holds a part of.
 fn first_time(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<(PduId, PduRow)> {
     let mut found: Vec<_> = store.pdus_in(no).collect();
-    let behind = store.first_pdu_from(FrameNo(no.0.saturating_add(1)));
     let mut first = None;
-    let later = store
-        .pdus_from(behind)
-        .take(LOOK_AHEAD)
-        .filter(|(_, pdu)| Some(pdu.conn) == row.conn && pdu.end == row.end());
-    for (id, pdu) in later {
+    for (id, pdu) in store.sent_behind_frame(no, row, LOOK_AHEAD) {
         // What closes a hole completes several at once, in their order; behind these nothing of the frame is left.
         let first = *first.get_or_insert(pdu.frame);
         if pdu.first_frame <= no {

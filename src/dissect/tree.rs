@@ -163,17 +163,13 @@ fn part_of_later(store: &Store, no: FrameNo, row: &FrameRow) -> Option<Field> {
     )
 }
 
-/// PDUs looked at for the one that a frame's payload is a part of.
-const LOOK_AHEAD: usize = 4096;
+/// PDUs looked at behind a frame for those that its payload is a part of.
+pub(super) const LOOK_AHEAD: usize = 4096;
 
 /// The PDU that a frame's payload is a part of, where it ends in a later frame.
 pub fn later_pdu(store: &Store, no: FrameNo, row: &FrameRow) -> Option<(PduId, PduRow)> {
-    let behind = store.first_pdu_from(FrameNo(no.0.saturating_add(1)));
-    store
-        .pdus_from(behind)
-        .take(LOOK_AHEAD)
-        .find(|(_, pdu)| Some(pdu.conn) == row.conn && pdu.end == row.end())
-        .filter(|(_, pdu)| pdu.first_frame <= no)
+    let mut behind = store.sent_behind_frame(no, row, LOOK_AHEAD);
+    behind.next().filter(|(_, pdu)| pdu.first_frame <= no)
 }
 
 /// The name of a PDU.

@@ -1,6 +1,6 @@
 //! PDUs: by number, by frame, and along what one sender sent.
 
-use crate::store::{PduRow, Store};
+use crate::store::{FrameRow, PduRow, Store};
 use crate::units::{ConnId, End, FrameNo, PduId, Side};
 
 impl Store {
@@ -63,6 +63,19 @@ impl Store {
         self.pdus_from(PduId(id.0.saturating_add(1)))
             .take(most)
             .filter(move |(_, row)| row.conn == conn && row.end == end)
+    }
+
+    /// As [`Store::sent_behind`] of a frame: the PDUs that are completed behind it.
+    pub fn sent_behind_frame(
+        &self,
+        no: FrameNo,
+        row: &FrameRow,
+        most: usize,
+    ) -> impl Iterator<Item = (PduId, PduRow)> {
+        let (conn, end) = (row.conn, row.end());
+        self.pdus_from(self.first_pdu_from(FrameNo(no.0.saturating_add(1))))
+            .take(most)
+            .filter(move |(_, pdu)| Some(pdu.conn) == conn && pdu.end == end)
     }
 
     /// The first PDU that is completed in a frame or behind it.
