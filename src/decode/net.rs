@@ -24,12 +24,14 @@ use extensions::extensions;
 use tunnels::{gre, inside, udp};
 
 /// IP protocol numbers that are told apart.
-mod protocol {
-    pub(super) const IPV4: u8 = 4;
-    pub(super) const TCP: u8 = 6;
-    pub(super) const UDP: u8 = 17;
-    pub(super) const IPV6: u8 = 41;
-    pub(super) const GRE: u8 = 47;
+pub(crate) mod protocol {
+    pub(crate) const ICMP: u8 = 1;
+    pub(crate) const IPV4: u8 = 4;
+    pub(crate) const TCP: u8 = 6;
+    pub(crate) const UDP: u8 = 17;
+    pub(crate) const IPV6: u8 = 41;
+    pub(crate) const GRE: u8 = 47;
+    pub(crate) const ICMPV6: u8 = 58;
 }
 
 /// What an IP packet carries.

@@ -10,15 +10,12 @@ use super::stream::{Frames, position};
 use super::{Dissector, carried, packed};
 use crate::capture::link::{Network, network};
 use crate::decode::field::{Field, Span, Value};
-use crate::decode::net::{self, Ip, Packet};
+use crate::decode::net::{self, Ip, Packet, protocol};
 use crate::decode::smp;
 use crate::decode::tds::tokens::token;
-use crate::decode::tds::{HEADER_LEN, packet_type};
+use crate::decode::tds::{self, HEADER_LEN, packet_type};
 use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Protocol, Store};
 use crate::units::{ConnId, FrameNo, PduId, Side};
-
-/// The port at which SQL Server listens unless it is told otherwise.
-const SQL_SERVER: u16 = 1433;
 
 /// Packets of a client that carry its secrets.
 fn is_login(kind: u8) -> bool {
@@ -200,7 +197,7 @@ fn may_be_login(store: &Store, row: &FrameRow) -> bool {
         return false;
     };
     let sql_server =
-        conn.protocol == Protocol::Tds || conn.ends.0.iter().any(|end| end.port == SQL_SERVER);
+        conn.protocol == Protocol::Tds || conn.ends.0.iter().any(|end| end.port == tds::PORT);
     if !sql_server || conn.side_of(row.end()) != Side::Client {
         return false;
     }
@@ -269,8 +266,8 @@ fn of_stranger(frames: &mut Frames<'_>, no: FrameNo, row: &FrameRow) -> Vec<Rang
         return Vec::new();
     };
     let start = match net::packet(&bytes, at, row.wire) {
-        Packet::Fragment(part) if part.ip.protocol == TCP => size(part.ip.payload),
-        Packet::Other(ip) if matches!(ip.protocol, ICMP | ICMPV6) => {
+        Packet::Fragment(part) if part.ip.protocol == protocol::TCP => size(part.ip.payload),
+        Packet::Other(ip) if matches!(ip.protocol, protocol::ICMP | protocol::ICMPV6) => {
             let Some(start) = quoted(&bytes, &ip) else {
                 return Vec::new();
             };
@@ -282,10 +279,6 @@ fn of_stranger(frames: &mut Frames<'_>, no: FrameNo, row: &FrameRow) -> Vec<Rang
     vec![all]
 }
 
-/// Numbers of protocols above IP (IANA).
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const ICMPV6: u8 = 58;
 /// The header of ICMP messages that quote a packet (RFC 792, RFC 4443), and what of TCP's header follows the ports and
 /// sequence number that they quote at least.
 const ICMP_HEADER: usize = 8;
@@ -295,7 +288,7 @@ const TCP_HEADER: usize = 20;
 fn quoted(bytes: &[u8], icmp: &Ip) -> Option<usize> {
     let at = size(icmp.payload).saturating_add(ICMP_HEADER);
     let first = *bytes.get(at)?;
-    let (header, protocol) = match first >> 4 {
+    let (header, carried) = match first >> 4 {
         4 => (
             usize::from(first & 0x0f).saturating_mul(4),
             at.saturating_add(9),
@@ -304,7 +297,9 @@ fn quoted(bytes: &[u8], icmp: &Ip) -> Option<usize> {
         _ => return None,
     };
     // Behind IPv6 extension headers a segment is not looked for: what follows is hidden as if it were one.
-    let udp = bytes.get(protocol).is_some_and(|protocol| *protocol == 17);
+    let udp = bytes
+        .get(carried)
+        .is_some_and(|carried| *carried == protocol::UDP);
     (!udp).then(|| at.saturating_add(header).saturating_add(TCP_HEADER))
 }
 

@@ -6,6 +6,7 @@ use super::catalogue::{
 };
 use super::facts::Facts;
 use super::rule::{Check, Conclusion, MOST_FRAMES, Probe, Rule, Scope};
+use crate::decode::tds;
 use crate::store::{Applied, Conditions, Confidence, Finding, Outcome, Protocol, Verdict};
 use crate::units::{ConnId, FindingId, FrameNo, Side};
 
@@ -145,7 +146,7 @@ fn close_finding(
 fn not_sql_server(facts: &Facts<'_>) -> bool {
     facts.conn.protocol == Protocol::Other
         && !facts.conn.smp_seen
-        && facts.conn.ends.0.iter().all(|end| end.port != 1433)
+        && facts.conn.ends.0.iter().all(|end| end.port != tds::PORT)
 }
 
 /// The frames that carry the letter of a close: its resets, else the segment that ended the connection; and the resets
@@ -247,7 +248,7 @@ fn cap(facts: &Facts<'_>, finding: &mut Finding) {
         });
     }
     let port = facts.conn.endpoint(Side::Server).port;
-    if port != 1433 && facts.conn.protocol == Protocol::Tds {
+    if port != tds::PORT && facts.conn.protocol == Protocol::Tds {
         finding.notes.push(format!("nonstandard-port: {port}"));
     }
 }

@@ -9,6 +9,7 @@ mod which;
 use std::sync::Arc;
 
 use crate::decode::net::{Checksum, Segment, tcp_checksum};
+use crate::decode::tds;
 use crate::store::{
     ConnRow, Endpoint, FrameFlags, FrameRow, Phase, PreloginInfo, Protocol, SmpCounts, TcpFlags,
     TcpStats, TdsCounts,
@@ -19,7 +20,6 @@ use super::calm::Watch;
 use super::copies::Copies;
 use super::order::{At, Feed, Order};
 use super::out::{Ctx, Out};
-use super::recognise::SQL_PORT;
 use super::upper::Deep;
 use super::view::Evidence;
 use way::Way;
@@ -102,7 +102,7 @@ impl Conn {
         let [a, b] = ends.0.map(|end| (end.ip, end.port));
         let (way, back) = (Way::new(a, b), Way::new(b, a));
         let (client, client_evidence) = by_port(&ends);
-        let sql_port = ends.0.iter().any(|end| end.port == SQL_PORT);
+        let sql_port = ends.0.iter().any(|end| end.port == tds::PORT);
         Self {
             row: ConnRow {
                 id,
@@ -501,7 +501,7 @@ impl Conn {
 /// Before anything else tells, the port does: the client uses the higher one if the other is SQL Server's.
 fn by_port(ends: &PerEnd<Endpoint>) -> (End, Option<&'static str>) {
     let [a, b] = &ends.0;
-    match (a.port == SQL_PORT, b.port == SQL_PORT) {
+    match (a.port == tds::PORT, b.port == tds::PORT) {
         (true, false) => (End::B, Some("the other end uses port 1433")),
         (false, true) => (End::A, Some("the other end uses port 1433")),
         _ if a.port < b.port => (End::B, None),

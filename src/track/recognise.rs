@@ -7,9 +7,6 @@ use crate::decode::tls::RecordHeader;
 use crate::decode::tls::hello::Hello;
 use crate::units::End;
 
-/// The port of SQL Server's default instance: it settles cases that the bytes leave open.
-pub(super) const SQL_PORT: u16 = 1433;
-
 /// Bytes of a packet or record that goes on in the next segment, from which its header can be told from chance in a
 /// stream that has shown nothing else: who sends more than fits into a segment fills it.
 const TELLING: usize = 64;

@@ -18,6 +18,8 @@ pub mod version;
 
 pub use version::Version;
 
+/// The port at which SQL Server's default instance listens: it settles cases that the bytes leave open.
+pub const PORT: u16 = 1433;
 /// Bytes of a TDS packet header.
 pub const HEADER_LEN: usize = 8;
 /// Status bit: last packet of its message.

@@ -1,6 +1,7 @@
 //! What TCP and the file show beside the close: closed windows, late acknowledgements, loss, missing bytes.
 
 use super::stated;
+use crate::decode::tds;
 use crate::rules::catalogue::{
     FILE_GAP, MID_STREAM, NONSTANDARD_PORT, ONE_DIRECTION, ONE_WAY_LOSS, SLOW_ACK, ZERO_WINDOW,
     count, duration,
@@ -264,7 +265,7 @@ pub(super) fn joined_late(facts: &Facts<'_>) -> Option<Finding> {
 
 pub(super) fn other_port(facts: &Facts<'_>) -> Option<Finding> {
     let port = facts.conn.endpoint(Side::Server).port;
-    (port != 1433).then(|| {
+    (port != tds::PORT).then(|| {
         stated(
             facts,
             &NONSTANDARD_PORT,
