@@ -1,7 +1,7 @@
 //! The types in which frames leave this layer: chunks of records in file order, and single frames by position.
 
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cut::Order;
@@ -67,9 +67,9 @@ fn nothing<'a>() -> &'a [u8] {
 /// for every chunk would cost as much as reading does.
 #[derive(Debug, Default)]
 pub struct ChunkData {
-    /// Always as long as it was made; `len` says how much of it counts.
+    /// Always as long as it was made; `used` says what of it counts.
     buf: Vec<u8>,
-    len: usize,
+    used: Range<usize>,
     pool: Option<Pool>,
 }
 
@@ -77,14 +77,14 @@ impl Deref for ChunkData {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.buf.get(..self.len).unwrap_or_default()
+        self.buf.get(self.used.clone()).unwrap_or_default()
     }
 }
 
 impl From<Vec<u8>> for ChunkData {
     fn from(buf: Vec<u8>) -> Self {
         Self {
-            len: buf.len(),
+            used: 0..buf.len(),
             buf,
             pool: None,
         }
@@ -118,10 +118,10 @@ impl Pool {
             .unwrap_or_else(|| vec![0; size])
     }
 
-    /// A buffer of this pool, filled up to `len`.
-    pub(super) fn data(&self, buf: Vec<u8>, len: usize) -> ChunkData {
+    /// A buffer of this pool, of which a part is used.
+    pub(super) fn data(&self, buf: Vec<u8>, used: Range<usize>) -> ChunkData {
         ChunkData {
-            len: len.min(buf.len()),
+            used,
             buf,
             pool: Some(self.clone()),
         }

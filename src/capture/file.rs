@@ -1,10 +1,12 @@
 //! Reading one file from its first record to its last, in stretches, over damage and through growth.
 
+use std::io;
 use std::time::Duration;
 
 use super::chunk::{Chunk, Pool};
 use super::cut::{Cutter, Detected, MAX_PROBLEMS, Out, Search, Stop};
 use super::open::CaptureFile;
+use super::window::{Window, Windows};
 
 /// Bytes read at once: large enough to make reading cheap, small enough to stay in the processor's cache.
 pub(super) const STRETCH: usize = 256 << 10;
@@ -38,6 +40,8 @@ pub(super) struct FileReader {
     next: u64,
     /// Bytes read so far, each time anew.
     read: u64,
+    /// What was read of it from `next` on already.
+    ahead: Windows,
     /// Bytes in front of `next` that are not done with.
     carry: Vec<u8>,
     /// The carried bytes have not been looked at as the last ones of the file.
@@ -60,6 +64,7 @@ impl FileReader {
             cutter: None,
             next: 0,
             read: 0,
+            ahead: Windows::default(),
             carry: Vec::new(),
             fresh: false,
             wanted: 0,
@@ -87,12 +92,7 @@ impl FileReader {
         next_interface: &mut u32,
     ) -> Step {
         while !self.done {
-            let carried = self.carry.len();
-            let size = self.wanted.max(carried.saturating_add(STRETCH / 2));
-            let mut buf = pool.take(STRETCH.max(size));
-            if let Some(front) = buf.get_mut(..carried) {
-                front.copy_from_slice(&self.carry);
-            }
+            let window = self.window(file, pool);
             let mut chunk = Chunk::default();
             chunk
                 .records
@@ -107,16 +107,17 @@ impl FileReader {
                 next_interface,
                 problems_left: &mut problems_left,
             };
-            let room = buf.get_mut(carried..).unwrap_or_default();
-            let got = match file.source().read_at(room, self.next) {
-                Ok(got) => got,
+            let window = match window {
+                Ok(window) => window,
                 Err(error) => {
                     out.problem(self.next, format!("cannot be read on: {error}"));
                     self.done = true;
                     return Step::Chunk(chunk);
                 }
             };
-            let base = self.next.saturating_sub(to_u64(carried));
+            let got = window.len();
+            let (buf, used) = window.behind(&self.carry);
+            let base = self.next.saturating_sub(to_u64(self.carry.len()));
             self.next = self.next.saturating_add(to_u64(got));
             self.read = self.read.saturating_add(to_u64(got));
             if got == 0 && !self.fresh {
@@ -135,10 +136,9 @@ impl FileReader {
                 return Step::Chunk(chunk);
             }
             self.fresh = false;
-            let filled = carried.saturating_add(got);
             let last =
                 got == 0 && !self.follow && !file.source().growing(self.next, Duration::ZERO);
-            let bytes = buf.get(..filled).unwrap_or_default();
+            let bytes = buf.get(used.clone()).unwrap_or_default();
             self.look_at(bytes, base, last, &mut out);
             self.problems_left = problems_left;
             if chunk.records.is_empty()
@@ -153,11 +153,34 @@ impl FileReader {
                 }
             } else {
                 self.records = chunk.records.len();
-                chunk.data = pool.data(buf, filled);
+                chunk.data = pool.data(buf, used);
                 return Step::Chunk(chunk);
             }
         }
         Step::Done
+    }
+
+    /// The next bytes, with room in front for those that are carried.
+    fn window(&mut self, file: &CaptureFile, pool: &Pool) -> io::Result<Window> {
+        let carried = self.carry.len();
+        if let Some(window) = self.ahead.next_at(self.next, carried) {
+            return Ok(window);
+        }
+        let size = STRETCH.max(self.wanted.saturating_sub(carried));
+        Window::read(file.source(), pool, self.next, carried, size)
+    }
+
+    /// Where reading will stand when so many bytes more are read; `None` if it may well go on elsewhere, or wait.
+    pub(super) fn behind(&self, bytes: u64, file: &CaptureFile) -> Option<u64> {
+        let reads_on = matches!(self.cutter, Some(Cutter::Pcap(_) | Cutter::PcapNg(_)));
+        let plain = reads_on && self.searching.is_none() && !self.done && !file.is_stream();
+        let behind = self.next.saturating_add(bytes);
+        (plain && behind < file.size()).then_some(behind)
+    }
+
+    /// Takes over what was read ahead.
+    pub(super) fn offer(&mut self, windows: Windows) {
+        self.ahead = windows;
     }
 
     /// At the end of what is there: whether there is reason not to call it the file's end. A chunk means that
@@ -310,6 +333,6 @@ impl FileReader {
     }
 }
 
-fn to_u64(n: usize) -> u64 {
+pub(super) fn to_u64(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }

@@ -13,6 +13,7 @@ mod source;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod window;
 pub mod write;
 
 pub use chunk::{
@@ -22,3 +23,4 @@ pub use cut::Order;
 pub use error::OpenError;
 pub use open::{Capture, CaptureFile, OpenOptions};
 pub use reader::ChunkReader;
+pub use window::{Ahead, ReadAhead};

@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 
 use super::chunk::{Chunk, Damage, Pool, RecordMeta};
-use super::file::{FileReader, STRETCH, Step};
+use super::file::{FileReader, STRETCH, Step, to_u64};
 use super::open::Capture;
+use super::window::{Ahead, ReadAhead};
 use crate::units::{InterfaceId, Nanos};
 
 /// Reads the frames of a capture in order. It can be moved to a thread of its own.
@@ -95,6 +96,31 @@ impl ChunkReader {
         Some(out)
     }
 
+    /// What can be read while others take their turn at reading first, of as many chunks; then come `chunks`, which are
+    /// that. `None` if it is not known well enough what comes then.
+    pub fn ahead(&self, others: usize, chunks: usize) -> Option<Ahead> {
+        let [active] = self.active.as_slice() else {
+            return None;
+        };
+        let file = self.capture.files().get(active.file)?;
+        let before = others.saturating_mul(STRETCH);
+        Some(Ahead {
+            capture: self.capture.clone(),
+            file: active.file,
+            pool: self.pool.clone(),
+            position: active.reader.behind(to_u64(before), file)?,
+            windows: chunks,
+        })
+    }
+
+    /// Takes over what was read ahead, of which use is made where it is what comes next.
+    pub fn offer(&mut self, ahead: ReadAhead) {
+        let mut active = self.active.iter_mut();
+        if let Some(active) = active.find(|active| active.file == ahead.file) {
+            active.reader.offer(ahead.windows);
+        }
+    }
+
     /// Whether nothing will come any more, also where a growing file is followed.
     pub fn is_at_end(&self) -> bool {
         self.active.is_empty() && self.pending.is_empty()
@@ -170,7 +196,7 @@ impl ChunkReader {
             len = end;
             active.at = active.at.saturating_add(1);
         }
-        out.data = self.pool.data(buf, len);
+        out.data = self.pool.data(buf, 0..len);
     }
 
     /// Sees to it that every file being read has its next record at hand, as far as there is one, and begins the

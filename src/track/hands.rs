@@ -2,25 +2,25 @@
 //! frames.
 //!
 //! Each thread takes in what it has read itself, so that the bytes stay in the cache of their processor. (A thread that
-//! only reads takes a fifth more processor time, measured.) What is known of the connections goes from one to the
-//! other, though: where there is much of that and little to read, as with very many short connections, one thread alone
-//! is faster, and the other leaves.
+//! only reads takes a fifth more processor time, measured.) What it reads next it reads before the other has cut what
+//! comes before, as far as it is known where that ends; so neither waits for the other's reading. What is known of the
+//! connections goes from one to the other, though: where there is much of that and little to read, as with very many
+//! short connections, one thread alone is faster, and the other leaves.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::capture::{Capture, CaptureFile, Chunk, ChunkReader};
+use crate::capture::{Ahead, Capture, CaptureFile, Chunk, ChunkReader};
 
 /// So often a growing file is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// With fewer bytes a second thread saves nothing that one would notice.
 const WORTH_A_THREAD: u64 = 8 << 20;
-/// So many chunks make a turn, 2 MB of a file in all. Handing over then costs little beside taking them in; that they do
-/// not fit into a processor's nearest cache costs less (measured for 1 GB: turns of 512 KB 0.34 s of processor time and
-/// 0.24 s in all, 768 KB 0.33 and 0.22 s, 2 MB 0.32 and 0.20 s; longer ones save no more).
-const TURN: usize = 8;
+/// So many chunks make a turn, 1 MB of a file in all: handing over then costs little beside taking them in. (Measured for
+/// 1 GB: turns of 768 KB to 2 MB take the same processor time and the same time in all; longer ones cost more memory.)
+const TURN: usize = 4;
 /// So many turns are taken before it is asked whether the second thread is of use.
 const TRIAL: u64 = 8;
 /// It is of none where taking in takes so many times as long as reading. (Of captures made for measurements, 1.4 times
@@ -30,15 +30,19 @@ const MUCH_LONGER: u32 = 4;
 /// What reads the capture and what takes its frames in, for threads that share the work.
 struct Shared<'a, F> {
     stop: &'a AtomicBool,
-    reading: Mutex<Part<ChunkReader>>,
-    taking: Mutex<Part<F>>,
-    /// Another turn is over.
-    taken: Condvar,
+    reading: Turns<ChunkReader>,
+    taking: Turns<F>,
     /// There are two threads.
     two: AtomicBool,
 }
 
-/// One of the two parts of the work, which one thread does at a time.
+/// One of the two parts of the work, which the threads do in turns.
+struct Turns<T> {
+    part: Mutex<Part<T>>,
+    /// Another turn is over, or a thread has left.
+    over: Condvar,
+}
+
 struct Part<T> {
     with: T,
     /// Turns that it is done with.
@@ -47,24 +51,51 @@ struct Part<T> {
     time: Duration,
 }
 
-impl<T> Part<T> {
-    fn new(with: T) -> Mutex<Self> {
-        Mutex::new(Self {
+impl<T> Turns<T> {
+    fn new(with: T) -> Self {
+        let part = Part {
             with,
             turns: 0,
             time: Duration::ZERO,
-        })
+        };
+        Self {
+            part: Mutex::new(part),
+            over: Condvar::new(),
+        }
     }
 
+    /// Waits for the turn that is due by its number; `None` if the other thread panicked.
+    fn wait(&self, is_due: impl Fn(u64) -> bool) -> Option<MutexGuard<'_, Part<T>>> {
+        let part = self.part.lock().ok()?;
+        let part = self.over.wait_while(part, |part| !is_due(part.turns));
+        part.ok()
+    }
+
+    /// The turn is over.
+    fn end(&self, mut part: MutexGuard<'_, Part<T>>) {
+        part.turns = part.turns.saturating_add(1);
+        drop(part);
+        self.over.notify_all();
+    }
+
+    /// Has those that wait look around.
+    fn wake(&self) {
+        // Whoever is about to wait has looked around before; with the lock in between, it does wait already.
+        drop(self.part.lock());
+        self.over.notify_all();
+    }
+}
+
+impl<T> Part<T> {
     /// Works on a turn, and counts the time.
     fn work(&mut self, work: impl FnOnce(&mut T)) {
         let start = Instant::now();
         work(&mut self.with);
-        self.time = self.time.saturating_add(start.elapsed());
+        self.took(start.elapsed());
     }
 
-    fn end_turn(&mut self) {
-        self.turns = self.turns.saturating_add(1);
+    fn took(&mut self, time: Duration) {
+        self.time = self.time.saturating_add(time);
     }
 }
 
@@ -78,18 +109,17 @@ pub(super) fn pass(
 ) {
     let shared = Shared {
         stop,
-        reading: Part::new(capture.chunks()),
-        taking: Part::new(take),
-        taken: Condvar::new(),
+        reading: Turns::new(capture.chunks()),
+        taking: Turns::new(take),
         two: AtomicBool::new(hands.unwrap_or_else(|| worth(capture)) > 1),
     };
     std::thread::scope(|scope| {
         if shared.two.load(Ordering::Relaxed) {
             let other = std::thread::Builder::new().name("index 2".to_owned());
-            let other = other.spawn_scoped(scope, || shared.work(true));
+            let other = other.spawn_scoped(scope, || shared.work(Hand::Second));
             shared.two.store(other.is_ok(), Ordering::Relaxed);
         }
-        shared.work(false);
+        shared.work(Hand::First);
     });
 }
 
@@ -107,16 +137,32 @@ fn worth(capture: &Capture) -> usize {
     }
 }
 
+/// One of the threads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hand {
+    /// Has every other turn, and all when it is alone.
+    First,
+    Second,
+}
+
+impl Hand {
+    fn has(self, turn: u64) -> bool {
+        turn.is_multiple_of(2) == (self == Self::First)
+    }
+}
+
 impl<F: FnMut(&Chunk) + Send> Shared<'_, F> {
     /// Reads a turn's chunks, takes them in when all before them are, and begins anew.
-    fn work(&self, may_leave: bool) {
+    fn work(&self, hand: Hand) {
+        let _leave = Leave(self);
         let mut chunks = Vec::with_capacity(TURN);
-        while let Some((turn, reading)) = self.read(&mut chunks) {
+        let mut ahead = None;
+        while let Some((turn, reading)) = self.read(hand, &mut ahead, &mut chunks) {
             let Some(taking) = self.take(turn, &chunks) else {
                 return;
             };
-            if may_leave && turn >= TRIAL && taking > reading.saturating_mul(MUCH_LONGER) {
-                self.two.store(false, Ordering::Relaxed);
+            let is_trial = turn < TRIAL || hand == Hand::First;
+            if !is_trial && taking > reading.saturating_mul(MUCH_LONGER) {
                 return;
             }
             // Nobody waits for this, and the buffers that are given back are those that are filled next.
@@ -124,20 +170,36 @@ impl<F: FnMut(&Chunk) + Send> Shared<'_, F> {
         }
     }
 
-    /// Reads the next turn's chunks. Returns the turn's number, and the time that was spent reading so far; `None` at
-    /// the end.
-    fn read(&self, chunks: &mut Vec<Chunk>) -> Option<(u64, Duration)> {
-        // Where the lock is poisoned, the other thread panicked, which ends the pass.
-        let mut reading = self.reading.lock().ok()?;
+    /// Reads the next turn's chunks: what is known to be among them at once, the rest when those before are read. Returns
+    /// the turn's number, and the time that was spent reading so far; `None` at the end.
+    fn read(
+        &self,
+        hand: Hand,
+        ahead: &mut Option<Ahead>,
+        chunks: &mut Vec<Chunk>,
+    ) -> Option<(u64, Duration)> {
+        let start = Instant::now();
+        let there = ahead.take().map(Ahead::read);
+        let took = start.elapsed();
+        let is_due = |turn| hand.has(turn) || !self.two.load(Ordering::Relaxed);
+        let mut reading = self.reading.wait(is_due)?;
+        reading.took(took);
+        if let Some(there) = there {
+            reading.with.offer(there);
+        }
         while !self.stop.load(Ordering::Relaxed) {
             let turn = reading.turns;
+            let two = self.two.load(Ordering::Relaxed);
             // The first rows are wanted at once, and one thread alone has nobody to hand over to.
-            let several = turn > 0 && self.two.load(Ordering::Relaxed);
-            let size = if several { TURN } else { 1 };
+            let size = if two && turn > 0 { TURN } else { 1 };
             reading.work(|reader| fill(chunks, size, reader));
             if !chunks.is_empty() {
-                reading.end_turn();
-                return Some((turn, reading.time));
+                // The next turn is the other's.
+                let next = two.then(|| reading.with.ahead(TURN, TURN));
+                *ahead = next.flatten();
+                let time = reading.time;
+                self.reading.end(reading);
+                return Some((turn, time));
             }
             if reading.with.is_at_end() {
                 return None;
@@ -150,16 +212,24 @@ impl<F: FnMut(&Chunk) + Send> Shared<'_, F> {
     /// Takes a turn's chunks in behind those before. Returns the time that was spent with that so far; `None` if the
     /// other thread panicked.
     fn take(&self, turn: u64, chunks: &[Chunk]) -> Option<Duration> {
-        // Also on a panic, so that nobody waits for ever.
-        let _wake = Wake(&self.taken);
-        let taking = self.taking.lock().ok()?;
-        let due = self.taken.wait_while(taking, |taking| taking.turns != turn);
-        let mut taking = due.ok()?;
+        let mut taking = self.taking.wait(|due| due == turn)?;
         let wanted = chunks.iter();
         let wanted = wanted.take_while(|_| !self.stop.load(Ordering::Relaxed));
         taking.work(|take| wanted.for_each(take));
-        taking.end_turn();
-        Some(taking.time)
+        let time = taking.time;
+        self.taking.end(taking);
+        Some(time)
+    }
+}
+
+/// A thread leaves, or panics: nobody waits for it any more.
+struct Leave<'a, F>(&'a Shared<'a, F>);
+
+impl<F> Drop for Leave<'_, F> {
+    fn drop(&mut self) {
+        self.0.two.store(false, Ordering::Relaxed);
+        self.0.reading.wake();
+        self.0.taking.wake();
     }
 }
 
@@ -173,15 +243,6 @@ fn fill(chunks: &mut Vec<Chunk>, size: usize, reader: &mut ChunkReader) {
     }
 }
 
-/// Wakes those who wait when it is dropped.
-struct Wake<'a>(&'a Condvar);
-
-impl Drop for Wake<'_> {
-    fn drop(&mut self) {
-        self.0.notify_all();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -192,6 +253,11 @@ mod tests {
 
     /// Enough for some turns: 30 MB.
     fn capture() -> Capture {
+        Capture::from_bytes("many.pcap", bytes(|_| 0)).unwrap()
+    }
+
+    /// A capture's bytes, with so many bytes more in each frame.
+    fn bytes(more: impl Fn(u16) -> usize) -> Vec<u8> {
         let interface = InterfaceSpec {
             link_type: 1,
             snap_len: 262_144,
@@ -201,15 +267,15 @@ mod tests {
         let shape = PcapShape::of([interface]).unwrap();
         let mut writer = PcapWriter::new(Vec::new(), shape).unwrap();
         for i in 0..30_000_u16 {
-            let bytes = vec![0; 900 + usize::from(i % 300)];
+            let bytes = vec![0; 900 + usize::from(i % 300) + more(i)];
             let frame = Frame {
                 time: Nanos(i64::from(i)),
-                wire: 2000,
+                wire: 300_000,
                 bytes: &bytes,
             };
             writer.frame(&frame).unwrap();
         }
-        Capture::from_bytes("many.pcap", writer.finish()).unwrap()
+        writer.finish()
     }
 
     fn offsets(capture: &Capture, hands: Option<usize>) -> Vec<FileOffset> {
@@ -228,6 +294,19 @@ mod tests {
         assert!(one.is_sorted());
         assert_eq!(offsets(&capture, Some(2)), one);
         assert_eq!(offsets(&capture, None), one);
+    }
+
+    #[test]
+    fn long_records_and_damage_are_read_over_as_by_one_thread() {
+        let long = |i: u16| if i.is_multiple_of(500) { 250_000 } else { 0 };
+        let mut bytes = bytes(long);
+        for damaged in [5_000_000, 5_300_000, 20_000_000] {
+            bytes[damaged..damaged + 5000].fill(0xff);
+        }
+        let capture = Capture::from_bytes("long.pcap", bytes).unwrap();
+        let one = offsets(&capture, Some(1));
+        assert!((29_000..30_000).contains(&one.len()), "{}", one.len());
+        assert_eq!(offsets(&capture, Some(2)), one);
     }
 
     #[test]
