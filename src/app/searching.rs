@@ -2,12 +2,13 @@
 
 use super::App;
 use super::event::{Effect, Search};
+use super::layout::Pane;
 use super::moves::none_shown;
 use super::prompt::Mistake;
 use super::rows::Rows;
 use super::{Layer, Tone};
 use crate::query::find::Needle;
-use crate::query::{self, Context, Filter, ParseError};
+use crate::query::{self, Context, Filter, ParseError, UnderCursor};
 use crate::settings::Named;
 use crate::settings::edit::quoted;
 use crate::units::FrameNo;
@@ -28,12 +29,12 @@ pub struct Searching {
 impl App {
     /// Reads a filter, with `%` standing for the value under the cursor.
     pub(super) fn read_filter(&self, text: &str) -> Result<Filter, ParseError> {
-        self.with_context(text, |context| query::parse(text, context))
+        self.with_context(|context| query::parse(text, context))
     }
 
     /// Whole inputs with what may stand at the cursor filled in.
     pub(super) fn filter_completions(&self, text: &str, cursor: usize) -> Vec<String> {
-        let candidates = self.with_context(text, |context| query::complete(text, cursor, context));
+        let candidates = self.with_context(|context| query::complete(text, cursor, context));
         let filled = |candidate: query::Candidate| {
             let behind = candidate.start.saturating_add(candidate.length);
             let before: String = text.chars().take(candidate.start).collect();
@@ -44,7 +45,7 @@ impl App {
     }
 
     /// What a filter's text may refer to besides fields.
-    fn with_context<T>(&self, text: &str, use_it: impl FnOnce(&Context<'_>) -> T) -> T {
+    fn with_context<T>(&self, use_it: impl FnOnce(&Context<'_>) -> T) -> T {
         let saved = self
             .settings
             .filters
@@ -57,61 +58,52 @@ impl App {
                 (name.clone(), named)
             })
             .collect();
-        let cursor = self.value_under_cursor(text);
+        let value = self.field_under_cursor();
+        let row = self.row_under_cursor();
+        let cursor = value
+            .as_deref()
+            .map_or(UnderCursor::Row(&row), UnderCursor::Value);
         let own: Vec<_> = self.own_rules.iter().map(|rule| rule.id.clone()).collect();
         use_it(&Context {
             own_rules: Some(&own),
-            cursor: cursor.as_deref(),
+            cursor: Some(cursor),
             saved: Some(&saved),
             start: self.store.start_time(),
             ..Context::default()
         })
     }
 
-    /// The value of the field under the decode cursor; in the list, what the row says of the field that a filter's `%`
-    /// is compared with.
-    fn value_under_cursor(&self, text: &str) -> Option<String> {
-        use super::layout::Pane;
-        if self.focus == Pane::Decode {
-            let tree = self.decoded()?;
-            let lines = self.tree.lines(tree);
-            let field = lines.get(self.tree.cursor)?.field;
-            return Some(crate::dissect::render::value(&field.value));
+    /// The value of the field under the decode cursor, if that has the focus.
+    fn field_under_cursor(&self) -> Option<String> {
+        if self.focus != Pane::Decode {
+            return None;
         }
-        let facts = self.cursor_facts()?;
-        match field_of_value(text)? {
-            "sid" | "smp.sid" => facts.sid.map(|sid| sid.to_string()),
-            "conn" | "tcp.stream" => facts.conn.map(|conn| conn.to_string()),
-            "frame" | "frame.number" => Some(self.list.cursor.to_string()),
-            _ => None,
-        }
+        let tree = self.decoded()?;
+        let lines = self.tree.lines(tree);
+        let field = lines.get(self.tree.cursor)?.field;
+        Some(crate::dissect::render::value(&field.value))
     }
 
-    /// The filter with the value under the cursor in the place of each `%`, if that can be written in a filter.
-    fn with_value(&self, text: &str) -> String {
-        let Some(value) = self.value_under_cursor(text) else {
-            return text.to_string();
+    /// What the row under the cursor says of fields.
+    fn row_under_cursor(&self) -> Vec<(&'static str, String)> {
+        let Some(facts) = self.cursor_facts() else {
+            return Vec::new();
         };
-        let is_word = value
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
-        let value = if is_word && !value.is_empty() {
-            value
-        } else {
-            quoted(&value)
-        };
-        let mut out = String::new();
-        let mut is_quoted = false;
-        for c in text.chars() {
-            is_quoted ^= c == '"';
-            if c == '%' && !is_quoted {
-                out.push_str(&value);
-            } else {
-                out.push(c);
-            }
-        }
-        let same = self.read_filter(&out).is_ok();
-        if same { out } else { text.to_string() }
+        let sid = facts.sid.map(|sid| sid.to_string());
+        let conn = facts.conn.map(|conn| conn.to_string());
+        let frame = Some(self.list.cursor.to_string());
+        let fields = [
+            ("sid", sid.clone()),
+            ("smp.sid", sid),
+            ("conn", conn.clone()),
+            ("tcp.stream", conn),
+            ("frame", frame.clone()),
+            ("frame.number", frame),
+        ];
+        let known = fields.into_iter();
+        known
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 
     /// Sets the filter, as a change that can be undone. An empty text clears it.
@@ -122,7 +114,7 @@ impl App {
             Some(self.read_filter(text)?)
         };
         // Later the cursor stands elsewhere: what the filter asks for stays what it was.
-        let text = self.with_value(text);
+        let text = filter.as_ref().map_or("", Filter::text).to_owned();
         self.change("filter", |app| app.filter = text);
         Ok(self.start_filter(filter))
     }
@@ -262,7 +254,7 @@ impl App {
         }
         let read = if find {
             // Only a filter can be counted at once; text is looked for behind Enter.
-            self.with_context(text, |context| Needle::parse(text, context))
+            self.with_context(|context| Needle::parse(text, context))
                 .map(|needle| match needle {
                     Needle::Filter(filter) => Some(*filter),
                     _ => None,
@@ -396,7 +388,7 @@ impl App {
         if text.is_empty() {
             return vec![Effect::StopSearch(stopped)];
         }
-        let needle = match self.with_context(text, |context| Needle::parse(text, context)) {
+        let needle = match self.with_context(|context| Needle::parse(text, context)) {
             Ok(needle) => needle,
             Err(error) => {
                 self.find.clear();
@@ -509,24 +501,4 @@ impl App {
             self.say(Tone::Info, text);
         }
     }
-}
-
-/// The field that each `%` of a filter is compared with; `None` without one, or where they are not the same.
-fn field_of_value(text: &str) -> Option<&str> {
-    let mut is_quoted = false;
-    let signs = text.char_indices().filter(|(_, c)| {
-        is_quoted ^= *c == '"';
-        *c == '%' && !is_quoted
-    });
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
-    let is_field = |word: &&str| {
-        word.starts_with(|c: char| c.is_ascii_alphabetic()) && !query::is_comparing_word(word)
-    };
-    let mut names = signs.map(|(at, _)| {
-        let before = text.get(..at).unwrap_or_default();
-        let mut words = before.rsplit(|c| !is_name(c));
-        words.find(is_field).unwrap_or_default()
-    });
-    let first = names.next()?;
-    names.all(|name| name == first).then_some(first)
 }

@@ -209,7 +209,9 @@ fn in_the_list_the_sign_for_the_value_stands_for_what_the_row_says_of_the_field(
         (8, "sid in {1, %}", Ok("sid in {1, 5}")),
         (12, "conn == %", Ok("conn == 0")),
         (12, "sid == %", Err(7)),
-        (8, "conn == % and sid == %", Err(8)),
+        (8, "conn == % and sid == %", Ok("conn == 0 and sid == 5")),
+        (12, "conn == % and sid == %", Err(21)),
+        (8, "sid == % and len == %", Err(20)),
     ] {
         let mut app = app(80, 24);
         app.list.cursor = FrameNo(frame);

@@ -26,6 +26,7 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod under_cursor;
 pub mod user_rules;
 mod value;
 mod wireshark;
@@ -39,6 +40,7 @@ pub use eval::{Decode, Eval, Event};
 pub use run::{Progress, Run, run};
 pub use sparse::Listed;
 pub use table::{TableColumn, row as table_row};
+pub use under_cursor::UnderCursor;
 pub use wireshark::{frames_filter, to_wireshark};
 
 use crate::settings::Named;
@@ -50,7 +52,7 @@ use eval::Moment;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
     /// The value under the cursor, for `%`.
-    pub cursor: Option<&'a str>,
+    pub cursor: Option<UnderCursor<'a>>,
     /// Saved filters, for `@name`.
     pub saved: Option<&'a BTreeMap<String, Named>>,
     /// Time of the capture's first frame, for times of day.
@@ -86,7 +88,7 @@ impl Filter {
         }
     }
 
-    /// The text that it was read from.
+    /// The text that it was read from, with the value under the cursor written in the place of each `%`.
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -148,7 +148,7 @@ fn saved_filters_and_the_value_under_the_cursor() {
     ]);
     let context = Context {
         saved: Some(&saved),
-        cursor: Some("5"),
+        cursor: Some(UnderCursor::Value("5")),
         ..Context::default()
     };
     let store = close();
@@ -160,6 +160,23 @@ fn saved_filters_and_the_value_under_the_cursor() {
             .collect()
     };
     assert_eq!(all("@closes and sid == %"), [4]);
+    let text = |text: &str, cursor: UnderCursor<'_>| {
+        let context = Context {
+            cursor: Some(cursor),
+            ..Context::default()
+        };
+        parse(text, &context).map(|filter| filter.text().to_owned())
+    };
+    let row = [("sid", "5".to_owned()), ("conn", "0".to_owned())];
+    let filled = text(
+        "conn == % and sid in {%, 7} and tds.query == \"50 %\"",
+        UnderCursor::Row(&row),
+    );
+    let wanted = "conn == 0 and sid in {5, 7} and tds.query == \"50 %\"";
+    assert_eq!(filled.as_deref(), Ok(wanted));
+    assert!(text("sid == % and frame == %", UnderCursor::Row(&row)).is_err());
+    let filled = text("tds.query == %", UnderCursor::Value("ä \"%\" \n"));
+    assert_eq!(filled.as_deref(), Ok(r#"tds.query == "ä \"%\" \x0a""#));
     assert_eq!(all("not @closes and conn == 0"), [1, 2, 3, 5]);
     let error = parse("conn == 0 or @bad", &context).unwrap_err();
     assert_eq!((error.column, error.length), (13, 4));

@@ -311,7 +311,7 @@ fn net(range: &IpRange) -> String {
     format!("{}..{}", address(range.low), address(range.high))
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -20,6 +20,12 @@ const MOST_LEAVES: usize = 1000;
 pub(super) fn parse(text: &str, context: &Context<'_>) -> Result<Filter, ParseError> {
     let mut parser = Parser::new(text, context, 0)?;
     let root = parser.whole()?;
+    let filled = context
+        .cursor
+        .and_then(|cursor| cursor.written_into(text, &parser.tokens));
+    // Not every value can be written so that it is read again.
+    let filled = filled.filter(|filled| parse(filled, context).is_ok());
+    let text = filled.as_deref().unwrap_or(text);
     Ok(Filter::new(text, root, parser.leaves, parser.hints))
 }
 

@@ -274,7 +274,9 @@ impl Parser<'_> {
             Tok::Word(word) if !is_keyword(&word) => Lit::Word(word),
             Tok::Text(text) => Lit::Text(text),
             Tok::Sign("%") => {
-                let value = self.context.cursor.ok_or_else(|| {
+                let before = self.tokens.get(..self.next).unwrap_or_default();
+                let value = self.context.cursor.and_then(|cursor| cursor.behind(before));
+                let value = value.ok_or_else(|| {
                     ParseError::new(at, len, "`%` stands for nothing here; write the value")
                 })?;
                 Lit::Word(value.to_owned())
