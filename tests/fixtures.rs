@@ -260,7 +260,10 @@ fn the_capture_for_measurements_has_its_mix_in_both_formats() {
                 .map(|c| u64::from(c.syn + c.ack + c.fin + c.data))
                 .sum::<u64>()
         };
-        assert_eq!(store.conns().iter().map(smp).sum::<u64>(), mix.smp_packets);
+        assert_eq!(
+            store.conns().iter().map(|conn| smp(conn)).sum::<u64>(),
+            mix.smp_packets
+        );
     }
 }
 

@@ -129,7 +129,7 @@ pub fn rows(store: &Store) -> Vec<String> {
         // That nothing out of the usual happens is only followed where every flag is a usual one.
         let conn = ConnRow {
             calm: Box::default(),
-            ..conn.clone()
+            ..ConnRow::clone(conn)
         };
         rows.push(format!("{conn:?}"));
     }

@@ -230,7 +230,7 @@ pub(crate) fn batch() -> Batch {
     Batch {
         frames: (0..FRAMES.len()).map(frame_row).collect(),
         pdus: (0..FRAMES.len()).filter_map(pdu_row).collect(),
-        conns: std::iter::once(conn_row()).collect(),
+        conns: std::iter::once(Arc::new(conn_row())).collect(),
         sessions: [
             session_row(0, 0, 4, (10, None)),
             session_row(1, 5, 7, (8, Some(9))),
@@ -311,11 +311,12 @@ pub(crate) fn many_sids(sids: u16, busy: u16) -> App {
         row.ends.get_mut(End::A).fin_frame = None;
         batch.sessions.push(row);
     }
-    batch.conns[0].last_frame = FrameNo::from_index(frames.len() - 1);
-    batch.conns[0].last_time = frames[frames.len() - 1].time;
+    let conn = Arc::make_mut(&mut batch.conns[0]);
+    conn.last_frame = FrameNo::from_index(frames.len() - 1);
+    conn.last_time = frames[frames.len() - 1].time;
+    conn.phases = Arc::default();
     batch.frames = frames.into_iter().collect();
     batch.pdus = pdus.into_iter().collect();
-    batch.conns[0].phases = Arc::new(Vec::new());
     update(&mut app, Event::Batch(Box::new(batch)));
     update(&mut app, Event::Indexed(None));
     app.judge = None;

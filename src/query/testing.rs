@@ -23,7 +23,7 @@ impl Builder {
     /// A connection from 10.0.0.5 to 10.0.0.9:1433, whose end A is the client.
     pub(crate) fn conn(&mut self, port: u16) -> ConnId {
         let id = ConnId::from_index(self.batch.conns.len());
-        self.batch.conns.push(conn_row(id, port));
+        self.batch.conns.push(conn_row(id, port).into());
         id
     }
 
@@ -38,7 +38,7 @@ impl Builder {
     pub(crate) fn frame(&mut self, conn: ConnId, end: End, flags: u16, payload: u32) -> FrameNo {
         let no = FrameNo::from_index(self.frames.len());
         let ms = i64::from(no.0);
-        let row = self.batch.conns.get_mut(conn.index()).unwrap();
+        let row = Arc::make_mut(self.batch.conns.get_mut(conn.index()).unwrap());
         let prev = (row.frames > 0).then_some(row.last_frame);
         row.last_frame = no;
         row.frames += 1;

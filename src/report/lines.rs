@@ -1,6 +1,7 @@
 //! What the reports for people say alike, line by line, before text or Markdown makes it safe and sets it.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::build::Facts;
 use super::facts;
@@ -83,7 +84,7 @@ pub(super) fn listed(store: &Store) -> (Vec<&ConnRow>, Option<String>) {
         row.protocol == Protocol::Other && store.conn_findings(row.id).next().is_none()
     };
     let mut others = 0_usize;
-    let rows = store.conns().iter().filter(|row| {
+    let rows = store.conns().iter().map(Arc::as_ref).filter(|row| {
         others = others.saturating_add(usize::from(plain(row)));
         !plain(row) || others <= MAX_OTHER
     });

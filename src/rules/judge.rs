@@ -1,5 +1,7 @@
 //! Runs all rules over a store, at once or in slices between which the screen stays alive.
 
+use std::sync::Arc;
+
 use super::across::Across;
 use super::beside;
 use super::catalogue::SMP_VIOLATION;
@@ -17,7 +19,7 @@ pub fn judge(store: &mut Store, settings: &Settings) {
     store.clear_findings();
     let (findings, mut across) = {
         let shared = Shared::new(store);
-        let part = |conns: &[ConnRow]| judge_part(store, conns, settings, &shared);
+        let part = |conns: &[Arc<ConnRow>]| judge_part(store, conns, settings, &shared);
         let conns = store.conns();
         if conns.len() < WORTH_A_THREAD {
             part(conns)
@@ -52,7 +54,7 @@ fn finish(store: &mut Store, across: &mut Across, settings: &Settings) {
 /// The findings of some connections, in their order, and what was kept of them.
 fn judge_part(
     store: &Store,
-    conns: &[ConnRow],
+    conns: &[Arc<ConnRow>],
     settings: &Settings,
     shared: &Shared,
 ) -> (Vec<Finding>, Across) {

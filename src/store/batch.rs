@@ -18,7 +18,7 @@ pub struct Batch {
     /// New PDUs, in order of completion.
     pub pdus: NewPdus,
     /// New and changed connections, by number.
-    pub conns: Rows<ConnRow>,
+    pub conns: Rows<Arc<ConnRow>>,
     /// New and changed sessions, by number.
     pub sessions: Rows<SessionRow>,
     /// New requests, by number, and behind them those before that have changed.

@@ -70,7 +70,7 @@ struct ConnLists {
 pub struct Store {
     frames: FrameTable,
     pdus: PduTable,
-    conns: Vec<ConnRow>,
+    conns: Vec<Arc<ConnRow>>,
     sessions: Vec<SessionRow>,
     requests: RequestTable,
     texts: Vec<Arc<str>>,
@@ -163,6 +163,7 @@ impl Store {
             self.frames.memory(),
             self.pdus.memory(),
             vec_memory(&self.conns),
+            self.conns.len().saturating_mul(size_of::<ConnRow>()),
             vec_memory(&self.sessions),
             self.requests.memory(),
             vec_memory(&self.texts),
@@ -177,13 +178,13 @@ impl Store {
     }
 
     /// All connections.
-    pub fn conns(&self) -> &[ConnRow] {
+    pub fn conns(&self) -> &[Arc<ConnRow>] {
         &self.conns
     }
 
     /// A connection by its number.
     pub fn conn(&self, id: ConnId) -> Option<&ConnRow> {
-        self.conns.get(id.index())
+        self.conns.get(id.index()).map(Arc::as_ref)
     }
 
     /// What the SMP checks found ([MC-SMP]; ids of the check list).

@@ -18,7 +18,7 @@ pub(super) struct Watch {
     cut: bool,
     /// The latest beginning whose data were acknowledged in the frame behind it at the latest, then the one before.
     settled: Vec<Calm>,
-    /// Data were acknowledged late: perhaps the last of the latest beginning.
+    /// Data were acknowledged late, perhaps the last of the latest beginning, of which nothing is told then.
     late: bool,
 }
 
@@ -36,8 +36,27 @@ impl Default for Watch {
 impl Watch {
     /// The beginnings that can be told of, the longest first.
     pub(super) fn told(&self) -> &[Calm] {
-        let from = usize::from(self.late);
-        self.settled.get(from..).unwrap_or_default()
+        &self.settled
+    }
+
+    /// A watch that has stopped, having told of these.
+    pub(super) fn stopped(told: &[Calm], late: bool) -> Self {
+        Self {
+            due: u32::MAX,
+            cut: false,
+            settled: told.to_vec(),
+            late,
+        }
+    }
+
+    /// Whether nothing is due any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.due == u32::MAX
+    }
+
+    /// Whether data were acknowledged late.
+    pub(super) fn is_late(&self) -> bool {
+        self.late
     }
 
     /// Something else has happened: nothing is due any more.
@@ -69,7 +88,9 @@ impl Watch {
         let late = due.is_some_and(|due| due <= time.0);
         if late && !sender.order.is_acked() {
             self.stop();
-            self.late = true;
+            if !std::mem::replace(&mut self.late, true) {
+                self.settled.drain(..self.settled.len().min(1));
+            }
         }
     }
 

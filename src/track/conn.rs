@@ -1,6 +1,7 @@
 //! One TCP connection: which end is the client, what each segment is, its counts, and its streams.
 
 mod probes;
+mod remains;
 mod side;
 mod usual;
 mod way;
@@ -22,9 +23,11 @@ use super::order::{At, Feed, Order};
 use super::out::{Ctx, Out};
 use super::upper::Deep;
 use super::view::Evidence;
-use way::Way;
+use remains::{uses_sql_port, ways};
 
+pub(super) use remains::Remains;
 pub(super) use side::Side;
+pub(super) use way::Way;
 
 /// Frames per direction whose TCP checksum is computed: enough to see whether the sender's card fills it in.
 const CHECKSUMS: u8 = 32;
@@ -49,6 +52,8 @@ pub(super) struct Conn {
     pub(super) is_over: bool,
     /// It has its place among those that are over.
     pub(super) is_among_over: bool,
+    /// Nothing more is to be read in it: it gives its place back once its row is handed over.
+    pub(super) let_go: bool,
     /// What the server acknowledged of an earlier connection when it was sent a SYN.
     earlier: Option<TcpSeq>,
     listed: bool,
@@ -99,10 +104,8 @@ impl Conn {
                 port: segment.dst_port,
             },
         ]);
-        let [a, b] = ends.0.map(|end| (end.ip, end.port));
-        let (way, back) = (Way::new(a, b), Way::new(b, a));
         let (client, client_evidence) = by_port(&ends);
-        let sql_port = ends.0.iter().any(|end| end.port == tds::PORT);
+        let (ways, sql_port) = (ways(&ends), uses_sql_port(&ends));
         Self {
             row: ConnRow {
                 id,
@@ -134,7 +137,7 @@ impl Conn {
                 first_pdu: None,
                 calm: Box::default(),
             },
-            ways: PerEnd([way, back]),
+            ways,
             sides: PerEnd(End::BOTH.map(Side::new)),
             deep: None,
             left: false,
@@ -144,6 +147,7 @@ impl Conn {
             closed_by: None,
             is_over: false,
             is_among_over: false,
+            let_go: false,
             earlier: None,
             listed: false,
             evidence: Evidence::default(),
@@ -469,17 +473,17 @@ impl Conn {
         true
     }
 
-    /// Puts the connection, which has this index, on the list of those with changed rows, unless it stands there.
+    /// Puts the connection, which has this place, on the list of those with changed rows, unless it stands there.
     #[inline]
-    pub(super) fn list(&mut self, index: usize, changed: &mut Vec<usize>) {
+    pub(super) fn list(&mut self, place: usize, changed: &mut Vec<(ConnId, usize)>) {
         if !self.listed {
             self.listed = true;
-            changed.push(index);
+            changed.push((self.row.id, place));
         }
     }
 
-    /// Puts the changed rows into the batch.
-    pub(super) fn flush(&mut self, out: &mut Out) {
+    /// Puts the changed rows into the batch; returns its own.
+    pub(super) fn flush(&mut self, out: &mut Out) -> Arc<ConnRow> {
         self.listed = false;
         self.row.last_frame = self.last_frame();
         let [a, b] = &self.sides.0;
@@ -494,7 +498,9 @@ impl Conn {
         if let Some(deep) = &mut self.deep {
             deep.flush(&mut ctx);
         }
-        out.conn_changed(self.row.clone());
+        let row = Arc::new(self.row.clone());
+        out.conn_changed(Arc::clone(&row));
+        row
     }
 }
 

@@ -121,6 +121,11 @@ struct Far {
 }
 
 impl Copies {
+    /// Whether there were none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.near.is_none() && self.far.is_none()
+    }
+
     fn any(&self, digest: u64, fits: impl Fn(&Seen) -> bool) -> bool {
         match &self.near {
             Some(near) => near.any(digest, fits),

@@ -4,6 +4,7 @@ mod ahead;
 mod calm;
 mod chain;
 mod conn;
+mod conns;
 mod copies;
 mod framing;
 mod hands;

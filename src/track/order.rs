@@ -4,10 +4,14 @@
 //! Bounds: at most [`MAX_WAITING_BYTES`] and [`MAX_WAITING_RANGES`] wait per direction, and at most
 //! [`MAX_WAITING_TOTAL`] bytes in all directions together; beyond that the gap in front of them is declared.
 
+mod positions;
+
 use std::collections::BTreeMap;
 
 use crate::store::FrameFlags;
 use crate::units::{FrameNo, Nanos, TcpSeq};
+
+pub(super) use positions::Positions;
 
 /// Payload bytes that may wait behind a gap, per direction: more than any usual receive window.
 pub(super) const MAX_WAITING_BYTES: usize = 4 << 20;

@@ -22,7 +22,7 @@ pub(super) struct Out {
     pub(super) batch: Batch,
     frames: FramePacker,
     pdus: PduPacker,
-    conn_pool: RowPool<ConnRow>,
+    conn_pool: RowPool<Arc<ConnRow>>,
     session_pool: RowPool<SessionRow>,
     request_pool: RowPool<RequestRow>,
     sessions: u32,
@@ -119,7 +119,7 @@ impl Out {
     }
 
     /// Connections are handed over once for each batch, in the order of their numbers.
-    pub(super) fn conn_changed(&mut self, row: ConnRow) {
+    pub(super) fn conn_changed(&mut self, row: Arc<ConnRow>) {
         self.batch.conns.push(row);
     }
 

@@ -2,20 +2,17 @@
 //!
 //! Bounds: [`MAX_CONNS`] connections; frames of further ones are kept as frames only, and a problem says so.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-
 use crate::capture::link::{self, link_type};
 use crate::capture::{Capture, Chunk, RecordMeta};
 use crate::decode::net::{self, Fragments, Packet, Segment};
-use crate::store::chunks::Chunks;
 use crate::store::{
-    Batch, Endpoint, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags, View,
+    Batch, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags, View,
 };
 use crate::units::{ConnId, End, FileOffset, FrameNo, TcpSeq};
 
 use super::ahead::{Ahead, First, Held};
 use super::conn::{Conn, Incoming};
+use super::conns::Conns;
 use super::out::Out;
 use super::over::Over;
 use super::recent::Recent;
@@ -26,9 +23,6 @@ pub(super) const MAX_CONNS: usize = 1 << 19;
 
 /// So many frames lie between two judgements of the view, once there is one.
 const VIEW_EVERY: u32 = 50_000;
-
-/// The view is judged by this many connections.
-const VIEW_CONNS: usize = 2000;
 
 /// So many connections that have ended are handed over in one batch.
 const CONNS_AT_ONCE: usize = 4096;
@@ -43,11 +37,9 @@ pub(super) struct Tracker {
     fragments: Fragments,
     /// Frames from the end of the chunk before, the first of them a part whose first part may still come.
     held: Vec<Held>,
-    conns: Chunks<Conn>,
-    /// The latest incarnation of each 4-tuple, by its ends in order.
-    by_tuple: HashMap<Tuple, usize>,
-    /// Connections with changed rows.
-    changed: Vec<usize>,
+    conns: Conns,
+    /// Connections with changed rows, and their places.
+    changed: Vec<(ConnId, usize)>,
     files: Vec<FileRow>,
     /// The only file has as many bytes as are read of it, or more.
     sized_by_reading: bool,
@@ -93,8 +85,7 @@ impl Tracker {
             sources: Vec::new(),
             fragments: Fragments::default(),
             held: Vec::new(),
-            conns: Chunks::default(),
-            by_tuple: HashMap::new(),
+            conns: Conns::default(),
             changed: Vec::new(),
             files,
             sized_by_reading: matches!(capture.files(), [file] if file.is_plain()),
@@ -398,7 +389,7 @@ impl Tracker {
     fn look_up(&mut self, incoming: &Incoming<'_>) -> Option<(usize, End)> {
         let segment = incoming.segment;
         let mut incarnation = 0;
-        if let Some(index) = self.by_tuple.get(&tuple(segment)).copied() {
+        if let Some(index) = self.conns.latest(segment) {
             let conn = self.conns.get_mut(index)?;
             let end = conn.end_of(segment)?;
             if !conn.is_reopened_by(end, segment) {
@@ -406,7 +397,8 @@ impl Tracker {
                 return Some((index, end));
             }
             incarnation = conn.row.incarnation.saturating_add(1);
-            if conn.end(incoming.no, &mut self.out) {
+            conn.let_go |= !conn.is_among_over;
+            if conn.end(incoming.no, &mut self.out) || conn.let_go {
                 conn.list(index, &mut self.changed);
             }
         }
@@ -424,10 +416,8 @@ impl Tracker {
             }
             return None;
         }
-        let index = self.conns.len();
-        let id = ConnId::from_index(index);
-        self.conns.push(Conn::new(id, incarnation, incoming));
-        self.by_tuple.insert(tuple(segment), index);
+        let make = |id| Conn::new(id, incarnation, incoming);
+        let index = self.conns.add(segment, make);
         self.recent.put(segment, index);
         Some((index, End::A))
     }
@@ -436,9 +426,13 @@ impl Tracker {
     pub(super) fn take(&mut self) -> Batch {
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
-        for index in changed {
-            if let Some(conn) = self.conns.get_mut(index) {
-                conn.flush(&mut self.out);
+        for (_, index) in changed {
+            let Some(conn) = self.conns.get_mut(index) else {
+                continue;
+            };
+            let row = conn.flush(&mut self.out);
+            if conn.let_go && self.conns.put_away(index, &row) {
+                self.recent.forget(row.ends.0.map(|end| end.port), index);
             }
         }
         let mut batch = self.out.take();
@@ -465,7 +459,7 @@ impl Tracker {
         let now = self.view_at.saturating_add(VIEW_EVERY);
         if self.progress.complete || self.out.frame_count() >= now || self.view.is_none() {
             self.view_at = self.out.frame_count();
-            let seen = self.conns.iter_from(0).take(VIEW_CONNS);
+            let seen = self.conns.for_view();
             let view = view::verdict(seen.map(|conn| (&conn.row, &conn.evidence)));
             if view != self.view {
                 self.view.clone_from(&view);
@@ -490,7 +484,9 @@ impl Tracker {
             let last = conn.last_frame();
             if last > known {
                 self.over.push(index, last);
-            } else if conn.end(last, &mut self.out) {
+            } else {
+                conn.end(last, &mut self.out);
+                conn.let_go = true;
                 conn.list(index, &mut self.changed);
             }
         }
@@ -501,7 +497,7 @@ impl Tracker {
     pub(super) fn finish(&mut self, stopped: Option<String>, mut hand_over: impl FnMut(Batch)) {
         self.frames_of(&Chunk::default(), true);
         let last = FrameNo(self.out.frame_count());
-        for index in 0..self.conns.len() {
+        for index in self.conns.all_whole() {
             if let Some(conn) = self.conns.get_mut(index)
                 && conn.end(last, &mut self.out)
             {
@@ -569,14 +565,4 @@ fn cut(record: &RecordMeta) -> FrameFlags {
 
 fn to_u32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-/// Both ends in a fixed order, whoever sends.
-type Tuple = (Endpoint, Endpoint);
-
-fn tuple(segment: &Segment) -> Tuple {
-    let endpoint = |ip: IpAddr, port| Endpoint { ip, port };
-    let from = endpoint(segment.ip.src, segment.src_port);
-    let to = endpoint(segment.ip.dst, segment.dst_port);
-    if from <= to { (from, to) } else { (to, from) }
 }

@@ -518,10 +518,13 @@ pub fn close_of(store: &Store, conn: ConnId) -> Option<&Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::app::settings::Settings;
     use crate::app::testing;
     use crate::app::{App, Event, update};
+    use crate::store::ConnRow;
     use crate::units::ConnId;
 
     #[test]
@@ -530,12 +533,12 @@ mod tests {
         let first = batch.conns[0].clone();
         batch.conns = (0..12_000)
             .map(|number| {
-                let mut conn = first.clone();
+                let mut conn = ConnRow::clone(&first);
                 conn.id = ConnId(number);
                 if number > 9000 {
                     conn.ends.get_mut(conn.client).port = 60_999;
                 }
-                conn
+                Arc::new(conn)
             })
             .collect();
         let mut app = App::new("many.pcapng", (100, 24), Settings::default());

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use crate::decode::net::Segment;
+use crate::store::Endpoint;
 
 /// Both ends, the sender first. Those of IPv6 have no numbers that tell all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Way {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::track) struct Way {
     addresses: u64,
     /// Both ports, and above them whether the addresses are those of IPv6.
     ports: u64,
@@ -35,9 +36,15 @@ impl Way {
         Self::new(from, (segment.ip.dst, segment.dst_port))
     }
 
+    /// The same whichever of both ends sends.
+    pub(in crate::track) fn either(a: Endpoint, b: Endpoint) -> Self {
+        let [a, b] = [a, b].map(|end| (end.ip, end.port));
+        Self::new(a, b).min(Self::new(b, a))
+    }
+
     /// Whether no other ends have the same numbers.
     #[inline]
-    pub(super) fn tells_all(self) -> bool {
+    pub(in crate::track) fn tells_all(self) -> bool {
         self.ports >> 32 == 0
     }
 }

@@ -1,0 +1,177 @@
+//! The connections of the capture: those that frames are read of, and what remains of those that ended long ago.
+//!
+//! A capture can hold millions of short connections. Whole, each costs more than a kilobyte; a place that one had is
+//! used again when nobody needs it any more.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::conn::{Conn, Remains, Way};
+use crate::decode::net::Segment;
+use crate::store::chunks::Chunks;
+use crate::store::{ConnRow, Endpoint};
+use crate::units::ConnId;
+
+/// The view is judged by this many connections, the first ones; they stay whole, each in the place of its number.
+const VIEW_CONNS: usize = 2000;
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(super) struct Conns {
+    whole: Chunks<Conn>,
+    /// Places of connections that are not there any more.
+    free: Vec<usize>,
+    remains: Chunks<Option<Remains>>,
+    free_remains: Vec<usize>,
+    latest: Latest,
+    len: usize,
+}
+
+/// Where a connection is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Whole(u32),
+    Remains(u32),
+}
+
+impl Conns {
+    /// Connections so far.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The connection in a place.
+    pub(super) fn get(&self, place: usize) -> Option<&Conn> {
+        self.whole.get(place)
+    }
+
+    /// The connection in a place.
+    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Conn> {
+        self.whole.get_mut(place)
+    }
+
+    /// Those that the view is judged by.
+    pub(super) fn for_view(&self) -> impl Iterator<Item = &Conn> + Clone {
+        self.whole.iter_from(0).take(VIEW_CONNS)
+    }
+
+    /// The places of all that are whole, in the order of their numbers.
+    pub(super) fn all_whole(&self) -> Vec<usize> {
+        let mut all: Vec<_> = (0..)
+            .zip(self.whole.iter_from(0))
+            .map(|(place, conn)| (conn.row.id, place))
+            .collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, place)| place).collect()
+    }
+
+    /// The place of the latest incarnation of a segment's 4-tuple, which is whole again if it was not.
+    pub(super) fn latest(&mut self, segment: &Segment) -> Option<usize> {
+        match self.latest.get(ends(segment))? {
+            Kept::Whole(place) => usize::try_from(place).ok(),
+            Kept::Remains(at) => {
+                let at = usize::try_from(at).ok()?;
+                let conn = Conn::again(self.remains.get_mut(at)?.take()?);
+                self.free_remains.push(at);
+                let place = self.place(conn);
+                self.latest.put(ends(segment), Kept::Whole(small(place)));
+                Some(place)
+            }
+        }
+    }
+
+    /// Puts in a new connection, which `make` makes with its number; returns its place.
+    pub(super) fn add(&mut self, segment: &Segment, make: impl FnOnce(ConnId) -> Conn) -> usize {
+        let conn = make(ConnId::from_index(self.len));
+        self.len = self.len.saturating_add(1);
+        let place = self.place(conn);
+        self.latest.put(ends(segment), Kept::Whole(small(place)));
+        place
+    }
+
+    fn place(&mut self, conn: Conn) -> usize {
+        if let Some(place) = self.free.pop()
+            && let Some(free) = self.whole.get_mut(place)
+        {
+            *free = conn;
+            return place;
+        }
+        self.whole.push(conn);
+        self.whole.len().saturating_sub(1)
+    }
+
+    /// Gives up the place of a connection that has ended, keeping what is needed should frames of it come late, with its
+    /// row as it was just handed over. Returns whether it could; it stays in its place otherwise.
+    pub(super) fn put_away(&mut self, place: usize, row: &Arc<ConnRow>) -> bool {
+        if place < VIEW_CONNS {
+            return false;
+        }
+        let [a, b] = row.ends.0;
+        // Nothing comes of one whose ports are used again.
+        if self.latest.get((a, b)) == Some(Kept::Whole(small(place))) {
+            let conn = self.whole.get_mut(place);
+            let Some(remains) = conn.and_then(|conn| conn.remains(row)) else {
+                return false;
+            };
+            let at = self.keep(remains);
+            self.latest.put((a, b), Kept::Remains(small(at)));
+        }
+        self.free.push(place);
+        true
+    }
+
+    fn keep(&mut self, remains: Remains) -> usize {
+        if let Some(at) = self.free_remains.pop()
+            && let Some(free) = self.remains.get_mut(at)
+        {
+            *free = Some(remains);
+            return at;
+        }
+        self.remains.push(Some(remains));
+        self.remains.len().saturating_sub(1)
+    }
+}
+
+/// No more connections are followed than 32 bits count.
+fn small(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+type Ends = (Endpoint, Endpoint);
+
+fn ends(segment: &Segment) -> Ends {
+    let endpoint = |ip: IpAddr, port| Endpoint { ip, port };
+    (
+        endpoint(segment.ip.src, segment.src_port),
+        endpoint(segment.ip.dst, segment.dst_port),
+    )
+}
+
+/// The latest incarnation of each 4-tuple, by its ends in order, whoever sends.
+#[derive(Debug, Default)]
+struct Latest {
+    /// Nearly all of them: with short numbers, which their very many take a quarter of the memory for.
+    short: HashMap<Way, Kept>,
+    long: HashMap<Ends, Kept>,
+}
+
+impl Latest {
+    fn get(&self, (a, b): Ends) -> Option<Kept> {
+        let way = Way::either(a, b);
+        if way.tells_all() {
+            self.short.get(&way).copied()
+        } else {
+            self.long.get(&(a.min(b), a.max(b))).copied()
+        }
+    }
+
+    fn put(&mut self, (a, b): Ends, kept: Kept) {
+        let way = Way::either(a, b);
+        if way.tells_all() {
+            self.short.insert(way, kept);
+        } else {
+            self.long.insert((a.min(b), a.max(b)), kept);
+        }
+    }
+}
