@@ -219,7 +219,7 @@ fn stalls(millis: u32, lost: Option<usize>) -> [StallInfo; 2] {
     }
     let (_, store) = load(&wire);
     let session = &store.sessions()[0];
-    [*session.stalls.get(A), *session.stalls.get(B)]
+    [session.stall(A), session.stall(B)]
 }
 
 #[test]

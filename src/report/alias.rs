@@ -1,6 +1,7 @@
 //! Stand-ins for addresses and names in a redacted report: the same name always gets the same one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::store::{ConnRow, Store};
 use crate::units::{ConnId, Side};
@@ -91,6 +92,7 @@ fn longest_first(names: &mut [String]) {
 fn names_of(conn: &ConnRow) -> impl Iterator<Item = (&'static str, String)> {
     let ip = |side: Side| conn.endpoint(side).ip.to_string();
     let login = conn.login.as_deref();
+    let said = |name: &Option<Arc<str>>| name.as_deref().map(str::to_owned);
     let named = login
         .and_then(|l| l.error.as_deref())
         .map(|e| e.server.to_string());
@@ -98,11 +100,11 @@ fn names_of(conn: &ConnRow) -> impl Iterator<Item = (&'static str, String)> {
     [
         ("client", Some(ip(Side::Client))),
         ("server", Some(ip(Side::Server))),
-        ("host", login.and_then(|l| l.host.clone())),
-        ("user", login.and_then(|l| l.user.clone())),
-        ("program", login.and_then(|l| l.app.clone())),
-        ("server-name", login.and_then(|l| l.server.clone())),
-        ("database", login.and_then(|l| l.database.clone())),
+        ("host", login.and_then(|l| said(&l.host))),
+        ("user", login.and_then(|l| said(&l.user))),
+        ("program", login.and_then(|l| said(&l.app))),
+        ("server-name", login.and_then(|l| said(&l.server))),
+        ("database", login.and_then(|l| said(&l.database))),
         ("server-name", named),
         ("server-name", sni),
     ]

@@ -212,7 +212,7 @@ impl<'a> Facts<'a> {
             app: self.name(login.app.as_deref()),
             server: self.name(login.server.as_deref()),
             database: self.name(login.database.as_deref()),
-            library: login.library.clone(),
+            library: login.library.as_deref().map(str::to_owned),
             tds_version: login.tds_version.map(tds_version),
             packet_size: login.packet_size,
             spid: login.spid,
@@ -367,7 +367,7 @@ fn session(conn: &ConnRow, session: &SessionRow) -> facts::Session {
 }
 
 fn session_side(session: &SessionRow, end: End) -> facts::SessionSide {
-    let stalls = session.stalls.get(end);
+    let stalls = session.stall(end);
     let mut counts = session.ends.get(end).counts;
     counts.data = counts.data.saturating_add(session.hidden_data(end));
     let end = session.ends.get(end);

@@ -8,36 +8,43 @@ use super::catalogue::SMP_VIOLATION;
 use super::engine;
 use super::facts::{Facts, Shared, Walker};
 use super::settings::Settings;
-use crate::store::{ConnRow, Finding, Store};
+use crate::store::{ConnRow, Finding, Forms, Store};
 use crate::units::ConnId;
 
 /// With fewer connections a second thread saves nothing that one would notice.
 const WORTH_A_THREAD: usize = 256;
 
+/// So many connections are judged before their findings are put to the others: those of a thread of its own are there
+/// twice meanwhile.
+const AT_ONCE: usize = 16_384;
+
 /// Judges every connection of a finished capture; the findings stand in the store afterwards.
 pub fn judge(store: &mut Store, settings: &Settings) {
     store.clear_findings();
-    let (findings, mut across) = {
-        let shared = Shared::new(store);
-        let part = |conns: &[Arc<ConnRow>]| judge_part(store, conns, settings, &shared);
-        let conns = store.conns();
+    let mut judged = Judged::default();
+    let shared = Shared::new(store);
+    for conns in store.conns().chunks(AT_ONCE) {
         if conns.len() < WORTH_A_THREAD {
-            part(conns)
-        } else {
-            let (first, second) = conns.split_at(conns.len() / 2);
-            std::thread::scope(|scope| {
-                let other = scope.spawn(|| part(second));
-                let (mut findings, mut across) = part(first);
-                // Where the thread panicked, the same will happen here, where it is caught.
-                let (more, others) = other.join().unwrap_or_else(|_| part(second));
-                findings.extend(more);
-                across.merge(others);
-                (findings, across)
-            })
+            judged.part(store, conns, settings, &shared);
+            continue;
         }
-    };
-    store.add_findings(findings);
-    finish(store, &mut across, settings);
+        let (first, second) = conns.split_at(conns.len() / 2);
+        let of_second = || {
+            let mut judged = Judged::default();
+            judged.part(store, second, settings, &shared);
+            judged
+        };
+        std::thread::scope(|scope| {
+            let other = scope.spawn(of_second);
+            judged.part(store, first, settings, &shared);
+            // Where the thread panicked, the same will happen here, where it is caught.
+            let other = other.join().unwrap_or_else(|_| of_second());
+            judged.findings.extend(other.findings);
+            judged.across.merge(other.across);
+        });
+    }
+    store.add_findings(judged.findings);
+    finish(store, &mut judged.across, settings);
 }
 
 /// Adds what is said across connections.
@@ -52,20 +59,31 @@ fn finish(store: &mut Store, across: &mut Across, settings: &Settings) {
 }
 
 /// The findings of some connections, in their order, and what was kept of them.
-fn judge_part(
-    store: &Store,
-    conns: &[Arc<ConnRow>],
-    settings: &Settings,
-    shared: &Shared,
-) -> (Vec<Finding>, Across) {
-    let mut across = Across::default();
-    let mut findings = Vec::new();
-    let mut walker = Walker::default();
-    for conn in conns {
-        let mut facts = Facts::new(store, conn, settings, shared, &mut walker);
-        judge_connection(&mut facts, &mut across, &mut findings);
+#[derive(Default)]
+struct Judged {
+    findings: Vec<Finding>,
+    across: Across,
+    forms: Forms,
+}
+
+impl Judged {
+    /// Judges the next connections.
+    fn part(
+        &mut self,
+        store: &Store,
+        conns: &[Arc<ConnRow>],
+        settings: &Settings,
+        shared: &Shared,
+    ) {
+        let mut walker = Walker::default();
+        for conn in conns {
+            let mut facts = Facts::new(store, conn, settings, shared, &mut walker);
+            let before = self.findings.len();
+            judge_connection(&mut facts, &mut self.across, &mut self.findings);
+            let new = self.findings.iter_mut().skip(before);
+            new.for_each(|finding| self.forms.share(finding));
+        }
     }
-    (findings, across)
 }
 
 /// The rules' way over a capture, taken in slices.
@@ -74,6 +92,7 @@ pub struct Judge {
     settings: Settings,
     shared: Option<Shared>,
     across: Across,
+    forms: Forms,
     walker: Walker,
     next: usize,
     done: bool,
@@ -86,6 +105,7 @@ impl Judge {
             settings,
             shared: None,
             across: Across::default(),
+            forms: Forms::default(),
             walker: Walker::default(),
             next: 0,
             done: false,
@@ -113,7 +133,8 @@ impl Judge {
             let mut facts = Facts::new(store, conn, &self.settings, shared, &mut self.walker);
             judge_connection(&mut facts, &mut self.across, &mut findings);
             drop(facts);
-            for finding in findings.drain(..) {
+            for mut finding in findings.drain(..) {
+                self.forms.share(&mut finding);
                 store.add_finding(finding);
             }
         }

@@ -261,17 +261,17 @@ pub struct LoginInfo {
     /// LOGINACK was seen.
     pub accepted: bool,
     /// Host name of the client.
-    pub host: Option<String>,
+    pub host: Option<Arc<str>>,
     /// User name.
-    pub user: Option<String>,
+    pub user: Option<Arc<str>>,
     /// Program name.
-    pub app: Option<String>,
+    pub app: Option<Arc<str>>,
     /// Server name asked for.
-    pub server: Option<String>,
+    pub server: Option<Arc<str>>,
     /// Database.
-    pub database: Option<String>,
+    pub database: Option<Arc<str>>,
     /// Client library.
-    pub library: Option<String>,
+    pub library: Option<Arc<str>>,
     /// TDS version as the u32 of `tds.md` 2.
     pub tds_version: Option<u32>,
     /// Packet size agreed.

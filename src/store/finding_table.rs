@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Finding, Verdict};
+use super::short::Short;
 use super::vec_memory;
 use crate::units::{ConnId, FindingId, FrameNo};
 
@@ -11,7 +12,7 @@ use crate::units::{ConnId, FindingId, FrameNo};
 pub(super) struct FindingTable {
     rows: Vec<Finding>,
     /// Those of each connection.
-    of_conn: Vec<Vec<FindingId>>,
+    of_conn: Vec<Short<FindingId, 3>>,
     /// The frames that they mark.
     decisive: BTreeMap<FrameNo, FindingId>,
     /// The frames that decided findings which mark none.
@@ -29,7 +30,7 @@ impl FindingTable {
 
     /// Bytes that the table holds.
     pub(super) fn memory(&self) -> usize {
-        let lists = self.of_conn.iter().map(vec_memory);
+        let lists = self.of_conn.iter().map(Short::memory);
         let tables = [vec_memory(&self.rows), vec_memory(&self.of_conn)];
         tables.into_iter().chain(lists).sum()
     }
@@ -82,7 +83,7 @@ impl FindingTable {
         }
         if let Some(conn) = finding.conn {
             let conns = self.of_conn.len().max(conn.index().saturating_add(1));
-            self.of_conn.resize_with(conns, Vec::new);
+            self.of_conn.resize_with(conns, Short::default);
             if let Some(of_conn) = self.of_conn.get_mut(conn.index()) {
                 of_conn.push(id);
             }
@@ -115,7 +116,8 @@ impl FindingTable {
 
     /// The findings of a connection.
     pub(super) fn of_conn(&self, conn: ConnId) -> impl Iterator<Item = &Finding> {
-        let ids = self.of_conn.get(conn.index()).into_iter().flatten();
+        let ids = self.of_conn.get(conn.index());
+        let ids = ids.map_or(&[][..], Short::as_slice).iter();
         ids.filter_map(|id| self.get(*id))
     }
 }

@@ -11,6 +11,7 @@ mod file;
 mod filling;
 mod finding;
 mod finding_table;
+mod forms;
 mod frame;
 mod frame_table;
 mod oddity;
@@ -26,6 +27,7 @@ mod request_table;
 mod session;
 mod shapes;
 mod short;
+mod tape;
 
 pub use batch::{Batch, LateAttention, Progress, RowPool, Rows};
 pub use calm::{Calm, CalmEnd};
@@ -38,6 +40,7 @@ pub(crate) use fact::fact;
 pub use fact::{Fact, Number, Numbers, Tell};
 pub use file::{FileRow, InterfaceRow, Problem, View};
 pub use finding::{Condition, Confidence, Evidence, Finding, Outcome, Verdict};
+pub use forms::Forms;
 pub use frame::{FrameFlags, FrameRow, TcpFlags};
 pub use oddity::{Oddities, Oddity};
 pub use packed_frame::{FramePacker, NewFrames};
@@ -60,8 +63,8 @@ use request_table::RequestTable;
 /// What belongs to one connection, so that asking for it does not search whole tables.
 #[derive(Debug, Default)]
 struct ConnLists {
-    sessions: Vec<SessionId>,
-    requests: Vec<RequestId>,
+    sessions: Short<SessionId, 3>,
+    requests: Short<RequestId, 3>,
     request_signs: RequestSigns,
 }
 
@@ -158,7 +161,7 @@ impl Store {
         let lists = self
             .by_conn
             .iter()
-            .map(|l| vec_memory(&l.sessions).saturating_add(vec_memory(&l.requests)));
+            .map(|l| l.sessions.memory().saturating_add(l.requests.memory()));
         let tables = [
             self.frames.memory(),
             self.pdus.memory(),

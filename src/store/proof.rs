@@ -1,10 +1,12 @@
 //! What proves a finding, packed: each of very many connections can have one, with a dozen conditions and frames.
 
 use std::borrow::{Borrow, Cow};
+use std::sync::Arc;
 
-use super::fact::{Fact, Numbers, Tell};
+use super::fact::Fact;
 use super::finding::{Condition, Evidence, Outcome};
 use super::short::Short;
+use super::tape::{Reader, Tape, Told, Writer};
 use crate::units::FrameNo;
 
 /// A condition of a rule: its id in the catalogue, for example `M5`, and its sentence.
@@ -86,140 +88,33 @@ impl From<Evidence> for Exhibit {
     }
 }
 
-/// What rows tell of, in their order: frames, numbers and lengths of texts, and the texts.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Tape {
-    words: Box<[u32]>,
-    text: Box<str>,
-}
-
-/// A tape that is written.
-#[derive(Default)]
-struct Writer {
-    words: Vec<u32>,
-    text: String,
-}
-
-impl Writer {
-    fn with_capacity(words: usize) -> Self {
-        Self {
-            words: Vec::with_capacity(words),
-            text: String::new(),
-        }
-    }
-
-    fn text(&mut self, part: &str) {
-        // No fact comes near 4 GiB; one that did would be left out.
-        let (len, part) = u32::try_from(part.len()).map_or((0, ""), |len| (len, part));
-        self.words.push(len);
-        self.text.push_str(part);
-    }
-
-    fn frames(&mut self, frames: &[FrameNo]) -> u32 {
-        self.words.extend(frames.iter().map(|frame| frame.0));
-        u32::try_from(frames.len()).unwrap_or(u32::MAX)
-    }
-
-    fn fact(&mut self, fact: &Fact) -> (Option<Tell>, Width) {
-        let (tell, numbers) = match fact {
-            Fact::Text(text) => {
-                self.text(text);
-                return (None, Width::default());
-            }
-            Fact::Told(tell, numbers) => (*tell, numbers.as_slice()),
-        };
-        let count = u8::try_from(numbers.len()).unwrap_or(u8::MAX);
-        let numbers = numbers.get(..count.into()).unwrap_or_default();
-        let wide = numbers.iter().any(|number| u32::try_from(*number).is_err());
-        for number in numbers {
-            let [a, b, c, d, high @ ..] = number.to_le_bytes();
-            self.words.push(u32::from_le_bytes([a, b, c, d]));
-            if wide {
-                self.words.push(u32::from_le_bytes(high));
-            }
-        }
-        (Some(tell), Width { count, wide })
-    }
-
-    fn finish(self) -> Tape {
-        Tape {
-            // A copy of the right size costs less than to give back what is too much.
-            words: self.words.as_slice().into(),
-            text: self.text.as_str().into(),
-        }
-    }
-}
-
-/// A tape that is read from its beginning on; behind its end everything is 0 and empty.
-struct Reader<'t> {
-    words: std::slice::Iter<'t, u32>,
-    text: &'t str,
-}
-
-impl<'t> Reader<'t> {
-    fn new(tape: &'t Tape) -> Self {
-        Self {
-            words: tape.words.iter(),
-            text: &tape.text,
-        }
-    }
-
-    fn word(&mut self) -> u32 {
-        self.words.next().copied().unwrap_or(0)
-    }
-
-    fn text(&mut self) -> &'t str {
-        let len = usize::try_from(self.word()).unwrap_or(usize::MAX);
-        let (front, rest) = self.text.split_at_checked(len).unwrap_or((self.text, ""));
-        self.text = rest;
-        front
-    }
-
-    fn frames(&mut self, count: u32) -> Vec<FrameNo> {
-        let words = (0..count).map_while(|_| self.words.next());
-        words.copied().map(FrameNo).collect()
-    }
-
-    fn fact(&mut self, tell: Option<Tell>, width: Width) -> String {
-        let Some(tell) = tell else {
-            return self.text().to_owned();
-        };
-        let number = |_| {
-            let low = self.word();
-            let high = if width.wide { self.word() } else { 0 };
-            i64::from(low) | i64::from(high) << 32
-        };
-        let numbers: Numbers = (0..width.count).map(number).collect();
-        let mut out = String::new();
-        tell(numbers.as_slice(), &mut out);
-        out
-    }
-}
-
-/// How many numbers of a fact stand on the tape, of one word each or of two.
-#[derive(Debug, Clone, Copy, Default)]
-struct Width {
-    count: u8,
-    wide: bool,
-}
-
 /// The conditions of a finding, in their order. They are taken apart when they are packed, and made again when they
 /// are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
-    rows: Box<[PackedCondition]>,
+    pub(super) rows: Arc<[PackedCondition]>,
     tape: Tape,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct PackedCondition {
+pub(super) struct PackedCondition {
     /// None of a rule of the reader's own: id and sentence stand on the tape.
     statement: Option<&'static Statement>,
-    /// None of a fact that is a text, which stands on the tape.
-    tell: Option<Tell>,
+    fact: Told,
     frames: u32,
-    width: Width,
     outcome: Outcome,
+}
+
+/// Whether both stand on their tapes in the same way.
+impl PartialEq for PackedCondition {
+    fn eq(&self, other: &Self) -> bool {
+        let same = match (self.statement, other.statement) {
+            (Some(one), Some(other)) => std::ptr::eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        let whats = (self.frames, self.outcome) == (other.frames, other.outcome);
+        same && whats && self.fact.is_like(other.fact)
+    }
 }
 
 impl Conditions {
@@ -248,7 +143,7 @@ impl Conditions {
                 text,
                 outcome: row.outcome,
                 frames: tape.frames(row.frames),
-                fact: tape.fact(row.tell, row.width),
+                fact: tape.fact(row.fact),
             }
         })
     }
@@ -262,7 +157,7 @@ impl Conditions {
 impl<A: Borrow<Applied>> FromIterator<A> for Conditions {
     fn from_iter<I: IntoIterator<Item = A>>(conditions: I) -> Self {
         let conditions = conditions.into_iter();
-        let mut tape = Writer::with_capacity(conditions.size_hint().0.saturating_mul(6));
+        let mut tape = Writer::with_capacity(conditions.size_hint().0.saturating_mul(8));
         let rows = conditions.map(|condition| {
             let condition = condition.borrow();
             let statement = match &condition.label {
@@ -274,18 +169,16 @@ impl<A: Borrow<Applied>> FromIterator<A> for Conditions {
                 }
             };
             let frames = tape.frames(condition.frames.as_slice());
-            let (tell, width) = tape.fact(&condition.fact);
             PackedCondition {
                 statement,
-                tell,
+                fact: tape.fact(&condition.fact),
                 frames,
-                width,
                 outcome: condition.outcome,
             }
         });
         Self {
             rows: rows.collect(),
-            tape: tape.finish(),
+            tape: tape.finish(&Writer::default()),
         }
     }
 }
@@ -304,19 +197,24 @@ impl PartialEq for Conditions {
 
 impl Eq for Conditions {}
 
-/// The evidence of a finding, in file order; packed as [`Conditions`] are.
+/// The evidence of a finding, in file order; packed as [`Conditions`] are, its frames in front of all else.
 #[derive(Debug, Clone, Default)]
 pub struct EvidenceList {
-    rows: Box<[PackedEvidence]>,
+    pub(super) rows: Arc<[PackedEvidence]>,
     tape: Tape,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct PackedEvidence {
-    /// How role and fact are told; none of a text.
-    tells: [Option<Tell>; 2],
-    frame: FrameNo,
-    widths: [Width; 2],
+pub(super) struct PackedEvidence {
+    role: Told,
+    fact: Told,
+}
+
+/// Whether both stand on their tapes in the same way.
+impl PartialEq for PackedEvidence {
+    fn eq(&self, other: &Self) -> bool {
+        self.role.is_like(other.role) && self.fact.is_like(other.fact)
+    }
 }
 
 impl EvidenceList {
@@ -333,39 +231,43 @@ impl EvidenceList {
     /// Each frame with the part it plays.
     pub fn iter(&self) -> impl Iterator<Item = Evidence> {
         let mut tape = Reader::new(&self.tape);
-        self.rows.iter().map(move |row| {
-            let ([tell, tell_fact], [width, width_fact]) = (row.tells, row.widths);
-            Evidence {
-                frame: row.frame,
-                role: tape.fact(tell, width).into(),
-                fact: tape.fact(tell_fact, width_fact),
-            }
-        })
+        let frames = self.frames_of(&mut tape).into_iter();
+        self.rows
+            .iter()
+            .zip(frames)
+            .map(move |(row, frame)| Evidence {
+                frame,
+                role: tape.fact(row.role).into(),
+                fact: tape.fact(row.fact),
+            })
     }
 
     /// The frames alone.
     pub fn frames(&self) -> impl DoubleEndedIterator<Item = FrameNo> {
-        self.rows.iter().map(|row| row.frame)
+        self.frames_of(&mut Reader::new(&self.tape)).into_iter()
+    }
+
+    fn frames_of(&self, tape: &mut Reader<'_>) -> Vec<FrameNo> {
+        self.rows.iter().map(|_| tape.frame()).collect()
     }
 }
 
 impl<E: Borrow<Exhibit>> FromIterator<E> for EvidenceList {
     fn from_iter<I: IntoIterator<Item = E>>(evidence: I) -> Self {
         let evidence = evidence.into_iter();
-        let mut tape = Writer::with_capacity(evidence.size_hint().0.saturating_mul(4));
+        let few = evidence.size_hint().0.saturating_mul(8);
+        let (mut frames, mut facts) = (Writer::with_capacity(few), Writer::with_capacity(few));
         let rows = evidence.map(|exhibit| {
             let exhibit = exhibit.borrow();
-            let (role, width) = tape.fact(&exhibit.role);
-            let (fact, width_fact) = tape.fact(&exhibit.fact);
+            frames.frame(exhibit.frame);
             PackedEvidence {
-                tells: [role, fact],
-                frame: exhibit.frame,
-                widths: [width, width_fact],
+                role: facts.fact(&exhibit.role),
+                fact: facts.fact(&exhibit.fact),
             }
         });
         Self {
             rows: rows.collect(),
-            tape: tape.finish(),
+            tape: frames.finish(&facts),
         }
     }
 }

@@ -79,7 +79,8 @@ pub struct SessionRow {
     /// An attention was sent and no DONE with the attention bit came.
     pub attention_outstanding: bool,
     /// The sender of each end standing still for want of window.
-    pub stalls: PerEnd<StallInfo>,
+    /// `None` as long as neither did.
+    pub stalls: Option<Box<PerEnd<StallInfo>>>,
     /// Some bytes of the session are hidden: numbers before may be incomplete.
     pub holes: bool,
 }
@@ -100,9 +101,15 @@ impl SessionRow {
             requests: 0,
             outstanding: 0,
             attention_outstanding: false,
-            stalls: PerEnd::default(),
+            stalls: None,
             holes: false,
         }
+    }
+
+    /// The sender of an end standing still for want of window.
+    pub fn stall(&self, end: End) -> StallInfo {
+        let stalls = self.stalls.as_ref();
+        stalls.map_or_else(StallInfo::default, |stalls| *stalls.get(end))
     }
 
     /// Which sides have closed it, with the client at one end.

@@ -53,6 +53,21 @@ impl<T: Copy + Default, const N: usize> Short<T, N> {
         }
     }
 
+    /// Bytes that it holds beside its own.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Few(..) => 0,
+            Self::Many(many) => many.capacity().saturating_mul(size_of::<T>()),
+        }
+    }
+
+    /// Gives back what it holds in reserve.
+    pub fn shrink_to_fit(&mut self) {
+        if let Self::Many(many) = self {
+            many.shrink_to_fit();
+        }
+    }
+
     /// All entries, to change them.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {

@@ -163,7 +163,11 @@ impl LoginState {
         let Some((login, _)) = Login7::read(body) else {
             return;
         };
-        let text = |part| Some(login.text(body, part)).filter(|t| !t.is_empty());
+        let names = &mut ctx.out.names;
+        let mut text = |part| {
+            let text = login.text(body, part);
+            (!text.is_empty()).then(|| names.name(&text))
+        };
         info.host = text(&login.host);
         info.user = text(&login.user);
         info.app = text(&login.app);
@@ -206,7 +210,9 @@ impl LoginState {
                 }
             }
             Note::PacketSize(size) => info(ctx.row).packet_size = Some(size),
-            Note::Database(name) if !self.logged_in => info(ctx.row).database = Some(name),
+            Note::Database(name) if !self.logged_in => {
+                info(ctx.row).database = Some(ctx.out.names.name(&name));
+            }
             Note::Database(_) => {}
             Note::Routing => info(ctx.row).routed = true,
             Note::ColumnEncryption => self.column_encryption = true,

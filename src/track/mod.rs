@@ -10,6 +10,7 @@ mod framing;
 mod hands;
 mod login;
 mod missing;
+mod names;
 mod order;
 mod out;
 mod over;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::names::Names;
 use super::request_text::Texts;
 use crate::store::{
     Batch, CheckId, ConnRow, FrameFlags, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow,
@@ -32,6 +33,8 @@ pub(super) struct Out {
     changed_requests: Vec<RequestRow>,
     /// A PDU that makes no sense (a bad SMP header, or none at all) has come since this was last asked.
     pub(super) bad_pdu: bool,
+    /// Names in logins so far.
+    pub(super) names: Names,
     /// Texts of requests so far.
     pub(super) texts: Texts,
     /// Payload bytes that wait behind gaps, over all connections.

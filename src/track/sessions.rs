@@ -6,9 +6,7 @@
 
 use crate::decode::smp;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{
-    CheckId, ConnRow, PduKind, PduRow, Phase, SessionEnd, SessionRow, Severity, StallInfo,
-};
+use crate::store::{CheckId, ConnRow, PduKind, PduRow, Phase, SessionEnd, SessionRow, Severity};
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
 use super::chain::{Chain, Moment};
@@ -226,7 +224,7 @@ fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
         return;
     }
     if let Some(session) = &mut chain.session {
-        let stalls: &mut StallInfo = session.stalls.get_mut(sender);
+        let stalls = session.stalls.get_or_insert_default().get_mut(sender);
         stalls.count = stalls.count.saturating_add(1);
         stalls.total_ns = stalls.total_ns.saturating_add(span);
         if span > stalls.longest_ns {

@@ -1,5 +1,7 @@
 //! What stands in the cells of the full-width lists, and the numbers that they are sorted by.
 
+use std::sync::Arc;
+
 use super::{CONNECTIONS, REQUESTS, Row, close_of};
 use crate::app::App;
 use crate::app::clock;
@@ -71,7 +73,7 @@ fn sids(store: &Store, conn: &ConnRow) -> (usize, usize) {
 pub(super) fn conn_cell(app: &App, conn: &ConnRow, name: &str) -> String {
     let store = &app.store;
     let login = conn.login.as_deref();
-    let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "-".to_string());
+    let text = |value: Option<&Arc<str>>| value.map_or("-", Arc::as_ref).to_string();
     match name {
         "" => close_of(store, conn.id)
             .map_or(' ', |f| f.verdict.letter())

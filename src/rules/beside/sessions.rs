@@ -18,7 +18,7 @@ pub(super) fn stalls(facts: &Facts<'_>) -> Option<Finding> {
     let mut longest: (i64, Option<(Sid, Side)>) = (0, None);
     for session in facts.store.conn_sessions(facts.conn.id) {
         for side in Side::BOTH {
-            let stall = session.stalls.get(facts.conn.end_of(side));
+            let stall = session.stall(facts.conn.end_of(side));
             if stall.longest_ns < limit {
                 continue;
             }

@@ -17,7 +17,7 @@ impl Store {
     /// The sessions of a connection, in order of opening.
     pub fn conn_sessions(&self, conn: ConnId) -> impl Iterator<Item = &SessionRow> {
         self.lists(conn)
-            .map_or(&[][..], |l| &l.sessions)
+            .map_or(&[][..], |l| l.sessions.as_slice())
             .iter()
             .filter_map(|id| self.session(*id))
     }
@@ -90,7 +90,7 @@ impl Store {
     }
 
     fn request_ids(&self, conn: ConnId) -> &[RequestId] {
-        self.lists(conn).map_or(&[][..], |l| &l.requests)
+        self.lists(conn).map_or(&[][..], |l| l.requests.as_slice())
     }
 
     /// The requests of a connection that were under way at a frame: sent at or before it, at least in part, and not
