@@ -8,12 +8,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::conn::{Conn, Remains, Way};
+use super::view::Evidence;
 use crate::decode::net::Segment;
 use crate::store::chunks::Chunks;
-use crate::store::{ConnRow, Endpoint};
+use crate::store::{ConnRow, Endpoint, Protocol};
 use crate::units::ConnId;
 
-/// The view is judged by this many connections, the first ones; they stay whole, each in the place of its number.
+/// The view is judged by this many connections, the first ones.
 const VIEW_CONNS: usize = 2000;
 
 /// All connections.
@@ -25,7 +26,17 @@ pub(super) struct Conns {
     remains: Chunks<Option<Remains>>,
     free_remains: Vec<usize>,
     latest: Latest,
+    for_view: Vec<ForView>,
     len: usize,
+}
+
+/// One of the connections that the view is judged by.
+#[derive(Debug)]
+enum ForView {
+    /// It is whole, in this place.
+    Whole(usize),
+    /// What it showed.
+    PutAway(Protocol, Box<Evidence>),
 }
 
 /// Where a connection is kept.
@@ -51,9 +62,15 @@ impl Conns {
         self.whole.get_mut(place)
     }
 
-    /// Those that the view is judged by.
-    pub(super) fn for_view(&self) -> impl Iterator<Item = &Conn> + Clone {
-        self.whole.iter_from(0).take(VIEW_CONNS)
+    /// What those show that the view is judged by.
+    pub(super) fn for_view(&self) -> impl Iterator<Item = (Protocol, &Evidence)> {
+        self.for_view.iter().filter_map(|conn| match conn {
+            ForView::Whole(place) => {
+                let conn = self.whole.get(*place)?;
+                Some((conn.row.protocol, &conn.evidence))
+            }
+            ForView::PutAway(protocol, evidence) => Some((*protocol, &**evidence)),
+        })
     }
 
     /// The places of all that are whole, in the order of their numbers.
@@ -72,9 +89,16 @@ impl Conns {
             Kept::Whole(place) => usize::try_from(place).ok(),
             Kept::Remains(at) => {
                 let at = usize::try_from(at).ok()?;
-                let conn = Conn::again(self.remains.get_mut(at)?.take()?);
+                let mut conn = Conn::again(self.remains.get_mut(at)?.take()?);
                 self.free_remains.push(at);
+                let id = conn.row.id.index();
+                if let Some(ForView::PutAway(_, evidence)) = self.for_view.get(id) {
+                    conn.evidence = Evidence::clone(evidence);
+                }
                 let place = self.place(conn);
+                if let Some(for_view) = self.for_view.get_mut(id) {
+                    *for_view = ForView::Whole(place);
+                }
                 self.latest.put(ends(segment), Kept::Whole(small(place)));
                 Some(place)
             }
@@ -86,6 +110,9 @@ impl Conns {
         let conn = make(ConnId::from_index(self.len));
         self.len = self.len.saturating_add(1);
         let place = self.place(conn);
+        if self.for_view.len() < VIEW_CONNS {
+            self.for_view.push(ForView::Whole(place));
+        }
         self.latest.put(ends(segment), Kept::Whole(small(place)));
         place
     }
@@ -104,16 +131,21 @@ impl Conns {
     /// Gives up the place of a connection that has ended, keeping what is needed should frames of it come late, with its
     /// row as it was just handed over. Returns whether it could; it stays in its place otherwise.
     pub(super) fn put_away(&mut self, place: usize, row: &Arc<ConnRow>) -> bool {
-        if place < VIEW_CONNS {
+        let Some(conn) = self.whole.get_mut(place) else {
             return false;
-        }
+        };
         let [a, b] = row.ends.0;
         // Nothing comes of one whose ports are used again.
-        if self.latest.get((a, b)) == Some(Kept::Whole(small(place))) {
-            let conn = self.whole.get_mut(place);
-            let Some(remains) = conn.and_then(|conn| conn.remains(row)) else {
-                return false;
-            };
+        let is_latest = self.latest.get((a, b)) == Some(Kept::Whole(small(place)));
+        let remains = if is_latest { conn.remains(row) } else { None };
+        if is_latest && remains.is_none() {
+            return false;
+        }
+        if let Some(for_view) = self.for_view.get_mut(row.id.index()) {
+            let evidence = std::mem::take(&mut conn.evidence);
+            *for_view = ForView::PutAway(row.protocol, Box::new(evidence));
+        }
+        if let Some(remains) = remains {
             let at = self.keep(remains);
             self.latest.put((a, b), Kept::Remains(small(at)));
         }

@@ -459,8 +459,7 @@ impl Tracker {
         let now = self.view_at.saturating_add(VIEW_EVERY);
         if self.progress.complete || self.out.frame_count() >= now || self.view.is_none() {
             self.view_at = self.out.frame_count();
-            let seen = self.conns.for_view();
-            let view = view::verdict(seen.map(|conn| (&conn.row, &conn.evidence)));
+            let view = view::verdict(self.conns.for_view());
             if view != self.view {
                 self.view.clone_from(&view);
                 batch.view = view;

@@ -4,7 +4,7 @@
 //! live that no router has touched from one side only, and the two gaps of the TCP handshake. Segments longer than
 //! the MTU say nothing: a sender's offload and a receiver's coalescing look alike.
 
-use crate::store::{ConnRow, FrameFlags, FrameRow, Protocol, View};
+use crate::store::{FrameFlags, FrameRow, Protocol, View};
 use crate::units::{Nanos, PerSide, Side};
 
 /// Initial values that hosts use.
@@ -14,7 +14,7 @@ const GAP_DIFFERENCE: i64 = 50_000;
 const GAP_FACTOR: i64 = 4;
 
 /// What one connection shows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Evidence {
     bad_checksums: PerSide<u16>,
     good_checksums: PerSide<u16>,
@@ -92,9 +92,9 @@ struct Votes {
 
 /// The verdict over the connections that carry TDS, or over all if none does.
 pub(super) fn verdict<'a>(
-    conns: impl Iterator<Item = (&'a ConnRow, &'a Evidence)> + Clone,
+    conns: impl Iterator<Item = (Protocol, &'a Evidence)>,
 ) -> Option<(View, Vec<String>)> {
-    let is_tds = |(row, _): &(&ConnRow, &Evidence)| row.protocol == Protocol::Tds;
+    let is_tds = |(protocol, _): &(Protocol, &Evidence)| *protocol == Protocol::Tds;
     let mut votes = Votes::default();
     for (_, evidence) in conns.filter(is_tds) {
         votes.add(evidence);

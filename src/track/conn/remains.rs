@@ -58,7 +58,7 @@ impl Conn {
         })
     }
 
-    /// The connection again. It takes part in no judgement of the view any more.
+    /// The connection again, but for its evidence of the view.
     pub(in crate::track) fn again(remains: Remains) -> Self {
         let row = Arc::unwrap_or_clone(remains.row);
         let [a, b] = remains.sides.0;

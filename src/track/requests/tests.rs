@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::tracker::Tracker;
 use crate::capture::{Capture, Chunk, OpenOptions};
 use crate::store::Store;
+use crate::units::FrameNo;
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -16,11 +17,12 @@ fn fixtures(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Indexes a capture; a batch leaves behind every so many frames.
-fn indexed(path: &Path, every: usize) -> Store {
+/// Indexes a capture; a batch leaves behind every so many frames, and so many connections that are over are kept.
+fn indexed(path: &Path, every: usize, over: usize) -> Store {
     let capture = Capture::open(&[path.to_owned()], &OpenOptions::default()).unwrap();
     let mut store = Store::new();
     let mut tracker = Tracker::new(&capture);
+    tracker.over.kept = over;
     let mut chunks = capture.chunks();
     while let Some(mut chunk) = chunks.next_chunk() {
         let interfaces = std::mem::take(&mut chunk.interfaces);
@@ -48,18 +50,28 @@ fn indexed(path: &Path, every: usize) -> Store {
     store
 }
 
+/// Where none is kept that is over, a batch is also when its connections are put away, so that frames that come behind it
+/// find no more than remains of them.
 #[test]
 fn rows_are_the_same_in_whatever_batches_they_leave() {
     let mut requests = 0;
     for path in [fixtures(""), fixtures("rules"), fixtures("near-misses")].concat() {
-        let whole = indexed(&path, usize::MAX);
-        requests += whole.request_count();
-        for every in [1, 5] {
-            let parts = indexed(&path, every);
-            let told = |store: &Store| store.requests().collect::<Vec<_>>();
-            assert_eq!(told(&parts), told(&whole), "{path:?}, {every}");
-            assert_eq!(parts.sessions(), whole.sessions(), "{path:?}, {every}");
-            assert_eq!(parts.conns(), whole.conns(), "{path:?}, {every}");
+        for over in [usize::MAX, 0] {
+            let whole = indexed(&path, usize::MAX, over);
+            requests += whole.request_count();
+            for every in [1, 5] {
+                let parts = indexed(&path, every, over);
+                let what = format!("{path:?}, {every}, {over}");
+                let told = |store: &Store| store.requests().collect::<Vec<_>>();
+                assert_eq!(told(&parts), told(&whole), "{what}");
+                assert_eq!(parts.sessions(), whole.sessions(), "{what}");
+                assert_eq!(parts.conns(), whole.conns(), "{what}");
+                assert_eq!(parts.view(), whole.view(), "{what}");
+                let frames = (0..).map(FrameNo::from_index);
+                for no in frames.take(whole.frame_count()) {
+                    assert_eq!(parts.frame(no), whole.frame(no), "{what}, {no}");
+                }
+            }
         }
     }
     assert!(requests > 100, "{requests} requests");
