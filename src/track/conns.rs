@@ -207,3 +207,6 @@ impl Latest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ mod request_text;
 mod requests;
 mod sender;
 mod sessions;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod tracker;
 mod upper;

@@ -37,7 +37,7 @@ pub(super) struct Tracker {
     fragments: Fragments,
     /// Frames from the end of the chunk before, the first of them a part whose first part may still come.
     held: Vec<Held>,
-    conns: Conns,
+    pub(super) conns: Conns,
     /// Connections with changed rows, and their places.
     changed: Vec<(ConnId, usize)>,
     files: Vec<FileRow>,

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::tracker::Tracker;
-use crate::capture::{Capture, Chunk, OpenOptions};
+use crate::capture::{Capture, OpenOptions};
 use crate::store::Store;
+use crate::track::testing;
+use crate::track::tracker::Tracker;
 use crate::units::FrameNo;
 
 fn fixtures(folder: &str) -> Vec<PathBuf> {
@@ -23,29 +24,9 @@ fn indexed(path: &Path, every: usize, over: usize) -> Store {
     let mut store = Store::new();
     let mut tracker = Tracker::new(&capture);
     tracker.over.kept = over;
-    let mut chunks = capture.chunks();
-    while let Some(mut chunk) = chunks.next_chunk() {
-        let interfaces = std::mem::take(&mut chunk.interfaces);
-        tracker.chunk(&Chunk {
-            interfaces,
-            ..Chunk::default()
-        });
-        for records in chunk.records.chunks(every) {
-            let mut data = Vec::new();
-            let mut records = records.to_vec();
-            for record in &mut records {
-                let bytes = chunk.bytes(record);
-                record.start = u32::try_from(data.len()).unwrap();
-                data.extend_from_slice(bytes);
-            }
-            tracker.chunk(&Chunk {
-                data: data.into(),
-                records,
-                ..Chunk::default()
-            });
-            store.append(tracker.take());
-        }
-    }
+    testing::in_batches(&mut tracker, &capture, every, |_, batch| {
+        store.append(batch)
+    });
     tracker.finish(None, |batch| store.append(batch));
     store
 }

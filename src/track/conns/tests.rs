@@ -1,0 +1,88 @@
+//! What is kept of very many connections that ended.
+
+use crate::capture::Capture;
+use crate::store::Store;
+use crate::track::testing;
+use crate::track::tracker::Tracker;
+use crate::units::{ConnId, FrameNo};
+
+const SYN: u8 = 0x02;
+const RST: u8 = 0x14;
+
+/// A frame of a TCP segment without payload, between a client's port and port 1433.
+fn frame(port: u16, by_client: bool, flags: u8, seq: u32) -> Vec<u8> {
+    let (src, dst) = if by_client { (1, 2) } else { (2, 1) };
+    let ports = if by_client {
+        [port, 1433]
+    } else {
+        [1433, port]
+    };
+    let mut bytes = vec![0; 12];
+    bytes.extend([0x08, 0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
+    bytes.extend([10, 0, 0, src, 10, 0, 0, dst]);
+    bytes.extend(ports.into_iter().flat_map(u16::to_be_bytes));
+    bytes.extend(seq.to_be_bytes());
+    bytes.extend([0, 0, 0, 100, 0x50, flags, 1, 0, 0, 0, 0, 0]);
+    bytes
+}
+
+/// A capture of frames, one each millisecond.
+fn capture(frames: impl Iterator<Item = Vec<u8>>) -> Capture {
+    let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
+    file.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0]);
+    for (no, frame) in (0_u32..).zip(frames) {
+        let len = u32::try_from(frame.len()).unwrap();
+        for word in [no / 1000, no % 1000 * 1000, len, len] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(frame);
+    }
+    Capture::from_bytes("refused.pcap", file).unwrap()
+}
+
+/// A port that opens a connection, and is refused.
+fn refused(port: u16, isn: u32) -> [Vec<u8>; 2] {
+    [frame(port, true, SYN, isn), frame(port, false, RST, 0)]
+}
+
+/// Indexes a capture; returns its rows, and the most connections that were whole when a batch of 100 frames left.
+fn indexed(capture: &Capture, over: usize) -> (Store, usize, Tracker) {
+    let mut tracker = Tracker::new(capture);
+    tracker.over.kept = over;
+    let (mut store, mut most) = (Store::new(), 0);
+    testing::in_batches(&mut tracker, capture, 100, |tracker, batch| {
+        store.append(batch);
+        most = most.max(tracker.conns.whole.len());
+    });
+    tracker.finish(None, |batch| store.append(batch));
+    (store, most, tracker)
+}
+
+#[test]
+fn connections_that_ended_leave_their_places_to_others() {
+    let late = [frame(2000, false, RST, 0), frame(3000, false, RST, 0)];
+    let frames = (1500..7500).flat_map(|port| refused(port, 99)).chain(late);
+    let (store, most, tracker) = indexed(&capture(frames), 20);
+    assert_eq!(store.conns().len(), 6000);
+    // Those of a batch, and those that can be read on.
+    assert!(most <= 50 + 21, "{most}");
+    assert_eq!(tracker.conns.remains.len() + 20, 6000);
+    // What remains of a connection is enough to know a frame of it.
+    for (late, conn) in [(12_001, 500), (12_002, 1500)] {
+        assert_eq!(store.frame(FrameNo(late)).unwrap().conn, Some(ConnId(conn)));
+        assert_eq!(store.conn(ConnId(conn)).unwrap().frames, 3);
+    }
+}
+
+#[test]
+fn nothing_remains_of_connections_whose_ports_are_used_again() {
+    let frames = (0..40).flat_map(|round| {
+        let ports = (1500..1600).rev();
+        ports.flat_map(move |port| refused(port, round * 1_000_000))
+    });
+    let (store, most, tracker) = indexed(&capture(frames), 20);
+    assert_eq!(store.conns().len(), 4000);
+    assert!(most <= 50 + 50 + 21, "{most}");
+    assert!(tracker.conns.remains.len() <= 100);
+    assert_eq!(store.conns().last().unwrap().incarnation, 39);
+}
