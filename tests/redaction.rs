@@ -451,7 +451,7 @@ fn secrets(opened: &Opened) -> BTreeSet<Vec<u8>> {
                 &login.server,
                 &login.database,
             ];
-            texts.extend(names.into_iter().flatten().map(|name| name.to_string()));
+            texts.extend(names.into_iter().flatten().map(ToString::to_string));
             texts.extend(login.error.iter().map(|e| e.text.to_string()));
         }
         texts.extend(conn.tls.iter().filter_map(|t| t.sni.clone()));

@@ -149,7 +149,7 @@ fn a_redacted_report_names_nobody() {
                     &login.server,
                     &login.database,
                 ];
-                secrets.extend(names.into_iter().flatten().map(|name| name.to_string()));
+                secrets.extend(names.into_iter().flatten().map(ToString::to_string));
             }
         }
         secrets.extend(store.requests().map(|r| store.text(r.text).to_owned()));

@@ -68,7 +68,9 @@ impl Writer {
     }
 
     pub(super) fn frames(&mut self, frames: &[FrameNo]) -> u32 {
-        frames.iter().for_each(|frame| self.frame(*frame));
+        for frame in frames {
+            self.frame(*frame);
+        }
         u32::try_from(frames.len()).unwrap_or(u32::MAX)
     }
 
@@ -165,7 +167,9 @@ mod tests {
         let mut front = Writer::default();
         front.frames(&frames[..2]);
         let mut behind = Writer::default();
-        numbers.iter().for_each(|number| behind.number(*number));
+        for number in numbers {
+            behind.number(number);
+        }
         behind.text("ü");
         behind.frames(&frames);
         let tape = front.finish(&behind);

@@ -363,7 +363,9 @@ impl Tracker {
         let prev = Some(conn.last_frame()).filter(|prev| *prev != FrameNo::default());
         let row = row(record, segment, Some((conn.row.id, prev)), flags);
         conn.note(end, incoming, row);
-        let ends = conn.is_over && !std::mem::replace(&mut conn.is_among_over, true);
+        // What gives its place back is not waited for.
+        let may_end = conn.is_over && !conn.let_go;
+        let ends = may_end && !std::mem::replace(&mut conn.is_among_over, true);
         self.out.push_other(row);
         if ends {
             self.over.push(index, incoming.no);

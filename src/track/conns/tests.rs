@@ -45,12 +45,14 @@ fn refused(port: u16, isn: u32) -> [Vec<u8>; 2] {
     [frame(port, true, SYN, isn), frame(port, false, RST, 0)]
 }
 
-/// Indexes a capture; returns its rows, and the most connections that were whole when a batch of 100 frames left.
-fn indexed(capture: &Capture, over: usize) -> (Store, usize, Tracker) {
+/// Indexes a capture, up to so many connections of it, a batch for every so many frames; returns its rows, and the most
+/// places that whole connections had.
+fn indexed(capture: &Capture, connections: usize, every: usize) -> (Store, usize, Tracker) {
     let mut tracker = Tracker::new(capture);
-    tracker.over.kept = over;
+    tracker.over.kept = 20;
+    tracker.max_conns = connections;
     let (mut store, mut most) = (Store::new(), 0);
-    testing::in_batches(&mut tracker, capture, 100, |tracker, batch| {
+    testing::in_batches(&mut tracker, capture, every, |tracker, batch| {
         store.append(batch);
         most = most.max(tracker.conns.whole.len());
     });
@@ -62,7 +64,7 @@ fn indexed(capture: &Capture, over: usize) -> (Store, usize, Tracker) {
 fn connections_that_ended_leave_their_places_to_others() {
     let late = [frame(2000, false, RST, 0), frame(3000, false, RST, 0)];
     let frames = (1500..7500).flat_map(|port| refused(port, 99)).chain(late);
-    let (store, most, tracker) = indexed(&capture(frames), 20);
+    let (store, most, tracker) = indexed(&capture(frames), usize::MAX, 100);
     assert_eq!(store.conns().len(), 6000);
     // Those of a batch, and those that can be read on.
     assert!(most <= 50 + 21, "{most}");
@@ -80,9 +82,30 @@ fn nothing_remains_of_connections_whose_ports_are_used_again() {
         let ports = (1500..1600).rev();
         ports.flat_map(move |port| refused(port, round * 1_000_000))
     });
-    let (store, most, tracker) = indexed(&capture(frames), 20);
+    let (store, most, tracker) = indexed(&capture(frames), usize::MAX, 100);
     assert_eq!(store.conns().len(), 4000);
     assert!(most <= 50 + 50 + 21, "{most}");
     assert!(tracker.conns.remains.len() <= 100);
     assert_eq!(store.conns().last().unwrap().incarnation, 39);
+}
+
+/// The last incarnations that are followed take in what is sent back and forth in those that are not.
+#[test]
+fn ports_are_used_again_where_no_more_connections_are_followed() {
+    let opened = (1000..1100).map(|port| frame(port, true, SYN, 7));
+    let frames = (0..30).flat_map(|round| {
+        let ports = (1000..1200).rev();
+        ports.flat_map(move |port| refused(port, round * 1_000_000))
+    });
+    let capture = capture(opened.chain(frames));
+    let (whole, ..) = indexed(&capture, 350, usize::MAX);
+    assert_eq!(whole.conns().len(), 350);
+    for every in [1, 10, 1000] {
+        let (parts, ..) = indexed(&capture, 350, every);
+        assert_eq!(parts.conns(), whole.conns());
+        let numbers = (0..whole.frame_count()).map(FrameNo::from_index);
+        for no in numbers {
+            assert_eq!(parts.frame(no), whole.frame(no), "{no}");
+        }
+    }
 }

@@ -25,7 +25,7 @@ fn indexed(path: &Path, every: usize, over: usize) -> Store {
     let mut tracker = Tracker::new(&capture);
     tracker.over.kept = over;
     testing::in_batches(&mut tracker, &capture, every, |_, batch| {
-        store.append(batch)
+        store.append(batch);
     });
     tracker.finish(None, |batch| store.append(batch));
     store
