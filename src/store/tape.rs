@@ -173,7 +173,10 @@ mod tests {
         behind.text("ü");
         behind.frames(&frames);
         let tape = front.finish(&behind);
-        assert_eq!(tape.0.len(), 5 + 1 + 1 + 1 + 2 + 10 + 10 + 2 + 5 + 3 + 15);
+        assert_eq!(
+            tape.0.len(),
+            5 + (1 + 1 + 1 + 2 + 10 + 10 + 2 + 5) + 3 + (4 + 1 + 4 + 5 + 5)
+        );
         let mut reader = Reader::new(&tape);
         assert_eq!(reader.frames(2), frames[..2]);
         reader.frame = FrameNo::default();

@@ -8,22 +8,63 @@ use crate::units::{ConnId, FrameNo};
 
 const SYN: u8 = 0x02;
 const RST: u8 = 0x14;
+const ACK: u8 = 0x10;
+const FIN: u8 = 0x11;
 
-/// A frame of a TCP segment without payload, between a client's port and port 1433.
+/// A TCP segment between a client's port and port 1433.
+#[derive(Clone, Copy)]
+struct Segment {
+    port: u16,
+    by_client: bool,
+    flags: u8,
+    seq: u32,
+    ack: u32,
+    window: u16,
+    len: u16,
+    ip_id: u16,
+}
+
+impl Segment {
+    fn new(port: u16, by_client: bool, flags: u8, (seq, ack): (u32, u32)) -> Self {
+        Self {
+            port,
+            by_client,
+            flags,
+            seq,
+            ack,
+            window: 256,
+            len: 0,
+            ip_id: 0,
+        }
+    }
+
+    fn frame(self) -> Vec<u8> {
+        let (src, dst) = if self.by_client { (1, 2) } else { (2, 1) };
+        let port = self.port;
+        let ports = if self.by_client {
+            [port, 1433]
+        } else {
+            [1433, port]
+        };
+        let mut bytes = vec![0; 12];
+        bytes.extend([0x08, 0, 0x45, 0]);
+        bytes.extend(
+            [40 + self.len, self.ip_id, 0]
+                .into_iter()
+                .flat_map(u16::to_be_bytes),
+        );
+        bytes.extend([64, 6, 0, 0, 10, 0, 0, src, 10, 0, 0, dst]);
+        bytes.extend(ports.into_iter().flat_map(u16::to_be_bytes));
+        bytes.extend([self.seq, self.ack].into_iter().flat_map(u32::to_be_bytes));
+        bytes.extend([0x50, self.flags]);
+        bytes.extend([self.window, 0, 0].into_iter().flat_map(u16::to_be_bytes));
+        bytes.extend(std::iter::repeat_n(0x55, self.len.into()));
+        bytes
+    }
+}
+
 fn frame(port: u16, by_client: bool, flags: u8, seq: u32) -> Vec<u8> {
-    let (src, dst) = if by_client { (1, 2) } else { (2, 1) };
-    let ports = if by_client {
-        [port, 1433]
-    } else {
-        [1433, port]
-    };
-    let mut bytes = vec![0; 12];
-    bytes.extend([0x08, 0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
-    bytes.extend([10, 0, 0, src, 10, 0, 0, dst]);
-    bytes.extend(ports.into_iter().flat_map(u16::to_be_bytes));
-    bytes.extend(seq.to_be_bytes());
-    bytes.extend([0, 0, 0, 100, 0x50, flags, 1, 0, 0, 0, 0, 0]);
-    bytes
+    Segment::new(port, by_client, flags, (seq, 100)).frame()
 }
 
 /// A capture of frames, one each millisecond.
@@ -107,5 +148,84 @@ fn ports_are_used_again_where_no_more_connections_are_followed() {
         for no in numbers {
             assert_eq!(parts.frame(no), whole.frame(no), "{no}");
         }
+    }
+}
+
+/// A connection whose client sends so many bytes, until both ends close it.
+fn closed(port: u16, len: u16) -> [Vec<u8>; 6] {
+    let of = |by_client, flags, numbers| Segment::new(port, by_client, flags, numbers);
+    let behind = 1001 + u32::from(len);
+    let data = Segment {
+        len,
+        ..of(true, ACK, (1001, 5001))
+    };
+    [
+        of(true, SYN, (1000, 0)),
+        of(false, SYN | ACK, (5000, 1001)),
+        of(true, ACK, (1001, 5001)),
+        data,
+        of(false, FIN, (5001, 1001)),
+        of(true, FIN, (behind, 5002)),
+    ]
+    .map(Segment::frame)
+}
+
+/// Whatever comes late is taken for what it would be taken for if nothing were put away.
+#[test]
+fn what_comes_late_is_known_by_what_remains() {
+    let mut state = 0x9e37_79b9_u32;
+    let mut any = |below: u32| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state % below
+    };
+    let mut frames: Vec<_> = (0..200).flat_map(|n| closed(1000 + n, n % 7 * 3)).collect();
+    let mut sent = Vec::new();
+    for _ in 0..6000 {
+        let again = any(4) == 0 && !sent.is_empty();
+        let segment = if again {
+            let back = any(3.min(u32::try_from(sent.len()).unwrap()));
+            sent[sent.len() - 1 - usize::try_from(back).unwrap()]
+        } else {
+            let by_client = any(2) == 0;
+            let flags =
+                [ACK, ACK, ACK, ACK | 8, FIN, RST, 4, SYN][usize::try_from(any(8)).unwrap()];
+            let numbers = if by_client {
+                (1000, 5000)
+            } else {
+                (5000, 1000)
+            };
+            let ahead = |number: u32, n: u32| number + n - 2;
+            Segment {
+                window: [0, 256, 256][usize::try_from(any(3)).unwrap()],
+                len: [0, 0, 1, 5][usize::try_from(any(4)).unwrap()],
+                ip_id: [0, 7][usize::try_from(any(2)).unwrap()],
+                ..Segment::new(
+                    1000 + u16::try_from(any(200)).unwrap(),
+                    by_client,
+                    flags,
+                    (ahead(numbers.0, any(24)), ahead(numbers.1, any(24))),
+                )
+            }
+        };
+        sent.push(segment);
+        frames.push(segment.frame());
+    }
+    let capture = capture(frames.into_iter());
+    let (whole, ..) = indexed(&capture, usize::MAX, usize::MAX);
+    assert!(
+        (300..3000).contains(&whole.conns().len()),
+        "{}",
+        whole.conns().len()
+    );
+    for every in [1, 3, 1000] {
+        let (parts, ..) = indexed(&capture, usize::MAX, every);
+        let numbers = (0..whole.frame_count()).map(FrameNo::from_index);
+        for no in numbers {
+            assert_eq!(parts.frame(no), whole.frame(no), "{no}");
+        }
+        assert_eq!(parts.conns(), whole.conns());
+        assert_eq!(parts.view(), whole.view());
     }
 }
