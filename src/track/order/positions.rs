@@ -5,18 +5,16 @@ use std::collections::BTreeMap;
 use super::Order;
 use crate::units::TcpSeq;
 
-/// A stream in which nothing waits, but for the number of bytes that are missing.
+/// A stream that was handed on to its end, but for the number of bytes that are missing. What is asked only until then
+/// is left out.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::track) struct Positions {
     base: Option<TcpSeq>,
-    early_ack: Option<TcpSeq>,
     next: u32,
     high: u32,
     acked: u32,
-    claimed: u32,
     fin: Option<u32>,
     firm: bool,
-    early_behind: bool,
 }
 
 impl Order {
@@ -27,14 +25,11 @@ impl Order {
         }
         Some(Positions {
             base: self.base,
-            early_ack: self.early_ack,
             next: u32::try_from(self.next).ok()?,
             high: u32::try_from(self.high).ok()?,
             acked: u32::try_from(self.acked).ok()?,
-            claimed: u32::try_from(self.claimed).ok()?,
             fin: self.fin.map(u32::try_from).transpose().ok()?,
             firm: self.firm,
-            early_behind: self.early_behind,
         })
     }
 
@@ -43,12 +38,12 @@ impl Order {
         Self {
             base: positions.base,
             firm: positions.firm,
-            early_ack: positions.early_ack,
-            early_behind: positions.early_behind,
+            early_ack: None,
+            early_behind: false,
             next: positions.next.into(),
             high: positions.high.into(),
             acked: positions.acked.into(),
-            claimed: positions.claimed.into(),
+            claimed: 0,
             fin: positions.fin.map(u64::from),
             waiting: BTreeMap::new(),
             kept: 0,
