@@ -50,6 +50,7 @@ mod scans;
 mod screen;
 mod secrets;
 mod smp_checks;
+mod sql_secrets;
 mod streams;
 mod terminals;
 mod tls;

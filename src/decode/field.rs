@@ -36,6 +36,11 @@ pub enum Value {
     Secret(usize),
 }
 
+/// What stands for a secret of this many bytes.
+pub fn secret_words(len: usize) -> String {
+    format!("[secret, {len} bytes]")
+}
+
 /// The frame number of spans that are not placed yet: their bytes count from the start of what was decoded.
 pub const UNPLACED: FrameNo = FrameNo(0);
 

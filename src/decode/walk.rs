@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::field::{Field, Value};
 use super::reader::Reader;
+use super::tds::sql_secret::{self, Reading, Width};
 use super::tds::type_info::utf16;
 
 /// Most bytes of one value that a field keeps.
@@ -233,6 +234,20 @@ impl<'a> Walk<'a> {
         let (at, taken) = (self.at(), self.take(len, KEEP_TEXT));
         let text = utf16(taken.kept);
         let field = Field::new(name, label, Value::Text(text.clone())).at(at..self.at());
+        self.push_taken(field, &taken, label)?;
+        Ok(text)
+    }
+
+    /// `len` bytes of SQL in UTF-16LE; what is secret in it is counted, never kept.
+    pub fn sql(&mut self, name: &'static str, label: &'static str, len: usize) -> Step<String> {
+        let (at, taken) = (self.at(), self.take(len, KEEP_TEXT));
+        let secrets = sql_secret::find(taken.bytes, Width::Wide, Reading::Statement).ranges;
+        let text = sql_secret::replaced(taken.kept, &secrets, utf16);
+        let mut field = Field::new(name, label, Value::Text(text.clone())).at(at..self.at());
+        for secret in &secrets {
+            let place = at.saturating_add(secret.start)..at.saturating_add(secret.end);
+            field.children.push(sql_secret::field(secret).at(place));
+        }
         self.push_taken(field, &taken, label)?;
         Ok(text)
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::Dissector;
 use super::stream::Frames;
 use crate::decode::field::{Field, Value};
-use crate::decode::tds::packet_type;
 use crate::decode::tds::requests::Call;
+use crate::decode::tds::{hiding, packet_type};
 use crate::store::{PduRow, RequestEnd, RequestKind, RequestRow};
 use crate::units::{ConnId, End, FrameNo, PduId, RequestId};
 
@@ -33,29 +33,23 @@ struct Shape {
     uses: Option<Kind>,
     /// Parameters that return new handles.
     makes: &'static [(usize, Kind)],
-    /// The parameter that is the statement.
-    text: Option<usize>,
 }
 
 fn shape(procedure: &str) -> Option<Shape> {
     use Kind::{Cursor, Prepared};
-    let makes = |makes, text| Shape {
-        uses: None,
-        makes,
-        text: Some(text),
-    };
+    let makes = |makes| Shape { uses: None, makes };
     let uses = |kind, makes| Shape {
         uses: Some(kind),
         makes,
-        text: None,
     };
     // The procedures have the same names in every database, however they are qualified.
     let name = procedure.rsplit('.').next().unwrap_or(procedure);
     Some(match name.to_ascii_lowercase().as_str() {
-        "sp_prepare" | "sp_prepexec" | "sp_cursorprepare" => makes(&[(0, Prepared)], 2),
-        "sp_prepexecrpc" => makes(&[(0, Prepared)], 1),
-        "sp_cursorprepexec" => makes(&[(0, Prepared), (1, Cursor)], 3),
-        "sp_cursoropen" => makes(&[(0, Cursor)], 1),
+        "sp_prepare" | "sp_prepexec" | "sp_prepexecrpc" | "sp_cursorprepare" => {
+            makes(&[(0, Prepared)])
+        }
+        "sp_cursorprepexec" => makes(&[(0, Prepared), (1, Cursor)]),
+        "sp_cursoropen" => makes(&[(0, Cursor)]),
         "sp_execute" | "sp_unprepare" | "sp_cursorunprepare" => uses(Prepared, &[]),
         "sp_cursorexecute" => uses(Prepared, &[(1, Cursor)]),
         "sp_cursor" | "sp_cursorfetch" | "sp_cursoroption" | "sp_cursorclose" => uses(Cursor, &[]),
@@ -65,12 +59,7 @@ fn shape(procedure: &str) -> Option<Shape> {
 
 /// The parameter of a procedure that is SQL text.
 pub fn statement(call: &Call) -> Option<&str> {
-    let name = call.procedure.rsplit('.').next()?;
-    let at = if name.eq_ignore_ascii_case("sp_executesql") {
-        0
-    } else {
-        shape(&call.procedure)?.text?
-    };
+    let at = hiding::runs(&call.procedure)?.statement;
     let value = &call.parameters.get(at)?.value;
     (!value.null).then_some(value.text.as_str())
 }

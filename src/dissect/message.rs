@@ -1,5 +1,6 @@
 //! TDS messages across PDUs: which packets one consists of, and decoding any part of it without reading the rest.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::stream::{Frames, Gathered};
@@ -8,7 +9,7 @@ use crate::decode::field::{Field, Value};
 use crate::decode::tds::columns::Column;
 use crate::decode::tds::message::{self as decode, Context, Message};
 use crate::decode::tds::skim::Skim;
-use crate::decode::tds::{HEADER_LEN, packet_type};
+use crate::decode::tds::{HEADER_LEN, packet_type, sql_secret};
 use crate::store::{PduFlags, PduKind, PduRow, Store};
 use crate::units::{PduId, Side, StreamPos};
 
@@ -20,6 +21,9 @@ const LOOK_AHEAD: usize = 1 << 18;
 const WHOLE_BYTES: usize = 1 << 20;
 /// Bytes read beyond a packet to complete what begins in it, and before it for what began earlier.
 const BORDER_BYTES: usize = 64 << 10;
+
+/// Bytes of a request that are looked through for secrets.
+const MAX_SECRETS: u64 = 16 << 20;
 
 /// Where decoding can begin for a packet of a long answer.
 #[derive(Debug, Clone)]
@@ -57,6 +61,16 @@ pub struct Index {
     context: Context,
     starts: Vec<Start>,
     skim: Skim,
+    secrets: Option<Secrets>,
+}
+
+/// What of a request's body is secret.
+#[derive(Debug, Default)]
+struct Secrets {
+    /// So many bytes of it were read; nobody knows what is behind them.
+    read: u64,
+    /// Ranges of these.
+    ranges: Vec<Range<u64>>,
 }
 
 /// Counts a token in runs of the same.
@@ -166,6 +180,7 @@ impl Index {
             wrapped_tls: pdu.flags.has(PduFlags::WRAPPED_TLS),
             starts: Vec::new(),
             skim: Skim::new(context.clone()),
+            secrets: None,
             context,
         })
     }
@@ -180,8 +195,11 @@ impl Index {
         self.offsets.last().copied().unwrap_or(0)
     }
 
-    /// What it cost to come as far as it has been read: packets that were skimmed.
+    /// What it cost to come as far as it has been read: packets that were skimmed, or looked through for secrets.
     pub fn effort(&self) -> usize {
+        if self.secrets.is_some() {
+            return self.parts.len();
+        }
         self.starts.len()
     }
 
@@ -328,6 +346,43 @@ impl Index {
             .then(|| (start.tokens.clone(), start.open_at < begin))
     }
 
+    /// What of a part of a request is secret, counted from the part's first byte: what is secret in its text, and all
+    /// that stands behind bytes which are not in the file.
+    pub fn secret_parts(&mut self, frames: &mut Frames<'_>, part: usize) -> Vec<Range<u32>> {
+        let (begin, end) = self.range(part);
+        let secrets = match self.secrets.take() {
+            Some(secrets) => secrets,
+            None => self.find_secrets(frames),
+        };
+        let behind = secrets.read..self.body_len();
+        let all = secrets.ranges.iter().chain([&behind]);
+        let here = |range: &Range<u64>| {
+            let from = range.start.max(begin).saturating_sub(begin);
+            let to = range.end.min(end).saturating_sub(begin);
+            let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+            (from < to).then(|| short(from)..short(to))
+        };
+        let found = all.filter_map(here).collect();
+        self.secrets = Some(secrets);
+        found
+    }
+
+    fn find_secrets(&self, frames: &mut Frames<'_>) -> Secrets {
+        if !self.has_start {
+            return Secrets::default();
+        }
+        let bytes = self.bytes(frames, 0, self.body_len().min(MAX_SECRETS));
+        let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let found = secrets_of_request(self.kind, &bytes.bytes, &self.context);
+        Secrets {
+            read: wide(bytes.bytes.len()),
+            ranges: found
+                .into_iter()
+                .map(|range| wide(range.start)..wide(range.end))
+                .collect(),
+        }
+    }
+
     /// The first bytes of the body, at most so many.
     pub fn head(&self, frames: &mut Frames<'_>, len: usize) -> Gathered {
         let to = u64::try_from(len).unwrap_or(u64::MAX).min(self.body_len());
@@ -338,6 +393,36 @@ impl Index {
     pub fn context(&self) -> &Context {
         &self.context
     }
+}
+
+/// Whether messages of a kind carry SQL text or parameters.
+pub fn is_request(kind: u8) -> bool {
+    matches!(kind, packet_type::SQL_BATCH | packet_type::RPC)
+}
+
+/// What is secret in the body of a request, of which the first bytes are there. Where something may be and the body
+/// cannot be read to its end, all is from there on.
+pub fn secrets_of_request(kind: u8, body: &[u8], context: &Context) -> Vec<Range<usize>> {
+    if !sql_secret::may_be_in(body) {
+        return Vec::new();
+    }
+    let context = Context {
+        max_rows: 0,
+        ..context.clone()
+    };
+    let message = decode::decode(kind, body, 0, &context);
+    let mut found = Vec::new();
+    for field in &message.fields {
+        field.walk(&mut |field| {
+            if matches!(field.value, Value::Secret(_)) {
+                found.extend(field.spans.iter().map(|span| span.bytes.clone()));
+            }
+        });
+    }
+    if let Some(stop) = message.stop {
+        found.push(stop.at..body.len());
+    }
+    found
 }
 
 /// A decoded stretch of a message, its fields placed in frames.

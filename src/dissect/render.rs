@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::FrameTree;
-use crate::decode::field::{Field, UNPLACED, Value};
+use crate::decode::field::{Field, UNPLACED, Value, secret_words};
 use crate::units::hidden::is_hidden;
 
 /// Most bytes of a byte value that are written out.
@@ -36,7 +36,7 @@ pub fn value(value: &Value) -> String {
         Value::Time(nanos) => time(*nanos),
         Value::Span(nanos) => span(*nanos),
         Value::Frame(frame) => frame.to_string(),
-        Value::Secret(len) => format!("[secret, {len} bytes]"),
+        Value::Secret(len) => secret_words(*len),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Which bytes of a frame are secrets: they are masked wherever bytes or text of the capture are shown.
 //!
 //! A copy of a segment hides what the segment hides. Where the bytes of a login cannot be told from one another,
-//! because its beginning, or a part in its middle, is not in the file, all of them are secret.
+//! because its beginning, or a part in its middle, is not in the file, all of them are secret. So is what stands in a
+//! request behind bytes that are not in the file: it may be a part of a literal that is secret.
 
 use std::ops::Range;
 
-use super::message::Index;
+use super::message::{Index, is_request, secrets_of_request};
 use super::stream::{Frames, position};
 use super::{Dissector, carried, packed};
 use crate::capture::link::{Network, network};
@@ -13,9 +14,9 @@ use crate::decode::field::{Field, Span, Value};
 use crate::decode::net::{self, Ip, Packet, protocol};
 use crate::decode::smp;
 use crate::decode::tds::tokens::token;
-use crate::decode::tds::{self, HEADER_LEN, packet_type};
+use crate::decode::tds::{self, HEADER_LEN, packet_type, sql_secret};
 use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Protocol, Store};
-use crate::units::{ConnId, FrameNo, PduId, Side};
+use crate::units::{ConnId, FrameNo, PduId, Side, StreamPos};
 
 /// Packets of a client that carry its secrets.
 fn is_login(kind: u8) -> bool {
@@ -64,6 +65,7 @@ pub fn ranges(
     }
     let mut found = Vec::new();
     let mut known = Vec::new();
+    let mut unfinished = Vec::new();
     for (id, pdu) in carried::pdus(store, no, &row) {
         let Some(place) = carried::place(store, &row, &pdu, 0..pdu.len) else {
             continue;
@@ -75,6 +77,13 @@ pub fn ranges(
             Secrets::Body(header) => {
                 found.extend(carried::place(store, &row, &pdu, header..pdu.len));
             }
+            Secrets::Parts(parts) => {
+                let parts = parts.into_iter();
+                found.extend(parts.filter_map(|part| carried::place(store, &row, &pdu, part)));
+                if pdu.kind == PduKind::Unknown {
+                    unfinished.push(place.clone());
+                }
+            }
         }
         if !matches!(pdu.kind, PduKind::Unknown | PduKind::Hidden) {
             known.push(place);
@@ -82,8 +91,22 @@ pub fn ranges(
     }
     if may_be_login(store, &row) {
         found.extend(between(carried::payload(&row), known));
+    } else if is_client_of_server(store, &row) {
+        known.extend(unfinished);
+        let bytes = frames.read(no, &row);
+        let strange = between(carried::payload(&row), known).into_iter();
+        found.extend(strange.filter(|part| bytes.get(part.clone()).is_some_and(may_be_sql)));
     }
     joined(found)
+}
+
+/// Whether bytes that nobody can read may be a part of SQL text with secrets: a word of secrets is in them, or a quote,
+/// in front of which there may be one.
+fn may_be_sql(bytes: &[u8]) -> bool {
+    sql_secret::may_be_in(bytes)
+        || bytes
+            .windows(2)
+            .any(|pair| matches!(pair, b"'\0" | b"\"\0"))
 }
 
 /// What of a PDU is secret.
@@ -92,11 +115,13 @@ enum Secrets {
     At(Vec<Span>),
     /// Everything behind a header of so many bytes.
     Body(u32),
+    /// These of its bytes, counted from its first.
+    Parts(Vec<Range<u32>>),
 }
 
 fn of_pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId, pdu: &PduRow) -> Secrets {
     if matches!(pdu.kind, PduKind::Unknown | PduKind::Hidden) {
-        return of_unknown(frames, pdu);
+        return of_unknown(dissector, frames, pdu);
     }
     if !matches!(pdu.kind, PduKind::Data | PduKind::Tds) {
         return Secrets::At(Vec::new());
@@ -105,9 +130,14 @@ fn of_pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId, pdu: &P
     if pdu.tds_type == packet_type::LOGIN_OLD {
         return Secrets::Body(0);
     }
+    let headers = u32::try_from(HEADER_LEN)
+        .unwrap_or(0)
+        .saturating_add(pdu.smp_header_len());
+    if let Some(parts) = parts_of_request(dissector, frames, id, pdu) {
+        return Secrets::Parts(behind_headers(headers, parts));
+    }
     let Some(fields) = fields(dissector, frames, id, pdu) else {
-        let headers = u32::try_from(HEADER_LEN).unwrap_or(0);
-        return Secrets::Body(headers.saturating_add(pdu.smp_header_len()));
+        return Secrets::Body(headers);
     };
     let mut spans = Vec::new();
     for field in &fields {
@@ -120,9 +150,32 @@ fn of_pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId, pdu: &P
     Secrets::At(spans)
 }
 
+/// What of a packet of a request is secret, if it is one that stands alone in its DATA.
+fn parts_of_request(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    id: PduId,
+    pdu: &PduRow,
+) -> Option<Vec<Range<u32>>> {
+    if !is_request(pdu.tds_type) || dissector.packed.has(frames.store, pdu) {
+        return None;
+    }
+    let index = dissector.index(frames, id)?;
+    let part = index.place(id)?;
+    Some(index.secret_parts(frames, part))
+}
+
+fn behind_headers(headers: u32, parts: Vec<Range<u32>>) -> Vec<Range<u32>> {
+    let shift = |n: u32| n.saturating_add(headers);
+    let parts = parts.into_iter();
+    parts
+        .map(|part| shift(part.start)..shift(part.end))
+        .collect()
+}
+
 /// Of a packet that does not end, or of bytes that look like one: what is behind the header, if that says that secrets
 /// follow.
-fn of_unknown(frames: &mut Frames<'_>, pdu: &PduRow) -> Secrets {
+fn of_unknown(dissector: &mut Dissector, frames: &mut Frames<'_>, pdu: &PduRow) -> Secrets {
     let wanted = smp::HEADER_LEN.saturating_add(HEADER_LEN);
     let head = frames.stretch(
         pdu,
@@ -133,16 +186,46 @@ fn of_unknown(frames: &mut Frames<'_>, pdu: &PduRow) -> Secrets {
         Some(&smp::SMID) => smp::HEADER_LEN,
         _ => 0,
     };
-    let [kind, status, ..] = head.bytes.get(smp..).unwrap_or_default() else {
+    let [kind, status, _, _, _, _, rest @ ..] = head.bytes.get(smp..).unwrap_or_default() else {
         return Secrets::At(Vec::new());
     };
     // Without a header that was understood only what looks very much like one counts.
     let sure = pdu.flags.has(PduFlags::UNFINISHED) || *status <= 1;
-    if !is_login(*kind) || !sure {
+    let headers = u32::try_from(smp.saturating_add(HEADER_LEN)).unwrap_or(0);
+    if is_login(*kind) && sure {
+        return Secrets::Body(headers);
+    }
+    let by_client = frames.store.pdu_side(pdu) == Some(Side::Client);
+    if !is_request(*kind) || !pdu.flags.has(PduFlags::UNFINISHED) || !by_client {
         return Secrets::At(Vec::new());
     }
-    let headers = smp.saturating_add(HEADER_LEN);
-    Secrets::Body(u32::try_from(headers).unwrap_or(0))
+    // The text of a later packet begins in one before.
+    if rest.first().is_none_or(|number| *number > 1) {
+        return Secrets::Body(headers);
+    }
+    of_unfinished_request(dissector, frames, pdu, *kind, headers)
+}
+
+/// Of the first packet of a request that does not end.
+fn of_unfinished_request(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    pdu: &PduRow,
+    kind: u8,
+    headers: u32,
+) -> Secrets {
+    let spoken = dissector.spoken(frames, pdu.conn);
+    let context = packed::context(frames.store, pdu, spoken, 0);
+    let from = StreamPos(pdu.pos.0.saturating_add(u64::from(headers)));
+    let len = pdu.len.saturating_sub(headers);
+    let body = frames.stretch(pdu, from, len);
+    let short = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let mut parts: Vec<_> = secrets_of_request(kind, &body.bytes, &context)
+        .into_iter()
+        .map(|range| short(range.start)..short(range.end))
+        .collect();
+    parts.push(short(body.bytes.len())..len);
+    Secrets::Parts(behind_headers(headers, parts))
 }
 
 /// The fields of what a PDU carries, if there may be secrets among them; `None` where there may be and the bytes are not
@@ -160,7 +243,15 @@ fn fields(
         for message in &packed.messages {
             let body = packed.body(message);
             let decoded = packed::decode(frames.store, pdu, message, &body, spoken, 0);
-            if login && (decoded.missing || !message.has_start) {
+            let kind = message.packets.first().map_or(0, |p| p.header.kind);
+            let hides = login || is_request(kind);
+            if hides && (decoded.missing || !message.has_start) {
+                return None;
+            }
+            if is_request(kind)
+                && decoded.message.stop.is_some()
+                && sql_secret::may_be_in(&body.bytes)
+            {
                 return None;
             }
             fields.extend(decoded.message.fields);
@@ -193,15 +284,10 @@ fn is_login_answer(store: &Store, pdu: &PduRow) -> bool {
 /// Whether bytes of a frame that are in no packet may be a part of the client's login: they stand before its first
 /// request, or nowhere in its stream.
 fn may_be_login(store: &Store, row: &FrameRow) -> bool {
-    let Some(conn) = row.conn.and_then(|id| store.conn(id)) else {
+    let Some(conn) = row.conn.filter(|_| is_client_of_server(store, row)) else {
         return false;
     };
-    let sql_server =
-        conn.protocol == Protocol::Tds || conn.ends.0.iter().any(|end| end.port == tds::PORT);
-    if !sql_server || conn.side_of(row.end()) != Side::Client {
-        return false;
-    }
-    let request = first_request(store, conn.id).and_then(|pdu| {
+    let request = first_request(store, conn).and_then(|pdu| {
         let place = position(store, row, pdu.end, pdu.pos)?;
         Some((pdu, place))
     });
@@ -211,6 +297,15 @@ fn may_be_login(store: &Store, row: &FrameRow) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether a frame is sent by the client of what is, or seems to be, SQL Server.
+fn is_client_of_server(store: &Store, row: &FrameRow) -> bool {
+    row.conn.and_then(|id| store.conn(id)).is_some_and(|conn| {
+        let sql_server =
+            conn.protocol == Protocol::Tds || conn.ends.0.iter().any(|end| end.port == tds::PORT);
+        sql_server && conn.side_of(row.end()) == Side::Client
+    })
 }
 
 /// The first packet of the first request of a connection.

@@ -9,7 +9,7 @@ use rustc_hash::FxHasher;
 use super::TEXT_CHARS;
 use crate::decode::reader::Reader;
 use crate::decode::registry::word;
-use crate::decode::tds::type_info::utf16;
+use crate::decode::tds::sql_secret::{self, Reading};
 use crate::store::{HeaderCheck, RequestKind};
 use crate::units::TextId;
 
@@ -217,7 +217,7 @@ fn first_header(list: &[u8]) -> Option<(u32, u16, &[u8])> {
 }
 
 fn first_chars(utf16le: &[u8]) -> String {
-    let mut text = utf16(utf16le);
+    let mut text = sql_secret::shown(utf16le, Reading::Statement);
     if text.len() > TEXT_CHARS
         && let Some((behind, _)) = text.char_indices().nth(TEXT_CHARS)
     {

@@ -1,6 +1,8 @@
 //! Values as trees: how each is delimited, what it says, and where it broke off ([MS-TDS] 2.2.5.5, 2.2.5.2.3).
 
 use super::columns::size;
+use super::pieces::Pieces;
+use super::sql_secret::{self, Reading};
 use super::type_info::{TypeInfo, ValueLength, token as t};
 use super::values::{self, Cell};
 use crate::decode::field::{Field, Value};
@@ -13,12 +15,44 @@ enum Extent {
     Chunks,
 }
 
+/// What of a value is secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hide {
+    /// Nothing.
+    Nothing,
+    /// All of it.
+    All,
+    /// What is secret in it as a text.
+    Text(Reading),
+}
+
 /// A value, with its label; its length and chunks go below it where `detail` is set.
 pub fn value(w: &mut Walk<'_>, info: &TypeInfo, label: String, detail: bool) -> Step<Cell> {
+    let (cell, _) = read(w, info, label, detail, Hide::Nothing)?;
+    Ok(cell)
+}
+
+/// As [`value`] with its details, of which something may be secret; and the variables that stand for secrets in it.
+pub fn hidden_value(
+    w: &mut Walk<'_>,
+    info: &TypeInfo,
+    label: String,
+    hide: Hide,
+) -> Step<(Cell, Vec<String>)> {
+    read(w, info, label, true, hide)
+}
+
+fn read(
+    w: &mut Walk<'_>,
+    info: &TypeInfo,
+    label: String,
+    detail: bool,
+    hide: Hide,
+) -> Step<(Cell, Vec<String>)> {
     let start = w.at();
     let mut children = Vec::new();
     let extent = extent(w, info, &mut children)?;
-    let (bytes, total, cut) = match extent {
+    let (pieces, cut) = match extent {
         Extent::Null => {
             let range = start..w.at();
             let mut field = Field::new("tds.type_varbyte.data.null", label, Value::None)
@@ -28,26 +62,47 @@ pub fn value(w: &mut Walk<'_>, info: &TypeInfo, label: String, detail: bool) -> 
                 field.children = children;
             }
             w.push(field);
-            return Ok(Cell::null());
+            return Ok((Cell::null(), Vec::new()));
         }
         Extent::Bytes(len) => {
+            let at = w.at();
             let (part, cut) = w.r.sub_lax(len);
-            let bytes = part.rest();
-            let kept = bytes.get(..values::KEEP).unwrap_or(bytes);
             let stop = cut.then(|| Stop::short(w.at(), &format!("a value of {len} bytes")));
-            (kept.to_vec(), bytes.len(), stop)
+            (vec![(at, part.rest())], stop)
         }
         Extent::Chunks => chunks(w, &mut children),
     };
+    let pieces = Pieces(pieces);
+    let total = pieces.len();
+    let bytes = pieces.first(values::KEEP);
     let whole = bytes.len() == total && cut.is_none();
-    // A number or date that is not whole says nothing; text does.
-    let cell = if cut.is_some() && !is_textual(info) {
-        None
+    let secrets = pieces.secrets(info, hide);
+    let mut field = if secrets.all {
+        Field::new("tds.type_varbyte.data.string", label, Value::Secret(total))
     } else {
-        Some(values::print(info, &bytes))
+        Field::new("", label, Value::None)
     };
-    let mut field = typed(info, &bytes, cell.as_ref(), label);
-    field = field.at(start..w.at());
+    let cell = if secrets.all {
+        Some(Cell::secret(total, info))
+    } else if cut.is_some() && !is_textual(info) {
+        // A number or date that is not whole says nothing; text does.
+        None
+    } else if secrets.ranges.is_empty() {
+        Some(values::print(info, &bytes))
+    } else {
+        let print = |part: &[u8]| values::print(info, part).text;
+        let text = sql_secret::replaced(&bytes, &secrets.ranges, print);
+        Some(Cell {
+            text,
+            ..values::print(info, &[])
+        })
+    };
+    if secrets.all {
+        field.spans = pieces.spans(&(0..total));
+    } else {
+        field = typed(info, &bytes, cell.as_ref(), field.label.into_owned());
+        field = field.at(start..w.at());
+    }
     if !whole {
         field.text = if cut.is_some() {
             format!("cut: {total} bytes are there")
@@ -58,14 +113,20 @@ pub fn value(w: &mut Walk<'_>, info: &TypeInfo, label: String, detail: bool) -> 
     if detail || matches!(info.length, ValueLength::Plp) {
         field.children = children;
     }
+    for secret in &secrets.ranges {
+        let mut child = sql_secret::field(secret);
+        child.spans = pieces.spans(secret);
+        field.children.push(child);
+    }
     w.push(field);
     match cut {
         Some(stop) => Err(stop),
-        None => Ok(cell.unwrap_or_else(Cell::null)),
+        None => Ok((cell.unwrap_or_else(Cell::null), secrets.variables)),
     }
 }
 
-fn is_textual(info: &TypeInfo) -> bool {
+/// Whether a value is text.
+pub fn is_textual(info: &TypeInfo) -> bool {
     info.is_unicode()
         || info.is_collated()
         || matches!(info.token, t::JSON | t::CHAR_OLD | t::VARCHAR_OLD)
@@ -197,14 +258,16 @@ const PLP_UNKNOWN: u64 = u64::MAX - 1;
 /// Most chunks of a PLP value that get a field.
 const KEEP_CHUNKS: usize = 64;
 
-/// The chunks of a PLP value: the bytes kept, how many there are, and where it broke off.
-fn chunks(w: &mut Walk<'_>, children: &mut Vec<Field>) -> (Vec<u8>, usize, Option<Stop>) {
-    let mut kept = Vec::new();
-    let mut total = 0_usize;
+/// The chunks of a PLP value, each with its place, and where it broke off.
+fn chunks<'a>(
+    w: &mut Walk<'a>,
+    children: &mut Vec<Field>,
+) -> (Vec<(usize, &'a [u8])>, Option<Stop>) {
+    let mut pieces = Vec::new();
     loop {
         let at = w.at();
         let Some(len) = w.r.u32_le() else {
-            return (kept, total, Some(Stop::short(at, "a PLP value")));
+            return (pieces, Some(Stop::short(at, "a PLP value")));
         };
         if children.len() < KEEP_CHUNKS || len == 0 {
             children.push(
@@ -217,19 +280,14 @@ fn chunks(w: &mut Walk<'_>, children: &mut Vec<Field>) -> (Vec<u8>, usize, Optio
             );
         }
         if len == 0 {
-            return (kept, total, None);
+            return (pieces, None);
         }
+        let at = w.at();
         let (part, cut) = w.r.sub_lax(size(u64::from(len)));
-        let bytes = part.rest();
-        let room = values::KEEP.saturating_sub(kept.len());
-        kept.extend(bytes.iter().take(room));
-        total = total.saturating_add(bytes.len());
+        pieces.push((at, part.rest()));
         if cut {
-            return (
-                kept,
-                total,
-                Some(Stop::short(w.at(), "a chunk of a PLP value")),
-            );
+            let stop = Stop::short(w.at(), "a chunk of a PLP value");
+            return (pieces, Some(stop));
         }
     }
 }

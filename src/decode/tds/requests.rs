@@ -2,9 +2,11 @@
 
 use super::cell;
 use super::columns::{self, size};
+use super::hiding::Hiding;
 use super::message::{Context, Message};
+use super::sql_secret::{self, Reading};
 use super::tvp;
-use super::type_info::{Place, TypeInfo, ValueLength};
+use super::type_info::{Place, ValueLength};
 use super::values::{Cell, guid as guid_text};
 use crate::decode::field::{Field, Value};
 use crate::decode::reader::Reader;
@@ -116,7 +118,7 @@ fn notification(w: &mut Walk<'_>) -> Step<()> {
 pub fn batch(w: &mut Walk<'_>, out: &mut Message, context: &Context) -> Step<()> {
     all_headers(w, context)?;
     let len = w.r.left();
-    let text = w.utf16("tds.query", "SQL", len)?;
+    let text = w.sql("tds.query", "SQL", len)?;
     out.sql.push(text);
     if len % 2 == 1 {
         return Err(Stop::short(w.at(), "a character"));
@@ -124,12 +126,13 @@ pub fn batch(w: &mut Walk<'_>, out: &mut Message, context: &Context) -> Step<()>
     Ok(())
 }
 
-/// The text of a SQL batch, from the beginning of its body; at most `limit` characters.
+/// The text of a SQL batch, from the beginning of its body; at most `limit` characters. What is secret in it is replaced
+/// by words.
 pub fn batch_text(body: &[u8], limit: usize) -> String {
     let start = all_headers_len(body).unwrap_or(0);
     let bytes = body.get(start..).unwrap_or_default();
     let bytes = bytes.get(..limit.saturating_mul(2)).unwrap_or(bytes);
-    super::type_info::utf16(bytes)
+    sql_secret::shown(bytes, Reading::Statement)
 }
 
 const OPTIONS: &[Flag] = &[
@@ -214,11 +217,12 @@ fn one_call(w: &mut Walk<'_>, call: &mut Call, context: &Context) -> Step<()> {
     }
     let options = w.hex("tds.rpc.options", "options", 2)?;
     w.flags(options, OPTIONS);
+    let mut hiding = Hiding::of(&call.procedure);
     let mut number = 0_usize;
     while !w.r.is_empty() && !is_separator(w.r.peek(), context) {
         number = number.saturating_add(1);
         let words = w.group("tds.rpc.parameter", format!("parameter {number}"), |w| {
-            parameter(w, call, context)
+            parameter(w, call, &mut hiding, context)
         })?;
         w.say(words);
     }
@@ -231,7 +235,12 @@ const PARAMETER_STATUS: &[Flag] = &[
     (8, "tds.rpc.parameter.status.encrypted", "encrypted"),
 ];
 
-fn parameter(w: &mut Walk<'_>, call: &mut Call, context: &Context) -> Step<String> {
+fn parameter(
+    w: &mut Walk<'_>,
+    call: &mut Call,
+    hiding: &mut Hiding,
+    context: &Context,
+) -> Step<String> {
     let name = w.counted_some(
         "tds.rpc.parameter.name_length",
         1,
@@ -242,11 +251,16 @@ fn parameter(w: &mut Walk<'_>, call: &mut Call, context: &Context) -> Step<Strin
     w.flags(status, PARAMETER_STATUS);
     let info = columns::type_info(w, Place::Parameter, context.version)?;
     let (shown, value) = if info.length == ValueLength::Table {
+        hiding.took("", Vec::new());
         let rows = tvp::table(w, context)?;
         let words = format!("/* table, {rows} rows */");
         (words, Cell::null())
     } else {
-        let printed = value(w, &info)?;
+        let hide = hiding.next(&name, &info);
+        let (printed, variables) = w.group("tds.rpc.parameter.value", "value", |w| {
+            cell::hidden_value(w, &info, info.sql(), hide)
+        })?;
+        hiding.took(&printed.text, variables);
         let shown = if status & 2 != 0 {
             "default".to_owned()
         } else {
@@ -268,12 +282,6 @@ fn parameter(w: &mut Walk<'_>, call: &mut Call, context: &Context) -> Step<Strin
         words: words.clone(),
     });
     Ok(words)
-}
-
-fn value(w: &mut Walk<'_>, info: &TypeInfo) -> Step<Cell> {
-    w.group("tds.rpc.parameter.value", "value", |w| {
-        cell::value(w, info, info.sql(), true)
-    })
 }
 
 fn cipher_info(w: &mut Walk<'_>, context: &Context) -> Step<()> {

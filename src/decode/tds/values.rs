@@ -4,6 +4,7 @@ use jiff::civil::Date;
 
 use super::collation::CodePage;
 use super::type_info::{TypeInfo, ValueLength, token as t, utf16};
+use crate::decode::field::secret_words;
 use crate::decode::reader::Reader;
 
 /// Most bytes of a value that are turned into text.
@@ -38,6 +39,16 @@ impl Cell {
             text: "NULL".to_owned(),
             null: true,
             quote: Quote::Bare,
+        }
+    }
+
+    /// A secret of so many bytes.
+    pub fn secret(len: usize, info: &TypeInfo) -> Self {
+        let text = secret_words(len);
+        if info.is_unicode() {
+            Self::national(text)
+        } else {
+            Self::plain(text)
         }
     }
 

@@ -1,0 +1,171 @@
+//! Secrets that stand in SQL text: passwords of logins, users, keys and linked servers, secrets of credentials,
+//! connection strings in literals. Which words and procedures tell of them is in `table.rs`.
+//!
+//! A literal that is given to, or compared with, something that has one of the words in its name is a secret, and what
+//! a word of secrets is followed by is hidden up to the next item, clause or statement: rather too much than too little.
+//! What a literal leaves open, because the text ends or makes no sense, is secret to the end. Texts in texts, and
+//! comments, are read as SQL too.
+
+mod lexer;
+mod scan;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use scan::Found;
+
+use super::type_info::utf16;
+use crate::decode::field::{Field, Value, secret_words};
+
+/// Secrets of one text that are told apart; behind them all is one.
+const MOST: usize = 256;
+/// Units of one text that are read; where a word of secrets is in it, what is behind them is secret.
+const MOST_UNITS: usize = 1 << 20;
+
+/// How a text is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// It is SQL.
+    Statement,
+    /// It is a value: SQL, or a connection string.
+    Value,
+}
+
+/// How the characters of a text are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Width {
+    /// UTF-16LE.
+    Wide,
+    /// Bytes of a code page, or UTF-8.
+    Narrow,
+}
+
+/// What is secret in a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// Ranges of its bytes, in order; none touches another. Quotes stay outside.
+    pub ranges: Vec<Range<usize>>,
+    /// Variables that are given to, or compared with, what is secret, in small letters.
+    pub variables: Vec<String>,
+}
+
+/// Whether anything in bytes may tell of secrets; most texts have nothing of it.
+pub fn may_be_in(bytes: &[u8]) -> bool {
+    table::is_in(bytes)
+}
+
+/// Whether what has a name is a secret by that: a parameter, a procedure whose arguments are.
+pub fn is_name_of_secret(name: &str) -> bool {
+    table::has_word(&name.to_ascii_lowercase())
+}
+
+/// Whether a procedure's argument is a secret, by its place and the name it is given.
+pub fn is_secret_argument(procedure: &str, place: usize, name: &str) -> bool {
+    let procedure = procedure
+        .rsplit('.')
+        .next()
+        .unwrap_or(procedure)
+        .to_ascii_lowercase();
+    match table::call(procedure.trim_matches(['[', ']'])) {
+        Some(table::Args::At(at)) => name.is_empty() && at == place,
+        Some(table::Args::Value(at)) => {
+            name.eq_ignore_ascii_case("@value") || name.is_empty() && at == place
+        }
+        _ => false,
+    }
+}
+
+/// What is secret in a text.
+pub fn find(text: &[u8], width: Width, reading: Reading) -> Secrets {
+    if !may_be_in(text) {
+        return Secrets::default();
+    }
+    let (units, size): (Vec<u16>, _) = match width {
+        Width::Wide => {
+            let (pairs, _) = text.as_chunks::<2>();
+            let units = pairs
+                .iter()
+                .take(MOST_UNITS)
+                .map(|pair| u16::from_le_bytes(*pair));
+            (units.collect(), 2_usize)
+        }
+        Width::Narrow => (
+            text.iter()
+                .take(MOST_UNITS)
+                .map(|byte| u16::from(*byte))
+                .collect(),
+            1,
+        ),
+    };
+    let mut found = Found::default();
+    scan::text(&units, reading == Reading::Value, &mut found);
+    let read = units.len().saturating_mul(size);
+    let scaled =
+        |range: &Range<usize>| range.start.saturating_mul(size)..range.end.saturating_mul(size);
+    let mut ranges: Vec<_> = found.ranges.iter().map(scaled).collect();
+    if units.len() >= MOST_UNITS {
+        ranges.push(read..text.len());
+    }
+    Secrets {
+        ranges: few(joined(ranges), text.len()),
+        variables: found.variables,
+    }
+}
+
+/// UTF-16LE text with what is secret in it replaced by words.
+pub fn shown(text: &[u8], reading: Reading) -> String {
+    let secrets = find(text, Width::Wide, reading);
+    replaced(text, &secrets.ranges, utf16)
+}
+
+/// A text with ranges of its bytes replaced by words; `print` makes text of the others. The ranges may reach beyond it.
+pub fn replaced(text: &[u8], secrets: &[Range<usize>], print: impl Fn(&[u8]) -> String) -> String {
+    let Some(last) = secrets.last() else {
+        return print(text);
+    };
+    let mut out = String::new();
+    let mut at = 0;
+    for secret in secrets
+        .iter()
+        .take_while(|secret| secret.start < text.len())
+    {
+        out.push_str(&print(text.get(at..secret.start).unwrap_or_default()));
+        out.push_str(&secret_words(secret.len()));
+        at = secret.end;
+    }
+    if last.end < text.len() || at < text.len() {
+        out.push_str(&print(text.get(at..).unwrap_or_default()));
+    }
+    out
+}
+
+/// A field for a secret in a text.
+pub fn field(secret: &Range<usize>) -> Field {
+    Field::new("tds.other", "secret", Value::Secret(secret.len()))
+}
+
+/// Ranges in order, those that overlap or touch as one.
+fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut out: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+/// The first of them, and one for all that is behind these.
+fn few(mut ranges: Vec<Range<usize>>, len: usize) -> Vec<Range<usize>> {
+    if ranges.len() > MOST {
+        ranges.truncate(MOST);
+        if let Some(last) = ranges.last_mut() {
+            last.end = len;
+        }
+    }
+    ranges
+}

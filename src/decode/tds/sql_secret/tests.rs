@@ -1,0 +1,353 @@
+//! Transact-SQL with secrets in it: what is left to read.
+
+use super::*;
+
+/// A text as it is shown, secrets as `***`.
+fn masked(text: &str, reading: Reading) -> String {
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let secrets = find(&wide, Width::Wide, reading);
+    let mut out = String::new();
+    let mut at = 0;
+    for range in &secrets.ranges {
+        out.push_str(&utf16(&wide[at..range.start]));
+        out.push_str("***");
+        at = range.end;
+    }
+    out.push_str(&utf16(&wide[at..]));
+    // What is stored in bytes is read in the same way.
+    if text.is_ascii() {
+        let narrow = find(text.as_bytes(), Width::Narrow, reading);
+        let doubled = |range: &Range<usize>| 2 * range.start..2 * range.end;
+        let ranges: Vec<_> = narrow.ranges.iter().map(doubled).collect();
+        assert_eq!(ranges, secrets.ranges, "{text}");
+    }
+    out
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        assert_eq!(masked(text, Reading::Statement), *expected, "{text}");
+    }
+}
+
+fn unchanged(cases: &[&str]) {
+    for text in cases {
+        assert_eq!(masked(text, Reading::Statement), *text);
+    }
+}
+
+#[test]
+fn passwords_of_logins_and_users_are_hidden() {
+    check(&[
+        (
+            "ALTER LOGIN x WITH PASSWORD = N'secret' OLD_PASSWORD = 'o''ld', DEFAULT_DATABASE = [y]",
+            "ALTER LOGIN x WITH PASSWORD = N'***' OLD_PASSWORD = '***', DEFAULT_DATABASE = [y]",
+        ),
+        (
+            "create login x with password=0x0200AB12 hashed, sid = 0x11AA, check_policy = off",
+            "create login x with password=0x*** hashed, sid = 0x11AA, check_policy = off",
+        ),
+        (
+            "create login x with password = 0x02\\\r\n00AB hashed",
+            "create login x with password = 0x*** hashed",
+        ),
+        (
+            "CREATE USER u WITH PASSWORD\r\n\t=\r\n\t'a''b' -- it's new\r\n, DEFAULT_SCHEMA = dbo; select 'c'",
+            "CREATE USER u WITH PASSWORD\r\n\t=\r\n\t'***' -- it's new\r\n, DEFAULT_SCHEMA = dbo; select 'c'",
+        ),
+        (
+            "alter user u with password /* x */ = /* '*/ \"pw\" old_password=\"o\"",
+            "alter user u with password /* x */ = /* '*/ \"***\" old_password=\"***\"",
+        ),
+        (
+            "ALTER APPLICATION ROLE r WITH NAME = s, PASSWORD = 'p', DEFAULT_SCHEMA = t",
+            "ALTER APPLICATION ROLE r WITH NAME = s, PASSWORD = '***', DEFAULT_SCHEMA = t",
+        ),
+        (
+            "alter login x with password = hunter2",
+            "alter login x with password = ***",
+        ),
+    ]);
+}
+
+#[test]
+fn secrets_of_keys_credentials_and_backups_are_hidden() {
+    check(&[
+        (
+            "CREATE CREDENTIAL c WITH IDENTITY = 'joe', SECRET = 'sv=1&sig=x'",
+            "CREATE CREDENTIAL c WITH IDENTITY = 'joe', SECRET = '***'",
+        ),
+        (
+            "OPEN SYMMETRIC KEY k DECRYPTION BY PASSWORD = 'p' select 'a'",
+            "OPEN SYMMETRIC KEY k DECRYPTION BY PASSWORD = '***' select 'a'",
+        ),
+        (
+            "alter certificate c with private key (decryption by password = 'a', encryption by password = 'b')",
+            "alter certificate c with private key (decryption by password = '***', encryption by password = '***')",
+        ),
+        (
+            "CREATE SYMMETRIC KEY k WITH KEY_SOURCE = 'phrase', IDENTITY_VALUE = 'v' ENCRYPTION BY PASSWORD = 'p'",
+            "CREATE SYMMETRIC KEY k WITH KEY_SOURCE = '***', IDENTITY_VALUE = 'v' ENCRYPTION BY PASSWORD = '***'",
+        ),
+        (
+            "BACKUP DATABASE d TO DISK = 'f.bak' WITH PASSWORD = 'a', MEDIAPASSWORD = N'b', NAME = 'n'",
+            "BACKUP DATABASE d TO DISK = 'f.bak' WITH PASSWORD = '***', MEDIAPASSWORD = N'***', NAME = 'n'",
+        ),
+        ("REVERT WITH COOKIE = 0xABCD", "REVERT WITH COOKIE = 0x***"),
+        (
+            "select encryptbypassphrase('p', 'clear'), pwdcompare(N'a', h), 'x'",
+            "select encryptbypassphrase('***', '***'), pwdcompare(N'***', h), 'x'",
+        ),
+        (
+            "select DecryptByCert(Cert_Id('c'), @c, N'p'), signbyasymkey(asymkey_id('k'), 'd', 'p')",
+            "select DecryptByCert(Cert_Id('c'), @c, N'***'), signbyasymkey(asymkey_id('k'), 'd', '***')",
+        ),
+    ]);
+}
+
+#[test]
+fn arguments_of_procedures_that_take_secrets_are_hidden() {
+    check(&[
+        ("sp_addlogin 'u','pw','db'", "sp_addlogin 'u','***','db'"),
+        (
+            "exec master..sp_addlogin u, hunter2, db",
+            "exec master..sp_addlogin u, ***, db",
+        ),
+        (
+            "EXEC sp_addlogin @loginame = 'u', @passwd = 'pw', @defdb = 'db'",
+            "EXEC sp_addlogin @loginame = 'u', @passwd = '***', @defdb = 'db'",
+        ),
+        (
+            "exec sp_password 'old','new','u'",
+            "exec sp_password '***','***','***'",
+        ),
+        ("sp_password 'old','new'", "sp_password '***','***'"),
+        (
+            "exec @rc = sys.sp_password null, 'new' print 'x'",
+            "exec @rc = sys.sp_password null, '***' print 'x'",
+        ),
+        (
+            "{call sp_password('old','new')}",
+            "{call sp_password('***','***')}",
+        ),
+        (
+            "exec sp_addlinkedsrvlogin @rmtsrvname = N's', @rmtuser = N'u', @rmtpassword = 'p'",
+            "exec sp_addlinkedsrvlogin @rmtsrvname = N's', @rmtuser = N'u', @rmtpassword = '***'",
+        ),
+        (
+            "exec sp_addlinkedsrvlogin 's','false',null,'u','p'",
+            "exec sp_addlinkedsrvlogin 's','false',null,'u','***'",
+        ),
+        (
+            "exec [sp_setapprole] 'r', {Encrypt N'p'}, 'odbc'",
+            "exec [sp_setapprole] 'r', {Encrypt N'***'}, 'odbc'",
+        ),
+        (
+            "exec sp_setapprole r, @password = p",
+            "exec sp_setapprole r, @password = ***",
+        ),
+        (
+            "exec sp_change_subscription_properties @property = N'x', @value = N'p'",
+            "exec sp_change_subscription_properties @property = N'x', @value = N'***'",
+        ),
+        (
+            "exec dbo.ResetPassword 'joe', 'new'",
+            "exec dbo.ResetPassword '***', '***'",
+        ),
+        (
+            "exec sp_executesql N'select 1 where password = @p and x = @q', N'@p int, @q int', 'pw', 'x'",
+            "exec sp_executesql N'select 1 where password = ***', N'@p int, @q int', '***', '***'",
+        ),
+    ]);
+}
+
+#[test]
+fn passwords_in_connection_strings_are_hidden() {
+    check(&[
+        (
+            "select * from OPENROWSET('MSOLEDBSQL','server';'user';'pw', 'select 1')",
+            "select * from OPENROWSET('MSOLEDBSQL','server';'user';'***', 'select 1')",
+        ),
+        (
+            "select * from OPENDATASOURCE('SQLNCLI', 'Server=s;UID=u;PWD=p w;Database=d').d.dbo.t",
+            "select * from OPENDATASOURCE('SQLNCLI', 'Server=s;UID=u;PWD=***;Database=d').d.dbo.t",
+        ),
+        (
+            "exec x 'Password = it''s;App=y', 'z'",
+            "exec x 'Password = ***', 'z'",
+        ),
+        ("exec x 'PWD={a;b}}c};App=y'", "exec x 'PWD=***;App=y'"),
+        (
+            "exec x 'Password=\"a;b\";App=y'",
+            "exec x 'Password=\"***\";App=y'",
+        ),
+        (
+            "set @j = '{\"name\":\"joe\",\"password\":\"x\"}'",
+            "set @j = '{\"name\":\"joe\",\"password\":\"***\"}'",
+        ),
+        (
+            "set @x = '<a><password>x</password></a>'",
+            "set @x = '<a><password>***</password></a>'",
+        ),
+    ]);
+    assert_eq!(
+        masked("Server=s;pwd=x;App=y", Reading::Value),
+        "Server=s;pwd=***;App=y"
+    );
+    assert_eq!(masked("Password=x", Reading::Value), "Password=***");
+}
+
+#[test]
+fn literals_compared_with_a_password_are_hidden() {
+    check(&[
+        (
+            "select * from users where name = 'joe' and password = 'x' and city = 'y'",
+            "select * from users where name = 'joe' and password = '***' and city = 'y'",
+        ),
+        (
+            "select 1 where 'x' = u.[password] and a = 'b'",
+            "select 1 where '***' = u.[password] and a = 'b'",
+        ),
+        (
+            "select 1 where a = 'b' and hashbytes('MD5', 'x') = lower(password)",
+            "select 1 where a = 'b' and hashbytes('***', '***') = lower(password)",
+        ),
+        (
+            "select 1 where password in ('a', 'b') or c = 'd'",
+            "select 1 where password in ('***', '***') or c = 'd'",
+        ),
+        (
+            "select 1 where password between 'a' and 'b' and c = 'd'",
+            "select 1 where password between '***' and '***' and c = 'd'",
+        ),
+        (
+            "select 1 where isnull(password, '') = 'x'",
+            "select 1 where isnull(password, '') = '***'",
+        ),
+        (
+            "update t set password = 'x' + 'y', city = 'z'",
+            "update t set password = '***' + '***', city = 'z'",
+        ),
+        (
+            "declare @pwd nvarchar(50) = N'x', @a int",
+            "declare @pwd nvarchar(50) = N'***', @a int",
+        ),
+        (
+            "insert t (name, password) values ('a', 'b'), ('c', 'd')",
+            "insert t (name, password) values ('***', '***'), ('***', '***')",
+        ),
+        (
+            "insert into t (password) select 'a' union select 'b'",
+            "insert into t (password) select '***' union select '***'",
+        ),
+        (
+            "select 1 where password = 123456",
+            "select 1 where password = ***",
+        ),
+    ]);
+}
+
+#[test]
+fn texts_without_secrets_stay_as_they_are() {
+    unchanged(&[
+        "select password from users",
+        "select name, password from users where name = 'joe'",
+        "select password, 'x' from users order by password, name",
+        "create table t (password nvarchar(50) not null)",
+        "select 1 where password = @p and len(password) > 8",
+        "select 1 where u.password = v.password and name = 'joe'",
+        "create login x from windows with default_database = [y]",
+        "alter login x with password = ''",
+        "select 'a', [b], \"c\" from t where d = 0x12",
+        "passw",
+        "",
+    ]);
+}
+
+#[test]
+fn what_a_literal_leaves_open_is_secret_to_the_end() {
+    check(&[
+        (
+            "alter login x with password = N'sec",
+            "alter login x with password = N'***",
+        ),
+        (
+            "alter login x with password = 'it's secret', a = b",
+            "alter login x with password = '***",
+        ),
+        (
+            "alter login x with password = \u{2018}secret\u{2019}",
+            "alter login x with password = \u{2018}***",
+        ),
+        (
+            "exec('alter login x with password = ''se",
+            "exec('alter login x with password = ''***",
+        ),
+        ("exec x 'Server=s;PWD=se", "exec x 'Server=s;PWD=***"),
+    ]);
+}
+
+#[test]
+fn texts_in_texts_and_comments_are_read_too() {
+    check(&[
+        (
+            "exec('alter login x with password = ''se''''cret'', a = b')",
+            "exec('alter login x with password = ''***'', a = b')",
+        ),
+        (
+            "exec('exec(''alter login x with password = ''''secret'''''')')",
+            "exec('exec(''alter login x with password = ''''***'''''')')",
+        ),
+        (
+            "exec('alter login x with password = ''' + 'secret' + ''' ')",
+            "exec('alter login x with password = ''' + '***' + '***')",
+        ),
+        (
+            "set @c = 'Server=s;PWD=' + 'x' + ';App=y'",
+            "set @c = 'Server=s;PWD=' + '***' + '***'",
+        ),
+        (
+            "/* alter login x with password = 'a' */ select 'b'",
+            "/* alter login x with password = '***' */ select 'b'",
+        ),
+        (
+            "-- password = 'a'\r\nselect 'b' /* /* */ ' */, 'c'",
+            "-- password = '***'\r\nselect 'b' /* /* */ ' */, 'c'",
+        ),
+    ]);
+}
+
+#[test]
+fn variables_that_stand_for_secrets_are_named() {
+    let text = "update t set Password = @P2, c = @P3 where @P4 = password; insert t (a, pwd) values (@p5, @p6)";
+    let secrets = find(text.as_bytes(), Width::Narrow, Reading::Statement);
+    assert_eq!(secrets.variables, ["@p2", "@p4", "@p5", "@p6"]);
+}
+
+#[test]
+fn many_secrets_are_one_to_the_end() {
+    let text = "insert t (password) values ".to_owned() + &"('abcd'),".repeat(2000);
+    let secrets = find(text.as_bytes(), Width::Narrow, Reading::Statement);
+    assert_eq!(secrets.ranges.len(), MOST);
+    assert_eq!(secrets.ranges.last().unwrap().end, text.len());
+}
+
+#[test]
+fn long_texts_are_read_in_little_time() {
+    for part in [
+        "password=",
+        "'x'=password.",
+        "sp_addlogin ",
+        "(password=",
+        "((('",
+        "/**/",
+        "a.password.",
+        "'''",
+        "[password",
+    ] {
+        let text = part.repeat((1 << 18) / part.len());
+        let start = std::time::Instant::now();
+        find(text.as_bytes(), Width::Narrow, Reading::Value);
+        assert!(start.elapsed().as_secs() < 20, "{part}");
+    }
+}
