@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::request;
 use super::stream::{Frames, Gathered};
 use super::version::Spoken;
 use crate::decode::field::{Field, Value};
@@ -67,10 +68,12 @@ pub struct Index {
 /// What of a request's body is secret.
 #[derive(Debug, Default)]
 struct Secrets {
-    /// So many bytes of it were read; nobody knows what is behind them.
+    /// So many bytes of it were read; bytes are missing behind them.
     read: u64,
     /// Ranges of these.
     ranges: Vec<Range<u64>>,
+    /// A word of secrets is among them: what is behind the missing bytes may belong to it.
+    tells: bool,
 }
 
 /// Counts a token in runs of the same.
@@ -346,25 +349,40 @@ impl Index {
             .then(|| (start.tokens.clone(), start.open_at < begin))
     }
 
-    /// What of a part of a request is secret, counted from the part's first byte: what is secret in its text, and all
-    /// that stands behind bytes which are not in the file.
+    /// What of a part of a request is secret, counted from the part's first byte: what is secret in its text, and what
+    /// may be of what stands behind bytes which are not in the file.
     pub fn secret_parts(&mut self, frames: &mut Frames<'_>, part: usize) -> Vec<Range<u32>> {
         let (begin, end) = self.range(part);
         let secrets = match self.secrets.take() {
             Some(secrets) => secrets,
             None => self.find_secrets(frames),
         };
-        let behind = secrets.read..self.body_len();
-        let all = secrets.ranges.iter().chain([&behind]);
+        let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let here = |range: &Range<u64>| {
             let from = range.start.max(begin).saturating_sub(begin);
             let to = range.end.min(end).saturating_sub(begin);
-            let short = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
             (from < to).then(|| short(from)..short(to))
         };
-        let found = all.filter_map(here).collect();
+        let mut found: Vec<_> = secrets.ranges.iter().filter_map(here).collect();
+        if secrets.read <= begin && !secrets.tells && begin < MAX_SECRETS {
+            let body = self.body(frames, part).bytes;
+            found.extend(request::of_piece(self.kind, &body));
+            let have = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            found.push(short(have)..short(end.saturating_sub(begin)));
+        } else {
+            found.extend(here(&(secrets.read..end)));
+        }
         self.secrets = Some(secrets);
         found
+    }
+
+    /// The bytes of the body, if it has its beginning and none of them are missing; not of a very long one.
+    pub fn whole_body(&self, frames: &mut Frames<'_>) -> Option<Vec<u8>> {
+        if !self.has_start || self.body_len() > MAX_SECRETS {
+            return None;
+        }
+        let bytes = self.bytes(frames, 0, self.body_len());
+        bytes.is_whole().then_some(bytes.bytes)
     }
 
     fn find_secrets(&self, frames: &mut Frames<'_>) -> Secrets {
@@ -376,6 +394,7 @@ impl Index {
         let found = secrets_of_request(self.kind, &bytes.bytes, &self.context);
         Secrets {
             read: wide(bytes.bytes.len()),
+            tells: sql_secret::may_be_in(&bytes.bytes),
             ranges: found
                 .into_iter()
                 .map(|range| wide(range.start)..wide(range.end))
@@ -393,11 +412,6 @@ impl Index {
     pub fn context(&self) -> &Context {
         &self.context
     }
-}
-
-/// Whether messages of a kind carry SQL text or parameters.
-pub fn is_request(kind: u8) -> bool {
-    matches!(kind, packet_type::SQL_BATCH | packet_type::RPC)
 }
 
 /// What is secret in the body of a request, of which the first bytes are there. Where something may be and the body

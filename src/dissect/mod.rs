@@ -12,6 +12,7 @@ mod packed;
 mod pdu;
 mod plain;
 pub mod render;
+mod request;
 mod secret;
 pub mod smp;
 pub mod stream;

@@ -1,12 +1,12 @@
 //! Which bytes of a frame are secrets: they are masked wherever bytes or text of the capture are shown.
 //!
 //! A copy of a segment hides what the segment hides. Where the bytes of a login cannot be told from one another,
-//! because its beginning, or a part in its middle, is not in the file, all of them are secret. So is what stands in a
-//! request behind bytes that are not in the file: it may be a part of a literal that is secret.
+//! because its beginning, or a part in its middle, is not in the file, all of them are secret.
 
 use std::ops::Range;
 
-use super::message::{Index, is_request, secrets_of_request};
+use super::message::Index;
+use super::request::{self, is_request};
 use super::stream::{Frames, position};
 use super::{Dissector, carried, packed};
 use crate::capture::link::{Network, network};
@@ -16,7 +16,7 @@ use crate::decode::smp;
 use crate::decode::tds::tokens::token;
 use crate::decode::tds::{self, HEADER_LEN, packet_type, sql_secret};
 use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Protocol, Store};
-use crate::units::{ConnId, FrameNo, PduId, Side, StreamPos};
+use crate::units::{ConnId, FrameNo, PduId, Side};
 
 /// Packets of a client that carry its secrets.
 fn is_login(kind: u8) -> bool {
@@ -95,18 +95,11 @@ pub fn ranges(
         known.extend(unfinished);
         let bytes = frames.read(no, &row);
         let strange = between(carried::payload(&row), known).into_iter();
-        found.extend(strange.filter(|part| bytes.get(part.clone()).is_some_and(may_be_sql)));
+        found.extend(
+            strange.filter(|part| bytes.get(part.clone()).is_some_and(request::may_be_one)),
+        );
     }
     joined(found)
-}
-
-/// Whether bytes that nobody can read may be a part of SQL text with secrets: a word of secrets is in them, or a quote,
-/// in front of which there may be one.
-fn may_be_sql(bytes: &[u8]) -> bool {
-    sql_secret::may_be_in(bytes)
-        || bytes
-            .windows(2)
-            .any(|pair| matches!(pair, b"'\0" | b"\"\0"))
 }
 
 /// What of a PDU is secret.
@@ -133,8 +126,8 @@ fn of_pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId, pdu: &P
     let headers = u32::try_from(HEADER_LEN)
         .unwrap_or(0)
         .saturating_add(pdu.smp_header_len());
-    if let Some(parts) = parts_of_request(dissector, frames, id, pdu) {
-        return Secrets::Parts(behind_headers(headers, parts));
+    if let Some(parts) = request::parts(dissector, frames, id, pdu, headers) {
+        return Secrets::Parts(parts);
     }
     let Some(fields) = fields(dissector, frames, id, pdu) else {
         return Secrets::Body(headers);
@@ -150,29 +143,6 @@ fn of_pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId, pdu: &P
     Secrets::At(spans)
 }
 
-/// What of a packet of a request is secret, if it is one that stands alone in its DATA.
-fn parts_of_request(
-    dissector: &mut Dissector,
-    frames: &mut Frames<'_>,
-    id: PduId,
-    pdu: &PduRow,
-) -> Option<Vec<Range<u32>>> {
-    if !is_request(pdu.tds_type) || dissector.packed.has(frames.store, pdu) {
-        return None;
-    }
-    let index = dissector.index(frames, id)?;
-    let part = index.place(id)?;
-    Some(index.secret_parts(frames, part))
-}
-
-fn behind_headers(headers: u32, parts: Vec<Range<u32>>) -> Vec<Range<u32>> {
-    let shift = |n: u32| n.saturating_add(headers);
-    let parts = parts.into_iter();
-    parts
-        .map(|part| shift(part.start)..shift(part.end))
-        .collect()
-}
-
 /// Of a packet that does not end, or of bytes that look like one: what is behind the header, if that says that secrets
 /// follow.
 fn of_unknown(dissector: &mut Dissector, frames: &mut Frames<'_>, pdu: &PduRow) -> Secrets {
@@ -186,7 +156,7 @@ fn of_unknown(dissector: &mut Dissector, frames: &mut Frames<'_>, pdu: &PduRow) 
         Some(&smp::SMID) => smp::HEADER_LEN,
         _ => 0,
     };
-    let [kind, status, _, _, _, _, rest @ ..] = head.bytes.get(smp..).unwrap_or_default() else {
+    let [kind, status, ..] = head.bytes.get(smp..).unwrap_or_default() else {
         return Secrets::At(Vec::new());
     };
     // Without a header that was understood only what looks very much like one counts.
@@ -199,33 +169,7 @@ fn of_unknown(dissector: &mut Dissector, frames: &mut Frames<'_>, pdu: &PduRow) 
     if !is_request(*kind) || !pdu.flags.has(PduFlags::UNFINISHED) || !by_client {
         return Secrets::At(Vec::new());
     }
-    // The text of a later packet begins in one before.
-    if rest.first().is_none_or(|number| *number > 1) {
-        return Secrets::Body(headers);
-    }
-    of_unfinished_request(dissector, frames, pdu, *kind, headers)
-}
-
-/// Of the first packet of a request that does not end.
-fn of_unfinished_request(
-    dissector: &mut Dissector,
-    frames: &mut Frames<'_>,
-    pdu: &PduRow,
-    kind: u8,
-    headers: u32,
-) -> Secrets {
-    let spoken = dissector.spoken(frames, pdu.conn);
-    let context = packed::context(frames.store, pdu, spoken, 0);
-    let from = StreamPos(pdu.pos.0.saturating_add(u64::from(headers)));
-    let len = pdu.len.saturating_sub(headers);
-    let body = frames.stretch(pdu, from, len);
-    let short = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let mut parts: Vec<_> = secrets_of_request(kind, &body.bytes, &context)
-        .into_iter()
-        .map(|range| short(range.start)..short(range.end))
-        .collect();
-    parts.push(short(body.bytes.len())..len);
-    Secrets::Parts(behind_headers(headers, parts))
+    Secrets::Parts(request::unfinished(dissector, frames, pdu, *kind, headers))
 }
 
 /// The fields of what a PDU carries, if there may be secrets among them; `None` where there may be and the bytes are not

@@ -114,6 +114,28 @@ pub fn find(text: &[u8], width: Width, reading: Reading) -> Secrets {
     }
 }
 
+/// What of a piece of UTF-16LE text, of which nobody knows what stands before it, is no secret for sure: it is SQL, and
+/// no literal begins or ends in it. Its first and last word may be parts of something.
+pub fn harmless_piece(bytes: &[u8]) -> Range<usize> {
+    let has_quote = bytes
+        .windows(2)
+        .any(|pair| matches!(pair, b"'\0" | b"\"\0"));
+    if has_quote || may_be_in(bytes) {
+        return 0..0;
+    }
+    // The piece may begin within a character.
+    for skipped in 0..2 {
+        let text = bytes.get(skipped..).unwrap_or_default();
+        let (pairs, _) = text.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+        if let Some(range) = scan::sql_of_piece(&units) {
+            let place = |at: usize| at.saturating_mul(2).saturating_add(skipped);
+            return place(range.start)..place(range.end);
+        }
+    }
+    0..0
+}
+
 /// UTF-16LE text with what is secret in it replaced by words.
 pub fn shown(text: &[u8], reading: Reading) -> String {
     let secrets = find(text, Width::Wide, reading);

@@ -11,6 +11,8 @@ const DEPTH: usize = 4;
 const AROUND: usize = 512;
 /// Units of a name that are looked at.
 const NAME: usize = 256;
+/// Digits from which a number may be a secret; shorter ones count something, or are flags.
+const LONG_NUMBER: usize = 4;
 
 /// What was found, in places of the outermost text.
 #[derive(Debug, Default)]
@@ -89,6 +91,26 @@ fn run(
         }
     }
     scan.armed != Armed::No
+}
+
+/// The tokens of a piece of text between its first and its last, if one of them shows that it is SQL, and none is a
+/// literal.
+pub(super) fn sql_of_piece(units: &[u16]) -> Option<Range<usize>> {
+    let tokens = lexer::tokens(units);
+    let [first, inner @ .., last] = tokens.as_slice() else {
+        return None;
+    };
+    let is_sql = inner.iter().any(|token| {
+        let name = units.get(token.inside()).unwrap_or_default();
+        let name = String::from_utf16_lossy(name).to_ascii_lowercase();
+        token.kind == Kind::Word && table::role(&name) != Role::Other
+    });
+    let literal = tokens.iter().any(|token| match token.kind {
+        Kind::Text | Kind::Quoted | Kind::Binary | Kind::Comment => true,
+        Kind::Number => token.inside().len() >= LONG_NUMBER,
+        _ => false,
+    });
+    (is_sql && !literal).then(|| first.whole().end..last.whole().start)
 }
 
 impl Scan<'_> {
@@ -173,7 +195,7 @@ impl Scan<'_> {
             }
             Kind::Binary if self.armed != Armed::No => self.hide(token.inside()),
             Kind::Number if self.armed != Armed::No && self.is_compared(at) => {
-                self.hide_number(token)
+                self.hide_number(token);
             }
             Kind::Binary | Kind::Number => {}
             Kind::Word | Kind::Bracket => self.name_or_keyword(at, token),
@@ -370,9 +392,8 @@ impl Scan<'_> {
         compares && name.is_some_and(|(_, token)| table::has_word(&self.name(token)))
     }
 
-    /// Short numbers count something, or are flags.
     fn hide_number(&mut self, token: Token) {
-        if token.inside().len() >= 4 {
+        if token.inside().len() >= LONG_NUMBER {
             self.hide(token.inside());
         }
     }

@@ -325,6 +325,29 @@ fn variables_that_stand_for_secrets_are_named() {
 }
 
 #[test]
+fn of_a_piece_only_sql_without_literals_is_harmless() {
+    let harmless = |text: &str, skip: usize| {
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let piece = &wide[skip..];
+        utf16(&piece[harmless_piece(piece)])
+    };
+    let sql = "le from haystack where needle > 1";
+    assert_eq!(harmless(sql, 0), " from haystack where needle > ");
+    assert_eq!(harmless(sql, 1), " from haystack where needle > ");
+    for other in [
+        "",
+        "orrect horse battery stapl",
+        "cret', default_database = x from",
+        "from t where password = @p and",
+        "a from t where b = 0x0102 and",
+        "a from t where b = 12345 and",
+        "ret\" from t where",
+    ] {
+        assert_eq!(harmless(other, 0), "", "{other}");
+    }
+}
+
+#[test]
 fn many_secrets_are_one_to_the_end() {
     let text = "insert t (password) values ".to_owned() + &"('abcd'),".repeat(2000);
     let secrets = find(text.as_bytes(), Width::Narrow, Reading::Statement);
@@ -345,9 +368,9 @@ fn long_texts_are_read_in_little_time() {
         "'''",
         "[password",
     ] {
-        let text = part.repeat((1 << 18) / part.len());
+        let text = part.repeat((1 << 16) / part.len());
         let start = std::time::Instant::now();
         find(text.as_bytes(), Width::Narrow, Reading::Value);
-        assert!(start.elapsed().as_secs() < 20, "{part}");
+        assert!(start.elapsed().as_secs() < 5, "{part}");
     }
 }
