@@ -338,31 +338,34 @@ fn a_password_in_a_batch_is_hidden_however_the_batch_is_cut() {
     }
 }
 
+/// The request on one of two sessions, in packets of `size` bytes: one in each DATA, or not.
+fn on_session(size: usize, joined: bool) -> Conn {
+    let mut conn = opened(true);
+    conn.open(0);
+    conn.open(1);
+    conn.request(0, "select 'visible'", &tds::done(0xFD, 0, 0xC1, 0));
+    let body = tds::batch(&login_is_altered());
+    let packets = tds::message(tds::SQL_BATCH, 0, &body, size);
+    let pieces = if joined {
+        packets.concat().chunks(77).map(<[u8]>::to_vec).collect()
+    } else {
+        packets
+    };
+    for piece in pieces {
+        let data = conn.smp_data(Side::Client, 1, &piece);
+        conn.data_in(Side::Client, &data, 55);
+    }
+    conn.trip(MS);
+    conn.answer(1, &tds::done(0xFD, 0, 0xC1, 0));
+    conn.request(0, "select 'visible'", &tds::done(0xFD, 0, 0xC1, 0));
+    conn
+}
+
 #[test]
 fn requests_on_sessions_hide_passwords() {
-    for (sizes, join) in [(4096, false), (60, false), (60, true)] {
-        let mut conn = opened(true);
-        conn.open(0);
-        conn.open(1);
-        conn.request(0, "select 'visible'", &tds::done(0xFD, 0, 0xC1, 0));
-        let body = tds::batch(&login_is_altered());
-        let packets = tds::message(tds::SQL_BATCH, 0, &body, sizes);
-        if join {
-            // One DATA for two packets, and packets over two DATA.
-            let bytes = packets.concat();
-            for piece in bytes.chunks(77) {
-                let data = conn.smp_data(Side::Client, 1, piece);
-                conn.data(Side::Client, &data);
-            }
-        } else {
-            for packet in &packets {
-                conn.send_tds(Side::Client, 1, packet);
-            }
-        }
-        conn.trip(MS);
-        conn.answer(1, &tds::done(0xFD, 0, 0xC1, 0));
-        conn.request(0, "select 'visible'", &tds::done(0xFD, 0, 0xC1, 0));
-        hides(&format!("DATA of {sizes}"), file(&conn));
+    for (size, joined) in [(4096, false), (60, false), (60, true)] {
+        let what = format!("DATA of {size}");
+        hides(&what, file(&on_session(size, joined)));
     }
 }
 
@@ -395,35 +398,61 @@ fn copies_of_segments_hide_passwords() {
     }
 }
 
+/// The capture with a frame lost, or cut, or as its first or last.
+fn damaged(what: &str, conn: &Conn) {
+    let whole = conn.capture(Side::Client);
+    let login = whole.frames.iter().position(|frame| frame.data.len() > 200);
+    // What is before the login has no secrets.
+    for at in login.unwrap_or(0)..whole.frames.len() {
+        let what = format!("{what}, frame {at}");
+        let mut lost = whole.clone();
+        lost.frames.remove(at);
+        hides(&format!("{what} lost"), lost.to_pcapng());
+        let mut short = whole.clone();
+        let frame = &mut short.frames[at];
+        let keep = frame.data.len().min(75);
+        frame.data.truncate(keep);
+        hides(&format!("{what} cut"), short.to_pcapng());
+        let mut late = whole.clone();
+        late.frames.drain(..at);
+        hides(&format!("{what} is the first"), late.to_pcapng());
+        let mut rest = whole.clone();
+        rest.frames.truncate(at + 1);
+        hides(&format!("{what} is the last"), rest.to_pcapng());
+    }
+    let mut all_short = whole;
+    for frame in &mut all_short.frames {
+        let keep = frame.data.len().min(100);
+        frame.data.truncate(keep);
+    }
+    hides(&format!("{what}, all cut"), all_short.to_pcapng());
+}
+
 #[test]
-fn captures_that_lack_bytes_hide_passwords() {
+fn captures_that_lack_bytes_of_a_batch_hide_passwords() {
     let body = tds::batch(&login_is_altered());
-    for (packet, segment) in [(4096, 60), (64, 200), (64, 31)] {
-        let conn = in_pieces(tds::SQL_BATCH, &body, packet, segment);
-        let whole = conn.capture(Side::Client);
-        for at in 0..whole.frames.len() {
-            let what = format!("packets of {packet}, segments of {segment}, frame {at}");
-            let mut lost = whole.clone();
-            lost.frames.remove(at);
-            hides(&format!("{what} lost"), lost.to_pcapng());
-            let mut short = whole.clone();
-            let frame = &mut short.frames[at];
-            let keep = frame.data.len().min(75);
-            frame.data.truncate(keep);
-            hides(&format!("{what} cut"), short.to_pcapng());
-            let mut late = whole.clone();
-            late.frames.drain(..at);
-            hides(&format!("{what} is the first"), late.to_pcapng());
-            let mut rest = whole.clone();
-            rest.frames.truncate(at + 1);
-            hides(&format!("{what} is the last"), rest.to_pcapng());
-        }
-        let mut all_short = whole.clone();
-        for frame in &mut all_short.frames {
-            let keep = frame.data.len().min(100);
-            frame.data.truncate(keep);
-        }
-        hides("all cut", all_short.to_pcapng());
+    for (packet, segment) in [(4096, 60), (64, 31)] {
+        let what = format!("packets of {packet}, segments of {segment}");
+        damaged(&what, &in_pieces(tds::SQL_BATCH, &body, packet, segment));
+    }
+}
+
+#[test]
+fn captures_that_lack_bytes_of_a_call_hide_passwords() {
+    let parameters = [
+        parameter("", true, "joe"),
+        parameter("@password", false, PASSWORD),
+    ];
+    let body = [call("dbo.check_user"), parameters.concat()].concat();
+    damaged("a call", &in_pieces(tds::RPC, &body, 4096, 50));
+}
+
+#[test]
+fn captures_that_lack_bytes_of_a_session_hide_passwords() {
+    for sizes in [4096, 60] {
+        let mut conn = on_session(sizes, false);
+        conn.trip(MS);
+        damaged(&format!("DATA of {sizes}"), &conn);
     }
 }
 

@@ -86,17 +86,21 @@ fn is_again(row: &FrameRow) -> bool {
     .any(|flag| row.flags.has(flag))
 }
 
-/// The PDUs that end in a frame, and those that it holds a part of.
+/// The PDUs that end in a frame, and those that it holds a part of. A segment that was overtaken may begin these: where
+/// they stand in the stream tells, not the frame that has their first byte.
 fn first_time(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<(PduId, PduRow)> {
     let mut found: Vec<_> = store.pdus_in(no).collect();
-    let mut first = None;
+    let len = i64::try_from(payload(row).len()).unwrap_or(i64::MAX);
     for (id, pdu) in store.sent_behind_frame(no, row, LOOK_AHEAD) {
-        // What closes a hole completes several at once, in their order; behind these nothing of the frame is left.
-        let first = *first.get_or_insert(pdu.frame);
-        if pdu.first_frame <= no {
-            found.push((id, pdu));
-        } else if pdu.frame > first {
+        let Some(payload) = position(store, row, pdu.end, pdu.pos) else {
             break;
+        };
+        // Nothing of the frame is left for this one and those behind it.
+        if payload.saturating_add(len) <= 0 {
+            break;
+        }
+        if payload < i64::from(pdu.len) {
+            found.push((id, pdu));
         }
     }
     found

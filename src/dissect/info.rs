@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::message::{Index, count_token};
 use super::packed::{self, Packed};
 use super::render::safe;
+use super::request::is_request;
 use super::stream::Frames;
 use super::tree::{later_pdu, pdu_name};
 use super::{Dissector, handles};
@@ -12,7 +13,7 @@ use crate::decode::sspi::{self, Token};
 use crate::decode::tds::message::Context;
 use crate::decode::tds::prelogin::Prelogin;
 use crate::decode::tds::skim::Skim;
-use crate::decode::tds::{self, message, packet_type, requests, tokens, tree_login};
+use crate::decode::tds::{self, message, packet_type, requests, sql_secret, tokens, tree_login};
 use crate::decode::tls;
 use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Store, Verdict};
 use crate::units::{FrameNo, PduId, Side};
@@ -206,6 +207,10 @@ fn tds_line(
         match pdu.tds_type {
             packet_type::TABULAR_RESULT => answer_line(index, frames, part, pdu),
             packet_type::BULK_LOAD => format!("BulkLoad {}", answer_line(index, frames, part, pdu)),
+            kind if is_request(kind) && !index.has_start => {
+                let piece = index.head(frames, HEAD_BYTES).bytes;
+                piece_line(kind, &piece)
+            }
             kind => {
                 let body = index.head(frames, HEAD_BYTES).bytes;
                 let context = index.context().clone();
@@ -219,6 +224,16 @@ fn tds_line(
     } else {
         line
     })
+}
+
+/// A piece of a request whose beginning is not in the file.
+fn piece_line(kind: u8, piece: &[u8]) -> String {
+    let mut line = message::type_name(kind).to_owned();
+    if kind == packet_type::SQL_BATCH {
+        line.push(' ');
+        line.push_str(&short(&sql_secret::shown_piece(piece)));
+    }
+    line
 }
 
 /// The messages in a DATA whose TDS packets are not one each.

@@ -21,13 +21,14 @@ pub(super) fn is_request(kind: u8) -> bool {
     matches!(kind, packet_type::SQL_BATCH | packet_type::RPC)
 }
 
-/// Whether bytes that nobody can read may be a part of SQL text with secrets: a word of secrets is in them, or a quote,
-/// in front of which there may be one.
-pub(super) fn may_be_one(bytes: &[u8]) -> bool {
-    sql_secret::may_be_in(bytes)
-        || bytes
-            .windows(2)
-            .any(|pair| matches!(pair, b"'\0" | b"\"\0"))
+/// Of bytes of a client that are in no packet: they may be a part of a request, which is likely if the connection speaks
+/// TDS, or if a word of secrets is in them, or a quote, in front of which there may be one.
+pub(super) fn of_strange(bytes: &[u8], is_tds: bool) -> Vec<Range<u32>> {
+    let quote = |pair: &[u8]| matches!(pair, b"'\0" | b"\"\0");
+    if is_tds || sql_secret::may_be_in(bytes) || bytes.windows(2).any(quote) {
+        return of_piece(packet_type::SQL_BATCH, bytes);
+    }
+    Vec::new()
 }
 
 /// What of a packet of a request is secret, if it is one that stands alone in its DATA; counted from the first byte of

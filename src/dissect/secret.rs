@@ -94,10 +94,16 @@ pub fn ranges(
     } else if is_client_of_server(store, &row) {
         known.extend(unfinished);
         let bytes = frames.read(no, &row);
-        let strange = between(carried::payload(&row), known).into_iter();
-        found.extend(
-            strange.filter(|part| bytes.get(part.clone()).is_some_and(request::may_be_one)),
-        );
+        let is_tds = row
+            .conn
+            .and_then(|id| store.conn(id))
+            .is_some_and(|conn| conn.protocol == Protocol::Tds);
+        for part in between(carried::payload(&row), known) {
+            let strange = bytes.get(part.clone()).unwrap_or_default();
+            let place = |at: u32| part.start.saturating_add(size(at));
+            let hidden = request::of_strange(strange, is_tds).into_iter();
+            found.extend(hidden.map(|range| place(range.start)..place(range.end)));
+        }
     }
     joined(found)
 }
@@ -203,7 +209,9 @@ fn fields(
         return Some(fields);
     }
     let Some(index) = dissector.index(frames, id) else {
-        return Some(Vec::new());
+        // A packet whose header is not in the file: of the client's nobody knows what it is.
+        let by_server = frames.store.pdu_side(pdu) == Some(Side::Server);
+        return by_server.then(Vec::new);
     };
     let part = index.place(id);
     let Some(part) = part.filter(|part| may_be_secret(index, frames, *part, pdu)) else {

@@ -70,8 +70,8 @@ pub fn is_secret_argument(procedure: &str, place: usize, name: &str) -> bool {
         .to_ascii_lowercase();
     match table::call(procedure.trim_matches(['[', ']'])) {
         Some(table::Args::At(at)) => name.is_empty() && at == place,
-        Some(table::Args::Value(at)) => {
-            name.eq_ignore_ascii_case("@value") || name.is_empty() && at == place
+        Some(table::Args::Named(at, known)) => {
+            name.eq_ignore_ascii_case(known) || name.is_empty() && at == place
         }
         _ => false,
     }
@@ -134,6 +134,17 @@ pub fn harmless_piece(bytes: &[u8]) -> Range<usize> {
         }
     }
     0..0
+}
+
+/// A piece of UTF-16LE text with what may be secret in it replaced by words.
+pub fn shown_piece(piece: &[u8]) -> String {
+    let harmless = harmless_piece(piece);
+    let hidden = [0..harmless.start, harmless.end..piece.len()];
+    let hidden: Vec<_> = hidden
+        .into_iter()
+        .filter(|range| !range.is_empty())
+        .collect();
+    replaced(piece, &hidden, utf16)
 }
 
 /// UTF-16LE text with what is secret in it replaced by words.

@@ -48,8 +48,8 @@ struct Scan<'a> {
     tokens: Vec<Token>,
     armed: Armed,
     depth: usize,
-    /// The statement inserts rows.
-    inserts: bool,
+    /// What the statement inserts into, if it inserts rows.
+    columns: Option<Columns>,
     /// Behind BETWEEN: the next AND ends nothing.
     between: bool,
     /// Tokens that begin before are hidden already.
@@ -78,7 +78,7 @@ fn run(
         tokens: lexer::tokens(units),
         armed: Armed::No,
         depth: 0,
-        inserts: false,
+        columns: None,
         between: false,
         done: 0,
         found,
@@ -182,7 +182,7 @@ impl Scan<'_> {
     fn step(&mut self, at: usize, token: Token) {
         match token.kind {
             Kind::Comment => {
-                self.inside(token, self.value);
+                self.inside(token, true);
             }
             Kind::Text | Kind::Quoted if self.armed != Armed::No => self.hide_literal(token),
             Kind::Quoted if table::has_word(&self.name(token)) && !self.has_literal(token) => {
@@ -207,6 +207,9 @@ impl Scan<'_> {
     }
 
     fn sign(&mut self, token: Token) {
+        if let Some(columns) = &mut self.columns {
+            columns.take(token, self.depth);
+        }
         if token.is('(') {
             self.depth = self.depth.saturating_add(1);
         } else if token.is(')') {
@@ -216,7 +219,7 @@ impl Scan<'_> {
             }
         } else if token.is(';') {
             self.armed = Armed::No;
-            self.inserts = false;
+            self.columns = None;
         } else if token.is(',') && self.armed == Armed::Item(0) && self.depth == 0 {
             self.armed = Armed::No;
         }
@@ -247,19 +250,19 @@ impl Scan<'_> {
             self.found.variables.push(name.to_owned());
             return;
         }
+        // REVERT WITH COOKIE = 0x...
+        let with = |(_, token)| self.is_word(token, &["with"]);
+        if name == "cookie" && self.before(at).is_some_and(with) {
+            return self.arm();
+        }
         let is_item = matches!(self.armed, Armed::Item(_));
-        let behind_list = self.before(at).is_some_and(|(_, token)| token.is(')'));
-        // What is inserted into a column of this name stands in the rows behind the list of columns.
-        let rows =
-            name == "values" || (behind_list && matches!(name, "select" | "exec" | "execute"));
-        if is_item && self.inserts && rows {
-            self.armed = Armed::Statement;
+        if self.inserts_at(at, name, is_item) {
             return;
         }
         match table::role(name) {
             Role::Statement => {
                 self.armed = Armed::No;
-                self.inserts = name == "insert";
+                self.columns = (name == "insert").then(|| Columns::behind(self.depth));
             }
             Role::Clause => {
                 if name == "and" && std::mem::take(&mut self.between) {
@@ -275,8 +278,80 @@ impl Scan<'_> {
         }
     }
 
+    /// Whether rows begin here that are inserted into a column, or a table, whose name has a word of secrets in it; what
+    /// is inserted is marked.
+    fn inserts_at(&mut self, at: usize, name: &str, is_item: bool) -> bool {
+        let Some(columns) = &self.columns else {
+            return false;
+        };
+        let behind_list = self.before(at).is_some_and(|(_, token)| token.is(')'));
+        let values = name == "values";
+        if !values && !(behind_list && matches!(name, "select" | "exec" | "execute")) {
+            return false;
+        }
+        if is_item || !columns.secret.is_empty() && !(values && columns.are_few()) {
+            self.armed = Armed::Statement;
+            return true;
+        }
+        if let Some(columns) = self
+            .columns
+            .take()
+            .filter(|columns| !columns.secret.is_empty())
+        {
+            self.rows(at, &columns);
+        }
+        values
+    }
+
+    /// Marks what rows have for columns that are secret; of a row that does not fit the columns, all.
+    fn rows(&mut self, at: usize, columns: &Columns) {
+        let mut row = Row::default();
+        for here in at.saturating_add(1)..self.tokens.len() {
+            let Some(token) = self.token(here) else {
+                return;
+            };
+            if !row.take(here, token) {
+                break;
+            }
+            if row.is_over() {
+                self.row(&row, columns);
+                row = Row::default();
+            }
+        }
+        self.row(&row, columns);
+    }
+
+    fn row(&mut self, row: &Row, columns: &Columns) {
+        let fits = row.depth > 0 || row.place.saturating_add(1) == columns.count;
+        for (place, at) in &row.literals {
+            let Some(token) = self
+                .token(*at)
+                .filter(|_| !fits || columns.secret.contains(place))
+            else {
+                continue;
+            };
+            match token.kind {
+                Kind::Text | Kind::Quoted => self.hide_literal(token),
+                Kind::Binary => self.hide(token.inside()),
+                Kind::Number => self.hide_number(token),
+                _ => {
+                    let name = self.name(token);
+                    if name.starts_with('@') {
+                        self.found.variables.push(name);
+                    }
+                }
+            }
+        }
+    }
+
     /// A name with a word of secrets in it.
     fn word(&mut self, at: usize, token: Token) {
+        if let Some(columns) = &mut self.columns
+            && columns.has(self.depth)
+        {
+            columns.secret.push(columns.place);
+            return;
+        }
         self.compared_before(at);
         if self.is_called(at) {
             self.armed = Armed::Statement;
@@ -490,6 +565,9 @@ impl Scan<'_> {
             let Some(token) = self.token(here) else {
                 return;
             };
+            if token.kind == Kind::Comment {
+                continue;
+            }
             let ends_here = walk.depth == 0
                 && token.kind == Kind::Word
                 && matches!(
@@ -505,8 +583,8 @@ impl Scan<'_> {
             }
             let secret = match args {
                 Args::At(place) => walk.name.is_empty() && walk.place == place,
-                Args::Value(place) => {
-                    walk.name == "@value" || walk.name.is_empty() && walk.place == place
+                Args::Named(place, name) => {
+                    walk.name == name || walk.name.is_empty() && walk.place == place
                 }
                 Args::Third => walk.semicolons >= 2,
                 Args::Executed => {
@@ -514,7 +592,7 @@ impl Scan<'_> {
                     has_word && walk.place >= 2
                 }
             };
-            if !secret || token.kind == Kind::Comment {
+            if !secret {
                 continue;
             }
             match token.kind {
@@ -608,6 +686,95 @@ fn end_of_braces(units: &[u16]) -> usize {
         at = at.saturating_add(1);
     }
     units.len()
+}
+
+/// The columns that rows are inserted into.
+#[derive(Debug)]
+struct Columns {
+    /// The depth of parentheses that their list stands in.
+    depth: usize,
+    /// In the list: the column, from 0.
+    place: usize,
+    inside: bool,
+    count: usize,
+    /// Those whose names have words of secrets in them.
+    secret: Vec<usize>,
+}
+
+impl Columns {
+    /// Behind INSERT at a depth of parentheses.
+    fn behind(depth: usize) -> Self {
+        Self {
+            depth,
+            place: 0,
+            inside: false,
+            count: 0,
+            secret: Vec::new(),
+        }
+    }
+
+    /// Goes on by a sign that stands at a depth.
+    fn take(&mut self, token: Token, depth: usize) {
+        let is_list = depth == self.depth.saturating_add(1);
+        if token.is('(') && depth == self.depth && self.secret.is_empty() {
+            self.inside = true;
+            self.place = 0;
+        } else if token.is(')') && is_list && self.inside {
+            self.inside = false;
+            self.count = self.place.saturating_add(1);
+        } else if token.is(',') && is_list && self.inside {
+            self.place = self.place.saturating_add(1);
+        }
+    }
+
+    /// Whether a name at a depth is one of a column.
+    fn has(&self, depth: usize) -> bool {
+        self.inside && depth == self.depth.saturating_add(1)
+    }
+
+    fn are_few(&self) -> bool {
+        self.secret.len() <= 64
+    }
+}
+
+/// A row of values on its way.
+#[derive(Debug, Default)]
+struct Row {
+    depth: usize,
+    /// The value, from 0.
+    place: usize,
+    over: bool,
+    /// Literals and variables: the value that they belong to, and their token.
+    literals: Vec<(usize, usize)>,
+}
+
+impl Row {
+    /// Goes on by a token; whether it may belong to rows.
+    fn take(&mut self, at: usize, token: Token) -> bool {
+        if self.depth == 0 {
+            if token.is('(') {
+                self.depth = 1;
+            }
+            return token.is('(') || token.is(',') || token.kind == Kind::Comment;
+        }
+        match token.kind {
+            Kind::Text | Kind::Quoted | Kind::Binary | Kind::Number | Kind::Word => {
+                self.literals.push((self.place, at));
+            }
+            _ if token.is('(') => self.depth = self.depth.saturating_add(1),
+            _ if token.is(')') => {
+                self.depth = self.depth.saturating_sub(1);
+                self.over = self.depth == 0;
+            }
+            _ if token.is(',') && self.depth == 1 => self.place = self.place.saturating_add(1),
+            _ => {}
+        }
+        true
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
 }
 
 /// Where one is among the arguments of a call.

@@ -16,8 +16,6 @@ pub(super) const WORDS: &[&str] = &[
     "passphrase",
     // CREATE SYMMETRIC KEY: the phrase that the key is made from.
     "key_source",
-    // REVERT WITH COOKIE, sp_unsetapprole.
-    "cookie",
     // Connection strings of storage and queues, and tokens in place of passwords.
     "accountkey",
     "sharedaccesskey",
@@ -30,8 +28,8 @@ pub(super) const WORDS: &[&str] = &[
 pub(super) enum Args {
     /// The one at this place, counted from 0.
     At(usize),
-    /// The one at this place, which is called `@value` if it is given by name.
-    Value(usize),
+    /// The one at this place, or with this name, which does not say that it is a secret.
+    Named(usize, &'static str),
     /// What stands behind the second semicolon: `'server';'user';'password'`.
     Third,
     /// The values behind a statement and a definition of parameters, if one of these has a word of secrets.
@@ -43,11 +41,15 @@ pub(super) const CALLS: &[(&str, Args)] = &[
     ("sp_addlogin", Args::At(1)),
     ("sp_addapprole", Args::At(1)),
     ("sp_setapprole", Args::At(1)),
+    ("sp_unsetapprole", Args::Named(0, "@cookie")),
     ("sp_addlinkedsrvlogin", Args::At(4)),
     ("sp_adddistributor", Args::At(2)),
     ("sp_adddistpublisher", Args::At(4)),
-    ("sp_changedistpublisher", Args::Value(2)),
-    ("sp_change_subscription_properties", Args::Value(4)),
+    ("sp_changedistpublisher", Args::Named(2, "@value")),
+    (
+        "sp_change_subscription_properties",
+        Args::Named(4, "@value"),
+    ),
     ("sp_xp_cmdshell_proxy_account", Args::At(1)),
     ("decryptbycert", Args::At(2)),
     ("decryptbyasymkey", Args::At(2)),
@@ -170,6 +172,7 @@ fn stems(first: u8) -> &'static [&'static [u8]] {
             b"secret",
             b"sp_add",
             b"sp_setapp",
+            b"sp_unset",
             b"sp_change",
             b"sp_xp_cmd",
             b"signby",
