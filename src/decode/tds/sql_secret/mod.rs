@@ -6,7 +6,11 @@
 //! What a literal leaves open, because the text ends or makes no sense, is secret to the end. Texts in texts, and
 //! comments, are read as SQL too.
 
+mod call;
+mod compared;
+mod given;
 mod lexer;
+mod rows;
 mod scan;
 mod table;
 #[cfg(test)]
