@@ -438,6 +438,18 @@ fn captures_that_lack_bytes_of_a_batch_hide_passwords() {
 }
 
 #[test]
+fn packets_that_say_a_wrong_length_hide_passwords() {
+    for len in [40_u16, 90, 110, 3000] {
+        let conn = asked(|conn| {
+            let mut bytes = tds::packet(1, 1, 0, 1, &tds::batch(&login_is_altered()));
+            bytes[2..4].copy_from_slice(&len.to_be_bytes());
+            conn.send(Side::Client, DATA, &bytes);
+        });
+        hides(&format!("length {len}"), file(&conn));
+    }
+}
+
+#[test]
 fn captures_that_lack_bytes_of_a_call_hide_passwords() {
     let parameters = [
         parameter("", true, "joe"),

@@ -3,6 +3,7 @@
 //! What stands behind bytes that are not in the file may be a part of a literal that is secret: it is hidden, unless
 //! it is SQL in which nothing begins or ends that could be one.
 
+use std::iter;
 use std::ops::Range;
 
 use super::message::secrets_of_request;
@@ -10,8 +11,8 @@ use super::stream::Frames;
 use super::{Dissector, packed};
 use crate::decode::smp;
 use crate::decode::tds::{HEADER_LEN, packet_type, sql_secret};
-use crate::store::{PduFlags, PduRow};
-use crate::units::{PduId, StreamPos};
+use crate::store::{PduFlags, PduKind, PduRow};
+use crate::units::{PduId, Side, StreamPos};
 
 /// PDUs of a sender that are looked at for the packets before one that does not end.
 const LOOK_BACK: usize = 4096;
@@ -83,6 +84,35 @@ pub(super) fn unfinished(
     };
     parts.push(short(body.len())..len);
     behind(headers, parts)
+}
+
+/// As [`parts`], of a client's bytes that no protocol explains and that stand right behind its last packet: they may be
+/// more of the request in it, if that says a wrong length. `None` if nobody knows what is before them.
+pub(super) fn stray(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    id: PduId,
+    pdu: &PduRow,
+) -> Option<Vec<Range<u32>>> {
+    let store = frames.store;
+    let before = (0..id.0).rev().take(LOOK_BACK).map(PduId);
+    let mut before = before.filter_map(|id| Some((id, store.pdu(id)?)));
+    let (before, row) = before.find(|(_, row)| row.conn == pdu.conn && row.end == pdu.end)?;
+    let adjacent = row.pos.0.saturating_add(u64::from(row.len)) == pdu.pos.0;
+    let is_known = row.kind.is_control() || row.kind == PduKind::Tls || row.carries_tds();
+    let by_client = store.pdu_side(pdu) == Some(Side::Client);
+    if !adjacent || !is_known || !by_client {
+        return None;
+    }
+    let bytes = frames.stretch(pdu, pdu.pos, pdu.len).bytes;
+    let mut tells = sql_secret::may_be_in(&bytes);
+    if row.carries_tds() && is_request(row.tds_type) {
+        let index = dissector.index(frames, before)?;
+        let text = index.whole_body(frames)?;
+        tells = sql_secret::may_be_in(&[&text[..], &bytes].concat());
+    }
+    let harmless = if tells { 0 } else { short(bytes.len()) };
+    Some(iter::once(harmless..pdu.len).collect())
 }
 
 fn short(n: usize) -> u32 {

@@ -120,7 +120,7 @@ enum Secrets {
 
 fn of_pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId, pdu: &PduRow) -> Secrets {
     if matches!(pdu.kind, PduKind::Unknown | PduKind::Hidden) {
-        return of_unknown(dissector, frames, pdu);
+        return of_unknown(dissector, frames, id, pdu);
     }
     if !matches!(pdu.kind, PduKind::Data | PduKind::Tds) {
         return Secrets::At(Vec::new());
@@ -151,7 +151,12 @@ fn of_pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId, pdu: &P
 
 /// Of a packet that does not end, or of bytes that look like one: what is behind the header, if that says that secrets
 /// follow.
-fn of_unknown(dissector: &mut Dissector, frames: &mut Frames<'_>, pdu: &PduRow) -> Secrets {
+fn of_unknown(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    id: PduId,
+    pdu: &PduRow,
+) -> Secrets {
     let wanted = smp::HEADER_LEN.saturating_add(HEADER_LEN);
     let head = frames.stretch(
         pdu,
@@ -162,8 +167,8 @@ fn of_unknown(dissector: &mut Dissector, frames: &mut Frames<'_>, pdu: &PduRow) 
         Some(&smp::SMID) => smp::HEADER_LEN,
         _ => 0,
     };
-    let [kind, status, ..] = head.bytes.get(smp..).unwrap_or_default() else {
-        return Secrets::At(Vec::new());
+    let [kind, status, ..] = head.bytes.get(smp..).unwrap_or(&[0, 0]) else {
+        return of_stray(dissector, frames, id, pdu);
     };
     // Without a header that was understood only what looks very much like one counts.
     let sure = pdu.flags.has(PduFlags::UNFINISHED) || *status <= 1;
@@ -173,9 +178,22 @@ fn of_unknown(dissector: &mut Dissector, frames: &mut Frames<'_>, pdu: &PduRow) 
     }
     let by_client = frames.store.pdu_side(pdu) == Some(Side::Client);
     if !is_request(*kind) || !pdu.flags.has(PduFlags::UNFINISHED) || !by_client {
-        return Secrets::At(Vec::new());
+        return of_stray(dissector, frames, id, pdu);
     }
     Secrets::Parts(request::unfinished(dissector, frames, pdu, *kind, headers))
+}
+
+/// Of bytes that no protocol explains.
+fn of_stray(
+    dissector: &mut Dissector,
+    frames: &mut Frames<'_>,
+    id: PduId,
+    pdu: &PduRow,
+) -> Secrets {
+    match request::stray(dissector, frames, id, pdu) {
+        Some(parts) => Secrets::Parts(parts),
+        None => Secrets::At(Vec::new()),
+    }
 }
 
 /// The fields of what a PDU carries, if there may be secrets among them; `None` where there may be and the bytes are not
