@@ -44,12 +44,8 @@ impl Scan<'_> {
             if token.kind == Kind::Comment {
                 continue;
             }
-            let ends_here = walk.depth == 0
-                && token.kind == Kind::Word
-                && matches!(
-                    table::role(&self.name(token)),
-                    Role::Statement | Role::Clause
-                );
+            let ends_here =
+                walk.depth == 0 && token.kind == Kind::Word && ends_call(&self.name(token));
             if ends_here || !walk.take(token, args == Args::Third) {
                 return;
             }
@@ -85,6 +81,11 @@ impl Scan<'_> {
         let units = self.units.get(token.inside()).unwrap_or_default();
         String::from_utf16_lossy(units).to_ascii_lowercase()
     }
+}
+
+/// Whether a word cannot be an argument: another part of the statement, or another call, begins.
+fn ends_call(word: &str) -> bool {
+    table::role(word) != Role::Other || table::call(word).is_some()
 }
 
 /// Where one is among the arguments of a call.
