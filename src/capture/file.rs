@@ -300,13 +300,18 @@ impl FileReader {
             }
             return;
         }
-        let (consumed, stop) = cutter.cut(bytes, base, out);
+        let (consumed, stop) = cutter.cut(bytes, base, last, out);
         let position = base.saturating_add(to_u64(consumed));
         self.wanted = 0;
         match stop {
             Stop::More(wanted) => {
                 self.wanted = wanted;
                 self.keep(bytes, consumed);
+            }
+            Stop::Unsure(wanted) => {
+                self.wanted = wanted;
+                self.keep(bytes, consumed);
+                self.fresh = !last;
             }
             Stop::Jump(to) => self.read_again_from(to),
             Stop::End => self.done = true,

@@ -71,6 +71,8 @@ impl Out<'_> {
 pub(super) enum Stop {
     /// At least so many bytes, counted from the stop, are needed to go on.
     More(usize),
+    /// So many show what follows is; at the end of the file it is taken as it is.
+    Unsure(usize),
     /// Go on at this position of the file; what lies between need not be read.
     Jump(u64),
     /// There is nothing more in this file.
@@ -157,11 +159,17 @@ impl Cutter {
     }
 
     /// Cuts records from `bytes`, which begin at position `base` of the file. Returns how many bytes are done
-    /// with, and why it stopped there.
-    pub(super) fn cut(&mut self, bytes: &[u8], base: u64, out: &mut Out<'_>) -> (usize, Stop) {
+    /// with, and why it stopped there. `last` says that the file ends with them.
+    pub(super) fn cut(
+        &mut self,
+        bytes: &[u8],
+        base: u64,
+        last: bool,
+        out: &mut Out<'_>,
+    ) -> (usize, Stop) {
         match self {
             Self::Pcap(pcap) => pcap.cut(bytes, base, out),
-            Self::PcapNg(pcapng) => pcapng.cut(bytes, base, out),
+            Self::PcapNg(pcapng) => pcapng.cut(bytes, base, last, out),
             Self::NetMon(netmon) => netmon.cut(bytes, base, out),
         }
     }

@@ -98,7 +98,14 @@ impl PcapNg {
         }))
     }
 
-    pub(super) fn cut(&mut self, bytes: &[u8], base: u64, out: &mut Out<'_>) -> (usize, Stop) {
+    /// `last` says that the file ends with these bytes.
+    pub(super) fn cut(
+        &mut self,
+        bytes: &[u8],
+        base: u64,
+        last: bool,
+        out: &mut Out<'_>,
+    ) -> (usize, Stop) {
         let mut at = 0;
         loop {
             at = match self.order {
@@ -107,7 +114,7 @@ impl PcapNg {
             };
             let rest = bytes.get(at..).unwrap_or_default();
             let position = base.saturating_add(to_u64(at));
-            match self.block(rest, to_u32(at), position, out) {
+            match self.block(rest, (to_u32(at), position), last, out) {
                 Ok(len) => at = at.saturating_add(len),
                 Err(stop) => return (at, stop),
             }
@@ -163,8 +170,8 @@ impl PcapNg {
     fn block(
         &mut self,
         rest: &[u8],
-        start: u32,
-        position: u64,
+        (start, position): (u32, u64),
+        last: bool,
         out: &mut Out<'_>,
     ) -> Result<usize, Stop> {
         let header = rest.first_chunk::<8>().ok_or(Stop::More(FRAMING))?;
@@ -194,10 +201,15 @@ impl PcapNg {
                 "a block of type {kind:#x} whose lengths in front ({total}) and behind disagree"
             );
             // Where another block follows, the length in front is the right one.
-            if self.plausible(rest.get(len..).unwrap_or_default(), false) == Plausible::No {
-                return Err(Stop::Damaged(what));
+            let behind = rest.get(len..).unwrap_or_default();
+            match self.plausible(behind, false) {
+                Plausible::No => return Err(Stop::Damaged(what)),
+                Plausible::Unsure if !last => {
+                    let wanted = behind.len().saturating_mul(2).saturating_add(FRAMING);
+                    return Err(Stop::Unsure(len.saturating_add(wanted)));
+                }
+                Plausible::Yes | Plausible::Unsure => out.problem(position, what),
             }
-            out.problem(position, what);
         }
         let Some(body) = block.get(8..len.saturating_sub(4)) else {
             return Ok(len);

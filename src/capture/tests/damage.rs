@@ -233,6 +233,29 @@ fn a_block_whose_lengths_disagree_keeps_its_frame_where_the_next_block_follows()
 }
 
 #[test]
+fn a_wrong_length_is_known_where_a_stretch_ends_as_anywhere_else() {
+    let mut expected = frames(3500);
+    let bytes = pcapng(&expected);
+    let end_of_stretch = super::super::file::STRETCH;
+    let ends = all_ends(&bytes);
+    let behind = ends.partition_point(|end| *end < end_of_stretch);
+    let (begin, end) = (ends[behind - 2], ends[behind - 1]);
+    let mut harmed = bytes.clone();
+    let wrong = u32::try_from(end_of_stretch - begin).unwrap();
+    assert_ne!(end, end_of_stretch);
+    harmed[begin + 4..begin + 8].copy_from_slice(&wrong.to_le_bytes());
+    let all = read_bytes(harmed);
+    expected.remove(behind - 1);
+    assert_same(&all, &expected);
+    // Where nothing follows, nothing tells that the length in front is wrong.
+    let mut last = bytes[..end].to_vec();
+    last[end - 4..].fill(0);
+    let all = read_bytes(last);
+    assert_same(&all, &frames(behind));
+    assert!(all.problems[0].2.contains("disagree"));
+}
+
+#[test]
 fn a_frame_of_an_undeclared_interface_is_listed_and_reported() {
     let mut bytes = pcapng(&frames(4));
     let end = all_ends(&bytes)[1];
