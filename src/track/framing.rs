@@ -10,7 +10,9 @@ use crate::store::{PduFlags, PduKind};
 use crate::units::{End, FrameNo, Sid, SmpSeq};
 
 use super::order::{At, Content, Piece, length};
-use super::recognise::{Class, Known, confirmed_smp, first_bytes, plausible, right_direction};
+use super::recognise::{
+    Class, Known, certain_plain, confirmed_smp, first_bytes, plausible, right_direction,
+};
 
 pub(super) use pdu::OpenPdu;
 use pdu::{Begin, smp_kind, walkable_smp};
@@ -509,7 +511,14 @@ impl Framer {
                 let Some(header) = tds::Header::read(view) else {
                     return short(tds::HEADER_LEN);
                 };
-                if plausible(header) && right_direction(sink.end(), header.kind, known) {
+                // Where the file begins late, its first bytes are in the middle of anything.
+                let is_late = begin.pos == 0 && !known.from_start;
+                let is_certain = || {
+                    let segment = [view, rest].concat();
+                    matches!(certain_plain(sink.end(), &segment, known), Class::Tds(_))
+                };
+                let fits = plausible(header) && right_direction(sink.end(), header.kind, known);
+                if fits && (!is_late || is_certain()) {
                     Class::Tds(header)
                 } else {
                     Class::Unknown
