@@ -2,14 +2,14 @@
 
 use marstui::capture::{Capture, FrameSource};
 use marstui::dissect::Dissector;
-use marstui::export::{Choice, Format, Job, Options, Plan, What};
+use marstui::export::{Choice, Format, Options, Plan, What};
 use marstui::query::find::{Find, Needle};
 use marstui::query::{Dissected, Eval};
 use marstui::units::{FrameNo, Side};
 use marstui::{rules, track};
 use std::fmt::Write as _;
-use std::sync::atomic::AtomicBool;
 
+use crate::support::exporting::exported;
 use crate::support::synth::conn::{Conn, Host, MS, Stack};
 use crate::support::synth::tds::{self, Login, Prelogin};
 use crate::support::synth::wire::{ACK, PSH};
@@ -118,18 +118,7 @@ fn hides(what: &str, bytes: Vec<u8>) {
     let plan = Plan::new(&store, &Choice::of(What::All));
     let mut options = Options::of(Format::Csv);
     options.fields = vec!["tcp.payload".to_owned()];
-    let mut csv = Vec::new();
-    Job {
-        store: &store,
-        capture: &capture,
-        plan: &plan,
-        options: &options,
-        rules: &rules::Settings::default(),
-        stop: &AtomicBool::new(false),
-        progress: &|_| (),
-    }
-    .write_to(&mut csv)
-    .unwrap();
+    let csv = exported(&store, &capture, &plan, &options);
     for part in secret.windows(4) {
         let hex = part.iter().fold(String::new(), |mut hex, byte| {
             write!(hex, "{byte:02x}").unwrap();

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use marstui::capture::{Capture, FrameSource, OpenOptions};
 use marstui::decode::{self, field::Span};
 use marstui::dissect::Dissector;
-use marstui::export::{Choice, Format, Job, Options, Plan, Redaction, What};
+use marstui::export::{Choice, Format, Options, Plan, Redaction, What};
 use marstui::report::{self, Format as ReportFormat};
 use marstui::store::Store;
 use marstui::store::{PduFlags, PduKind};
@@ -17,6 +16,7 @@ use marstui::units::{FrameNo, PduId, Side};
 use marstui::{rules, track};
 use serde_json::Value;
 
+use crate::support::exporting::exported;
 use crate::support::synth::cases;
 use crate::support::synth::close::Form;
 use crate::support::synth::conn::Conn;
@@ -44,19 +44,7 @@ fn redacted(original: &Opened, format: Format, ports: bool) -> Vec<u8> {
         redact: Some(Redaction { ports }),
         ..Options::of(format)
     };
-    let mut out = Vec::new();
-    Job {
-        store: &original.store,
-        capture: &original.capture,
-        plan: &plan,
-        options: &options,
-        rules: &rules::Settings::default(),
-        stop: &AtomicBool::new(false),
-        progress: &|_| (),
-    }
-    .write_to(&mut out)
-    .unwrap();
-    out
+    exported(&original.store, &original.capture, &plan, &options)
 }
 
 fn recorded(test: &str) -> Vec<PathBuf> {

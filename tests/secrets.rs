@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use marstui::capture::{Capture, FrameSource, OpenOptions};
 use marstui::decode::field::Value;
 use marstui::dissect::stream::Frames;
 use marstui::dissect::{Dissector, Options, render};
-use marstui::export::{self, Choice, Job, Plan, What};
+use marstui::export::{self, Choice, Plan, What};
 use marstui::query::find::{Find, Needle};
 use marstui::query::{self, Dissected, Eval};
 use marstui::report;
@@ -18,6 +17,7 @@ use marstui::store::{PduFlags, Store};
 use marstui::units::{FrameNo, PduId, StreamPos};
 use marstui::{rules, track};
 
+use crate::support::exporting::exported;
 use crate::support::pty::Terminal;
 use crate::support::shared_or_skip;
 
@@ -275,18 +275,8 @@ fn reports_and_exports_of_text_hold_no_password() {
             if format.is_capture() {
                 continue;
             }
-            let mut out = Vec::new();
-            Job {
-                store: &opened.store,
-                capture: &opened.capture,
-                plan: &plan,
-                options: &export::Options::of(format),
-                rules: &rules::Settings::default(),
-                stop: &AtomicBool::new(false),
-                progress: &|_| (),
-            }
-            .write_to(&mut out)
-            .unwrap();
+            let options = export::Options::of(format);
+            let out = exported(&opened.store, &opened.capture, &plan, &options);
             check_bytes(out, format.name());
         }
     }

@@ -2,11 +2,10 @@
 //! the request is cut into packets, segments and frames; a capture that is exported has them.
 
 use std::fmt::Write as _;
-use std::sync::atomic::AtomicBool;
 
 use marstui::capture::{Capture, FrameSource};
 use marstui::dissect::{Dissector, Options, render};
-use marstui::export::{self, Choice, Job, Plan, What};
+use marstui::export::{self, Choice, Plan, What};
 use marstui::query::find::{Find, Needle};
 use marstui::query::{Context, Dissected, Eval};
 use marstui::report;
@@ -14,6 +13,7 @@ use marstui::store::Store;
 use marstui::units::{FrameNo, PduId, Side};
 use marstui::{rules, track};
 
+use crate::support::exporting::exported;
 use crate::support::pty::Terminal;
 use crate::support::synth::conn::{Conn, Host, MS, Stack, US};
 use crate::support::synth::mars::Encryption;
@@ -126,19 +126,7 @@ impl Opened {
 
     fn export(&self, options: &export::Options) -> Vec<u8> {
         let plan = Plan::new(&self.store, &Choice::of(What::All));
-        let mut out = Vec::new();
-        Job {
-            store: &self.store,
-            capture: &self.capture,
-            plan: &plan,
-            options,
-            rules: &rules::Settings::default(),
-            stop: &AtomicBool::new(false),
-            progress: &|_| (),
-        }
-        .write_to(&mut out)
-        .unwrap();
-        out
+        exported(&self.store, &self.capture, &plan, options)
     }
 
     fn hits(&self, needle: Needle) -> u64 {

@@ -1,6 +1,7 @@
 //! What several tests need: where recorded captures lie, and how a test says that it was skipped.
 
 pub mod asking;
+pub mod exporting;
 pub mod pty;
 pub mod synth;
 
