@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::chunk::{Chunk, Pool};
-use super::cut::{Cutter, Detected, MAX_PROBLEMS, Out, Search, Stop};
+use super::cut::{Cutter, Detected, MAX_PROBLEMS, Out, Search, Stop, to_u64};
 use super::open::CaptureFile;
 use super::window::{Window, Windows};
 
@@ -336,8 +336,4 @@ impl FileReader {
         let rest = bytes.get(from..).unwrap_or_default();
         self.carry.extend_from_slice(rest);
     }
-}
-
-pub(super) fn to_u64(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
 }

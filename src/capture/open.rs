@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::chunk::{Blocks, FrameSource, Interface, Pool, SideBlock};
 use super::compress::{self, Compression};
-use super::cut::{self, Cutter, Detected};
+use super::cut::{self, Cutter, Detected, to_u64};
 use super::error::OpenError;
 use super::file::{FileReader, Step};
 use super::reader::ChunkReader;
@@ -440,8 +440,4 @@ fn first_time(file: &CaptureFile) -> Option<Nanos> {
             Step::Idle | Step::Done => return None,
         }
     }
-}
-
-fn to_u64(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
 }

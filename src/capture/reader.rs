@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use super::chunk::{Chunk, Damage, Pool, RecordMeta};
-use super::file::{FileReader, STRETCH, Step, to_u64};
+use super::cut::to_u64;
+use super::file::{FileReader, STRETCH, Step};
 use super::open::Capture;
 use super::window::{Ahead, ReadAhead};
 use crate::units::{InterfaceId, Nanos};

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use super::chunk::Pool;
+use super::cut::to_u64;
 use super::file::STRETCH;
 use super::open::Capture;
 use super::source::Source;
@@ -117,7 +118,7 @@ impl Ahead {
             && let Ok(window) = Window::read(file.source(), &self.pool, position, 0, STRETCH)
             && window.len() == STRETCH
         {
-            position = position.saturating_add(super::file::to_u64(window.len()));
+            position = position.saturating_add(to_u64(window.len()));
             windows.push(window);
         }
         ReadAhead {

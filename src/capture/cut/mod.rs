@@ -267,7 +267,7 @@ fn number(bytes: &[u8], at: usize, read: impl Fn([u8; 4]) -> u32) -> Option<u32>
     bytes.map(|bytes| read(*bytes))
 }
 
-fn to_u64(n: usize) -> u64 {
+pub(super) fn to_u64(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
