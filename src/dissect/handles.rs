@@ -7,7 +7,7 @@ use super::Dissector;
 use super::stream::Frames;
 use crate::decode::field::{Field, Value};
 use crate::decode::tds::requests::Call;
-use crate::decode::tds::{hiding, packet_type};
+use crate::decode::tds::{hiding, packet_type, sql_secret};
 use crate::store::{PduRow, RequestEnd, RequestKind, RequestRow};
 use crate::units::{ConnId, End, FrameNo, PduId, RequestId};
 
@@ -42,9 +42,7 @@ fn shape(procedure: &str) -> Option<Shape> {
         uses: Some(kind),
         makes,
     };
-    // The procedures have the same names in every database, however they are qualified.
-    let name = procedure.rsplit('.').next().unwrap_or(procedure);
-    Some(match name.to_ascii_lowercase().as_str() {
+    Some(match sql_secret::system_name(procedure).as_str() {
         "sp_prepare" | "sp_prepexec" | "sp_prepexecrpc" | "sp_cursorprepare" => {
             makes(&[(0, Prepared)])
         }

@@ -16,6 +16,7 @@ use crate::decode::smp;
 use crate::decode::tds::tokens::token;
 use crate::decode::tds::{self, HEADER_LEN, packet_type, sql_secret};
 use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Protocol, Store};
+use crate::units::ranges::joined;
 use crate::units::{ConnId, FrameNo, PduId, Side};
 
 /// Packets of a client that carry its secrets.
@@ -305,19 +306,6 @@ fn between(whole: Range<usize>, others: Vec<Range<usize>>) -> Vec<Range<usize>> 
         left.push(from..whole.end);
     }
     left
-}
-
-/// Ranges in order, those that overlap or touch as one.
-fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    ranges.sort_by_key(|range| range.start);
-    let mut out: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        match out.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => out.push(range),
-        }
-    }
-    out
 }
 
 /// Of a frame that is no segment of a connection: what a part of a segment carries whose first part is not in the file,

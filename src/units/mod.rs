@@ -1,6 +1,7 @@
 //! New types for numbers that must not be mixed; this layer knows nothing of the others.
 
 pub mod hidden;
+pub mod ranges;
 pub mod runs;
 
 use std::fmt;

@@ -77,11 +77,6 @@ fn read(
     let bytes = pieces.first(values::KEEP);
     let whole = bytes.len() == total && cut.is_none();
     let secrets = pieces.secrets(info, hide);
-    let mut field = if secrets.all {
-        Field::new("tds.type_varbyte.data.string", label, Value::Secret(total))
-    } else {
-        Field::new("", label, Value::None)
-    };
     let cell = if secrets.all {
         Some(Cell::secret(total, info))
     } else if cut.is_some() && !is_textual(info) {
@@ -97,12 +92,15 @@ fn read(
             ..values::print(info, &[])
         })
     };
-    if secrets.all {
-        field.spans = pieces.spans(&(0..total));
+    let mut field = if secrets.all {
+        let all = Field::new("tds.type_varbyte.data.string", label, Value::Secret(total));
+        Field {
+            spans: pieces.spans(&(0..total)),
+            ..all
+        }
     } else {
-        field = typed(info, &bytes, cell.as_ref(), field.label.into_owned());
-        field = field.at(start..w.at());
-    }
+        typed(info, &bytes, cell.as_ref(), label).at(start..w.at())
+    };
     if !whole {
         field.text = if cut.is_some() {
             format!("cut: {total} bytes are there")

@@ -14,10 +14,9 @@ pub struct Runs {
     pub values: Option<(usize, usize)>,
 }
 
-/// Where a procedure has the statement that it runs; it has the same name in every database, however it is qualified.
+/// Where a procedure has the statement that it runs.
 pub fn runs(procedure: &str) -> Option<Runs> {
-    let name = procedure.rsplit('.').next().unwrap_or(procedure);
-    let (statement, values) = match name.to_ascii_lowercase().as_str() {
+    let (statement, values) = match sql_secret::system_name(procedure).as_str() {
         "sp_executesql" => (0, Some((1, 2))),
         "sp_prepexecrpc" => (1, None),
         "sp_cursoropen" => (1, Some((5, 6))),

@@ -72,10 +72,7 @@ impl Pieces<'_> {
             }
             Hide::Text(reading) => reading,
         };
-        let bytes = match self.0.as_slice() {
-            [(_, bytes)] => bytes.to_vec(),
-            _ => self.first(usize::MAX),
-        };
+        let bytes = self.first(usize::MAX);
         let binary_xml = info.token == t::XML && bytes.starts_with(&[0xdf, 0xff]);
         if info.token == t::VARIANT || binary_xml {
             // How the text in it is stored is not looked at here.

@@ -22,6 +22,7 @@ use scan::Found;
 
 use super::type_info::utf16;
 use crate::decode::field::{Field, Value, secret_words};
+use crate::units::ranges::joined;
 
 /// Secrets of one text that are told apart; behind them all is one.
 const MOST: usize = 256;
@@ -65,14 +66,15 @@ pub fn is_name_of_secret(name: &str) -> bool {
     table::has_word(&name.to_ascii_lowercase())
 }
 
+/// The name in small letters that a procedure of the system has in every database, however it is qualified.
+pub fn system_name(procedure: &str) -> String {
+    let name = procedure.rsplit('.').next().unwrap_or(procedure);
+    name.to_ascii_lowercase()
+}
+
 /// Whether a procedure's argument is a secret, by its place and the name it is given.
 pub fn is_secret_argument(procedure: &str, place: usize, name: &str) -> bool {
-    let procedure = procedure
-        .rsplit('.')
-        .next()
-        .unwrap_or(procedure)
-        .to_ascii_lowercase();
-    match table::call(procedure.trim_matches(['[', ']'])) {
+    match table::call(system_name(procedure).trim_matches(['[', ']'])) {
         Some(table::Args::At(at)) => name.is_empty() && at == place,
         Some(table::Args::Named(at, known)) => {
             name.eq_ignore_ascii_case(known) || name.is_empty() && at == place
@@ -181,19 +183,6 @@ pub fn replaced(text: &[u8], secrets: &[Range<usize>], print: impl Fn(&[u8]) -> 
 /// A field for a secret in a text.
 pub fn field(secret: &Range<usize>) -> Field {
     Field::new("tds.other", "secret", Value::Secret(secret.len()))
-}
-
-/// Ranges in order, those that overlap or touch as one.
-fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
-    ranges.sort_by_key(|range| range.start);
-    let mut out: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        match out.last_mut() {
-            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-            _ => out.push(range),
-        }
-    }
-    out
 }
 
 /// The first of them, and one for all that is behind these.
