@@ -1,5 +1,6 @@
 //! One TCP connection: which end is the client, what each segment is, its counts, and its streams.
 
+mod overtaken;
 mod probes;
 mod remains;
 mod side;
@@ -23,6 +24,7 @@ use super::order::{At, Feed, Order};
 use super::out::{Ctx, Out};
 use super::upper::Deep;
 use super::view::Evidence;
+use overtaken::Overtaken;
 use remains::{uses_sql_port, ways};
 
 pub(super) use remains::Remains;
@@ -57,6 +59,8 @@ pub(super) struct Conn {
     /// What the server acknowledged of an earlier connection when it was sent a SYN.
     earlier: Option<TcpSeq>,
     listed: bool,
+    /// What an end sent is waited for, as the other one has answered it.
+    overtaken: Option<Overtaken>,
     pub(super) evidence: Evidence,
     pub(super) watch: Watch,
     ended: bool,
@@ -150,6 +154,7 @@ impl Conn {
             let_go: false,
             earlier: None,
             listed: false,
+            overtaken: None,
             evidence: Evidence::default(),
             watch: Watch::default(),
             ended: false,
@@ -236,6 +241,7 @@ impl Conn {
         if !self.probe(end, incoming, found) {
             self.payload(end, incoming, out, found);
         }
+        self.look_for_overtaken(incoming, out, found);
         self.close(end, incoming, out);
         self.row
             .base_seq
@@ -316,12 +322,12 @@ impl Conn {
             self.watch.acked(peer, incoming.time);
         }
         self.sides.get_mut(sender).round_trip(ack, incoming.time);
-        let with_data = incoming.segment.payload_len > 0;
-        if self
-            .sides
-            .get_mut(sender)
-            .order
-            .acknowledged(ack, with_data)
+        self.sides.get_mut(sender).order.acknowledged(ack);
+        self.look_for_more_acknowledged(incoming, out, found);
+        let order = &self.sides.get(sender).order;
+        let with_data = incoming.segment.payload_len > 0 && order.is_behind(ack);
+        if order.has_gap(false)
+            || with_data && order.has_gap(true) && !self.waits_for_overtaken(sender, incoming)
         {
             found.set(FrameFlags::GAP_BEFORE);
             let at = incoming.at();
@@ -453,7 +459,9 @@ impl Conn {
             done: now.min(last),
             time: self.row.last_time,
         };
-        for end in End::BOTH {
+        // What was held back answers what the other end sent: that goes first.
+        let last = self.overtaken.take().map_or(End::B, Overtaken::held);
+        for end in [last.other(), last] {
             self.feed(end, out, |order, total, sink| order.finish(at, total, sink));
         }
         let [a, b] = &self.sides.0;

@@ -1,9 +1,10 @@
-//! One direction's stream by sequence number: what came before is dropped, what comes too early waits, what
-//! never comes is declared hidden.
+//! One direction's stream by sequence number: what came before is dropped, what comes too early waits (before what it
+//! follows, or before what it answers), what never comes is declared hidden.
 //!
 //! Bounds: at most [`MAX_WAITING_BYTES`] and [`MAX_WAITING_RANGES`] wait per direction, and at most
 //! [`MAX_WAITING_TOTAL`] bytes in all directions together; beyond that the gap in front of them is declared.
 
+mod held;
 mod positions;
 
 use std::collections::BTreeMap;
@@ -122,6 +123,8 @@ pub(super) struct Order {
     fin: Option<u64>,
     waiting: BTreeMap<u64, Waiting>,
     kept: usize,
+    /// What comes from this position on waits until [`Order::let_go`], though nothing may be missing before it.
+    held_from: Option<u64>,
     /// Bytes declared hidden.
     pub(super) missing: u64,
 }
@@ -314,7 +317,7 @@ impl Order {
         let bytes = payload.get(skip..).unwrap_or_default();
         let room = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
         let bytes = bytes.get(..room).unwrap_or(bytes);
-        if self.waiting.is_empty() && start == self.next {
+        if self.waiting.is_empty() && start == self.next && end <= self.free_until() {
             self.next = end;
             accepted.fresh = end.saturating_sub(start);
             hand_on(start, end, bytes, now, skip == 0, sink);
@@ -325,6 +328,7 @@ impl Order {
                 || self.waiting.len() > MAX_WAITING_RANGES
                 || (*total > MAX_WAITING_TOTAL && !self.waiting.is_empty())
             {
+                self.held_from = None;
                 self.declare_first(now, total, sink);
             }
         }
@@ -394,9 +398,22 @@ impl Order {
     }
 
     fn release(&mut self, now: At, by_gap: bool, total: &mut usize, sink: Feed<'_>) {
+        self.release_until(u64::MAX, now, by_gap, total, sink);
+    }
+
+    /// Hands on what waits in order, as far as it begins in front of a position.
+    fn release_until(
+        &mut self,
+        until: u64,
+        now: At,
+        by_gap: bool,
+        total: &mut usize,
+        sink: Feed<'_>,
+    ) {
         let mut done = if by_gap { FrameNo(0) } else { now.done };
+        let until = until.min(self.free_until());
         while let Some(entry) = self.waiting.first_entry() {
-            if *entry.key() > self.next {
+            if *entry.key() > self.next || *entry.key() >= until {
                 break;
             }
             let (pos, waiting) = entry.remove_entry();
@@ -410,42 +427,51 @@ impl Order {
             let at = At {
                 frame: waiting.frame,
                 done,
-                time: if by_gap { waiting.time } else { now.time },
+                time: if by_gap {
+                    waiting.time
+                } else {
+                    waiting.time.max(now.time)
+                },
             };
             hand_on(pos, end, &waiting.bytes, at, waiting.starts_segment, sink);
         }
     }
 
-    /// Takes note of the peer's acknowledgement. Whether a gap has to be declared now: the peer has bytes that the
-    /// file has not shown, and either later ones wait here, or it sends data itself, which may answer them. A bare
-    /// acknowledgement may have been captured a little before what it acknowledges.
-    pub(super) fn acknowledged(&mut self, ack: TcpSeq, with_data: bool) -> bool {
+    /// Takes note of the peer's acknowledgement.
+    pub(super) fn acknowledged(&mut self, ack: TcpSeq) {
         if !self.firm {
             self.early_behind |= self.early_ack.is_some_and(|before| before.before(ack));
             self.early_ack = Some(ack);
-            return false;
+            return;
         }
         let Some(pos) = self.position(ack).and_then(|p| u64::try_from(p).ok()) else {
-            return false;
+            return;
         };
         if pos > self.acked && pos <= self.high.saturating_add(MAX_AHEAD) {
             self.acked = pos;
         }
+    }
+
+    /// Whether a gap has to be declared now: the peer has bytes that the file has not shown, and either later ones wait
+    /// here, or it acknowledged them with data, which may answer them. A bare acknowledgement may have been captured a
+    /// little before what it acknowledges.
+    pub(super) fn has_gap(&self, with_data: bool) -> bool {
         self.gap_due(with_data).is_some()
     }
 
     /// The position up to which bytes have to be declared hidden now.
     fn gap_due(&self, with_data: bool) -> Option<u64> {
-        if self.acked <= self.next {
+        let acked = self.acked.min(self.free_until());
+        if acked <= self.next || !self.firm {
             return None;
         }
         let first = self.waiting.first_key_value().map(|(pos, _)| *pos);
         let fin = self.fin.filter(|f| *f > self.next);
         match first.into_iter().chain(fin).min() {
-            Some(until) if until < self.acked => Some(until),
+            Some(until) if until < acked => Some(until),
             _ if self.fin == Some(self.next) => None,
             // One number behind the last byte is the FIN that the file lacks.
-            _ if with_data && self.acked > self.next.saturating_add(1) => Some(self.acked),
+            _ if with_data && acked > self.next.saturating_add(1) => Some(acked),
             _ => None,
         }
     }
@@ -508,6 +534,7 @@ impl Order {
 
     /// Nothing more comes: what waits is handed on behind its gaps, and what the peer acknowledged is hidden.
     pub(super) fn finish(&mut self, now: At, total: &mut usize, sink: Feed<'_>) {
+        self.held_from = None;
         while !self.waiting.is_empty() {
             self.declare_first(now, total, sink);
         }

@@ -133,7 +133,7 @@ fn session_lane<'a>(store: &Store, session: &Session<'a>, bounds: Bounds<'_>) ->
         later: position(whole) != position(client.last_data),
         whole: !bounds.from_start && answers_all_before(store, &lane, bounds),
     };
-    lane.work = session_work(&lane, session.row, joined, bounds);
+    lane.work = session_work(store, &lane, session.row, joined, bounds);
     // Behind its SMP:FIN a session sends nothing: what the client began there is of another one.
     let untold = bounds.begun_in_time().is_some_and(|pdu| {
         !tells_what_it_is(&pdu) && pdu.session.is_none_or(|id| id == session.row.id)
@@ -211,7 +211,7 @@ fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> La
                 .and_then(|id| store.pdu(id))
                 .is_some_and(|pdu| matches!(pdu.kind, PduKind::Unknown | PduKind::BadSmp))
     };
-    lane.work = match plain_work(&lane, bounds) {
+    lane.work = match plain_work(store, &lane, bounds) {
         Work::Answered | Work::Unused if Side::BOTH.into_iter().any(no_tds) => {
             Work::Unknown(Doubt::NotTds)
         }
@@ -232,7 +232,13 @@ fn last_reached(
 }
 
 /// M3 for one session: its last DATA decides, if it is known to be the last.
-fn session_work(lane: &Lane<'_>, session: &SessionRow, joined: Joined, bounds: Bounds<'_>) -> Work {
+fn session_work(
+    store: &Store,
+    lane: &Lane<'_>,
+    session: &SessionRow,
+    joined: Joined,
+    bounds: Bounds<'_>,
+) -> Work {
     let later = joined.later;
     let asked = *lane.last_data.get(Side::Client);
     let answered = *lane.last_data.get(Side::Server);
@@ -286,7 +292,7 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, joined: Joined, bounds: B
         return Work::Unknown(Doubt::LastMissing);
     }
     match lane.reached {
-        Some(answer) if answer.first_frame > asked.first_frame => {
+        Some(answer) if follows(store, &answer, &asked, bounds) => {
             let late_visible = answered.is_some_and(|last| last.pos > answer.pos);
             if late_visible && matches!(answer_end(&answer), AnswerEnd::No) {
                 return pending(&asked);
@@ -300,13 +306,24 @@ fn session_work(lane: &Lane<'_>, session: &SessionRow, joined: Joined, bounds: B
             // The request is the last: unless the answer lies in a hole, it has none.
             let hidden =
                 server_missing || (unproved && lost_later(Side::Server, lane.reached.or(answered)));
-            let nothing_late = answered.is_none_or(|last| last.first_frame < asked.first_frame);
+            let nothing_late = answered.is_none_or(|last| !follows(store, &last, &asked, bounds));
             if hidden && nothing_late {
                 Work::Unknown(Doubt::LastMissing)
             } else {
                 pending(&asked)
             }
         }
+    }
+}
+
+/// Whether a packet of the server was sent when one of the client had begun to arrive, so that it may answer it: its
+/// first segment acknowledges some of that. Where the two stand in the file tells less: they may have met on the way, or
+/// been captured one before the other.
+fn follows(store: &Store, answer: &PduRow, asked: &PduRow, bounds: Bounds<'_>) -> bool {
+    let row = store.frame(answer.first_frame);
+    match row.zip(*bounds.axes.get(Side::Client)) {
+        Some((row, axis)) if row.tcp_flags.ack() => axis.seq(start_of(asked)).before(row.ack),
+        _ => answer.first_frame > asked.first_frame,
     }
 }
 
@@ -367,7 +384,7 @@ fn finished(lane: &Lane<'_>, asked: Option<PduRow>) -> Work {
 }
 
 /// The same without SMP: no SEQNUM proves anything, so every byte behind the last packet must be in the file.
-fn plain_work(lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
+fn plain_work(store: &Store, lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
     let asked = *lane.last_data.get(Side::Client);
     let answered = *lane.last_data.get(Side::Server);
     let lost = |side: Side, last: Option<PduRow>| {
@@ -401,7 +418,7 @@ fn plain_work(lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
         return Work::Unused;
     }
     match lane.reached {
-        Some(answer) if answer.first_frame > asked.first_frame => {
+        Some(answer) if follows(store, &answer, &asked, bounds) => {
             let late_visible = answered.is_some_and(|last| start_of(&last) > start_of(&answer));
             if lost(Side::Server, answered) && !late_visible {
                 // More came that is no whole packet: the answer goes on, or another began.
@@ -413,7 +430,7 @@ fn plain_work(lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
             finished(lane, Some(asked))
         }
         _ if lost(Side::Server, lane.reached)
-            && answered.is_none_or(|last| last.first_frame < asked.first_frame) =>
+            && answered.is_none_or(|last| !follows(store, &last, &asked, bounds)) =>
         {
             Work::Unknown(Doubt::LastMissing)
         }

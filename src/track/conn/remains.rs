@@ -79,6 +79,7 @@ impl Conn {
             // Looked at only as long as there is no payload.
             earlier: None,
             listed: false,
+            overtaken: None,
             evidence: Evidence::default(),
             watch: Watch::stopped(&row.calm, remains.watch_late),
             ended: true,

@@ -47,6 +47,7 @@ impl Order {
             fin: positions.fin.map(u64::from),
             waiting: BTreeMap::new(),
             kept: 0,
+            held_from: None,
             missing,
         }
     }

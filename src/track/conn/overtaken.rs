@@ -1,0 +1,120 @@
+//! Data that stand in the file behind their own acknowledgement: captures that several queues or ports were written to
+//! at once have such.
+//!
+//! The data that came with the acknowledgement may be the answer, so they are held back until what they overtook is
+//! there, or does not come.
+
+use super::{Conn, Incoming};
+use crate::store::FrameFlags;
+use crate::track::order::At;
+use crate::track::out::Out;
+use crate::units::End;
+
+/// So many frames of the connection later, what was overtaken does not come any more.
+const FRAMES: u8 = 8;
+
+/// Bytes were acknowledged, with data, that the file has not shown yet.
+#[derive(Debug)]
+pub(super) struct Overtaken {
+    /// Who sent them.
+    sender: End,
+    /// Position behind them.
+    until: u64,
+    /// The frame that acknowledges them.
+    at: At,
+    /// Frames until they are given up.
+    frames: u8,
+}
+
+impl Overtaken {
+    /// The end whose data are held back.
+    pub(super) fn held(self) -> End {
+        self.sender.other()
+    }
+}
+
+impl Conn {
+    /// Holds back what comes from the other end until the acknowledged bytes of an end are there, if anybody reads it.
+    #[cold]
+    pub(super) fn waits_for_overtaken(&mut self, sender: End, incoming: &Incoming<'_>) -> bool {
+        if self.left || self.overtaken.as_ref().is_some_and(|o| o.sender != sender) {
+            return false;
+        }
+        let until = self.sides.get(sender).order.acked();
+        self.overtaken.get_or_insert(Overtaken {
+            sender,
+            until,
+            at: incoming.at(),
+            frames: FRAMES,
+        });
+        let answering = &mut self.sides.get_mut(sender.other()).order;
+        answering.hold_from(incoming.segment.seq);
+        true
+    }
+
+    /// An end acknowledged more than what is waited for: what came with that is to come behind what is held back.
+    pub(super) fn look_for_more_acknowledged(
+        &mut self,
+        incoming: &Incoming<'_>,
+        out: &mut Out,
+        found: &mut FrameFlags,
+    ) {
+        if let Some(overtaken) = &self.overtaken
+            && self.sides.get(overtaken.sender).order.acked() > overtaken.until
+        {
+            self.go_on(incoming, out, found);
+        }
+    }
+
+    /// Whether what was overtaken is there now, with this segment, or does not come. Then what was held back goes on.
+    pub(super) fn look_for_overtaken(
+        &mut self,
+        incoming: &Incoming<'_>,
+        out: &mut Out,
+        found: &mut FrameFlags,
+    ) {
+        if let Some(overtaken) = &mut self.overtaken {
+            overtaken.frames = overtaken.frames.saturating_sub(1);
+            let order = &self.sides.get(overtaken.sender).order;
+            let comes = order.next() < overtaken.until
+                && !order.waits_behind(overtaken.until)
+                && !incoming.flags().rst()
+                && !incoming.flags().fin();
+            if overtaken.frames == 0 || !comes {
+                self.go_on(incoming, out, found);
+            }
+        }
+    }
+
+    /// What was held back goes on, behind what was overtaken, as far as that has come.
+    #[cold]
+    fn go_on(&mut self, incoming: &Incoming<'_>, out: &mut Out, found: &mut FrameFlags) {
+        let Some(Overtaken {
+            sender,
+            until,
+            at: acknowledged,
+            ..
+        }) = self.overtaken.take()
+        else {
+            return;
+        };
+        let at = incoming.at();
+        let missing = self.sides.get(sender).order.next() < until;
+        if missing {
+            found.set(FrameFlags::GAP_BEFORE);
+            self.feed(sender, out, |order, total, sink| {
+                order.declare_until(until, acknowledged, total, sink);
+            });
+        }
+        self.feed(sender.other(), out, |order, total, sink| {
+            order.let_go(at, missing, total, sink);
+            order.declare_due(false, at, total, sink);
+        });
+        if missing {
+            // What the sender sent behind that was sent later than what was held back.
+            self.feed(sender, out, |order, total, sink| {
+                order.let_go(at, true, total, sink);
+            });
+        }
+    }
+}
