@@ -374,6 +374,38 @@ fn what_stands_before_what_it_answers_is_read_behind_it() {
     }
 }
 
+/// One frame with a wrong acknowledgement number does not make those behind it unreadable, but for the answers that are
+/// held back as long as what it acknowledges may still come.
+#[test]
+fn what_nobody_sent_is_not_missing_though_a_frame_acknowledges_it() {
+    for form in Form::ALL {
+        let mut c = cases::opened(form, &[0]);
+        for i in 1..8 {
+            c.ask(0, &format!("select id, text from dbo.Note where id = {i}"));
+            c.trip(300_000);
+            c.answer(0, &tds::rows(i));
+            c.label(&format!("answer {i}"));
+            c.trip(400_000);
+        }
+        c.close_benign(form, &[0]);
+        for view in Side::BOTH {
+            let mut capture = c.capture(view);
+            let wrong = capture.frames.iter_mut().find(|f| f.label == "answer 2");
+            let ack = &mut wrong.unwrap().data[42..46];
+            let number = u32::from_be_bytes(<[u8; 4]>::try_from(&*ack).unwrap());
+            ack.copy_from_slice(&number.wrapping_add(20_000).to_be_bytes());
+            let store = judged(&capture);
+            let conn = store.conns().first().unwrap();
+            assert!(conn.tcp.0.iter().all(|tcp| tcp.missing_bytes == 0));
+            let asked = store.requests().filter(|r| r.kind == RequestKind::SqlBatch);
+            let rows: Vec<_> = asked.filter_map(|request| request.rows).collect();
+            assert!(rows.ends_with(&[6, 7]), "{form:?}: {rows:?}");
+            let close = store.findings().iter().find(|f| f.close).unwrap();
+            assert_ne!(close.verdict, Verdict::Fault, "{}", describe(close));
+        }
+    }
+}
+
 #[test]
 fn copies_of_frames_change_no_verdict() {
     let check = |case: &Case, form: Form, view: Side| {

@@ -323,9 +323,9 @@ impl Conn {
         }
         self.sides.get_mut(sender).round_trip(ack, incoming.time);
         self.sides.get_mut(sender).order.acknowledged(ack);
-        self.look_for_more_acknowledged(incoming, out, found);
+        self.look_for_more_acknowledged(sender, incoming, out, found);
         let order = &self.sides.get(sender).order;
-        let with_data = incoming.segment.payload_len > 0 && order.is_behind(ack);
+        let with_data = incoming.segment.payload_len > 0 && order.reached(ack) > order.next();
         if order.has_gap(false)
             || with_data && order.has_gap(true) && !self.waits_for_overtaken(sender, incoming)
         {

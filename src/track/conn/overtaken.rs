@@ -18,6 +18,8 @@ const FRAMES: u8 = 8;
 pub(super) struct Overtaken {
     /// Who sent them.
     sender: End,
+    /// Their first position.
+    from: u64,
     /// Position behind them.
     until: u64,
     /// The frame that acknowledges them.
@@ -40,10 +42,11 @@ impl Conn {
         if self.left || self.overtaken.as_ref().is_some_and(|o| o.sender != sender) {
             return false;
         }
-        let until = self.sides.get(sender).order.acked();
+        let order = &self.sides.get(sender).order;
         self.overtaken.get_or_insert(Overtaken {
             sender,
-            until,
+            from: order.next(),
+            until: order.reached(incoming.segment.ack),
             at: incoming.at(),
             frames: FRAMES,
         });
@@ -52,15 +55,20 @@ impl Conn {
         true
     }
 
-    /// An end acknowledged more than what is waited for: what came with that is to come behind what is held back.
+    /// Whether data came with an acknowledgement of more than what is waited for: they are to come behind what is held
+    /// back. Then that goes on.
     pub(super) fn look_for_more_acknowledged(
         &mut self,
+        sender: End,
         incoming: &Incoming<'_>,
         out: &mut Out,
         found: &mut FrameFlags,
     ) {
+        let reached = self.sides.get(sender).order.reached(incoming.segment.ack);
         if let Some(overtaken) = &self.overtaken
-            && self.sides.get(overtaken.sender).order.acked() > overtaken.until
+            && overtaken.sender == sender
+            && overtaken.until < reached
+            && incoming.segment.payload_len > 0
         {
             self.go_on(incoming, out, found);
         }
@@ -91,6 +99,7 @@ impl Conn {
     fn go_on(&mut self, incoming: &Incoming<'_>, out: &mut Out, found: &mut FrameFlags) {
         let Some(Overtaken {
             sender,
+            from,
             until,
             at: acknowledged,
             ..
@@ -99,7 +108,10 @@ impl Conn {
             return;
         };
         let at = incoming.at();
-        let missing = self.sides.get(sender).order.next() < until;
+        let order = &self.sides.get(sender).order;
+        let next = order.next();
+        // Where the sender goes on from there, it had not sent what was acknowledged: the number is wrong.
+        let missing = next < until && (next == from || order.waits_behind(until));
         if missing {
             found.set(FrameFlags::GAP_BEFORE);
             self.feed(sender, out, |order, total, sink| {

@@ -4,10 +4,10 @@ use super::{At, Feed, Order};
 use crate::units::TcpSeq;
 
 impl Order {
-    /// What comes from a sequence number on waits from now on, unless something is held already.
+    /// What comes from a sequence number on waits from now on.
     pub(in crate::track) fn hold_from(&mut self, seq: TcpSeq) {
         let position = self.position(seq).and_then(|p| u64::try_from(p).ok());
-        self.held_from = self.held_from.or(position);
+        self.held_from = position.into_iter().chain(self.held_from).min();
     }
 
     /// Position from which on everything waits.
@@ -27,9 +27,10 @@ impl Order {
         self.release(now, by_gap, total, sink);
     }
 
-    /// Whether an acknowledgement is one of bytes that were not handed on.
-    pub(in crate::track) fn is_behind(&self, ack: TcpSeq) -> bool {
-        self.next_seq().is_some_and(|next| next.before(ack))
+    /// Position behind what an acknowledgement is of that was taken note of.
+    pub(in crate::track) fn reached(&self, ack: TcpSeq) -> u64 {
+        let position = self.position(ack).and_then(|p| u64::try_from(p).ok());
+        position.unwrap_or(0).min(self.acked)
     }
 
     /// Hands on what there is in front of a position, and declares what there is not.
@@ -47,11 +48,6 @@ impl Order {
             self.hide_until(gap, now, sink);
             self.release_until(until, now, true, total, sink);
         }
-    }
-
-    /// Position behind what the peer acknowledged.
-    pub(in crate::track) fn acked(&self) -> u64 {
-        self.acked
     }
 
     /// Whether something waits that was sent behind a position.
