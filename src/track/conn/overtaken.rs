@@ -10,7 +10,8 @@ use crate::track::order::At;
 use crate::track::out::Out;
 use crate::units::End;
 
-/// So many frames of the connection later, what was overtaken does not come any more.
+/// Within so many frames of the connection, the first of them the one that acknowledges it, comes what was overtaken, or it
+/// does not come.
 const FRAMES: u8 = 8;
 
 /// Bytes were acknowledged, with data, that the file has not shown yet.
