@@ -12,12 +12,11 @@ use marstui::dissect::{Dissector, Options, render};
 use marstui::export::{self, Choice, Plan, What};
 use marstui::query::find::{Find, Needle};
 use marstui::query::{self, Dissected, Eval};
-use marstui::report;
 use marstui::store::{PduFlags, Store};
 use marstui::units::{FrameNo, PduId, StreamPos};
 use marstui::{rules, track};
 
-use crate::support::exporting::exported;
+use crate::support::exporting::{exported, reports};
 use crate::support::pty::Terminal;
 use crate::support::shared_or_skip;
 
@@ -260,14 +259,7 @@ fn reports_and_exports_of_text_hold_no_password() {
             let text = String::from_utf8_lossy(&bytes);
             check(&text, &secret, &format!("{} as {what}", opened.name));
         };
-        for format in [
-            report::Format::Text,
-            report::Format::Markdown,
-            report::Format::Json,
-            report::Format::Ndjson,
-        ] {
-            let mut out = Vec::new();
-            report::write(&opened.store, format, false, None, &mut out).unwrap();
+        for (format, out) in reports(&opened.store) {
             check_bytes(out, &format!("{format:?}"));
         }
         let plan = Plan::new(&opened.store, &Choice::of(What::All));

@@ -8,12 +8,11 @@ use marstui::dissect::{Dissector, Options, render};
 use marstui::export::{self, Choice, Plan, What};
 use marstui::query::find::{Find, Needle};
 use marstui::query::{Context, Dissected, Eval};
-use marstui::report;
 use marstui::store::Store;
 use marstui::units::{FrameNo, PduId, Side};
 use marstui::{rules, track};
 
-use crate::support::exporting::exported;
+use crate::support::exporting::{exported, reports};
 use crate::support::pty::Terminal;
 use crate::support::synth::conn::{Conn, Host, MS, Stack, US};
 use crate::support::synth::mars::Encryption;
@@ -220,14 +219,7 @@ fn colons(bytes: &[u8]) -> String {
 
 /// Reports and exports as text.
 fn texts(what: &str, opened: &Opened) {
-    for format in [
-        report::Format::Text,
-        report::Format::Markdown,
-        report::Format::Json,
-        report::Format::Ndjson,
-    ] {
-        let mut out = Vec::new();
-        report::write(&opened.store, format, false, None, &mut out).unwrap();
+    for (_, out) in reports(&opened.store) {
         check_text(what, &String::from_utf8_lossy(&out));
     }
     for format in export::Format::ALL {
