@@ -5,7 +5,7 @@ use super::sessions::{Session, chain_back};
 use super::streams::{AnswerEnd, answer_end, end_of, start_of};
 use crate::decode::tds::packet_type;
 use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Protocol, SessionRow, Store};
-use crate::units::{FrameNo, PerSide, Sid, Side, SmpSeq};
+use crate::units::{FrameNo, PerSide, Sid, Side, SmpSeq, TcpSeq};
 
 /// Why it is not known whether something is outstanding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,10 +163,17 @@ struct Joined {
 /// show it: what it does not acknowledge was sent later, and is missing from the file.
 fn answers_all_before(store: &Store, lane: &Lane<'_>, bounds: Bounds<'_>) -> bool {
     let answer = *lane.last_data.get(Side::Server);
-    let row = answer.and_then(|pdu| store.frame(pdu.frame));
+    let acknowledged = answer.and_then(|pdu| acknowledged_in(store, pdu.frame));
     let axis = *bounds.axes.get(Side::Client);
-    row.zip(axis)
-        .is_some_and(|(row, axis)| row.tcp_flags.ack() && axis.pos(row.ack) >= 0)
+    acknowledged
+        .zip(axis)
+        .is_some_and(|(ack, axis)| axis.pos(ack) >= 0)
+}
+
+/// What a frame acknowledges.
+fn acknowledged_in(store: &Store, frame: FrameNo) -> Option<TcpSeq> {
+    let row = store.frame(frame)?;
+    row.tcp_flags.ack().then_some(row.ack)
 }
 
 /// The last packet of a kind in a chain that was sent before the server ended the connection.
@@ -320,10 +327,10 @@ fn session_work(
 /// first segment acknowledges some of that. Where the two stand in the file tells less: they may have met on the way, or
 /// been captured one before the other.
 fn follows(store: &Store, answer: &PduRow, asked: &PduRow, bounds: Bounds<'_>) -> bool {
-    let row = store.frame(answer.first_frame);
-    match row.zip(*bounds.axes.get(Side::Client)) {
-        Some((row, axis)) if row.tcp_flags.ack() => axis.seq(start_of(asked)).before(row.ack),
-        _ => answer.first_frame > asked.first_frame,
+    let acknowledged = acknowledged_in(store, answer.first_frame);
+    match acknowledged.zip(*bounds.axes.get(Side::Client)) {
+        Some((ack, axis)) => axis.seq(start_of(asked)).before(ack),
+        None => answer.first_frame > asked.first_frame,
     }
 }
 
