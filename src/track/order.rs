@@ -185,8 +185,10 @@ impl Order {
     /// The sender goes on from a sequence number, with a segment that has no payload.
     pub(super) fn claim(&mut self, seq: TcpSeq) {
         let next = self.next;
-        let claimed = self.position(seq).and_then(|p| u64::try_from(p).ok());
-        if let Some(claimed) = claimed.filter(|p| *p <= next.saturating_add(MAX_AHEAD)) {
+        if let Some(claimed) = self
+            .place(seq)
+            .filter(|p| *p <= next.saturating_add(MAX_AHEAD))
+        {
             self.claimed = self.claimed.max(claimed);
         }
     }
@@ -218,6 +220,11 @@ impl Order {
     pub(super) fn position(&self, seq: TcpSeq) -> Option<i64> {
         let next = i64::try_from(self.next).ok()?;
         next.checked_add(i64::from(seq.diff(self.next_seq()?)))
+    }
+
+    /// The position of a sequence number; `None` for what was sent before position 0.
+    fn place(&self, seq: TcpSeq) -> Option<u64> {
+        u64::try_from(self.position(seq)?).ok()
     }
 
     /// The sequence number of the next byte to be handed on.
@@ -444,7 +451,7 @@ impl Order {
             self.early_ack = Some(ack);
             return;
         }
-        let Some(pos) = self.position(ack).and_then(|p| u64::try_from(p).ok()) else {
+        let Some(pos) = self.place(ack) else {
             return;
         };
         if pos > self.acked && pos <= self.high.saturating_add(MAX_AHEAD) {
@@ -518,8 +525,7 @@ impl Order {
     /// A FIN behind position `end`; whether it is the first.
     pub(super) fn fin(&mut self, seq_behind: TcpSeq) -> bool {
         let Some(pos) = self
-            .position(seq_behind)
-            .and_then(|p| u64::try_from(p).ok())
+            .place(seq_behind)
             .filter(|p| *p <= self.next.saturating_add(MAX_AHEAD))
         else {
             return false;

@@ -65,11 +65,11 @@ impl Conn {
         out: &mut Out,
         found: &mut FrameFlags,
     ) {
-        let reached = self.sides.get(sender).order.reached(incoming.segment.ack);
+        let order = &self.sides.get(sender).order;
         if let Some(overtaken) = &self.overtaken
             && overtaken.sender == sender
-            && overtaken.until < reached
             && incoming.segment.payload_len > 0
+            && overtaken.until < order.reached(incoming.segment.ack)
         {
             self.go_on(incoming, out, found);
         }

@@ -6,7 +6,7 @@ use crate::units::TcpSeq;
 impl Order {
     /// What comes from a sequence number on waits from now on.
     pub(in crate::track) fn hold_from(&mut self, seq: TcpSeq) {
-        let position = self.position(seq).and_then(|p| u64::try_from(p).ok());
+        let position = self.place(seq);
         self.held_from = position.into_iter().chain(self.held_from).min();
     }
 
@@ -29,8 +29,7 @@ impl Order {
 
     /// Position behind what an acknowledgement is of that was taken note of.
     pub(in crate::track) fn reached(&self, ack: TcpSeq) -> u64 {
-        let position = self.position(ack).and_then(|p| u64::try_from(p).ok());
-        position.unwrap_or(0).min(self.acked)
+        self.place(ack).unwrap_or(0).min(self.acked)
     }
 
     /// Hands on what there is in front of a position, and declares what there is not.
