@@ -456,6 +456,11 @@ fn passwords_in_parameters_are_hidden() {
     let defined = "@p1 nvarchar(50), @p2 nvarchar(50)";
     let of =
         |procedure: &str, parameters: &[Vec<u8>]| [call(procedure), parameters.concat()].concat();
+    let places = |secret: usize, count: usize| -> Vec<Vec<u8>> {
+        let text = |place| if place == secret { PASSWORD } else { "visible" };
+        let parameters = (0..count).map(|place| parameter("", true, text(place)));
+        parameters.collect()
+    };
     let bodies = [
         of("sp_executesql", &[parameter("", true, &statement)]),
         of("sp_executesql", &[long_parameter("@stmt", &statement, 31)]),
@@ -492,6 +497,30 @@ fn passwords_in_parameters_are_hidden() {
         of(
             "sp_addlogin",
             &[parameter("", true, "joe"), parameter("", true, PASSWORD)],
+        ),
+        of(
+            "\"sp_addlogin\"",
+            &[parameter("", true, "joe"), parameter("", true, PASSWORD)],
+        ),
+        of("sp_change_users_login", &places(3, 4)),
+        of("msdb.dbo.sysmail_add_account_sp", &places(9, 11)),
+        of("xp_sqlagent_proxy_account", &places(3, 4)),
+        of(
+            "sp_executesql",
+            &[
+                parameter("", true, "exec sp_addlogin N'joe', @P1"),
+                parameter("", true, "@P1 nvarchar(50)"),
+                parameter("", true, PASSWORD),
+            ],
+        ),
+        of(
+            "sp_prepexec",
+            &[
+                parameter("", true, "0"),
+                parameter("", true, "@P1 nvarchar(50)"),
+                parameter("", true, "exec \"sp_addlogin\" N'joe', @P1"),
+                parameter("", true, PASSWORD),
+            ],
         ),
         of(
             "sp_addlinkedserver",

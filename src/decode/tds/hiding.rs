@@ -168,6 +168,8 @@ mod tests {
             "sp_executesql",
             "SYS.SP_EXECUTESQL",
             "master..sp_executesql",
+            "[sys].[sp_executesql]",
+            "\"sp_executesql\"",
         ] {
             assert_eq!(runs(name).unwrap().values, Some((1, 2)), "{name}");
         }

@@ -35,7 +35,7 @@ impl Scan<'_> {
     /// The arguments of a procedure or function.
     pub(super) fn call(&mut self, at: usize, args: Args) {
         let mut walk = Arguments::default();
-        let mut has_word = false;
+        let mut tells = false;
         let first = at.saturating_add(1);
         for here in first..first.saturating_add(AROUND) {
             let Some(token) = self.token(here) else {
@@ -49,8 +49,8 @@ impl Scan<'_> {
             if ends_here || !walk.take(token, args == Args::Third) {
                 return;
             }
-            if token.kind == Kind::Word && self.behind(here).is_some_and(|(_, token)| token.is('='))
-            {
+            let is_given = self.behind(here).is_some_and(|(_, token)| token.is('='));
+            if token.kind == Kind::Word && is_given {
                 walk.name = self.name(token);
             }
             let secret = match args {
@@ -60,8 +60,8 @@ impl Scan<'_> {
                 }
                 Args::Third => walk.semicolons >= 2,
                 Args::Executed => {
-                    has_word |= walk.place < 2 && table::has_word(&self.long_name(token));
-                    has_word && walk.place >= 2
+                    tells |= walk.place < 2 && table::tells(&self.long_name(token));
+                    tells && walk.place >= 2
                 }
             };
             if !secret {
@@ -70,6 +70,13 @@ impl Scan<'_> {
             match token.kind {
                 Kind::Text | Kind::Quoted => self.hide_literal(token),
                 Kind::Binary | Kind::Number => self.hide(token.inside()),
+                // The name that an argument is given by is no variable of the statement.
+                Kind::Word if self.name(token).starts_with('@') => {
+                    if !is_given {
+                        let name = self.name(token);
+                        self.found.variables.push(name);
+                    }
+                }
                 Kind::Word | Kind::Bracket => self.hide_bare(here, token),
                 Kind::Comment | Kind::Sign(_) => {}
             }

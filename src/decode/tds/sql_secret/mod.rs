@@ -66,15 +66,15 @@ pub fn is_name_of_secret(name: &str) -> bool {
     table::has_word(&name.to_ascii_lowercase())
 }
 
-/// The name in small letters that a procedure of the system has in every database, however it is qualified.
+/// The name in small letters that a procedure of the system has in every database, however it is qualified and quoted.
 pub fn system_name(procedure: &str) -> String {
     let name = procedure.rsplit('.').next().unwrap_or(procedure);
-    name.to_ascii_lowercase()
+    name.trim_matches(['[', ']', '"']).to_ascii_lowercase()
 }
 
 /// Whether a procedure's argument is a secret, by its place and the name it is given.
 pub fn is_secret_argument(procedure: &str, place: usize, name: &str) -> bool {
-    match table::call(system_name(procedure).trim_matches(['[', ']'])) {
+    match table::call(&system_name(procedure)) {
         Some(table::Args::At(at)) => name.is_empty() && at == place,
         Some(table::Args::Named(at, known)) => {
             name.eq_ignore_ascii_case(known) || name.is_empty() && at == place

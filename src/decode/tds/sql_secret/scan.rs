@@ -190,11 +190,7 @@ impl Scan<'_> {
             Kind::Quoted if table::has_word(&self.name(token)) && !self.has_literal(token) => {
                 self.word(at, token);
             }
-            Kind::Text | Kind::Quoted => {
-                if self.inside(token, true) {
-                    self.arm();
-                }
-            }
+            Kind::Text | Kind::Quoted => self.text(at, token),
             Kind::Binary if self.armed != Armed::No => self.hide(token.inside()),
             Kind::Number if self.armed != Armed::No && self.is_compared(at) => {
                 self.hide_number(token);
@@ -205,6 +201,16 @@ impl Scan<'_> {
                 self.hide_rest(token.whole().end);
             }
             Kind::Sign(_) => self.sign(token),
+        }
+    }
+
+    /// A text, or a name in double quotes, that is no secret by what stands before it.
+    fn text(&mut self, at: usize, token: Token) {
+        let called = Some(token).filter(|token| token.kind == Kind::Quoted);
+        if let Some(args) = called.and_then(|token| table::call(&self.name(token))) {
+            self.call(at, args);
+        } else if self.inside(token, true) {
+            self.arm();
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) enum Args {
     Named(usize, &'static str),
     /// What stands behind the second semicolon: `'server';'user';'password'`.
     Third,
-    /// The values behind a statement and a definition of parameters, if one of these has a word of secrets.
+    /// The values behind a statement and a definition of parameters, if one of these tells of secrets.
     Executed,
 }
 
@@ -51,6 +51,13 @@ pub(super) const CALLS: &[(&str, Args)] = &[
         Args::Named(4, "@value"),
     ),
     ("sp_xp_cmdshell_proxy_account", Args::At(1)),
+    ("sp_change_users_login", Args::At(3)),
+    ("sp_addsubscriber", Args::At(3)),
+    ("sp_changesubscriber", Args::At(3)),
+    ("sp_link_publication", Args::At(5)),
+    ("sysmail_add_account_sp", Args::At(9)),
+    ("sysmail_update_account_sp", Args::At(10)),
+    ("xp_sqlagent_proxy_account", Args::At(3)),
     ("decryptbycert", Args::At(2)),
     ("decryptbyasymkey", Args::At(2)),
     ("decryptbykeyautocert", Args::At(1)),
@@ -164,6 +171,12 @@ pub(super) fn call(name: &str) -> Option<Args> {
     found.map(|(_, args)| *args)
 }
 
+/// Whether a text in small letters has a word of secrets, or the name of what takes them, anywhere in it.
+pub(super) fn tells(text: &str) -> bool {
+    let mut takers = CALLS.iter().filter(|(_, args)| *args != Args::Executed);
+    has_word(text) || takers.any(|(name, _)| text.contains(name))
+}
+
 /// With what every word and every call of the tables begins or goes on, by its first letter.
 fn stems(first: u8) -> &'static [&'static [u8]] {
     match first.to_ascii_lowercase() {
@@ -175,6 +188,8 @@ fn stems(first: u8) -> &'static [&'static [u8]] {
             b"sp_unset",
             b"sp_change",
             b"sp_xp_cmd",
+            b"sp_link_pub",
+            b"sysmail_",
             b"signby",
             b"sharedaccesskey",
         ],
@@ -183,6 +198,7 @@ fn stems(first: u8) -> &'static [&'static [u8]] {
         b'd' => &[b"decryptby"],
         b'k' => &[b"key_source"],
         b'o' => &[b"openrowset", b"opendatasource"],
+        b'x' => &[b"xp_sqlagent"],
         _ => &[],
     }
 }

@@ -114,6 +114,42 @@ fn arguments_of_procedures_that_take_secrets_are_hidden() {
             "exec master..sp_addlogin u, ***, db",
         ),
         (
+            "exec \"sp_addlogin\" 'u', 'pw', 'db'",
+            "exec \"sp_addlogin\" 'u', '***', 'db'",
+        ),
+        (
+            "exec master..\"sp_addlogin\" 'u', 'pw', 'db'",
+            "exec master..\"sp_addlogin\" 'u', '***', 'db'",
+        ),
+        (
+            "exec sp_change_users_login 'Auto_Fix', 'u', NULL, 'pw'",
+            "exec sp_change_users_login 'Auto_Fix', 'u', NULL, '***'",
+        ),
+        (
+            "exec msdb.dbo.sysmail_add_account_sp 'a','e@x','d','r','','s','SMTP',25,'u','pw',0",
+            "exec msdb.dbo.sysmail_add_account_sp 'a','e@x','d','r','','s','SMTP',25,'u','***',0",
+        ),
+        (
+            "exec sysmail_update_account_sp 1,'a','e@x','d','r','','s','SMTP',25,'u','pw',0",
+            "exec sysmail_update_account_sp 1,'a','e@x','d','r','','s','SMTP',25,'u','***',0",
+        ),
+        (
+            "exec xp_sqlagent_proxy_account N'SET', N'd', N'u', N'pw'",
+            "exec xp_sqlagent_proxy_account N'SET', N'd', N'u', N'***'",
+        ),
+        (
+            "exec sp_addsubscriber 's', 0, 'u', 'pw' exec sp_changesubscriber 's', 0, 'u', 'pw', 1",
+            "exec sp_addsubscriber 's', 0, 'u', '***' exec sp_changesubscriber 's', 0, 'u', '***', 1",
+        ),
+        (
+            "exec sp_link_publication 'p', 'd', 'x', 0, 'u', 'pw', 's'",
+            "exec sp_link_publication 'p', 'd', 'x', 0, 'u', '***', 's'",
+        ),
+        (
+            "exec sp_executesql N'exec sp_addlogin @u, @p', N'@u sysname, @p sysname', 'u', 'pw'",
+            "exec sp_executesql N'exec sp_addlogin @u, @p', N'@u sysname, @p sysname', '***', '***'",
+        ),
+        (
             "EXEC sp_addlogin @loginame = 'u', @passwd = 'pw', @defdb = 'db'",
             "EXEC sp_addlogin @loginame = 'u', @passwd = '***', @defdb = 'db'",
         ),
