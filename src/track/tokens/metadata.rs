@@ -159,11 +159,7 @@ fn read_column(mut b: Bytes<'_>, shape: Shape) -> Result<(ValueLength, usize), S
     let flags = b.u16()?;
     let info = b.type_info(Place::Column, version)?;
     if info.has_table_name() {
-        let parts = if version >= Version::V71R1 {
-            b.u8()?
-        } else {
-            1
-        };
+        let parts = if version.is_wide() { b.u8()? } else { 1 };
         for _ in 0..parts {
             b.us_varchar()?;
         }

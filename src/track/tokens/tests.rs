@@ -98,6 +98,20 @@ fn errors_and_attentions_are_noted() {
     assert_eq!(&*error.text, "Hi");
 }
 
+/// TDS 7.1 revision 1: the table of an `image` column is one name without a count of parts.
+#[test]
+fn the_table_of_an_image_is_one_name_before_7_2() {
+    let mut body = hex("81 01 00 00 00 09 00 22 FF FF FF 7F 01 00 74 00 01 61 00");
+    body.extend(hex("D1 00 D1 00 FD 10 00 C1 00 02 00 00 00"));
+    for version in [Version::V70, Version::V71, Version::V71R1] {
+        for cut in 0..=body.len() {
+            let (read, outcome) = walk(&body, cut, Some(version));
+            assert!(read, "cut at {cut}");
+            assert_eq!((outcome.rows_seen, outcome.rows()), (2, Some(2)));
+        }
+    }
+}
+
 /// As [`walk`], with what a login agreed.
 fn walk_agreed(body: &[u8], cut: usize, agreed: Agreed) -> (bool, Outcome) {
     let mut walker = Walker::new();
