@@ -11,6 +11,7 @@ mod rows;
 mod tests;
 
 use crate::decode::reader::Reader;
+use crate::decode::tds::tokens;
 use crate::decode::tds::type_info::ValueLength;
 use crate::decode::tds::version::Version;
 
@@ -384,7 +385,7 @@ impl Walker {
                 self.state = State::FeatureAck;
                 Ok(1)
             }
-            _ => Err(Stop::Bad),
+            _ => unknown_token(token, view),
         }
     }
 
@@ -588,5 +589,22 @@ impl Walker {
         self.outcome.note(token, body);
         self.skip = u64::try_from(len.saturating_sub(keep)).unwrap_or(0);
         Ok(need)
+    }
+}
+
+/// A token that nothing knows is skipped by its class, but only if a token follows that is known ([MS-TDS] 2.2.4.2.1).
+fn unknown_token(token: u8, view: &[u8]) -> Step {
+    let mut b = Bytes::new(view, 1);
+    let len = match token & 0x30 {
+        0x10 => 0,
+        0x30 => 1 << ((token & 0x0c) >> 2),
+        0x20 => usize::from(b.u16()?),
+        _ => return Err(Stop::Bad),
+    };
+    b.take(len)?;
+    let end = b.position();
+    match tokens::name(b.u8()?) {
+        Some(_) => Ok(end),
+        None => Err(Stop::Bad),
     }
 }

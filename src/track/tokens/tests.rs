@@ -112,6 +112,29 @@ fn the_table_of_an_image_is_one_name_before_7_2() {
     }
 }
 
+#[test]
+fn unknown_tokens_are_skipped_by_their_class_if_a_token_follows() {
+    let error = "AA 12 00 D4 30 00 00 01 10 02 00 48 00 69 00 00 00 01 00 00 00";
+    let end = "FD 02 00 C1 00 00 00 00 00 00 00 00 00";
+    for unknown in [
+        "DB",
+        "30 07",
+        "74 AA BB",
+        "7C 01 02 03 04 05 06 07 08",
+        "A8 02 00 01 02",
+    ] {
+        let body = hex(&format!("{unknown} {error} {end}"));
+        for cut in 0..=body.len() {
+            let (read, outcome) = walk(&body, cut, Some(Version::V74));
+            assert!(read, "{unknown} cut at {cut}");
+            assert_eq!(outcome.error.map(|error| error.number), Some(12500));
+        }
+        let body = hex(&format!("{unknown} 05 {error} {end}"));
+        let (read, outcome) = walk(&body, 0, Some(Version::V74));
+        assert!(!read && outcome.error.is_none(), "{unknown}");
+    }
+}
+
 /// As [`walk`], with what a login agreed.
 fn walk_agreed(body: &[u8], cut: usize, agreed: Agreed) -> (bool, Outcome) {
     let mut walker = Walker::new();
