@@ -401,10 +401,12 @@ impl Requests {
             if cancelled {
                 row.attention_ack_frame = Some(at.done);
             }
-            row.end = match (&outcome.error, cancelled) {
-                (_, true) => RequestEnd::Attention,
-                (Some(_), false) => RequestEnd::Error,
-                (None, false) => RequestEnd::Done,
+            row.end = if cancelled {
+                RequestEnd::Attention
+            } else if outcome.failed || outcome.error.is_some() {
+                RequestEnd::Error
+            } else {
+                RequestEnd::Done
             };
             row.reset_acknowledged = outcome.reset_ack;
             row.error = outcome.error.take();

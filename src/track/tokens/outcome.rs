@@ -9,6 +9,9 @@ use super::super::TEXT_CHARS;
 /// DONE status bits ([MS-TDS] 2.2.7.6).
 pub(in super::super) mod done {
     pub(in super::super::super) const MORE: u16 = 0x001;
+    /// An error ended what this is the end of; `SRVERROR` where its results are void too. An ERROR should, but need
+    /// not, say which.
+    pub(in super::super::super) const ERROR: u16 = 0x002;
     pub(in super::super::super) const COUNT: u16 = 0x010;
     pub(in super::super::super) const ATTN: u16 = 0x020;
     pub(in super::super::super) const SRVERROR: u16 = 0x100;
@@ -41,6 +44,8 @@ pub(in super::super) struct Outcome {
     pub(in super::super) reset_ack: bool,
     pub(in super::super) error: Option<Box<ErrorRow>>,
     pub(in super::super) worst_class: Option<u8>,
+    /// A DONE says that there was an error.
+    pub(in super::super) failed: bool,
     /// The last token read was a DONE, DONEPROC or DONEINPROC.
     pub(in super::super) ends_with_done: bool,
     pub(in super::super) notes: Vec<Note>,
@@ -75,6 +80,7 @@ impl Outcome {
             let sum = self.rows_counted.unwrap_or(0);
             self.rows_counted = Some(sum.saturating_add(count.unwrap_or(0)));
         }
+        self.failed |= status & (done::ERROR | done::SRVERROR) != 0;
         self.attention_ack |= status & done::ATTN != 0;
         self.last_done = Some(status);
         self.ends_with_done = true;

@@ -98,6 +98,17 @@ fn errors_and_attentions_are_noted() {
     assert_eq!(&*error.text, "Hi");
 }
 
+#[test]
+fn a_done_tells_of_an_error_that_no_token_names() {
+    for (status, failed) in [("00", false), ("10", false), ("02", true), ("12", true)] {
+        let body = hex(&format!("FD {status} 00 C1 00 00 00 00 00 00 00 00 00"));
+        assert_eq!(walk(&body, 0, None).1.failed, failed, "{status}");
+    }
+    let body = hex("FF 01 01 C1 00 00 00 00 00 00 00 00 00 FE 00 00 E0 00 00 00 00 00 00 00 00 00");
+    let (read, outcome) = walk(&body, 7, Some(Version::V74));
+    assert!(read && outcome.failed && outcome.error.is_none());
+}
+
 /// TDS 7.1 revision 1: the table of an `image` column is one name without a count of parts.
 #[test]
 fn the_table_of_an_image_is_one_name_before_7_2() {
