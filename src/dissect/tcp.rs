@@ -70,11 +70,15 @@ pub fn segment(
         field.children.push(completeness(conn));
     }
     times(&mut field, store, conn, row);
-    let found = analysis(store, no, row);
-    if !found.is_empty() {
+    let flagged = flagged(row);
+    let measured = measured(store, no, row);
+    if !flagged.is_empty() || !measured.is_empty() {
+        let wrong = flagged.iter().any(|field| !field.name.is_empty());
+        let name = if wrong { "tcp.analysis.flags" } else { "" };
+        let found = flagged.into_iter().chain(measured);
         field
             .children
-            .push(Field::new("tcp.analysis.flags", "analysis", Value::None).children(found));
+            .push(Field::new(name, "analysis", Value::None).children(found));
     }
     field
 }
@@ -348,8 +352,8 @@ fn option_name(kind: u8) -> &'static str {
     }
 }
 
-/// What the pass found out, in words.
-pub fn analysis(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<Field> {
+/// What the pass found to be out of the ordinary, in words; with a name where Wireshark marks it too.
+fn flagged(row: &FrameRow) -> Vec<Field> {
     const FOUND: &[(FrameFlags, &str, &str)] = &[
         (
             FrameFlags::RETRANSMISSION,
@@ -398,33 +402,31 @@ pub fn analysis(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<Field> {
         ),
         (
             FrameFlags::NOT_IN_STREAM,
-            "tcp.analysis.flags",
+            "",
             "its payload is not part of the stream",
         ),
         (
             FrameFlags::FRAGMENT,
-            "tcp.analysis.flags",
+            "",
             "an IP fragment that could not be put together",
         ),
     ];
-    let mut fields: Vec<Field> = FOUND
+    FOUND
         .iter()
         .filter(|(flag, ..)| row.flags.has(*flag))
         .map(|(_, name, words)| Field::new(name, *words, Value::None))
-        .collect();
-    if let Some(round_trip) = initial_round_trip(store, row) {
-        fields.push(round_trip);
-    }
-    if let Some(acked) = acknowledged(store, row) {
-        fields.push(acked);
-    }
-    if let Some(answer) = acknowledged_by(store, no, row) {
-        fields.push(answer);
-    }
-    if let Some(flight) = in_flight(store, row) {
-        fields.push(flight);
-    }
-    fields
+        .collect()
+}
+
+/// Times and numbers that every segment may have.
+fn measured(store: &Store, no: FrameNo, row: &FrameRow) -> Vec<Field> {
+    let measures = [
+        initial_round_trip(store, row),
+        acknowledged(store, row),
+        acknowledged_by(store, no, row),
+        in_flight(store, row),
+    ];
+    measures.into_iter().flatten().collect()
 }
 
 /// The bytes that this end has sent and the other has not acknowledged, as far as the frames before tell.

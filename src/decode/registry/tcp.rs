@@ -163,7 +163,7 @@ pub(super) const FIELDS: &[Def] = &[
         "tcp.analysis.flags",
         K::Nothing,
         S::Analysis,
-        "the analysis has something to say",
+        "the analysis found something out of the ordinary",
     ),
     wireshark(
         "tcp.analysis.retransmission",
