@@ -313,6 +313,22 @@ impl<'a> Walk<'a> {
         Ok(text)
     }
 
+    /// As [`Walk::counted`], without a field for the count and without NULs at the end of the text.
+    pub fn counted_padded(
+        &mut self,
+        count_len: usize,
+        name: &'static str,
+        label: &'static str,
+    ) -> Step<String> {
+        let mut text = self.counted("", count_len, name, label)?;
+        let len = text.trim_end_matches('\0').len();
+        text.truncate(len);
+        if let Some(field) = self.out.last_mut() {
+            field.value = Value::Text(text.clone());
+        }
+        Ok(text)
+    }
+
     /// A heading whose children `inside` reads; it is kept, with what it has, when `inside` fails.
     pub fn group<T>(
         &mut self,

@@ -1,6 +1,7 @@
 //! Tokens of answers and of logins.
 
 use super::*;
+use marstui::decode::field::Value;
 
 #[test]
 fn compute_rows_are_read_by_their_own_metadata() {
@@ -329,4 +330,22 @@ fn older_versions_have_their_own_widths() {
         assert_eq!(message.grids[0].rows[0][0].text, "x", "{version}");
         shows(&text, &["DONE  SELECT, 1 rows"]);
     }
+}
+
+#[test]
+fn the_name_of_the_program_ends_before_the_nuls_that_fill_it() {
+    let mut body = vec![1, 0x74, 0, 0, 4];
+    body.extend(b("Microsoft SQL Server\0\0"));
+    body.extend([16, 0, 0x10, 0x27]);
+    let len = u16::try_from(body.len()).unwrap().to_le_bytes();
+    let (message, text) = answer(&[&[0xad][..], &len, &body].concat());
+    let name = message
+        .fields
+        .iter()
+        .find_map(|field| field.find("tds.loginack.progname"));
+    assert_eq!(
+        name.unwrap().value,
+        Value::Text("Microsoft SQL Server".to_owned())
+    );
+    shows(&text, &["Microsoft SQL Server 16.0.4135, TDS 7.4"]);
 }

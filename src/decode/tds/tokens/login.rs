@@ -17,7 +17,7 @@ pub(super) fn login_ack(w: &mut Walk<'_>) -> Step<(String, Option<Version>)> {
     let number = w.hex_be("tds.loginack.tdsversion", "TDS version", 4)?;
     let version = u32::try_from(number).ok().and_then(Version::from_number);
     w.say(version.map_or("unknown", Version::name));
-    let program = w.counted("", 1, "tds.loginack.progname", "program")?;
+    let program = w.counted_padded(1, "tds.loginack.progname", "program")?;
     let at = w.at();
     let mut bytes = [0_u8; 4];
     for slot in &mut bytes {
