@@ -49,7 +49,7 @@ fn the_specifications_samples_decode_to_their_values() {
         (
             "PRELOGIN 4.1",
             &[
-                "version  0x09000000  (9.0.0, SQL Server 2005)",
+                "version  0x09000000  (9.0.0)",
                 "encryption  1  (ON)",
                 "thread  3512",
                 "MARS  1  (on)",

@@ -349,3 +349,25 @@ fn the_name_of_the_program_ends_before_the_nuls_that_fill_it() {
     );
     shows(&text, &["Microsoft SQL Server 16.0.4135, TDS 7.4"]);
 }
+
+#[test]
+fn what_a_prelogin_says_depends_on_who_sent_it() {
+    let options = [
+        &[0, 0, 11, 0, 6, 2, 0, 17, 0, 1, 0xff][..],
+        &[17, 10, 0, 1, 0, 0, 1],
+    ];
+    let said = |from_server: bool| {
+        let context = Context {
+            from_server,
+            ..Context::default()
+        };
+        decode(18, &options.concat(), &context).1
+    };
+    let client = said(false);
+    shows(&client, &["VERSION  0  (17.10.1)"]);
+    assert!(!client.contains("SQL Server") && !client.contains("mismatch"));
+    shows(
+        &said(true),
+        &["17.10.1, SQL Server 2025", "INSTOPT  2  (mismatch)"],
+    );
+}

@@ -108,9 +108,9 @@ fn decode_into(kind: u8, w: &mut Walk<'_>, out: &mut Message, context: &Context)
         return tls::tree::records(w);
     }
     match kind {
-        packet_type::PRELOGIN => tree_login::prelogin(w),
+        packet_type::PRELOGIN => tree_login::prelogin(w, context.from_server),
         packet_type::TABULAR_RESULT if tree_login::is_prelogin_reply(w.r.rest()) => {
-            tree_login::prelogin(w)
+            tree_login::prelogin(w, true)
         }
         packet_type::TABULAR_RESULT => tokens::stream(w, out, context),
         packet_type::BULK_LOAD => {

@@ -17,8 +17,8 @@ pub fn is_prelogin_reply(body: &[u8]) -> bool {
         && Prelogin::read(body).is_some_and(|p| p.version.is_some() && p.terminated)
 }
 
-/// A PRELOGIN body.
-pub fn prelogin(w: &mut Walk<'_>) -> Step<()> {
+/// A PRELOGIN body. What its options mean depends on who sent it.
+pub fn prelogin(w: &mut Walk<'_>, from_server: bool) -> Step<()> {
     let base = w.at();
     let body = w.r.rest();
     let Some(found) = Prelogin::read(body) else {
@@ -38,7 +38,7 @@ pub fn prelogin(w: &mut Walk<'_>) -> Step<()> {
         reached = reached.max(item.data.end).max(item.entry.end);
         heading
             .children
-            .push(option_field(&found, item, data, base));
+            .push(option_field(&found, item, data, base, from_server));
     }
     if found.terminated {
         let at = found.options.last().map_or(0, |item| item.entry.end);
@@ -63,6 +63,7 @@ fn option_field(
     item: &prelogin::PreloginOption,
     data: &[u8],
     base: usize,
+    from_server: bool,
 ) -> Field {
     let name = prelogin::option_name(item.token);
     let entry = shift(&item.entry, base);
@@ -90,11 +91,17 @@ fn option_field(
         )
         .at(start.saturating_add(3)..start.saturating_add(5)),
     ];
-    let values = option_values(found, item.token, data, shift(&item.data, base));
+    let values = match item.token {
+        option::VERSION => version_values(found, shift(&item.data, base), from_server),
+        option::INSTOPT => {
+            vec![instance_value(found, data, from_server).at(shift(&item.data, base))]
+        }
+        token => option_values(found, token, data, shift(&item.data, base)),
+    };
     field.text = values
         .first()
         .map(|value| match (&value.value, value.text.is_empty()) {
-            (Value::Text(text), _) => text.clone(),
+            (Value::Text(text), true) => text.clone(),
             (Value::UInt(number), true) => number.to_string(),
             _ => value.text.clone(),
         })
@@ -103,32 +110,49 @@ fn option_field(
     field
 }
 
+/// A server's version names its product; a client's is that of its driver.
+fn version_values(found: &Prelogin, range: Range<usize>, from_server: bool) -> Vec<Field> {
+    let Some((major, minor, build, sub)) = found.version else {
+        return Vec::new();
+    };
+    let split = range.end.saturating_sub(2).max(range.start);
+    let number = u64::from(major) << 24 | u64::from(minor) << 16 | u64::from(build);
+    let words = if from_server {
+        release(major, minor, build)
+    } else {
+        format!("{major}.{minor}.{build}")
+    };
+    vec![
+        Field::new(
+            "tds.prelogin.option.version",
+            "version",
+            Value::Hex(number, 8),
+        )
+        .text(words)
+        .at(range.start..split),
+        Field::new(
+            "tds.prelogin.option.subbuild",
+            "sub-build",
+            Value::UInt(u64::from(sub)),
+        )
+        .at(split..range.end),
+    ]
+}
+
+/// A client names the instance that it wants; a server's byte says whether it is that.
+fn instance_value(found: &Prelogin, data: &[u8], from_server: bool) -> Field {
+    let words = match data {
+        [0] if from_server => "matches",
+        [1] if from_server => "mismatch",
+        _ => "",
+    };
+    let name = Value::Text(found.instance.clone().unwrap_or_default());
+    Field::new("tds.prelogin.option.instopt", "instance", name).text(words)
+}
+
 fn option_values(found: &Prelogin, token: u8, data: &[u8], range: Range<usize>) -> Vec<Field> {
     let byte = || data.first().copied().map(u64::from);
     match token {
-        option::VERSION => found
-            .version
-            .map_or_else(Vec::new, |(major, minor, build, sub)| {
-                let split = range.end.saturating_sub(2).max(range.start);
-                vec![
-                    Field::new(
-                        "tds.prelogin.option.version",
-                        "version",
-                        Value::Hex(
-                            u64::from(major) << 24 | u64::from(minor) << 16 | u64::from(build),
-                            8,
-                        ),
-                    )
-                    .text(release(major, minor, build))
-                    .at(range.start..split),
-                    Field::new(
-                        "tds.prelogin.option.subbuild",
-                        "sub-build",
-                        Value::UInt(u64::from(sub)),
-                    )
-                    .at(split..range.end),
-                ]
-            }),
         option::ENCRYPTION => byte().map_or_else(Vec::new, |value| {
             vec![
                 Field::new(
@@ -140,14 +164,6 @@ fn option_values(found: &Prelogin, token: u8, data: &[u8], range: Range<usize>) 
                 .at(range),
             ]
         }),
-        option::INSTOPT => vec![
-            Field::new(
-                "tds.prelogin.option.instopt",
-                "instance",
-                Value::Text(found.instance.clone().unwrap_or_default()),
-            )
-            .at(range),
-        ],
         option::THREADID => found.thread_id.map_or_else(Vec::new, |id| {
             vec![
                 Field::new(
