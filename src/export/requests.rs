@@ -75,10 +75,11 @@ pub(super) fn write(job: &Job<'_>, out: &mut dyn Write) -> Result<(), ExportErro
     Ok(())
 }
 
-/// A cell that a spreadsheet would run as a formula gets a quote in front; numbers stay numbers.
+/// A cell that a spreadsheet would run as a formula gets a quote in front; numbers stay numbers, several of them too.
 pub(super) fn spreadsheet_safe(cell: String) -> String {
+    let is_number = |part: &str| part.parse::<f64>().is_ok_and(f64::is_finite);
     let formula =
-        cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
+        cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && !cell.split(';').all(is_number);
     if formula { format!("'{cell}") } else { cell }
 }
 
@@ -97,6 +98,9 @@ mod tests {
     fn a_cell_is_never_a_formula() {
         assert_eq!(spreadsheet_safe("=cmd()".into()), "'=cmd()");
         assert_eq!(spreadsheet_safe("-12.5".into()), "-12.5");
+        assert_eq!(spreadsheet_safe("-9;7;-1".into()), "-9;7;-1");
+        assert_eq!(spreadsheet_safe("-9;=cmd()".into()), "'-9;=cmd()");
+        assert_eq!(spreadsheet_safe("-inf".into()), "'-inf");
         assert_eq!(spreadsheet_safe("-- select".into()), "'-- select");
         assert_eq!(spreadsheet_safe("select 1".into()), "select 1");
     }
