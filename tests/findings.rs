@@ -8,7 +8,7 @@ use marstui::units::{FrameNo, Side};
 use crate::generated::index;
 use crate::support::synth::cases;
 use crate::support::synth::close::Form;
-use crate::support::synth::conn::MS;
+use crate::support::synth::conn::{Conn, MS};
 use crate::support::synth::wire::SYN;
 use crate::support::synth::{file, seed, smp, tds};
 
@@ -282,6 +282,43 @@ fn an_attention_is_told_with_its_times() {
             "300.0 ms after its request",
             " before the end",
         ],
+    );
+}
+
+#[test]
+fn an_attention_behind_a_complete_answer_cancels_nothing() {
+    let cancel = |c: &mut Conn| {
+        c.wait(300 * MS);
+        c.send_tds(Side::Client, 0, &tds::attention());
+        c.trip(MS);
+        c.answer(0, &tds::done(0xFD, tds::ATTN, 0, 0));
+        c.trip(MS);
+    };
+    let mut c = cases::opened(Form::WindowsW, &[0]);
+    c.request(0, "select 1", &tds::rows(1));
+    cancel(&mut c);
+    let store = judged(&c.capture(Side::Server), &[]);
+    let finding = found(&store, "attention-ok");
+    assert_tells(
+        &finding.text.to_string(),
+        &[
+            "1 attention behind a complete answer",
+            "nothing was cancelled",
+        ],
+    );
+    assert!(!finding.text.to_string().contains("waited"));
+
+    c.ask(0, "exec dbo.Slow");
+    cancel(&mut c);
+    let store = judged(&c.capture(Side::Server), &[]);
+    let finding = found(&store, "attention-ok");
+    assert_tells(
+        &finding.text.to_string(),
+        &["cancelled 1 request", "it had waited 300"],
+    );
+    assert_eq!(
+        finding.notes,
+        ["1 attention behind a complete answer cancelled nothing"]
     );
 }
 

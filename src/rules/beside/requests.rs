@@ -8,7 +8,7 @@ use crate::rules::catalogue::{
 use crate::rules::facts::Facts;
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
-use crate::store::{Exhibit, Finding, RequestRow, Verdict};
+use crate::store::{Exhibit, Finding, RequestEnd, RequestRow, Verdict};
 use crate::units::{FrameNo, RequestId, Side};
 
 pub(super) fn login_slow(facts: &Facts<'_>) -> Option<Finding> {
@@ -19,7 +19,7 @@ pub(super) fn login_slow(facts: &Facts<'_>) -> Option<Finding> {
 /// What is told of the requests of a connection, gathered in one walk over them.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// Cancelled by an attention that the server acknowledged.
+    /// With an attention that the server acknowledged.
     cancelled: Vec<RequestId>,
     /// Answered late.
     late: Vec<RequestId>,
@@ -63,23 +63,36 @@ impl Told {
         let timeout = facts.settings.get(Threshold::CommandTimeout);
         let mut by_timeout = 0_usize;
         let mut longest = 0_i64;
+        let mut too_late = 0_usize;
         let mut proof = Vec::new();
         for id in &self.cancelled {
             let Some((request, attention, after)) = cancelled(facts, *id) else {
                 continue;
             };
-            longest = longest.max(after);
-            let near = after.saturating_sub(timeout).abs() <= timeout / 20;
-            by_timeout = by_timeout.saturating_add(usize::from(near));
+            let mut fact = format!("attention {} after the request", duration(after));
+            if request.end == RequestEnd::Attention {
+                longest = longest.max(after);
+                let near = after.saturating_sub(timeout).abs() <= timeout / 20;
+                by_timeout = by_timeout.saturating_add(usize::from(near));
+            } else {
+                too_late = too_late.saturating_add(1);
+                fact.push_str(", behind its complete answer");
+            }
             if proof.len() < MOST_FRAMES {
-                let fact = format!("attention {} after the request", duration(after));
                 let role = "attention, acknowledged";
                 proof.push(on_sid(facts, &request, attention, role, &fact));
             }
         }
-        let n = self.cancelled.len();
+        let n = self.cancelled.len().saturating_sub(too_late);
         if proof.is_empty() {
             return None;
+        }
+        if n == 0 {
+            let text = format!(
+                "The client sent {} behind a complete answer, and the server confirmed it; nothing was cancelled.",
+                count(too_late, "attention")
+            );
+            return Some(stated(facts, &ATTENTION_OK, Verdict::Notice, text, proof));
         }
         let tail = if by_timeout > 0 {
             format!(
@@ -90,16 +103,18 @@ impl Told {
             let at_most = if n == 1 { "" } else { "at most " };
             format!("; it had waited {at_most}{}", duration(longest))
         };
-        Some(stated(
-            facts,
-            &ATTENTION_OK,
-            Verdict::Notice,
-            format!(
-                "The client cancelled {}, and the server confirmed it{tail}.",
-                count(n, "request")
-            ),
-            proof,
-        ))
+        let text = format!(
+            "The client cancelled {}, and the server confirmed it{tail}.",
+            count(n, "request")
+        );
+        let mut finding = stated(facts, &ATTENTION_OK, Verdict::Notice, text, proof);
+        if too_late > 0 {
+            finding.notes.push(format!(
+                "{} behind a complete answer cancelled nothing",
+                count(too_late, "attention")
+            ));
+        }
+        Some(finding)
     }
 
     pub(super) fn slow_responses(&self, facts: &Facts<'_>) -> Option<Finding> {
