@@ -95,6 +95,8 @@ fn each_check_is_made() {
     let open = || vec![syn(), data(A, 1, 4), data(B, 1, 5)];
     let with = |more: Vec<Step>| [open(), more].concat();
     let attention = packet(A, DATA, 5, 4, &[6, 1, 0, 8, 0, 0, 1, 0]);
+    let mut long = vec![1, 1, 0x80, 2, 0, 0, 1, 0];
+    long.resize(0x8002, b'x');
     let burst = || {
         vec![
             syn(),
@@ -115,6 +117,11 @@ fn each_check_is_made() {
             "H5",
             with(vec![control(A, DATA, 2, 5)]),
             vec![(C::H5, Warn)],
+        ),
+        (
+            "H6",
+            with(vec![packet(A, DATA, 2, 5, &long)]),
+            vec![(C::H6, Warn)],
         ),
         (
             "H1",

@@ -107,9 +107,18 @@ impl Header {
 
     /// Whether type, status and length are those of a real packet, so that a stream can be walked by it.
     pub fn is_plausible(&self) -> bool {
+        self.has_form() && self.length >= 8 && self.length <= 0x7fff
+    }
+
+    /// As [`Header::is_plausible`], inside an SMP packet with so many bytes of payload: what fills it may be longer than
+    /// TDS allows.
+    pub fn is_plausible_in(&self, payload: u32) -> bool {
+        let fills = u32::from(self.length) == payload;
+        self.is_plausible() || fills && self.length > 0x7fff && self.has_form()
+    }
+
+    fn has_form(self) -> bool {
         matches!(self.kind, 1..=4 | 6..=8 | 14 | 16..=18)
-            && self.length >= 8
-            && self.length <= 0x7fff
             && self.status & 0xe0 == 0
             && self.window == 0
     }

@@ -113,7 +113,7 @@ impl Chain {
         login: &LoginState,
         ctx: &mut Ctx<'_>,
     ) -> bool {
-        if !header.is_plausible() {
+        if !header.is_plausible_in(pdu.len.saturating_sub(16)) {
             self.no_packet(moment, header, pdu, ctx);
             return false;
         }
