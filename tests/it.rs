@@ -26,6 +26,7 @@ mod export;
 mod find;
 mod findings;
 mod fixtures;
+mod flagged;
 mod generated;
 mod hostile;
 mod kept_blocks;

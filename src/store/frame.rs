@@ -57,7 +57,7 @@ impl FrameFlags {
     pub const IPV6: Self = Self(1 << 2);
     /// The snap length cut the frame.
     pub const CUT: Self = Self(1 << 3);
-    /// All payload bytes were seen before.
+    /// All payload bytes were seen before, or the SYN or FIN of a segment without payload.
     pub const RETRANSMISSION: Self = Self(1 << 4);
     /// Some payload bytes were seen before.
     pub const OVERLAP: Self = Self(1 << 5);

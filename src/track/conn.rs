@@ -235,14 +235,14 @@ impl Conn {
         if self.is_of_earlier(end, incoming) {
             return;
         }
-        self.handshake(end, incoming, out);
+        self.handshake(end, incoming, out, found);
         self.acknowledgement(end, incoming, out, found);
         self.window(end, incoming, found);
         if !self.probe(end, incoming, found) {
             self.payload(end, incoming, out, found);
         }
         self.look_for_overtaken(incoming, out, found);
-        self.close(end, incoming, out);
+        self.close(end, incoming, out, found);
         self.row
             .base_seq
             .get_mut(end)
@@ -250,10 +250,19 @@ impl Conn {
     }
 
     /// SYN and SYN+ACK, the frame that completes the handshake, and who is the client.
-    fn handshake(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
+    fn handshake(
+        &mut self,
+        end: End,
+        incoming: &Incoming<'_>,
+        out: &mut Out,
+        found: &mut FrameFlags,
+    ) {
         let flags = incoming.flags();
         let side = self.sides.get_mut(end);
         if flags.syn() {
+            if side.isn == Some(incoming.segment.seq) {
+                side.repeats_bare(incoming, found);
+            }
             side.isn = Some(incoming.segment.seq);
             side.order.syn(incoming.segment.seq);
             if flags.ack() {
@@ -372,7 +381,7 @@ impl Conn {
         }
     }
 
-    fn close(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out) {
+    fn close(&mut self, end: End, incoming: &Incoming<'_>, out: &mut Out, found: &mut FrameFlags) {
         let flags = incoming.flags();
         let no = incoming.no;
         if flags.rst() {
@@ -385,7 +394,11 @@ impl Conn {
                 .seq
                 .plus(u32::from(flags.syn()))
                 .plus(segment.payload_len);
-            self.sides.get_mut(end).order.fin(behind);
+            let side = self.sides.get_mut(end);
+            if side.order.has_fin_at(behind) {
+                side.repeats_bare(incoming, found);
+            }
+            side.order.fin(behind);
             self.ctx(out).phase(Phase::Closing, no, None);
         }
         let mut sides = self.sides.0.iter();

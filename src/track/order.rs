@@ -163,6 +163,11 @@ impl Order {
         self.fin.is_some()
     }
 
+    /// Whether a FIN with this number was seen.
+    pub(super) fn has_fin_at(&self, seq_behind: TcpSeq) -> bool {
+        self.fin.is_some() && self.place(seq_behind) == self.fin
+    }
+
     /// Whether the peer acknowledged bytes that have not been handed on: they may be missing from the file.
     pub(super) fn behind_ack(&self) -> bool {
         if self.firm {

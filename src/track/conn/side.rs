@@ -1,6 +1,7 @@
 //! One end of a connection: what its segments have shown, and its counts.
 
-use crate::store::TcpStats;
+use super::Incoming;
+use crate::store::{FrameFlags, TcpStats};
 use crate::track::copies::Copies;
 use crate::track::order::Order;
 use crate::units::{End, FrameNo, Nanos, TcpSeq};
@@ -57,6 +58,14 @@ impl Side {
     /// Whether an acknowledgement says more than those before it.
     pub(super) fn acknowledges_more(&self, ack: TcpSeq) -> bool {
         self.last_ack.is_none_or(|last| last.before(ack))
+    }
+
+    /// Sends its SYN or FIN again. Payload that comes with one tells by itself whether it is sent again.
+    pub(super) fn repeats_bare(&mut self, incoming: &Incoming<'_>, found: &mut FrameFlags) {
+        if incoming.segment.payload_len == 0 {
+            found.set(FrameFlags::RETRANSMISSION);
+            self.stats.retransmissions = self.stats.retransmissions.saturating_add(1);
+        }
     }
 
     /// Sends new data, the last of them in front of a number.
