@@ -5,6 +5,7 @@ use super::login;
 use super::mask::Mask;
 use super::names::{Kind, Names};
 use super::values::{b_varchar, type_info, us_varchar, value};
+use crate::decode::tds::tokens::name as token_name;
 use crate::decode::tds::type_info::{Place, TypeInfo};
 use crate::decode::tds::version::Version;
 
@@ -92,8 +93,24 @@ fn token(
         }
         0xac => return_value(mask, names, columns, version),
         0xae => feature_ack(mask, columns),
-        _ => None,
+        unknown => unknown_token(mask, unknown),
     }
+}
+
+/// Of a token that nothing knows the length is kept, and the next goes on behind it, as it does for whoever reads the
+/// answer: its class tells how long it is, and a token that is known must follow.
+fn unknown_token(mask: &mut Mask<'_>, token: u8) -> Option<()> {
+    let rest = mask.rest();
+    let (head, len) = match token & 0x30 {
+        0x10 => (0, 0),
+        0x30 => (0, 1 << ((token & 0x0c) >> 2)),
+        0x20 => (2, usize::from(u16::from_le_bytes(*rest.first_chunk()?))),
+        _ => return None,
+    };
+    // Nothing is kept of what is no token.
+    token_name(*rest.get(len.saturating_add(head))?)?;
+    mask.keep(head)?;
+    mask.hide(len).map(drop)
 }
 
 fn row(

@@ -120,18 +120,30 @@ fn labels_of_columns_get_stand_ins_and_the_row_behind_them_stays() {
 
 #[test]
 fn what_stands_behind_something_not_understood_is_zeroed() {
-    let mut body = vec![0x55];
-    body.extend(result("secret"));
-    let copy = run(&body, |mask, names| {
-        result::tokens(
-            mask,
-            names,
-            &mut result::Columns::default(),
-            Version::V74,
-            true,
-        );
-    });
-    assert!(copy[1..].iter().all(|b| *b == 0), "{copy:02x?}");
+    // No class says how long the first is; behind the second no token follows.
+    for strange in [&[0x45][..], &[0x65, 2, 0, b'a', b'b', 0x45]] {
+        let copy = answer(&[strange, &result("secret")].concat());
+        assert!(copy[1..].iter().all(|b| *b == 0), "{copy:02x?}");
+    }
+}
+
+#[test]
+fn what_stands_behind_an_unknown_token_whose_length_is_known_keeps_its_shape() {
+    for (unknown, kept) in [
+        (&[0x55][..], &[0x55][..]),
+        (&[0x74, b'a', b'b'], &[0x74, 0, 0]),
+        (&[0x65, 2, 0, b'a', b'b'], &[0x65, 2, 0, 0, 0]),
+    ] {
+        let copy = answer(&[unknown, &result("secret")].concat());
+        assert_eq!(copy, [kept, &answer(&result("secret"))].concat());
+    }
+}
+
+fn answer(body: &[u8]) -> Vec<u8> {
+    run(body, |mask, names| {
+        let mut columns = result::Columns::default();
+        result::tokens(mask, names, &mut columns, Version::V74, true);
+    })
 }
 
 #[test]
