@@ -224,14 +224,18 @@ impl App {
         };
         let conn = self.conn().and_then(|id| self.store.conn(id));
         let of_conn = conn.and_then(|c| span(c.first_frame, c.last_frame));
+        let base = self.time_base();
         let mut fitted = self.timeline.clone();
-        if let Some((first, last)) = of_sid {
+        // The window that is shown was rounded, and is only met by one that was.
+        let mut fit = |(first, last)| {
             fitted.fit(first, last, columns);
-        }
-        if (of_sid.is_none() || fitted == self.timeline)
-            && let Some((first, last)) = of_conn
-        {
-            fitted.fit(first, last, columns);
+            fitted.round(base);
+            (fitted.from, fitted.per_col)
+        };
+        let shown = (self.timeline.from, self.timeline.per_col);
+        let sid_was_fitted = of_sid.map(&mut fit).is_none_or(|window| window == shown);
+        if sid_was_fitted && let Some(span) = of_conn {
+            fit(span);
         }
         self.timeline = fitted;
     }

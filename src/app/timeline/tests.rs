@@ -142,6 +142,29 @@ fn enter_after_panning_puts_the_list_where_the_window_is() {
 }
 
 #[test]
+fn a_second_fit_shows_the_connection_wherever_columns_begin() {
+    for keys in ["7 G", "8 G", "5 G T 9 G"] {
+        let mut app = app(80, 24);
+        press(&mut app, keys);
+        let columns = app.lane_columns();
+        let mut fit = || {
+            press(&mut app, "f");
+            let shows = |no| {
+                let time = app.store.time_of(FrameNo(no)).unwrap();
+                app.timeline.column(time, columns).is_some()
+            };
+            assert!(shows(7) && shows(8), "{keys}");
+            let timeline = &app.timeline;
+            (timeline.from, timeline.per_col, shows(1) && shows(12))
+        };
+        let (of_sid, of_conn) = (fit(), fit());
+        assert_ne!(of_sid, of_conn, "{keys}");
+        assert!(of_conn.2, "{keys}");
+        assert_eq!(fit(), of_sid, "{keys}");
+    }
+}
+
+#[test]
 fn phases_have_borders_in_the_lane_of_tcp() {
     let mut app = app(80, 24);
     press(&mut app, "=");
