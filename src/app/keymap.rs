@@ -149,12 +149,26 @@ impl Keymap {
 
     /// The keys of a command as they are now, the shortest first.
     pub fn keys_of(&self, command: Command) -> Vec<String> {
+        let sequences = self.sequences_of(command);
+        sequences.into_iter().map(show_sequence).collect()
+    }
+
+    /// Those keys of a command that lead to it where the focus is: the pane may mean something else by others.
+    pub fn keys_in(&self, context: Context, command: Command) -> Vec<String> {
+        let sequences = self.sequences_of(command).into_iter();
+        sequences
+            .filter(|keys| self.lookup(context, keys) == Lookup::Command(command))
+            .map(show_sequence)
+            .collect()
+    }
+
+    fn sequences_of(&self, command: Command) -> Vec<&[Key]> {
         let mut found: Vec<_> = self
             .bindings
             .values()
             .flatten()
             .filter(|(_, binding)| binding.command == command)
-            .map(|(keys, _)| keys)
+            .map(|(keys, _)| keys.as_slice())
             .collect();
         let standard: Vec<_> = command
             .entry()
@@ -168,7 +182,7 @@ impl Keymap {
                 .position(|k| k == *keys)
                 .unwrap_or(usize::MAX)
         });
-        found.into_iter().map(|keys| show_sequence(keys)).collect()
+        found
     }
 }
 

@@ -8,6 +8,7 @@ use super::theme::Role;
 use crate::app::command::{Command, Context};
 use crate::app::layout::Area;
 use crate::app::prompt::{Ask, Mistake, Prompt};
+use crate::app::timeline::Scale;
 use crate::app::{App, Layer, Searching, Tone};
 
 /// Where the state has less room than this, only the place in the capture is shown.
@@ -226,13 +227,16 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
     let mut x = area.x.saturating_add(1);
     let end = area.x.saturating_add(area.w);
     for command in key_line(app) {
-        let mut keys = app.keymap.keys_of(*command);
-        let Some(first) = (!keys.is_empty()).then(|| keys.remove(0)) else {
+        // A key that the focused pane uses for something else is no offer.
+        let keys = app.keymap.keys_in(app.context(), *command);
+        let Some(first) = keys.into_iter().next() else {
             continue;
         };
         let short = match command {
             Command::Close if !app.layers.is_empty() => "close",
             Command::Follow if app.context() == Context::Table => "frames",
+            Command::Ladder | Command::PanRightPage if app.timeline.ladder => "lanes",
+            Command::EventScale => "time scale",
             _ => command.entry().short,
         };
         let needed =
@@ -306,17 +310,7 @@ fn key_line(app: &App) -> &'static [Command] {
             C::Help,
         ],
         None => match app.context() {
-            Context::Lanes => &[
-                C::PanLeft,
-                C::ZoomIn,
-                C::Fit,
-                C::LaneNext,
-                C::LaneHere,
-                C::Ladder,
-                C::Pane,
-                C::Help,
-                C::Close,
-            ],
+            Context::Lanes => lanes_keys(app),
             Context::Decode => &[
                 C::Down,
                 C::Open,
@@ -358,6 +352,46 @@ fn key_line(app: &App) -> &'static [Command] {
                 C::Close,
             ],
         },
+    }
+}
+
+/// The keys of the timeline, by what it shows: a ladder and the event scale have no time to zoom.
+fn lanes_keys(app: &App) -> &'static [Command] {
+    use Command as C;
+    if app.timeline.ladder {
+        return &[
+            C::Down,
+            C::PanLeft,
+            C::LaneNext,
+            C::LaneHere,
+            C::PanRightPage,
+            C::Pane,
+            C::Help,
+            C::Close,
+        ];
+    }
+    match app.timeline.scale {
+        Scale::Linear => &[
+            C::PanLeft,
+            C::ZoomIn,
+            C::Fit,
+            C::LaneNext,
+            C::LaneHere,
+            C::Ladder,
+            C::Pane,
+            C::Help,
+            C::Close,
+        ],
+        Scale::Events => &[
+            C::PanLeft,
+            C::EventScale,
+            C::LaneNext,
+            C::LaneHere,
+            C::Ladder,
+            C::Pane,
+            C::Help,
+            C::Close,
+        ],
     }
 }
 

@@ -249,3 +249,32 @@ fn check(name: &str, picture: &str) {
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, picture));
 }
+
+#[test]
+fn the_key_line_offers_only_what_the_focused_pane_does() {
+    use crate::app::keymap::Lookup;
+    for (keys, offered, missing) in [
+        ("e Tab", "+ zoom", " ladder"),
+        ("e L Tab", "L lanes", " zoom"),
+        ("e = Tab", "= time scale", " zoom"),
+        ("e L", "L lanes", " ladder"),
+        ("e", "L ladder", " lanes"),
+    ] {
+        let mut app = scene((160, 48), keys);
+        let lines = text(&buffer(&app));
+        let line = lines.lines().last().unwrap_or_default().to_owned();
+        assert!(line.contains(offered), "{keys}: {line}");
+        assert!(!line.contains(missing), "{keys}: {line}");
+        // What is offered is what the key does.
+        for offer in line.split("  ").filter(|offer| !offer.trim().is_empty()) {
+            let key = offer.trim().split(' ').next().unwrap_or_default();
+            let sequence = crate::app::key::parse_sequence(key).unwrap();
+            let found = app.keymap.lookup(app.context(), &sequence);
+            assert!(matches!(found, Lookup::Command(_)), "{keys}: {offer}");
+        }
+        if line.contains("L lanes") {
+            press(&mut app, "L");
+            assert!(!app.timeline.ladder, "{keys}");
+        }
+    }
+}

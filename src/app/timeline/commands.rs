@@ -276,7 +276,9 @@ impl App {
             LaneOf::Session(id) => self.store.session(id).map(|s| s.conn) == conn,
             LaneOf::Tcp => true,
         };
-        if self.focus != Pane::Lanes || !self.timeline.chosen.is_none_or(of_conn) {
+        // A ladder shows no lane that could have been chosen: there, it is that of the cursor.
+        let away = self.focus != Pane::Lanes || self.timeline.ladder;
+        if away || !self.timeline.chosen.is_none_or(of_conn) {
             self.timeline.chosen = None;
         }
         let (Pane::Lanes, Some(area), Some(conn)) = (self.focus, self.layout().lanes, conn) else {
