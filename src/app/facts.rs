@@ -108,7 +108,8 @@ pub fn carries(store: &Store, no: FrameNo, session: SessionId) -> bool {
         .any(|(_, pdu)| pdu.session == Some(session))
 }
 
-fn completing(store: &Store, no: FrameNo, frame: &FrameRow) -> Option<PduRow> {
+/// The packet that a frame without an end of a packet is a part of.
+pub(super) fn completing(store: &Store, no: FrameNo, frame: &FrameRow) -> Option<PduRow> {
     let conn = frame.conn?;
     let last = store.conn(conn)?.last_frame;
     store

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::events::stands_in;
 use super::lanes::by_number;
 use super::{LaneOf, Lanes, Scale, Scene, Slot, Timeline};
 use crate::app::command::Command;
@@ -300,17 +301,12 @@ impl App {
         *scroll = (*scroll).min(most);
     }
 
-    /// Whether a frame of the connection stands in a lane.
+    /// Whether a frame of the connection is drawn in a lane.
     fn is_on(&self, of: LaneOf, conn: ConnId, no: FrameNo, row: &FrameRow) -> bool {
-        row.conn == Some(conn)
-            && match of {
-                LaneOf::Session(id) => facts::carries(&self.store, no, id),
-                LaneOf::Tcp => {
-                    let flags = row.tcp_flags;
-                    let control = flags.rst() || flags.fin() || flags.syn();
-                    control || self.store.pdus_in(no).all(|(_, pdu)| !pdu.kind.is_smp())
-                }
-            }
+        let conn = self.store.conn(conn).filter(|c| row.conn == Some(c.id));
+        conn.is_some_and(|conn| {
+            !self.ignored.contains(no) && stands_in(&self.store, conn, of, no, row)
+        })
     }
 
     /// The nearest shown frame of a lane behind a frame, or before it.

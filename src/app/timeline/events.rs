@@ -4,7 +4,8 @@ use rustc_hash::FxHashMap;
 
 use super::slots::Slot;
 use super::{Cell, Lane, LaneOf, Mark, Scene};
-use crate::store::{ConnRow, FrameFlags, PduKind, PduRow, Verdict};
+use crate::app::facts;
+use crate::store::{ConnRow, FrameFlags, FrameRow, PduKind, PduRow, Store, Verdict};
 use crate::units::{End, FrameNo, Nanos, PerEnd, Side};
 
 /// Times may run backwards by a little; this far outside the window nothing more is expected in it.
@@ -127,40 +128,10 @@ impl Events {
         let Some(frame) = scene.store.frame(no) else {
             return;
         };
-        let finding = scene.store.finding_on(no);
-        let verdict = finding.map(|f| f.verdict);
-        let flags = frame.tcp_flags;
-        let end = frame.end();
-        if flags.rst() {
-            let harmless = matches!(
-                verdict,
-                Some(Verdict::Benign | Verdict::LikelyBenign | Verdict::Normal)
-            );
-            let mark = if harmless {
-                Mark::HarmlessReset
-            } else {
-                Mark::Reset
-            };
-            self.hit(LaneOf::Tcp, at, mark);
-        } else if verdict == Some(Verdict::Fault) {
-            let session = finding.and_then(|f| f.session).or(found.session);
-            let of = match session.filter(|_| found.smp) {
-                Some(session) => LaneOf::Session(session),
-                None => LaneOf::Tcp,
-            };
-            self.hit(of, at, Mark::Fault);
-        } else if flags.fin() {
-            self.hit(LaneOf::Tcp, at, Mark::Fin);
-        } else if flags.syn() {
-            self.hit(LaneOf::Tcp, at, Mark::Syn);
-        } else if found.smp {
-            // The segment stands in the lanes of its Sids.
-        } else if frame.payload_len == 0 || frame.flags.has(FrameFlags::KEEPALIVE) {
-            self.hit(LaneOf::Tcp, at, Mark::Ack);
-        } else if found.any {
-            self.hit(LaneOf::Tcp, at, data_mark(conn, end));
-        } else {
-            parts.get_mut(end).push((no, at));
+        match place(scene.store, conn, no, &frame, found) {
+            Place::In(of, mark) => self.hit(of, at, mark),
+            Place::WithItsPackets => {}
+            Place::Part => parts.get_mut(frame.end()).push((no, at)),
         }
     }
 
@@ -221,6 +192,78 @@ impl Events {
         self.lanes
             .entry(of)
             .or_insert_with(|| (0, vec![Cell::default(); columns]))
+    }
+}
+
+/// Where a frame stands by itself.
+enum Place {
+    /// In a lane, as this.
+    In(LaneOf, Mark),
+    /// In the lanes of its packets' Sids.
+    WithItsPackets,
+    /// It may be a part of a packet that is completed later.
+    Part,
+}
+
+fn place(store: &Store, conn: &ConnRow, no: FrameNo, frame: &FrameRow, found: Found) -> Place {
+    let finding = store.finding_on(no);
+    let verdict = finding.map(|f| f.verdict);
+    let flags = frame.tcp_flags;
+    let tcp = |mark| Place::In(LaneOf::Tcp, mark);
+    if flags.rst() {
+        let harmless = matches!(
+            verdict,
+            Some(Verdict::Benign | Verdict::LikelyBenign | Verdict::Normal)
+        );
+        tcp(if harmless {
+            Mark::HarmlessReset
+        } else {
+            Mark::Reset
+        })
+    } else if verdict == Some(Verdict::Fault) {
+        let session = finding.and_then(|f| f.session).or(found.session);
+        let of = session.filter(|_| found.smp);
+        let of = of.map_or(LaneOf::Tcp, LaneOf::Session);
+        Place::In(of, Mark::Fault)
+    } else if flags.fin() {
+        tcp(Mark::Fin)
+    } else if flags.syn() {
+        tcp(Mark::Syn)
+    } else if found.smp {
+        Place::WithItsPackets
+    } else if frame.payload_len == 0 || frame.flags.has(FrameFlags::KEEPALIVE) {
+        tcp(Mark::Ack)
+    } else if found.any {
+        tcp(data_mark(conn, frame.end()))
+    } else {
+        Place::Part
+    }
+}
+
+/// Whether a frame of a connection is drawn in a lane: what steps along the lane stop at.
+pub(super) fn stands_in(
+    store: &Store,
+    conn: &ConnRow,
+    of: LaneOf,
+    no: FrameNo,
+    frame: &FrameRow,
+) -> bool {
+    let mut found = Found::default();
+    for (_, pdu) in store.pdus_in(no) {
+        let of_packet = pdu.session.map(LaneOf::Session);
+        if of_packet == Some(of) && smp_mark(conn, &pdu).is_some() {
+            return true;
+        }
+        found.take(&pdu);
+    }
+    match place(store, conn, no, frame, found) {
+        Place::In(lane, _) => lane == of,
+        Place::WithItsPackets => false,
+        Place::Part => {
+            let whole = facts::completing(store, no, frame);
+            let session = whole.and_then(|pdu| pdu.session);
+            session.map_or(LaneOf::Tcp, LaneOf::Session) == of
+        }
     }
 }
 

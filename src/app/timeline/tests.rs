@@ -128,6 +128,53 @@ fn steps_and_enter_follow_the_chosen_lane() {
     assert_eq!(app.list.cursor, FrameNo(5));
 }
 
+/// The frames that steps along a lane stop at, from the first frame on.
+fn steps(app: &mut App) -> Vec<u32> {
+    let mut seen = Vec::new();
+    app.message = None;
+    loop {
+        press(app, ".");
+        if app.message.take().is_some() {
+            return seen;
+        }
+        seen.push(app.list.cursor.0);
+    }
+}
+
+#[test]
+fn steps_stop_where_the_lane_is_drawn() {
+    use crate::store::{PduRow, Store};
+    use crate::units::PduId;
+    let mut app = app(80, 24);
+    // What the server sends in frame 6 is a part of the packet that is complete in frame 9.
+    let of_two = |(_, mut pdu): (PduId, PduRow)| {
+        if pdu.frame == FrameNo(9) {
+            pdu.first_frame = FrameNo(6);
+        }
+        (pdu.frame != FrameNo(6)).then_some(pdu)
+    };
+    let mut batch = crate::app::testing::batch();
+    let pdus = app.store.pdus_from(PduId(0));
+    batch.pdus = pdus.filter_map(of_two).collect();
+    let mut store = Store::new();
+    store.append(batch);
+    app.store = std::sync::Arc::new(store);
+    press(&mut app, "0 g g Tab G");
+    assert_eq!(app.lane_of_cursor(), LaneOf::Tcp);
+    assert_eq!(steps(&mut app), [2, 3, 11, 12]);
+    press(&mut app, "Shift-Tab g g Tab G k");
+    assert_eq!(app.lane_of_cursor(), LaneOf::Session(SessionId(1)));
+    assert_eq!(steps(&mut app), [6, 7, 8, 9]);
+}
+
+#[test]
+fn steps_pass_over_what_is_left_out() {
+    let mut app = app(80, 24);
+    press(&mut app, "1 1 G i g g Tab G");
+    assert_eq!(app.lane_of_cursor(), LaneOf::Tcp);
+    assert_eq!(steps(&mut app), [2, 3, 12]);
+}
+
 #[test]
 fn enter_after_panning_puts_the_list_where_the_window_is() {
     let mut app = app(80, 24);
