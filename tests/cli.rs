@@ -401,6 +401,9 @@ fn the_program_explains_itself() {
     assert_eq!(code(&run(&["--version"])), 0);
     let rules = run(&["rules", "list"]);
     assert!(out(&rules).contains("mars-close-rst"));
+    assert!(out(&rules).contains("\n  mars-close-rst.late = 1s\n"));
+    let set = run(&["rules", "list", "--set", "mars-close-rst.late=2.5s"]);
+    assert!(out(&set).contains("\n  mars-close-rst.late = 2500ms\n"));
     let explained = run(&["rules", "explain", "mars-close-rst"]);
     assert!(out(&explained).contains("M5"));
 }

@@ -8,23 +8,25 @@ use super::output;
 use super::wishes::Wishes;
 use crate::exit::Exit;
 use crate::query::user_rules::{self, UserRule};
-use crate::rules;
+use crate::rules::{self, Threshold};
 use crate::settings::nearest;
 
 /// Lists, explains or checks rules.
 pub fn run(args: &RulesArgs) -> Result<Exit, Failure> {
     match &args.command {
-        RulesCommand::List(rules) => list(&Wishes::new(rules)?.own),
+        RulesCommand::List(rules) => list(&Wishes::new(rules)?),
         RulesCommand::Explain { id, rules } => explain(id, &Wishes::new(rules)?.own),
         RulesCommand::Check { file } => check(file),
     }
 }
 
-fn list(own: &[UserRule]) -> Result<Exit, Failure> {
+/// One line for each rule, and below it one for each of its thresholds, as they are set.
+fn list(wishes: &Wishes) -> Result<Exit, Failure> {
     let built_in = rules::catalogue()
         .iter()
         .map(|r| (r.id, r.verdict.name(), r.title));
-    let of_the_user = own
+    let of_the_user = wishes
+        .own
         .iter()
         .map(|r| (r.id.as_str(), r.verdict.name(), r.title.as_str()));
     let all: Vec<_> = built_in.chain(of_the_user).collect();
@@ -32,6 +34,10 @@ fn list(own: &[UserRule]) -> Result<Exit, Failure> {
     output::to_stdout(|out| {
         for (id, verdict, title) in &all {
             writeln!(out, "{id:<width$}  {verdict:<12}  {title}")?;
+            for threshold in Threshold::of_rule(id) {
+                let value = threshold.written(wishes.rules.get(threshold));
+                writeln!(out, "  {} = {value}", threshold.name())?;
+            }
         }
         Ok(())
     })?;

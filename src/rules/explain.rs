@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::catalogue::rule;
-use super::settings::{Threshold, Unit};
+use super::settings::Threshold;
 
 /// What a rule says, needs and means; `None` if there is no such rule.
 pub fn explain(id: &str) -> Option<String> {
@@ -25,21 +25,11 @@ pub fn explain(id: &str) -> Option<String> {
             criterion.statement.id, criterion.statement.text
         );
     }
-    let limits: Vec<&Threshold> = Threshold::ALL
-        .iter()
-        .filter(|t| {
-            t.name()
-                .split_once('.')
-                .is_some_and(|(owner, _)| owner == rule.id)
-        })
-        .collect();
+    let limits: Vec<Threshold> = Threshold::of_rule(rule.id).collect();
     if !limits.is_empty() {
         let _ = writeln!(out, "\nThresholds");
         for limit in limits {
-            let value = match limit.unit() {
-                Unit::Count => limit.default_value().to_string(),
-                Unit::Time => super::catalogue::duration(limit.default_value()),
-            };
+            let value = limit.written(limit.default_value());
             let _ = writeln!(out, "  {} = {value} ({})", limit.name(), limit.source());
         }
     }

@@ -31,6 +31,23 @@ macro_rules! thresholds {
                 match self { $(Self::$key => $name,)* }
             }
 
+            /// The thresholds of a rule.
+            pub fn of_rule(id: &str) -> impl Iterator<Item = Self> {
+                let of = move |t: &Self| t.name().split_once('.').is_some_and(|(rule, _)| rule == id);
+                Self::ALL.iter().copied().filter(of)
+            }
+
+            /// A value of it as settings take it, exactly.
+            pub fn written(self, value: i64) -> String {
+                let units = [("s", S), ("ms", MS), ("us", 1000)];
+                let whole = units.into_iter().find(|(_, ns)| value.checked_rem(*ns) == Some(0));
+                match (self.unit(), whole) {
+                    (Unit::Count, _) => value.to_string(),
+                    (Unit::Time, Some((unit, ns))) => format!("{}{unit}", value / ns),
+                    (Unit::Time, None) => format!("{value}ns"),
+                }
+            }
+
             /// What it counts.
             pub fn unit(self) -> Unit {
                 match self { $(Self::$key => Unit::$unit,)* }
@@ -284,6 +301,22 @@ mod tests {
             settings.set(threshold.name(), &below).unwrap_err();
             settings.set(threshold.name(), &least).unwrap();
             assert_eq!(settings.get(*threshold), threshold.least());
+        }
+    }
+
+    #[test]
+    fn every_threshold_is_one_of_a_rule_and_its_written_value_is_taken() {
+        let rules = super::super::catalogue().iter();
+        let listed: Vec<_> = rules.flat_map(|rule| Threshold::of_rule(rule.id)).collect();
+        assert_eq!(listed.len(), Threshold::ALL.len());
+        let mut settings = Settings::default();
+        for threshold in listed {
+            for more in [0, 1, 2_500, 1_500_000] {
+                let value = threshold.default_value() + more;
+                let written = threshold.written(value);
+                settings.set(threshold.name(), &written).unwrap();
+                assert_eq!(settings.get(threshold), value, "{written}");
+            }
         }
     }
 
