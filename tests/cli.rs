@@ -409,6 +409,36 @@ fn the_program_explains_itself() {
 }
 
 #[test]
+fn an_export_that_cannot_be_says_what_is_missing() {
+    for (args, said) in [
+        (
+            &["-o", "-"][..],
+            "no format was named for standard output; add --as pcapng|",
+        ),
+        (&[], "no file was named; use -o NAME.pcapng"),
+        (&["-o", "frames"], "frames: the name says no format"),
+        (
+            &["--with-keys", "--as", "csv", "-o", "-"],
+            "--with-keys takes TLS keys along in pcapng only",
+        ),
+        (
+            &["--with-keys", "--as", "pcap", "-o", "-"],
+            "--with-keys takes TLS keys along in pcapng only",
+        ),
+        (
+            &["--fields", "kind", "--as", "pcapng", "-o", "-"],
+            "--fields chooses columns of CSV and JSON lines only",
+        ),
+    ] {
+        let capture = benign();
+        let output = run(&[&["export", &capture, "--frames", "1-3"], args].concat());
+        assert_eq!(code(&output), 2, "{args:?}");
+        assert!(err(&output).contains(said), "{}", err(&output));
+        assert_eq!(out(&output), "");
+    }
+}
+
+#[test]
 fn a_wrong_setting_is_said_and_does_not_stop_the_work() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.toml");

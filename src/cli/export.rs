@@ -1,7 +1,5 @@
 //! `marstui export`.
 
-use std::path::Path;
-
 use super::args::{ContextArgs, ExportArgs, ExportFormat, WhatArgs};
 use super::failure::Failure;
 use super::opened::{Bar, Opened};
@@ -127,15 +125,20 @@ fn format_and_target(args: &ExportArgs) -> Result<(Format, Option<Target>), Fail
         .and_then(Format::from_path);
     let Some(format) = named.or(by_name) else {
         let known: Vec<_> = Format::ALL.iter().map(|f| f.name()).collect();
-        let why = match target.as_ref().and_then(Target::path).map(Path::display) {
-            Some(path) => format!("{path}: the name says no format"),
+        let known = known.join("|");
+        let by_name =
+            format!("use -o NAME.pcapng (or .pcap, .txt, .md, .csv, .svg), or --as {known}");
+        let why = match &target {
+            Some(Target::File(path)) => {
+                format!("{}: the name says no format; {by_name}", path.display())
+            }
+            Some(Target::Stdout) => {
+                format!("no format was named for standard output; add --as {known}")
+            }
             None if args.plan => return Ok((Format::Pcapng, None)),
-            None => "no file was named".to_owned(),
+            None => format!("no file was named; {by_name}"),
         };
-        return Err(Failure::usage(format!(
-            "marstui export: {why}; use -o NAME.pcapng (or .pcap, .txt, .md, .csv, .svg), or --as {}",
-            known.join("|")
-        )));
+        return Err(Failure::usage(format!("marstui export: {why}")));
     };
     if target.is_none() && format.is_capture() && !args.plan {
         return Err(Failure::usage(

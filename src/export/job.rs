@@ -118,6 +118,9 @@ impl Job<'_> {
             if !tabular && !self.options.fields.is_empty() {
                 problems.push("--fields chooses columns of CSV and JSON lines only".to_owned());
             }
+            if self.options.keys && self.options.format != Format::Pcapng {
+                problems.push("--with-keys takes TLS keys along in pcapng only".to_owned());
+            }
         }
         problems
     }
