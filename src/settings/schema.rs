@@ -49,6 +49,22 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ),
 ];
 
+/// The formats of an export by name, in the order in which they are offered.
+const EXPORT_FORMATS: &[&str] = &[
+    "pcapng",
+    "pcap",
+    "text",
+    "ticket",
+    "ticket-text",
+    "ladder",
+    "csv",
+    "json",
+    "requests",
+    "svg",
+    "svg-lanes",
+    "svg-ladder",
+];
+
 fn words(list: Vec<Named>) -> Vec<String> {
     list.into_iter().map(|n| n.text).collect()
 }
@@ -238,9 +254,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         section: "export",
         key: "format",
-        kind: Kind::Word(&["pcapng", "pcap", "csv", "json", "ladder"], |s, v| {
-            s.export.format = v;
-        }),
+        kind: Kind::Word(EXPORT_FORMATS, |s, v| s.export.format = v),
         default: "\"pcapng\"",
         env: None,
         what: "The format that is offered first",
