@@ -492,12 +492,11 @@ fn standard_input_has_as_many_bytes_as_were_read_of_it() {
     }
 }
 
+/// Gives a report bytes on a pipe that stays open, and interrupts it.
 #[cfg(target_os = "linux")]
-#[test]
-fn an_interrupt_keeps_what_was_read_and_ends_with_130() {
+fn interrupted(bytes: &[u8]) -> Output {
     use std::io::Write;
     use std::time::Duration;
-    let capture = zstd::decode_all(std::fs::File::open(benign()).unwrap()).unwrap();
     let mut child = marstui()
         .args(["report", "-"])
         .stdin(Stdio::piped())
@@ -506,9 +505,8 @@ fn an_interrupt_keeps_what_was_read_and_ends_with_130() {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(&capture).unwrap();
+    stdin.write_all(bytes).unwrap();
     stdin.flush().unwrap();
-    // The pipe stays open: without the interrupt the program would wait for more.
     let id = child.id().to_string();
     let listens = || {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
@@ -528,8 +526,29 @@ fn an_interrupt_keeps_what_was_read_and_ends_with_130() {
     std::thread::sleep(Duration::from_millis(500));
     let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
     assert!(killed.success());
+    // Without the interrupt the program would wait for more.
     let output = child.wait_with_output().unwrap();
     drop(stdin);
+    output
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_ends_the_wait_for_the_first_bytes_with_130() {
+    for bytes in [&b""[..], b"\x0a"] {
+        let output = interrupted(bytes);
+        assert_eq!(code(&output), 130, "{}", err(&output));
+        let said = err(&output);
+        assert!(said.contains("nothing was read"), "{said}");
+        assert_eq!(out(&output), "");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_keeps_what_was_read_and_ends_with_130() {
+    let capture = zstd::decode_all(std::fs::File::open(benign()).unwrap()).unwrap();
+    let output = interrupted(&capture);
     assert_eq!(code(&output), 130, "{}", err(&output));
     assert!(
         err(&output).contains("stopped after frame"),

@@ -135,6 +135,19 @@ fn standard_input_is_shown_while_it_arrives() {
 }
 
 #[test]
+fn the_terminal_is_no_capture() {
+    for args in [&["--no-state", "-"][..], &["report", "-"]] {
+        let mut terminal = Terminal::start(SIZE, args, &[]);
+        assert_eq!(terminal.end().exit_code(), 2, "{args:?}");
+        let screen = terminal.screen();
+        let said = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("standard input is this terminal"), "{said}");
+        assert!(said.contains("name a file"), "{said}");
+        assert!(!terminal.is_alternate());
+    }
+}
+
+#[test]
 fn the_screen_says_that_it_waits_for_standard_input_and_can_be_left() {
     let waiting = |then: &str| {
         let mut command = CommandBuilder::new("sh");

@@ -19,6 +19,8 @@ pub enum OpenError {
     BrokenHeader(PathBuf, String),
     /// The system does not let it be read.
     Unreadable(PathBuf, io::Error),
+    /// Standard input was asked for, and it is the terminal.
+    Terminal,
     /// No file was named.
     Nothing,
 }
@@ -62,6 +64,11 @@ impl fmt::Display for OpenError {
             Self::Unreadable(path, error) => {
                 write!(f, "{}: cannot be read: {error}", path.display())
             }
+            Self::Terminal => write!(
+                f,
+                "standard input is this terminal, and no capture can be typed; send one into it \
+                 (`tcpdump -w - | marstui -`), or name a file"
+            ),
             Self::Nothing => write!(f, "no capture file was named"),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -320,6 +320,10 @@ fn open_file(path: &Path, follow: bool) -> Result<CaptureFile, OpenError> {
         _ => OpenError::Unreadable(path.to_owned(), error),
     };
     if path == Path::new("-") {
+        // Keys would be taken for bytes of the capture, Ctrl-C among them.
+        if io::stdin().is_terminal() {
+            return Err(OpenError::Terminal);
+        }
         let path = PathBuf::from("standard input");
         return match stream(io::stdin(), 0, None) {
             Ok((source, compression)) => capture_file(path, source, compression),

@@ -31,7 +31,7 @@ impl Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let exit = match error {
-            OpenError::Nothing => Exit::Usage,
+            OpenError::Nothing | OpenError::Terminal => Exit::Usage,
             _ => Exit::CannotRead,
         };
         Self::new(exit, format!("marstui: {error}"))

@@ -56,6 +56,32 @@ pub fn open(files: &[PathBuf], demo: bool, follow: bool) -> Result<Capture, Fail
     Ok(Capture::open(files, &OpenOptions { follow })?)
 }
 
+/// Opens the files on a thread of its own, which ends with the program: what it waits for cannot be interrupted.
+fn open_until_stopped(
+    files: &[PathBuf],
+    demo: bool,
+    stop: &AtomicBool,
+) -> Result<Capture, Failure> {
+    let (tell, opened) = crossbeam_channel::bounded(1);
+    let files = files.to_vec();
+    std::thread::spawn(move || tell.send(open(&files, demo, false)));
+    loop {
+        match opened.recv_timeout(LOOK_UP) {
+            Ok(opened) => return opened,
+            Err(RecvTimeoutError::Timeout) => {
+                if stop.load(Ordering::Relaxed) {
+                    let text = "marstui: stopped before the capture was open; nothing was read";
+                    return Err(Failure::new(Exit::Interrupted, text));
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                let text = "marstui: the capture could not be opened";
+                return Err(Failure::new(Exit::CannotRead, text));
+            }
+        }
+    }
+}
+
 /// Says after a moment that nothing arrives on standard input; silent once it is dropped.
 struct Waiting {
     _done: crossbeam_channel::Sender<()>,
@@ -133,7 +159,7 @@ impl Opened {
         let start = Instant::now();
         let arrives = files.iter().any(|file| file.as_os_str() == "-");
         let waiting = arrives.then(Waiting::new);
-        let capture = open(files, demo, false)?;
+        let capture = open_until_stopped(files, demo, &stop)?;
         drop(waiting);
         let bar = Bar::bytes(capture.files().iter().map(CaptureFile::size).sum());
         let mut store = Store::new();
