@@ -144,7 +144,8 @@ fn frame_word(frame: &FrameRow) -> &'static str {
             (_, _, true) => "T.FIN",
             _ if frame.flags.has(FrameFlags::BAD) => "BAD",
             _ if frame.is_cut() => "CUT",
-            _ if frame.payload_len > 0 => "T.DAT",
+            // Of a packet that is nowhere complete: bytes sent again, of another protocol, or at the end of the file.
+            _ if frame.payload_len > 0 => "part",
             _ => "T.ACK",
         };
     }
@@ -170,5 +171,30 @@ fn order_mark(frame: &FrameRow) -> &'static str {
         "o"
     } else {
         ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::testing::batch;
+    use crate::query;
+
+    #[test]
+    fn filters_know_the_kinds_of_all_segments() {
+        let mut store = Store::new();
+        store.append(batch());
+        let mut frame = store.frame(FrameNo(3)).unwrap();
+        for payload_len in [0, 9] {
+            frame.payload_len = payload_len;
+            for flags in [0x02, 0x10, 0x11, 0x14] {
+                frame.tcp_flags = crate::store::TcpFlags(flags);
+                let text = format!("kind == {}", frame_word(&frame));
+                assert!(
+                    query::parse(&text, &query::Context::default()).is_ok(),
+                    "{text}"
+                );
+            }
+        }
     }
 }
