@@ -153,6 +153,24 @@ impl App {
         }
     }
 
+    /// Leaves the frame out of the lanes, or takes it in again. The list does not show which are left out: it is said.
+    pub(super) fn toggle_ignored(&mut self) {
+        let here = self.list.cursor;
+        if self.store.frame(here).is_none() {
+            return;
+        }
+        self.change("ignored frames", |app| {
+            app.ignored = toggled(&app.ignored, here);
+        });
+        let key = self.key_of(Command::Ignore);
+        let text = if self.ignored.contains(here) {
+            format!("frame {here} is left out of the lanes; {key} takes it in again")
+        } else {
+            format!("frame {here} is in the lanes again")
+        };
+        self.say(Tone::Info, text);
+    }
+
     pub(super) fn toggle_time_ref(&mut self) {
         let here = match self.frame_here() {
             Ok(here) => here,

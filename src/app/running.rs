@@ -94,12 +94,7 @@ impl App {
             C::Undo => return self.undo_redo(true),
             C::Redo => return self.undo_redo(false),
             C::TimeRef => self.toggle_time_ref(),
-            C::Ignore => {
-                let here = self.list.cursor;
-                self.change("ignored frames", |app| {
-                    app.ignored = super::marking::toggled(&app.ignored, here);
-                });
-            }
+            C::Ignore => self.toggle_ignored(),
             C::CopyRow
             | C::CopyField
             | C::CopyHex

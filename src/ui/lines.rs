@@ -103,6 +103,9 @@ fn state(app: &App, w: u16) -> String {
         }
         _ => format!("{} marked", app.marks.len()),
     });
+    if !app.ignored.is_empty() {
+        parts.push(format!("{} ignored", app.ignored.len()));
+    }
     if app.filter.is_empty() {
         parts.push("filter off".to_string());
     } else {

@@ -115,6 +115,24 @@ fn where_only_the_list_has_room_any_pane_can_take_its_place() {
 }
 
 #[test]
+fn what_is_left_out_of_the_lanes_is_said_and_counted() {
+    let mut app = app(80, 24);
+    press(&mut app, "5 G i");
+    let said = crate::app::testing::said(&app);
+    assert_eq!(
+        said,
+        "frame 5 is left out of the lanes; i takes it in again"
+    );
+    press(&mut app, "j");
+    assert!(picture(&app).contains(" 0 marked  1 ignored  filter off"));
+    press(&mut app, "k i");
+    let said = crate::app::testing::said(&app);
+    assert_eq!(said, "frame 5 is in the lanes again");
+    press(&mut app, "j");
+    assert!(!picture(&app).contains("ignored"));
+}
+
+#[test]
 fn a_mistake_is_said_where_there_is_no_line_for_keys() {
     let mut app = app(30, 6);
     press(&mut app, "& s i d d");
