@@ -279,7 +279,7 @@ commands! {
     Follow "follow" ["Enter"] "follow" View Anywhere "" (reads_tree_in_panes) "follow a frame reference, or enter the decode pane";
     GrowPane "grow-pane" ["Ctrl-W +"] "" View Anywhere "" (of_frames) "more height for the focused pane";
     ShrinkPane "shrink-pane" ["Ctrl-W -"] "" View Anywhere "" (of_frames) "less height for the focused pane";
-    Delta "delta" ["d"] "" View Anywhere "" () "what the d column counts from: shown frame, same Sid, same connection";
+    Delta "delta" ["d"] "" View Anywhere "" () "what the d column counts from: shown frame, same Sid, same connection; it has four digits, the rest is cut";
     TimeFormat "time-format" ["D"] "" View Anywhere "" () "what the Time column shows: start, reference, UTC, local, delta";
     LaneGutter "lane-gutter" ["|"] "" View Anywhere "" (of_frames) "lanes as columns of the list";
     Columns "columns" [] "" View Anywhere "names" () "choose the list's columns";

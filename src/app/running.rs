@@ -133,7 +133,10 @@ impl App {
                 self.settings.delta = self.settings.delta.next();
                 self.say(
                     Tone::Info,
-                    format!("d counts from {}", self.settings.delta.name()),
+                    format!(
+                        "d counts from {}; four digits, the rest is cut",
+                        self.settings.delta.name()
+                    ),
                 );
             }
             C::TimeFormat => {
