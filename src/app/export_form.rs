@@ -109,6 +109,8 @@ pub struct ExportForm {
     pub replace: bool,
     /// Ctrl-Y was pressed for what is no text.
     not_copied: bool,
+    /// The format was chosen in the form: the ending of the file's name no longer chooses it.
+    format_chosen: bool,
     ignored: FrameSet,
     marks: FrameSet,
     /// What the plan was worked out from.
@@ -170,6 +172,7 @@ impl ExportForm {
             plan: Plan::default(),
             replace: false,
             not_copied: false,
+            format_chosen: false,
             ignored: app.ignored.clone(),
             marks: app.marks.clone(),
             planned: None,
@@ -252,10 +255,26 @@ impl ExportForm {
     }
 
     /// What is worth knowing of the export, besides that the capture is not read to its end.
-    pub fn notes(&self) -> impl Iterator<Item = &str> {
+    pub fn notes(&self) -> impl Iterator<Item = String> {
         let others = |remark: &&String| !self.plan.remarks.contains(remark);
-        let remarks = self.foreseen.remarks.iter().filter(others);
-        remarks.map(String::as_str)
+        let remarks = self.foreseen.remarks.iter().filter(others).cloned();
+        self.other_ending().into_iter().chain(remarks)
+    }
+
+    /// What to know where the file's name says another format than the one that is chosen.
+    fn other_ending(&self) -> Option<String> {
+        let said = self.format_of_name()?;
+        Some(format!(
+            "the ending of the name says {}; the file will be {}",
+            said.name(),
+            self.format.name()
+        ))
+    }
+
+    /// The format that the file's name says, if its ending is none of the chosen format's; several share an ending.
+    fn format_of_name(&self) -> Option<Format> {
+        let said = Format::from_path(Path::new(self.file.value().trim()))?;
+        (said.extension() != self.format.extension()).then_some(said)
     }
 
     /// The export whose outcome is to be looked into: none, if that was done or cannot be done.
@@ -371,6 +390,12 @@ impl ExportForm {
             if let Some(request) = typed {
                 input.handle(request);
             }
+            if self.line == Line::File
+                && !self.format_chosen
+                && let Some(said) = self.format_of_name()
+            {
+                self.format = said;
+            }
             return;
         }
         let back = matches!(key.code, KeyCode::Left | KeyCode::Char('h'));
@@ -403,6 +428,7 @@ impl ExportForm {
                 let at = Format::ALL.iter().position(|f| *f == self.format);
                 let next = turned(at.unwrap_or(0), Format::ALL.len(), back);
                 self.format = Format::ALL.get(next).copied().unwrap_or(self.format);
+                self.format_chosen = true;
                 self.fit_ending();
             }
             Line::Notes => self.notes = !self.notes,

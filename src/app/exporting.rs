@@ -134,6 +134,69 @@ mod tests {
     }
 
     #[test]
+    fn every_format_can_be_the_one_that_is_offered_first() {
+        for format in Format::ALL {
+            let mut file = crate::settings::Settings::default();
+            file.set("export.format", format.name()).unwrap();
+            let mut app = app(80, 24);
+            app.settings = crate::app::settings::Settings::from_file(&file).0;
+            press(&mut app, "m w");
+            assert_eq!(form(&app).format, format);
+        }
+    }
+
+    /// Types a name over the one that stands in the form.
+    fn name_the_file(app: &mut App, name: &str) {
+        press(app, "Shift-Tab Ctrl-U");
+        for c in name.chars() {
+            update(app, Event::Key(crate::app::key::Key::char(c)));
+        }
+    }
+
+    #[test]
+    fn the_ending_chooses_the_format_until_it_is_chosen_by_hand() {
+        for (name, format) in [
+            ("out1.txt", Format::Listing),
+            ("note.md.gz", Format::TicketMarkdown),
+            ("a.pcap", Format::Pcap),
+            ("a.pcapng", Format::Pcapng),
+            ("rows.csv", Format::Csv),
+            ("what", Format::Pcapng),
+        ] {
+            let mut app = app(80, 24);
+            press(&mut app, "m w");
+            name_the_file(&mut app, name);
+            assert_eq!(form(&app).format, format, "{name}");
+            assert_eq!(form(&app).file.value(), name);
+            assert_eq!(form(&app).notes().count(), 0, "{name}");
+        }
+        // Several formats share an ending: the chosen one stays.
+        let mut app = app(80, 24);
+        app.settings.export_format = Format::Ladder;
+        press(&mut app, "m w");
+        name_the_file(&mut app, "close.txt");
+        assert_eq!(form(&app).format, Format::Ladder);
+        assert_eq!(form(&app).notes().count(), 0);
+    }
+
+    #[test]
+    fn a_name_that_says_another_format_than_the_chosen_one_is_remarked() {
+        let mut app = app(80, 24);
+        // To pcap, and back to pcapng.
+        press(
+            &mut app,
+            "m w Tab Tab Tab Tab Right Left Shift-Tab Shift-Tab Shift-Tab Shift-Tab",
+        );
+        name_the_file(&mut app, "out1.txt");
+        assert_eq!(form(&app).format, Format::Pcapng);
+        let notes: Vec<_> = form(&app).notes().collect();
+        assert_eq!(
+            notes,
+            ["the ending of the name says text; the file will be pcapng"]
+        );
+    }
+
+    #[test]
     fn a_range_that_is_being_chosen_goes_before_earlier_marks() {
         let mut app = app(80, 24);
         press(&mut app, "g g m j v j j w");
