@@ -24,8 +24,10 @@ pub fn gravest(store: &Store) -> Option<FrameNo> {
 /// least. A finding may be about several resets, or about none: one number is not told by the other.
 pub fn summary(app: &App) -> String {
     let verdicts = verdicts(&app.store);
+    let filter = filter(app);
     if verdicts.is_empty() {
-        return format!("{}, no findings", facts(app, Resets::Counted, String::new));
+        let facts = facts(app, Resets::Counted, String::new);
+        return format!("{filter}{facts}, no findings");
     }
     // Of very many findings they are counted once, not for each form of the text.
     let judged = LazyCell::new(|| reset_verdicts(&app.store, app.density.resets()).join(", "));
@@ -45,7 +47,7 @@ pub fn summary(app: &App) -> String {
             ""
         };
         let facts = facts(app, resets, || judged.clone());
-        format!("{facts}{counted}: {told}{more}. {way}")
+        format!("{filter}{facts}{counted}: {told}{more}. {way}")
     };
     let all = verdicts.len();
     let shorter = (1..all).rev().map(|shown| (shown, Resets::Unsaid, false));
@@ -62,6 +64,19 @@ pub fn summary(app: &App) -> String {
     forms
         .find(|text| text.chars().count() <= room)
         .unwrap_or_else(|| said(1, Resets::Unsaid, false))
+}
+
+/// That a filter is on, which may be one from an earlier run: the message hides where that stands otherwise.
+fn filter(app: &App) -> String {
+    if app.filter.is_empty() {
+        return String::new();
+    }
+    let named = format!("filter {} is on; ", app.filter);
+    if named.chars().count() <= usize::from(app.size.0 / 3) {
+        named
+    } else {
+        "filter on; ".to_owned()
+    }
 }
 
 /// What the summary says about the resets.
@@ -223,6 +238,22 @@ mod tests {
         );
         let narrow = said(74, Some(Verdict::Benign));
         assert!(narrow.contains("1 reset; findings: 1 benign"), "{narrow}");
+    }
+
+    #[test]
+    fn a_filter_that_hides_frames_is_said_with_the_summary() {
+        let mut app = app(80, 24);
+        app.filter = "sid == 5".to_owned();
+        let text = summary(&app);
+        assert!(
+            text.starts_with("filter sid == 5 is on; 1 connection"),
+            "{text}"
+        );
+        assert!(text.chars().count() <= 78, "{text}");
+        app.filter = "frame in 1..2 or frame in 3..4 or frame in 5..6".to_owned();
+        let text = summary(&app);
+        assert!(text.starts_with("filter on; 1 connection"), "{text}");
+        assert!(text.chars().count() <= 78, "{text}");
     }
 
     #[test]
