@@ -274,8 +274,8 @@ commands! {
     PaneBack "pane-back" ["Shift-Tab"] "" View Anywhere "" (of_frames) "focus to the previous pane";
     ZoomPane "zoom-pane" ["z"] "zoom pane" View Anywhere "" (of_frames) "the focused pane on the whole screen, and back";
     Bytes "bytes" ["b"] "bytes" View Anywhere "" (of_frames) "bytes pane: shown with all lines, hidden, on a wide screen with its first lines";
-    Fold "fold" ["Left"] "" View Anywhere "" (of_frames reads_tree_in_panes) "close the tree node, or the row's packets";
-    Open "open" ["Right"] "open" View Anywhere "" (of_frames reads_tree_in_panes) "open the tree node, or the row's packets";
+    Fold "fold" ["Left"] "" View Anywhere "" (of_frames reads_tree_in_panes) "close the tree node, or the row's packets; in the bytes pane, one byte back";
+    Open "open" ["Right"] "open" View Anywhere "" (of_frames reads_tree_in_panes) "open the tree node, or the row's packets; in the bytes pane, one byte on";
     Follow "follow" ["Enter"] "follow" View Anywhere "" (reads_tree_in_panes) "follow a frame reference, or enter the decode pane";
     GrowPane "grow-pane" ["Ctrl-W +"] "" View Anywhere "" (of_frames) "more height for the focused pane";
     ShrinkPane "shrink-pane" ["Ctrl-W -"] "" View Anywhere "" (of_frames) "less height for the focused pane";

@@ -1,6 +1,6 @@
 //! The help: every command with its present keys, those of the focused pane first, cut down to what is typed.
 
-use super::command::{COMMANDS, Context, Entry, Group};
+use super::command::{COMMANDS, Command, Context, Entry, Group};
 use super::keymap::Keymap;
 use super::ordering::wrap;
 
@@ -79,10 +79,7 @@ impl Help {
     /// Its lines, in a window of so many columns.
     pub fn lines(&self, keymap: &Keymap, width: u16) -> Vec<HelpLine> {
         let mut out = Vec::new();
-        let own: Vec<&Entry> = COMMANDS
-            .iter()
-            .filter(|e| e.context == self.context && e.context != Context::Anywhere)
-            .collect();
+        let own: Vec<&Entry> = COMMANDS.iter().filter(|e| self.is_own(e)).collect();
         self.section(
             &mut out,
             &format!("Here, in the {}", self.context.name()),
@@ -93,7 +90,7 @@ impl Help {
         for group in Group::ALL {
             let entries: Vec<&Entry> = COMMANDS
                 .iter()
-                .filter(|e| e.group == group && e.context == Context::Anywhere)
+                .filter(|e| e.group == group && e.context == Context::Anywhere && !self.is_own(e))
                 .collect();
             self.section(&mut out, group.title(), &entries, keymap, width);
         }
@@ -111,6 +108,12 @@ impl Help {
             );
         }
         out
+    }
+
+    /// Whether a command is one of the pane: its key means something there alone, or it does there what the pane is for.
+    fn is_own(&self, entry: &Entry) -> bool {
+        entry.context != Context::Anywhere && entry.context == self.context
+            || of_pane(self.context).contains(&entry.command)
     }
 
     fn section(
@@ -158,14 +161,45 @@ impl Help {
     }
 }
 
+/// Commands for all panes that one of them is used with most.
+fn of_pane(context: Context) -> &'static [Command] {
+    use Command as C;
+    match context {
+        Context::Decode | Context::Bytes => &[
+            C::Down,
+            C::Up,
+            C::Fold,
+            C::Open,
+            C::Follow,
+            C::CopyField,
+            C::CopyHex,
+            C::Bytes,
+            C::Pane,
+            C::PaneBack,
+            C::ZoomPane,
+            C::GrowPane,
+            C::ShrinkPane,
+        ],
+        _ => &[],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::Layer;
+    use crate::app::testing::{app, press};
 
     #[test]
     fn every_command_stands_in_the_help_once() {
         let keymap = Keymap::standard();
-        for context in [Context::List, Context::Lanes, Context::Table] {
+        for context in [
+            Context::List,
+            Context::Lanes,
+            Context::Decode,
+            Context::Bytes,
+            Context::Table,
+        ] {
             let lines = Help::new(context).lines(&keymap, 80);
             for entry in COMMANDS {
                 let count = lines
@@ -203,6 +237,32 @@ mod tests {
                     entry.name
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_keys_of_the_focused_pane_stand_first() {
+        for (keys, heading, own) in [
+            ("Tab ?", "Here, in the timeline", "pan-left"),
+            ("Tab Tab ?", "Here, in the decode pane", "open"),
+            ("b Tab Tab ?", "Here, in the bytes pane", "copy-hex"),
+            ("?", "Move", "down"),
+        ] {
+            let mut app = app(80, 24);
+            press(&mut app, keys);
+            let Some(Layer::Help(help)) = app.layers.last() else {
+                panic!("{keys}");
+            };
+            let lines = help.lines(&app.keymap, 80);
+            assert_eq!(lines.first(), Some(&HelpLine::Heading(heading.to_owned())));
+            let mut first = lines.iter().skip(1);
+            let mut section = first
+                .by_ref()
+                .take_while(|l| !matches!(l, HelpLine::Heading(_)));
+            assert!(
+                section.any(|l| matches!(l, HelpLine::Command(_, name, _) if *name == own)),
+                "{keys}: {own}"
+            );
         }
     }
 
