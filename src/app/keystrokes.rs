@@ -180,7 +180,7 @@ const CASES: &[(&str, u32, &str, &str)] = &[
     ("pan-right-page", 8, "0 + + Tab L", "from=224000"),
     ("lane-next-event", 7, "Tab .", "frame=8 focus=Lanes"),
     ("lane-prev-event", 9, "Tab ,", "frame=8 focus=Lanes"),
-    ("lane-here", 8, "Tab k Enter", "frame=6 focus=List"),
+    ("lane-here", 8, "Tab k Enter", "frame=10 focus=List"),
     // Panes and what they show.
     ("pane", 1, "Tab", "focus=Lanes"),
     ("pane", 1, "Tab Tab", "focus=Decode"),

@@ -362,10 +362,15 @@ impl App {
         if !(on && self.cursor_in_window()) {
             let from = self.lane_anchor(true);
             let behind = self.lane_event(of, from, true);
+            let before = || self.lane_event(of, from, false);
             let nearest = if self.cursor_in_window() {
-                self.lane_event(of, from, false).or(behind)
+                let away = |no: &FrameNo| {
+                    let time = self.store.time_of(*no).zip(self.store.time_of(here));
+                    time.map(|(a, b)| a.since(b).unsigned_abs())
+                };
+                before().into_iter().chain(behind).min_by_key(away)
             } else {
-                behind.or_else(|| self.lane_event(of, from, false))
+                behind.or_else(before)
             };
             if let Some(no) = nearest {
                 self.jump(no);

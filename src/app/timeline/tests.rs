@@ -176,6 +176,17 @@ fn steps_pass_over_what_is_left_out() {
 }
 
 #[test]
+fn enter_takes_what_is_nearest_in_time() {
+    for (frame, nearest) in [(4, 3), (9, 11), (10, 11)] {
+        let mut app = app(80, 24);
+        press(&mut app, "0");
+        press(&mut app, &format!("{frame} G").replace("10", "1 0"));
+        press(&mut app, "Tab G Enter");
+        assert_eq!(app.list.cursor, FrameNo(nearest), "{frame}");
+    }
+}
+
+#[test]
 fn enter_after_panning_puts_the_list_where_the_window_is() {
     let mut app = app(80, 24);
     press(&mut app, "4 G f f + + + + Tab");
