@@ -398,7 +398,7 @@ fn flagged(row: &FrameRow) -> Vec<Field> {
         (
             FrameFlags::GAP_BEFORE,
             "tcp.analysis.lost_segment",
-            "bytes before it are not in the file",
+            "acknowledges bytes that are not in the file, or only behind it",
         ),
         (
             FrameFlags::NOT_IN_STREAM,

@@ -79,7 +79,7 @@ impl FrameFlags {
     pub const GOOD_CHECKSUM: Self = Self(1 << 13);
     /// An IP fragment that could not be put together.
     pub const FRAGMENT: Self = Self(1 << 14);
-    /// Bytes that this frame's acknowledgement covers, or that stand before its payload, are not in the file.
+    /// Bytes that this frame's acknowledgement covers are not in the file, or only behind it.
     pub const GAP_BEFORE: Self = Self(1 << 15);
     /// Some of its payload does not decode.
     pub const BAD: Self = Self(1 << 16);

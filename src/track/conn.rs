@@ -241,7 +241,7 @@ impl Conn {
         if !self.probe(end, incoming, found) {
             self.payload(end, incoming, out, found);
         }
-        self.look_for_overtaken(incoming, out, found);
+        self.look_for_overtaken(incoming, out);
         self.close(end, incoming, out, found);
         self.row
             .base_seq
@@ -332,17 +332,19 @@ impl Conn {
         }
         self.sides.get_mut(sender).round_trip(ack, incoming.time);
         self.sides.get_mut(sender).order.acknowledged(ack);
-        self.look_for_more_acknowledged(sender, incoming, out, found);
+        self.look_for_more_acknowledged(sender, incoming, out);
         let order = &self.sides.get(sender).order;
         let with_data = incoming.segment.payload_len > 0 && order.reached(ack) > order.next();
-        if order.has_gap(false)
-            || with_data && order.has_gap(true) && !self.waits_for_overtaken(sender, incoming)
-        {
-            found.set(FrameFlags::GAP_BEFORE);
-            let at = incoming.at();
-            self.feed(sender, out, |order, total, sink| {
-                order.declare_due(with_data, at, total, sink);
-            });
+        if order.has_gap(with_data) {
+            if !self.is_waiting_for(sender) {
+                found.set(FrameFlags::GAP_BEFORE);
+            }
+            if !self.waits_for_overtaken(sender, incoming) {
+                let at = incoming.at();
+                self.feed(sender, out, |order, total, sink| {
+                    order.declare_due(with_data, at, total, sink);
+                });
+            }
         }
     }
 

@@ -5,7 +5,6 @@
 //! there, or does not come.
 
 use super::{Conn, Incoming};
-use crate::store::FrameFlags;
 use crate::track::order::At;
 use crate::track::out::Out;
 use crate::units::End;
@@ -37,22 +36,35 @@ impl Overtaken {
 }
 
 impl Conn {
+    /// Whether something that an end sent is waited for.
+    pub(super) fn is_waiting_for(&self, sender: End) -> bool {
+        let overtaken = self.overtaken.as_ref();
+        overtaken.is_some_and(|overtaken| overtaken.sender == sender)
+    }
+
     /// Holds back what comes from the other end until the acknowledged bytes of an end are there, if anybody reads it.
     #[cold]
     pub(super) fn waits_for_overtaken(&mut self, sender: End, incoming: &Incoming<'_>) -> bool {
         if self.left || self.overtaken.as_ref().is_some_and(|o| o.sender != sender) {
             return false;
         }
-        let order = &self.sides.get(sender).order;
-        self.overtaken.get_or_insert(Overtaken {
-            sender,
-            from: order.next(),
-            until: order.reached(incoming.segment.ack),
-            at: incoming.at(),
-            frames: FRAMES,
-        });
-        let answering = &mut self.sides.get_mut(sender.other()).order;
-        answering.hold_from(incoming.segment.seq);
+        let order = &mut self.sides.get_mut(sender).order;
+        if self.overtaken.is_none() {
+            let until = order.reached(incoming.segment.ack);
+            self.overtaken = Some(Overtaken {
+                sender,
+                from: order.next(),
+                until,
+                at: incoming.at(),
+                frames: FRAMES,
+            });
+            // What was sent behind that may answer what is held back, and is to come behind it.
+            order.hold_at(until);
+        }
+        if incoming.segment.payload_len > 0 {
+            let answering = &mut self.sides.get_mut(sender.other()).order;
+            answering.hold_from(incoming.segment.seq);
+        }
         true
     }
 
@@ -63,7 +75,6 @@ impl Conn {
         sender: End,
         incoming: &Incoming<'_>,
         out: &mut Out,
-        found: &mut FrameFlags,
     ) {
         let order = &self.sides.get(sender).order;
         if let Some(overtaken) = &self.overtaken
@@ -71,33 +82,27 @@ impl Conn {
             && incoming.segment.payload_len > 0
             && overtaken.until < order.reached(incoming.segment.ack)
         {
-            self.go_on(incoming, out, found);
+            self.go_on(incoming, out);
         }
     }
 
     /// Whether what was overtaken is there now, with this segment, or does not come. Then what was held back goes on.
-    pub(super) fn look_for_overtaken(
-        &mut self,
-        incoming: &Incoming<'_>,
-        out: &mut Out,
-        found: &mut FrameFlags,
-    ) {
+    pub(super) fn look_for_overtaken(&mut self, incoming: &Incoming<'_>, out: &mut Out) {
         if let Some(overtaken) = &mut self.overtaken {
             overtaken.frames = overtaken.frames.saturating_sub(1);
             let order = &self.sides.get(overtaken.sender).order;
             let comes = order.next() < overtaken.until
-                && !order.waits_behind(overtaken.until)
                 && !incoming.flags().rst()
                 && !incoming.flags().fin();
             if overtaken.frames == 0 || !comes {
-                self.go_on(incoming, out, found);
+                self.go_on(incoming, out);
             }
         }
     }
 
     /// What was held back goes on, behind what was overtaken, as far as that has come.
     #[cold]
-    fn go_on(&mut self, incoming: &Incoming<'_>, out: &mut Out, found: &mut FrameFlags) {
+    fn go_on(&mut self, incoming: &Incoming<'_>, out: &mut Out) {
         let Some(Overtaken {
             sender,
             from,
@@ -114,7 +119,6 @@ impl Conn {
         // Where the sender goes on from there, it had not sent what was acknowledged: the number is wrong.
         let missing = next < until && (next == from || order.waits_behind(until));
         if missing {
-            found.set(FrameFlags::GAP_BEFORE);
             self.feed(sender, out, |order, total, sink| {
                 order.declare_until(until, acknowledged, total, sink);
             });
@@ -123,11 +127,9 @@ impl Conn {
             order.let_go(at, missing, total, sink);
             order.declare_due(false, at, total, sink);
         });
-        if missing {
-            // What the sender sent behind that was sent later than what was held back.
-            self.feed(sender, out, |order, total, sink| {
-                order.let_go(at, true, total, sink);
-            });
-        }
+        // What the sender sent behind that was sent later than what was held back.
+        self.feed(sender, out, |order, total, sink| {
+            order.let_go(at, missing, total, sink);
+        });
     }
 }

@@ -6,8 +6,14 @@ use crate::units::TcpSeq;
 impl Order {
     /// What comes from a sequence number on waits from now on.
     pub(in crate::track) fn hold_from(&mut self, seq: TcpSeq) {
-        let position = self.place(seq);
-        self.held_from = position.into_iter().chain(self.held_from).min();
+        if let Some(position) = self.place(seq) {
+            self.hold_at(position);
+        }
+    }
+
+    /// What comes from a position on waits from now on.
+    pub(in crate::track) fn hold_at(&mut self, position: u64) {
+        self.held_from = Some(self.free_until().min(position));
     }
 
     /// Position from which on everything waits.
