@@ -315,8 +315,10 @@ impl Requests {
             return;
         };
         let is_taken = |open: &Open| open.number.is_none_or(|n| n.at_or_before(taken));
-        // One request at a time: when one in a later DATA is taken, the one before has been answered.
-        while let (Some(first), Some(next)) = (self.open.front(), self.open.get(1))
+        // One request at a time: when one in a later DATA is taken, the one before has been answered, in what is missing.
+        // With nothing missing the client has sent several, and the server answers them one after the other.
+        while doubt
+            && let (Some(first), Some(next)) = (self.open.front(), self.open.get(1))
             && first.number != next.number
             && is_taken(next)
         {
