@@ -386,7 +386,7 @@ fn artefacts(store: &Store, checksums: Checksums) -> Vec<Finding> {
             odd.copies,
             &DUP_FRAMES,
             Verdict::Notice,
-            "copies of another frame",
+            "that are copies of another frame",
         ),
         artefact(odd.cut, &SNAPLEN, Verdict::Notice, "cut, with payload"),
         artefact(

@@ -434,10 +434,13 @@ fn add_notes(facts: &Facts<'_>, conclusion: &mut Conclusion) {
         })
     });
     if let Some(pdu) = fatal {
-        conclusion.verdict = match conclusion.verdict {
-            Verdict::Benign | Verdict::LikelyBenign => Verdict::Notice,
-            other => other,
-        };
+        if matches!(conclusion.verdict, Verdict::Benign | Verdict::LikelyBenign) {
+            conclusion.verdict = Verdict::Notice;
+            conclusion.text = Fact::from(format!(
+                "Closed like a normal MARS close, but behind a severe error: the last answer on Sid {} (frame {}) reports it.",
+                pdu.sid, pdu.frame
+            ));
+        }
         conclusion.notes.push(format!(
             "error-before-close: the last answer on Sid {} (frame {}) reports a severe error",
             pdu.sid, pdu.frame
