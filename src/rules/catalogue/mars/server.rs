@@ -95,7 +95,8 @@ pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
                 "SMP:FIN for Sid {}, which the client did not close",
                 pdu.sid
             );
-            return match hidden_control(facts) {
+            let why = hidden_control(facts).or_else(|| closed_before_file(facts, pdu.sid));
+            return match why {
                 Some(why) => Check::unknown(format!("{fact}; {why}")),
                 None => Check::failed(fact),
             }
@@ -120,6 +121,18 @@ pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
         named.list()
     })
     .on(frames)
+}
+
+/// Whether the client may have closed a session before the file began, which shows nothing that it sent there, in words.
+fn closed_before_file(facts: &Facts<'_>, sid: Sid) -> Option<String> {
+    let unseen = |lane: &Lane<'_>| {
+        lane.client_fin.is_none()
+            && lane.last_data.get(Side::Client).is_none()
+            && lane.session.is_some_and(|session| !session.syn_seen)
+    };
+    let mut lanes = facts.last_lives().filter(|lane| lane.sid() == Some(sid));
+    let may_have = !facts.conn.from_start() && lanes.all(unseen);
+    may_have.then(|| "the file begins later, and it may have done so before".to_owned())
 }
 
 const DATA_END: &str = "end of the last data";
