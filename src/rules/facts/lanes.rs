@@ -4,7 +4,7 @@ use super::frames::{Axis, Pos};
 use super::sessions::{Session, chain_back};
 use super::streams::{AnswerEnd, answer_end, end_of, start_of};
 use crate::decode::tds::packet_type;
-use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Protocol, SessionRow, Store};
+use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Protocol, RequestEnd, SessionRow, Store};
 use crate::units::{FrameNo, PerSide, Sid, Side, SmpSeq, TcpSeq};
 
 /// Why it is not known whether something is outstanding.
@@ -138,11 +138,25 @@ fn session_lane<'a>(store: &Store, session: &Session<'a>, bounds: Bounds<'_>) ->
     let untold = bounds.begun_in_time().is_some_and(|pdu| {
         !tells_what_it_is(&pdu) && pdu.session.is_none_or(|id| id == session.row.id)
     });
+    // What the client sent behind the end was not outstanding then.
+    if !joined.later && matches!(lane.work, Work::Answered | Work::Unused) {
+        lane.work = still_open(session.row).unwrap_or(lane.work);
+    }
     let open = session.last_life && lane.client_fin.is_none();
     if untold && open && matches!(lane.work, Work::Answered | Work::Unused) {
         lane.work = Work::Unknown(Doubt::HeaderCut);
     }
     lane
+}
+
+/// What was found outstanding on a session where its answers were read, whatever its last packet says: several messages
+/// may share a DATA, and an answer may be to the request before the last.
+fn still_open(session: &SessionRow) -> Option<Work> {
+    if session.attention_outstanding {
+        Some(Work::Attention)
+    } else {
+        (session.outstanding > 0).then_some(Work::Request)
+    }
 }
 
 /// Whether the TDS header of a packet that was begun was read.
@@ -222,9 +236,21 @@ fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> La
         Work::Answered | Work::Unused if Side::BOTH.into_iter().any(no_tds) => {
             Work::Unknown(Doubt::NotTds)
         }
+        Work::Answered if has_open_request(store, conn, bounds) => Work::Request,
         work => work,
     };
     lane
+}
+
+/// Whether one of the requests of a connection without SMP that were sent before its end has no complete answer: the
+/// last answer may be to the request before.
+fn has_open_request(store: &Store, conn: &ConnRow, bounds: Bounds<'_>) -> bool {
+    let mut is_any = false;
+    store.each_conn_request(conn.id, |request| {
+        let in_time = bounds.ended_in.is_none_or(|end| request.first_frame < end);
+        is_any |= in_time && request.end == RequestEnd::Outstanding;
+    });
+    is_any
 }
 
 /// The last packet of a kind that ends at or before what the client had.
@@ -269,7 +295,13 @@ fn session_work(
             Work::Unknown(Doubt::LastMissing)
         };
     }
-    let server_missing = missing_behind(answered, server_last);
+    // What the client had not taken, and lies in no hole in front of what it acknowledged, had not reached it.
+    let taken = lane
+        .client_fin
+        .map(|fin| fin.wndw.minus(session.initial_window.0));
+    let answered_end = answered.map_or(0, |pdu| end_of(&pdu));
+    let server_missing = missing_behind(answered, server_last)
+        && (missing_behind(answered, taken) || may_have_reached(bounds, answered_end));
     let fins = [(asked, lane.client_fin), (answered, lane.server_fin)];
     if !later && fins.into_iter().any(|(last, fin)| misnumbered(last, fin)) {
         return match lane.reached.map(|pdu| answer_end(&pdu)) {
@@ -280,6 +312,11 @@ fn session_work(
         };
     }
     let unproved = lane.client_fin.is_none() || server_last.is_none();
+    // Where the client left packets, its window does not tell the last that there are.
+    let left = answered
+        .zip(taken)
+        .is_some_and(|(last, taken)| taken.diff(last.seqnum) < 0);
+    let server_unproved = unproved || lane.server_fin.is_none() && left;
     let lost_later = |side: Side, last: Option<PduRow>| {
         let from = last.map_or(0, |pdu| end_of(&pdu));
         hides_data(bounds, side, from) || (last.is_none() && !session.syn_seen)
@@ -304,15 +341,15 @@ fn session_work(
             if late_visible && matches!(answer_end(&answer), AnswerEnd::No) {
                 return pending(&asked);
             }
-            if server_missing || (unproved && lost_later(Side::Server, answered)) {
+            if server_missing || (server_unproved && lost_later(Side::Server, answered)) {
                 return Work::Unknown(Doubt::LastMissing);
             }
             finished(lane, Some(asked))
         }
         _ => {
             // The request is the last: unless the answer lies in a hole, it has none.
-            let hidden =
-                server_missing || (unproved && lost_later(Side::Server, lane.reached.or(answered)));
+            let hidden = server_missing
+                || (server_unproved && lost_later(Side::Server, lane.reached.or(answered)));
             let nothing_late = answered.is_none_or(|last| !follows(store, &last, &asked, bounds));
             if hidden && nothing_late {
                 Work::Unknown(Doubt::LastMissing)
@@ -353,6 +390,17 @@ fn hides_data(bounds: Bounds<'_>, side: Side, from: Pos) -> bool {
         .iter()
         .any(|(pos, len)| pos.saturating_add(*len) > from && *len > super::streams::CONTROL);
     hidden || bounds.known_end.get(side) > bounds.decoded_end.get(side)
+}
+
+/// Whether bytes of the server behind a position that are not in the file, and could be data, may have reached the client
+/// before it closed.
+fn may_have_reached(bounds: Bounds<'_>, from: Pos) -> bool {
+    let Some(reached) = bounds.reached else {
+        return true;
+    };
+    let hidden = bounds.hidden.get(Side::Server).iter();
+    let mut behind = hidden.filter(|(pos, len)| pos.saturating_add(*len) > from);
+    behind.any(|(pos, _)| *pos < reached) || *bounds.decoded_end.get(Side::Server) < reached
 }
 
 fn pending(asked: &PduRow) -> Work {

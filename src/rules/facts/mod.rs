@@ -183,16 +183,22 @@ impl<'a> Facts<'a> {
             .filter(|lane| lane.session.is_some() && lane.client_fin.is_none())
     }
 
-    /// The lanes with something outstanding for certain.
+    /// The lanes with something outstanding for certain; also those of Sids that were opened again since.
     pub(super) fn outstanding(&self) -> impl Iterator<Item = &Lane<'a>> {
-        self.last_lives()
-            .filter(|lane| matches!(lane.work, Work::Request | Work::Attention))
+        let lanes = self.lanes.iter();
+        lanes.filter(|lane| matches!(lane.work, Work::Request | Work::Attention))
     }
 
     /// Whether every lane is known to have nothing outstanding.
     pub(super) fn all_answered(&self) -> bool {
         self.last_lives()
             .all(|lane| matches!(lane.work, Work::Answered | Work::Unused))
+    }
+
+    /// Whether it is known of every lane if something is outstanding.
+    pub(super) fn knows_all_work(&self) -> bool {
+        self.last_lives()
+            .all(|lane| !matches!(lane.work, Work::Unknown(_)))
     }
 
     /// Bytes of either side that the file does not hold.
@@ -256,7 +262,16 @@ fn known_end(frames: &Frames, streams: &Streams) -> PerSide<Pos> {
             .filter(|reset| reset.side == side && fin.is_none())
             .map(|reset| reset.pos)
             .max();
-        let acked = acked.max(by_reset);
+        // What the peer's own reset acknowledges it had, though no other segment says so.
+        let at_end = |seg: &&Seg| {
+            frames
+                .sent_end
+                .get(seg.side)
+                .is_none_or(|end| seg.pos >= end)
+        };
+        let resets = frames.rsts.iter().filter(|reset| reset.side != side);
+        let by_peer = resets.filter(at_end).filter_map(|reset| reset.ack).max();
+        let acked = acked.max(by_reset).max(by_peer);
         match acked {
             // One more than was sent is an acknowledgement of a FIN that is not in the file.
             Some(acked) if acked > own.saturating_add(1) => acked,

@@ -270,10 +270,13 @@ pub(in crate::rules) enum AnswerEnd {
 /// What a server packet says about the end of its answer.
 pub(in crate::rules) fn answer_end(pdu: &PduRow) -> AnswerEnd {
     let flags = pdu.flags;
-    if !flags.has(PduFlags::TDS_HEADER) {
+    // Mostly as its own header says; where several TDS packets share a DATA, or one several DATA, as the last one says.
+    let message_ends = flags.has(PduFlags::MESSAGE_END);
+    if !flags.has(PduFlags::TDS_HEADER) && !message_ends {
         return AnswerEnd::HeaderCut;
     }
-    if pdu.tds_status & crate::decode::tds::STATUS_EOM == 0 || flags.has(PduFlags::DONE_MORE) {
+    let says_so = pdu.tds_status & crate::decode::tds::STATUS_EOM != 0;
+    if !(says_so || message_ends) || flags.has(PduFlags::DONE_MORE) {
         return AnswerEnd::No;
     }
     let done_read = flags.has(PduFlags::DONE_READ);

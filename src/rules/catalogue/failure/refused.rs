@@ -36,15 +36,18 @@ pub(in crate::rules) const RST_UNREAD_DATA: Rule = Rule::close(
 );
 
 fn conclude_unread(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
-    Conclusion::new(
-        Verdict::Notice,
-        Confidence::Proven,
-        format!(
-            "The client closed without having taken all packets of an answer that was complete on the wire: {}.",
-            untaken(facts)
-        ),
-    )
-    .with_evidence(close_evidence(facts))
+    let (verdict, confidence, complete) = if facts.knows_all_work() {
+        let complete = "that was complete on the wire";
+        (Verdict::Notice, Confidence::Proven, complete)
+    } else {
+        let complete = "of which the file does not tell whether it was complete";
+        (Verdict::Undecided, Confidence::Possible, complete)
+    };
+    let left = untaken(facts);
+    let text = format!(
+        "The client closed without having taken all packets of an answer {complete}: {left}."
+    );
+    Conclusion::new(verdict, confidence, text).with_evidence(close_evidence(facts))
 }
 
 fn sid_not_closed_by_client(facts: &Facts<'_>) -> Check {

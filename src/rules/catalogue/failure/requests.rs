@@ -16,7 +16,7 @@ fn attention_open(facts: &Facts<'_>) -> Check {
 }
 
 fn lanes_with(facts: &Facts<'_>, work: Work, noun: &str) -> Check {
-    let open: Vec<&Lane<'_>> = facts.last_lives().filter(|l| l.work == work).collect();
+    let open: Vec<&Lane<'_>> = facts.outstanding().filter(|l| l.work == work).collect();
     let fact = || {
         let names: Vec<String> = open.iter().take(8).map(|l| l.name()).collect();
         format!("{}: {}", count(open.len(), noun), names.join(", "))

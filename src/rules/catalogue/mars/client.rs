@@ -125,11 +125,7 @@ pub(in crate::rules) fn hidden_control(facts: &Facts<'_>) -> Option<String> {
 }
 
 pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
-    let judged = facts.last_lives();
-    let failed: Vec<&Lane<'_>> = judged
-        .clone()
-        .filter(|lane| matches!(lane.work, Work::Request | Work::Attention))
-        .collect();
+    let failed: Vec<&Lane<'_>> = facts.outstanding().collect();
     if let Some(first) = failed.first() {
         let what = if first.work == Work::Attention {
             "an attention without its acknowledgement"
@@ -147,8 +143,8 @@ pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
         };
         return Check::failed(fact).on(failed.iter().flat_map(|lane| frames_of(lane)));
     }
-    let unknown: Vec<&Lane<'_>> = judged
-        .clone()
+    let unknown: Vec<&Lane<'_>> = facts
+        .last_lives()
         .filter(|lane| matches!(lane.work, Work::Unknown(_)))
         .collect();
     if let Some(first) = unknown.first() {
@@ -174,7 +170,8 @@ pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
             ));
         }
     }
-    let last = judged
+    let last = facts
+        .last_lives()
         .filter_map(|lane| lane.reached)
         .max_by_key(|pdu| pdu.frame);
     let unused = facts.lanes.iter().all(|lane| lane.work == Work::Unused);

@@ -205,6 +205,41 @@ fn variants() -> Vec<Case> {
         .edited(|capture| *capture = std::mem::take(capture).without("tf"))
         .not_knowing(&["M4"]),
         Case::new(
+            "V3b",
+            "the packets of an answer share a DATA",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.ask(0, "select 1");
+                c.trip(300 * US);
+                let body = tds::result_of(300, 20, "Rows. ");
+                let packets = tds::message(tds::RESPONSE, c.spid, &body, 128);
+                c.send_tds(Server, 0, &packets.concat());
+                c.trip(400 * US);
+                c.close_benign(form, &[0]);
+                c
+            },
+            GOOD,
+        ),
+        Case::new(
+            "V3c",
+            "the packet of an answer is spread over two DATA",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.ask(0, "select 1");
+                c.trip(300 * US);
+                let packet = tds::packet(tds::RESPONSE, tds::EOM, c.spid, 1, &tds::rows(3));
+                let (first, rest) = packet.split_at(packet.len() / 2);
+                c.send_tds(Server, 0, first);
+                c.send_tds(Server, 0, rest);
+                c.trip(400 * US);
+                c.close_benign(form, &[0]);
+                c
+            },
+            GOOD,
+        ),
+        Case::new(
             "V12",
             "both capture points in one file",
             ALL,

@@ -4,6 +4,7 @@ mod benign;
 mod near;
 mod near_more;
 mod near_unseen;
+mod near_work;
 pub mod rule_scripts;
 mod rules;
 mod rules_beside;
@@ -134,6 +135,7 @@ pub fn near_misses() -> Vec<Case> {
     let mut cases = near::cases();
     cases.extend(near_more::cases());
     cases.extend(near_unseen::cases());
+    cases.extend(near_work::cases());
     cases
 }
 

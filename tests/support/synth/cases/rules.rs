@@ -10,7 +10,7 @@ use super::super::mars::Encryption;
 use super::super::tds;
 use super::super::wire::{ACK, FIN};
 use super::rule_scripts::{four_way, plain_work};
-use super::{Case, begin, benign, near, near_more, opened, scripts};
+use super::{Case, begin, benign, near, near_more, near_work, opened, scripts};
 use super::{rules_beside, rules_login};
 
 /// A rule with its two captures.
@@ -44,6 +44,7 @@ pub const fn rule(
 pub fn case(id: &str) -> Capture {
     let mut cases: Vec<Case> = near::cases();
     cases.extend(near_more::cases());
+    cases.extend(near_work::cases());
     cases.extend(benign::cases());
     let case = cases
         .iter()
