@@ -126,6 +126,7 @@ fn check_capture(case: &Case, capture: &file::Capture) -> Result<(), String> {
 #[test]
 fn near_misses_get_what_the_table_says() {
     each(&cases::near_misses(), &check);
+    each(&cases::told_by_all(), &check);
 }
 
 #[test]

@@ -74,6 +74,8 @@ impl PduFlags {
     /// The beginning of a packet that nothing in the file goes on with; such a row's kind is `Unknown` or `Hidden`. What
     /// was read of its header stands in the row.
     pub const UNFINISHED: Self = Self(1 << 13);
+    /// Other TDS packets stand behind the first in its DATA.
+    pub const SHARED: Self = Self(1 << 14);
 
     /// Whether all bits of `other` are set.
     pub fn has(self, other: Self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::frames::{Axis, Pos};
 use super::sessions::{Session, chain_back};
-use super::streams::{AnswerEnd, answer_end, end_of, start_of};
+use super::streams::{AnswerEnd, answer_end, cut_in_packets, end_of, start_of};
 use crate::decode::tds::packet_type;
 use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Protocol, RequestEnd, SessionRow, Store};
 use crate::units::{FrameNo, PerSide, Sid, Side, SmpSeq, TcpSeq};
@@ -91,6 +91,16 @@ impl Bounds<'_> {
         self.begun.copied().filter(|pdu| self.is_in_time(pdu))
     }
 
+    /// Whether all that both sides are known to have sent is in the file and was read: then requests and answers were told
+    /// apart without a doubt.
+    fn hide_nothing(&self) -> bool {
+        let read = |side: Side| {
+            self.hidden.get(side).is_empty()
+                && self.known_end.get(side) <= self.decoded_end.get(side)
+        };
+        self.from_start && Side::BOTH.into_iter().all(read)
+    }
+
     /// Whether a packet of the client was sent before the server ended the connection.
     fn is_in_time(&self, pdu: &PduRow) -> bool {
         self.ended_in.is_none_or(|end| pdu.first_frame < end)
@@ -138,8 +148,14 @@ fn session_lane<'a>(store: &Store, session: &Session<'a>, bounds: Bounds<'_>) ->
     let untold = bounds.begun_in_time().is_some_and(|pdu| {
         !tells_what_it_is(&pdu) && pdu.session.is_none_or(|id| id == session.row.id)
     });
+    // Another request may have stood behind the one that is read.
+    let cut = asked.as_ref().is_some_and(cut_in_packets);
+    if cut && matches!(lane.work, Work::Answered) {
+        lane.work = Work::Unknown(Doubt::HeaderCut);
+    }
     // What the client sent behind the end was not outstanding then.
-    if !joined.later && matches!(lane.work, Work::Answered | Work::Unused) {
+    let certain = !joined.later && bounds.hide_nothing();
+    if certain && matches!(lane.work, Work::Answered | Work::Unused) {
         lane.work = still_open(session.row).unwrap_or(lane.work);
     }
     let open = session.last_life && lane.client_fin.is_none();
@@ -236,7 +252,9 @@ fn plain_lane<'a>(store: &'a Store, conn: &'a ConnRow, bounds: Bounds<'_>) -> La
         Work::Answered | Work::Unused if Side::BOTH.into_iter().any(no_tds) => {
             Work::Unknown(Doubt::NotTds)
         }
-        Work::Answered if has_open_request(store, conn, bounds) => Work::Request,
+        Work::Answered if bounds.hide_nothing() && has_open_request(store, conn, bounds) => {
+            Work::Request
+        }
         work => work,
     };
     lane

@@ -125,7 +125,7 @@ impl<'a> Facts<'a> {
             hidden: &streams.hidden,
             decoded_end: streams.decoded_end,
             begun: streams.client_begun.as_ref(),
-            known_end,
+            known_end: known_by_resets(frames, known_end),
             from_start: conn.from_start(),
         };
         let mut lanes = lanes::read(store, conn, &sessions, bounds);
@@ -183,10 +183,10 @@ impl<'a> Facts<'a> {
             .filter(|lane| lane.session.is_some() && lane.client_fin.is_none())
     }
 
-    /// The lanes with something outstanding for certain; also those of Sids that were opened again since.
+    /// The lanes with something outstanding for certain.
     pub(super) fn outstanding(&self) -> impl Iterator<Item = &Lane<'a>> {
-        let lanes = self.lanes.iter();
-        lanes.filter(|lane| matches!(lane.work, Work::Request | Work::Attention))
+        self.last_lives()
+            .filter(|lane| matches!(lane.work, Work::Request | Work::Attention))
     }
 
     /// Whether every lane is known to have nothing outstanding.
@@ -262,21 +262,29 @@ fn known_end(frames: &Frames, streams: &Streams) -> PerSide<Pos> {
             .filter(|reset| reset.side == side && fin.is_none())
             .map(|reset| reset.pos)
             .max();
-        // What the peer's own reset acknowledges it had, though no other segment says so.
-        let at_end = |seg: &&Seg| {
-            frames
-                .sent_end
-                .get(seg.side)
-                .is_none_or(|end| seg.pos >= end)
-        };
-        let resets = frames.rsts.iter().filter(|reset| reset.side != side);
-        let by_peer = resets.filter(at_end).filter_map(|reset| reset.ack).max();
-        let acked = acked.max(by_reset).max(by_peer);
+        let acked = acked.max(by_reset);
         match acked {
             // One more than was sent is an acknowledgement of a FIN that is not in the file.
             Some(acked) if acked > own.saturating_add(1) => acked,
             _ => own,
         }
+    }))
+}
+
+/// The same by all that is acknowledged: what a side's own reset acknowledges it had, though no other segment says so.
+fn known_by_resets(frames: &Frames, known_end: PerSide<Pos>) -> PerSide<Pos> {
+    PerSide(Side::BOTH.map(|side| {
+        let sent = frames.sent_end.get(side.other());
+        let resets = frames
+            .rsts
+            .iter()
+            .filter(|reset| reset.side == side.other() && sent.is_none_or(|end| reset.pos >= end));
+        let own = *known_end.get(side);
+        let acked = resets.filter_map(|reset| reset.ack).max();
+        // One more than was sent is an acknowledgement of a FIN that is not in the file.
+        acked
+            .filter(|acked| *acked > own.saturating_add(1))
+            .unwrap_or(own)
     }))
 }
 

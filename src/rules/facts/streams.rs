@@ -267,12 +267,21 @@ pub(in crate::rules) enum AnswerEnd {
     DoneCut,
 }
 
+/// Whether other TDS packets behind the first of a DATA are cut off.
+pub(super) fn cut_in_packets(pdu: &PduRow) -> bool {
+    let shared = pdu.flags.has(PduFlags::SHARED);
+    shared && pdu.flags.has(PduFlags::BODY_HIDDEN)
+}
+
 /// What a server packet says about the end of its answer.
 pub(in crate::rules) fn answer_end(pdu: &PduRow) -> AnswerEnd {
     let flags = pdu.flags;
     // Mostly as its own header says; where several TDS packets share a DATA, or one several DATA, as the last one says.
     let message_ends = flags.has(PduFlags::MESSAGE_END);
     if !flags.has(PduFlags::TDS_HEADER) && !message_ends {
+        return AnswerEnd::HeaderCut;
+    }
+    if cut_in_packets(pdu) {
         return AnswerEnd::HeaderCut;
     }
     let says_so = pdu.tds_status & crate::decode::tds::STATUS_EOM != 0;

@@ -122,7 +122,11 @@ impl Chain {
             pdu.tds_type = header.kind;
             pdu.tds_status = header.status;
             login::client_by_type(ctx.row, moment.end, header.kind);
-            if u32::from(header.length).saturating_add(16) != pdu.len {
+            let len = u32::from(header.length).saturating_add(16);
+            if len != pdu.len {
+                if len < pdu.len {
+                    pdu.flags.set(PduFlags::SHARED);
+                }
                 let broken = other_length(header, pdu);
                 ctx.violation(broken, moment.at.frame, None, self.session_id());
             }

@@ -139,6 +139,11 @@ pub fn near_misses() -> Vec<Case> {
     cases
 }
 
+/// More of the kind, which can be told only from a whole file.
+pub fn told_by_all() -> Vec<Case> {
+    near_work::told_by_all()
+}
+
 /// V1 to V13 and all that must stay benign.
 pub fn benign() -> Vec<Case> {
     benign::cases()
