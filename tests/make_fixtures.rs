@@ -53,7 +53,11 @@ fn packed(name: &str, content: &[u8]) -> Result<Vec<u8>> {
 
 fn write_cases(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
-    let cases = [synth::cases::near_misses(), synth::cases::benign()];
+    let cases = [
+        synth::cases::near_misses(),
+        synth::cases::told_by_all(),
+        synth::cases::benign(),
+    ];
     for case in cases.iter().flatten() {
         for form in case.forms {
             for view in case.views {

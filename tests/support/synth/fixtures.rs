@@ -36,6 +36,7 @@ pub fn all() -> Vec<Fixture> {
     files.extend(
         cases::near_misses()
             .iter()
+            .chain(&cases::told_by_all())
             .map(|case| case_file("near-misses", case)),
     );
     files.extend(cases::benign().iter().map(|case| case_file("closes", case)));

@@ -205,7 +205,7 @@ fn variants() -> Vec<Case> {
         .edited(|capture| *capture = std::mem::take(capture).without("tf"))
         .not_knowing(&["M4"]),
         Case::new(
-            "V3b",
+            "V3d",
             "the packets of an answer share a DATA",
             ALL,
             |form| {
@@ -222,7 +222,7 @@ fn variants() -> Vec<Case> {
             GOOD,
         ),
         Case::new(
-            "V3c",
+            "V3e",
             "the packet of an answer is spread over two DATA",
             ALL,
             |form| {
