@@ -425,6 +425,19 @@ fn tell_benign(numbers: &[i64], out: &mut String) {
     out.push('.');
 }
 
+/// The note on a Sid that the client closed with a request or an attention outstanding, and opened again: the last packet of
+/// its last life decides (M3), but the earlier one was not answered.
+pub(in crate::rules) fn abandoned(facts: &Facts<'_>) -> Option<String> {
+    let mut earlier = facts.lanes.iter().filter(|lane| !lane.last_life);
+    let lane = earlier.find(|lane| matches!(lane.work, Work::Request | Work::Attention))?;
+    let asked = (*lane.last_data.get(Side::Client))?;
+    Some(format!(
+        "{} was closed once before without a complete answer to frame {}, and opened again",
+        lane.name(),
+        asked.frame
+    ))
+}
+
 /// Remarks that change nothing, and the error before the close that lowers the verdict (N20).
 fn add_notes(facts: &Facts<'_>, conclusion: &mut Conclusion) {
     let fatal = facts.lanes.iter().find_map(|lane| {
@@ -449,6 +462,7 @@ fn add_notes(facts: &Facts<'_>, conclusion: &mut Conclusion) {
             .evidence
             .push(evidence(pdu.frame, "answer with a severe error", ""));
     }
+    conclusion.notes.extend(abandoned(facts));
     conclusion.notes.extend(path_note(facts));
     let resent_late = facts
         .frames

@@ -1,7 +1,7 @@
 //! Closes of MARS connections without a reset: every session closed, with all packets taken or not.
 
 use super::super::failed_mars_conditions;
-use super::super::mars::{close_evidence, hidden_control};
+use super::super::mars::{abandoned, close_evidence, hidden_control};
 use super::{CLIENT_FIRST, M1, M2, M3, M4, M14, NO_RESET, SERVER_TOO, unknown_ids};
 use crate::rules::facts::{Doubt, Facts, Lane, Work};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
@@ -84,6 +84,7 @@ fn conclude_clean(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
     };
     conclusion.evidence = close_evidence(facts);
     conclusion.notes.extend(unanswered_fins(facts));
+    conclusion.notes.extend(abandoned(facts));
     conclusion
 }
 

@@ -373,6 +373,23 @@ fn stay_benign() -> Vec<Case> {
             GOOD,
         ),
         Case::new(
+            "S8b",
+            "a session opened again that was closed before with a request outstanding",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0, 1]);
+                c.ask(1, "exec dbo.Slow");
+                c.trip(200 * US);
+                close_session(&mut c, 1);
+                c.trip(100 * US);
+                work(&mut c, &[1]);
+                c.close_benign(form, &[1, 0]);
+                c
+            },
+            GOOD,
+        )
+        .noting("was closed once before without a complete answer"),
+        Case::new(
             "S9",
             "an attention that was acknowledged",
             ALL,
