@@ -1,8 +1,8 @@
 //! Data that stand in the file behind their own acknowledgement: captures that several queues or ports were written to
 //! at once have such.
 //!
-//! The data that came with the acknowledgement may be the answer, so they are held back until what they overtook is
-//! there, or does not come.
+//! What the acknowledging end sends from then on may be the answer, so it is held back until what was overtaken is there,
+//! or does not come; and so is what is sent behind that, which may answer it in turn.
 
 use super::{Conn, Incoming};
 use crate::track::order::At;
@@ -13,7 +13,7 @@ use crate::units::End;
 /// does not come.
 const FRAMES: u8 = 8;
 
-/// Bytes were acknowledged, with data, that the file has not shown yet.
+/// Bytes were acknowledged that the file has not shown yet.
 #[derive(Debug)]
 pub(super) struct Overtaken {
     /// Who sent them.
