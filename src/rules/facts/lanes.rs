@@ -139,11 +139,19 @@ fn session_lane<'a>(store: &Store, session: &Session<'a>, bounds: Bounds<'_>) ->
         work: Work::Unused,
     };
     let position = |pdu: Option<PduRow>| pdu.map(|pdu| pdu.pos);
+    // Where no SMP:FIN of the server tells its last, the client may have left the end of the answer, in a hole.
+    let behind = server.last_data.map_or(0, |pdu| end_of(&pdu));
+    let in_hole = server.fin.is_none()
+        && hides_data(bounds, Side::Server, behind)
+        && may_have_reached(bounds, behind);
     let joined = Joined {
         later: position(whole) != position(client.last_data),
         whole: !bounds.from_start && answers_all_before(store, &lane, bounds),
     };
-    lane.work = session_work(store, &lane, session.row, joined, bounds);
+    lane.work = match session_work(store, &lane, session.row, joined, bounds) {
+        Work::Request | Work::Attention if in_hole => Work::Unknown(Doubt::LastMissing),
+        work => work,
+    };
     // Behind its SMP:FIN a session sends nothing: what the client began there is of another one.
     let untold = bounds.begun_in_time().is_some_and(|pdu| {
         !tells_what_it_is(&pdu) && pdu.session.is_none_or(|id| id == session.row.id)
@@ -417,8 +425,10 @@ fn may_have_reached(bounds: Bounds<'_>, from: Pos) -> bool {
         return true;
     };
     let hidden = bounds.hidden.get(Side::Server).iter();
-    let mut behind = hidden.filter(|(pos, len)| pos.saturating_add(*len) > from);
-    behind.any(|(pos, _)| *pos < reached) || *bounds.decoded_end.get(Side::Server) < reached
+    let mut data = hidden.filter(|(_, len)| *len > super::streams::CONTROL);
+    let unread = reached.saturating_sub(*bounds.decoded_end.get(Side::Server));
+    data.any(|(pos, len)| *pos < reached && pos.saturating_add(*len) > from)
+        || unread > super::streams::CONTROL
 }
 
 fn pending(asked: &PduRow) -> Work {

@@ -6,7 +6,8 @@ use marstui::units::Side::{Client, Server};
 use super::super::close::Form;
 use super::super::conn::{MS, US};
 use super::super::tds;
-use super::scripts::ask_and_answer_in_part;
+use super::super::wire::{ACK, FIN};
+use super::scripts::{ask_and_answer_in_part, long_answer};
 use super::{Case, opened};
 
 const ALL: &[Form] = &Form::ALL;
@@ -93,6 +94,30 @@ pub fn cases() -> Vec<Case> {
                 c
             },
             &[("rst-abort-client", Undecided)],
+        )
+        .edited(|capture| *capture = std::mem::take(capture).without("lost")),
+        Case::new(
+            "N04h",
+            "the end of the answer had arrived, is not in the file, and was left by the client",
+            &[Form::LinuxL],
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.ask(0, "exec dbo.Slow");
+                c.trip(300 * US);
+                for (packet, label) in long_answer(&c).iter().zip(["first", "lost"]) {
+                    c.send_tds(Server, 0, packet);
+                    c.label(label);
+                }
+                c.trip(200 * US);
+                c.untake(Server, 0, 1);
+                c.client_fins(&[0]);
+                c.wait(80 * US);
+                c.client_tcp_fin();
+                c.trip(40 * US);
+                c.send(Server, ACK | FIN, &[]);
+                c
+            },
+            &[("mars-close-clean", Undecided)],
         )
         .edited(|capture| *capture = std::mem::take(capture).without("lost")),
         Case::new(
