@@ -547,6 +547,7 @@ fn what_was_read_wrong_once_is_right() {
         (13_232_570_092_599_498_089, 3, 231, 11, false),
         (2_966_442_399_396_108_252, 3, 809, 7, false),
         (12_035_060_791_251_931_467, 3, 294, 1, false),
+        (6_804_559_946_484_428_495, 3, 34, 3, false),
     ] {
         nothing_false_appears(seed, FILES[file], largest, lose, with_syn, 0).unwrap();
     }

@@ -92,6 +92,7 @@ impl Conn {
             overtaken.frames = overtaken.frames.saturating_sub(1);
             let order = &self.sides.get(overtaken.sender).order;
             let comes = order.next() < overtaken.until
+                && !order.waits_behind(overtaken.until)
                 && !incoming.flags().rst()
                 && !incoming.flags().fin();
             if overtaken.frames == 0 || !comes {
