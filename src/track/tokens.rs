@@ -11,7 +11,7 @@ mod rows;
 mod tests;
 
 use crate::decode::reader::Reader;
-use crate::decode::tds::tokens;
+use crate::decode::tds::tokens::{self, Class};
 use crate::decode::tds::type_info::ValueLength;
 use crate::decode::tds::version::Version;
 
@@ -595,11 +595,10 @@ impl Walker {
 /// A token that nothing knows is skipped by its class, but only if a token follows that is known ([MS-TDS] 2.2.4.2.1).
 fn unknown_token(token: u8, view: &[u8]) -> Step {
     let mut b = Bytes::new(view, 1);
-    let len = match token & 0x30 {
-        0x10 => 0,
-        0x30 => 1 << ((token & 0x0c) >> 2),
-        0x20 => usize::from(b.u16()?),
-        _ => return Err(Stop::Bad),
+    let len = match tokens::class(token) {
+        Some(Class::Fixed(len)) => len,
+        Some(Class::Counted) => usize::from(b.u16()?),
+        None => return Err(Stop::Bad),
     };
     b.take(len)?;
     let end = b.position();

@@ -5,7 +5,7 @@ use super::login;
 use super::mask::Mask;
 use super::names::{Kind, Names};
 use super::values::{b_varchar, type_info, us_varchar, value};
-use crate::decode::tds::tokens::name as token_name;
+use crate::decode::tds::tokens::{self, Class};
 use crate::decode::tds::type_info::{Place, TypeInfo};
 use crate::decode::tds::version::Version;
 
@@ -101,14 +101,12 @@ fn token(
 /// answer: its class tells how long it is, and a token that is known must follow.
 fn unknown_token(mask: &mut Mask<'_>, token: u8) -> Option<()> {
     let rest = mask.rest();
-    let (head, len) = match token & 0x30 {
-        0x10 => (0, 0),
-        0x30 => (0, 1 << ((token & 0x0c) >> 2)),
-        0x20 => (2, usize::from(u16::from_le_bytes(*rest.first_chunk()?))),
-        _ => return None,
+    let (head, len) = match tokens::class(token)? {
+        Class::Fixed(len) => (0, len),
+        Class::Counted => (2, usize::from(u16::from_le_bytes(*rest.first_chunk()?))),
     };
     // Nothing is kept of what is no token.
-    token_name(*rest.get(len.saturating_add(head))?)?;
+    tokens::name(*rest.get(len.saturating_add(head))?)?;
     mask.keep(head)?;
     mask.hide(len).map(drop)
 }

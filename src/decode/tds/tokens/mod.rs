@@ -319,6 +319,25 @@ fn sized<T>(
     }
 }
 
+/// How long what follows a token's byte is, by its class ([MS-TDS] 2.2.4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// So many bytes, or none.
+    Fixed(usize),
+    /// As many as two bytes in front of them say.
+    Counted,
+}
+
+/// The class of a token, by which one that nothing knows is skipped; `None` where the class does not tell.
+pub fn class(token: u8) -> Option<Class> {
+    match token & 0x30 {
+        0x10 => Some(Class::Fixed(0)),
+        0x30 => Some(Class::Fixed(1 << ((token & 0x0c) >> 2))),
+        0x20 => Some(Class::Counted),
+        _ => None,
+    }
+}
+
 fn unknown(w: &mut Walk<'_>, context: &Context, next: u8) -> Step<()> {
     let start = w.at();
     let result = w.group(
@@ -326,18 +345,18 @@ fn unknown(w: &mut Walk<'_>, context: &Context, next: u8) -> Step<()> {
         format!("token 0x{next:02x}"),
         |w| {
             w.r.u8();
-            match next & 0x30 {
-                0x10 => Ok(()),
-                0x30 => {
-                    w.bytes("tds.other", "data", 1 << ((next & 0x0c) >> 2))?;
+            match class(next) {
+                Some(Class::Fixed(0)) => Ok(()),
+                Some(Class::Fixed(len)) => {
+                    w.bytes("tds.other", "data", len)?;
                     Ok(())
                 }
-                0x20 => {
+                Some(Class::Counted) => {
                     let len = w.le("tds.other", "length", 2)?;
                     w.bytes("tds.other", "data", size(len))?;
                     Ok(())
                 }
-                _ => Err(Stop::wrong(start, format!("0x{next:02x} is no token"))),
+                None => Err(Stop::wrong(start, format!("0x{next:02x} is no token"))),
             }
         },
     );
