@@ -301,10 +301,11 @@ fn session_work(
     let later = joined.later;
     let asked = *lane.last_data.get(Side::Client);
     let answered = *lane.last_data.get(Side::Server);
-    let server_last = lane.server_fin.map(|fin| fin.seqnum).or_else(|| {
-        lane.client_fin
-            .map(|fin| fin.wndw.minus(session.initial_window.0))
-    });
+    // The last packet that the client took, by its window.
+    let taken = lane
+        .client_fin
+        .map(|fin| fin.wndw.minus(session.initial_window.0));
+    let server_last = lane.server_fin.map(|fin| fin.seqnum).or(taken);
     if later && asked.is_none() && answered.is_none() {
         return Work::Unused;
     }
@@ -322,9 +323,6 @@ fn session_work(
         };
     }
     // What the client had not taken, and lies in no hole in front of what it acknowledged, had not reached it.
-    let taken = lane
-        .client_fin
-        .map(|fin| fin.wndw.minus(session.initial_window.0));
     let answered_end = answered.map_or(0, |pdu| end_of(&pdu));
     let server_missing = missing_behind(answered, server_last)
         && (missing_behind(answered, taken) || may_have_reached(bounds, answered_end));
