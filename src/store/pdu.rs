@@ -55,13 +55,14 @@ impl PduFlags {
     pub const MESSAGE_START: Self = Self(1 << 3);
     /// It ends a TDS message (EOM).
     pub const MESSAGE_END: Self = Self(1 << 4);
-    /// It ends an answer: EOM, and the last DONE token has no MORE bit (or tokens could not be read).
+    /// It ends an answer: EOM, and the last DONE token is there and has no MORE bit (or tokens could not be read).
     pub const ANSWER_END: Self = Self(1 << 5);
     /// The DONE token that ends it was read (else `ANSWER_END` rests on EOM alone).
     pub const DONE_READ: Self = Self(1 << 6);
     /// Its final DONE has the attention bit 0x0020.
     pub const DONE_ATTN: Self = Self(1 << 7);
-    /// Its final DONE has the MORE bit 0x0001 although the message ends here.
+    /// The answer goes on although the message ends here: its final DONE has the MORE bit 0x0001, or all of it was read
+    /// and it has no DONE.
     pub const DONE_MORE: Self = Self(1 << 8);
     /// Its final DONE has SRVERROR 0x0100.
     pub const DONE_SRVERROR: Self = Self(1 << 9);

@@ -517,6 +517,11 @@ impl Chain {
                 }
             }
         }
+        // Outside SMP a message without DONE may be a step of the login.
+        let needs_done = walker.outcome.last_done.is_some() || pdu.kind.is_smp();
+        if !read && needs_done && walker.is_unfinished() {
+            pdu.flags.set(PduFlags::DONE_MORE);
+        }
         if pdu.flags.has(PduFlags::DONE_MORE) {
             return;
         }

@@ -174,10 +174,21 @@ impl Walker {
         if !self.carry.is_empty() {
             self.end_in_carry();
         }
-        self.state == State::Token
-            && self.skip == 0
-            && self.carry.is_empty()
-            && self.outcome.ends_with_done
+        self.is_between_tokens() && self.outcome.ends_with_done
+    }
+
+    /// Of a message that is over and does not end with a DONE: whether all of it was read, and its answer goes on. The
+    /// last DONE, wherever it stands, says so, or there is none (`close-patterns.md` 3.3, M3).
+    #[cold]
+    pub(super) fn is_unfinished(&self) -> bool {
+        let more = |status| status & done::MORE != 0;
+        self.is_between_tokens()
+            && !self.outcome.partial
+            && self.outcome.last_done.is_none_or(more)
+    }
+
+    fn is_between_tokens(&self) -> bool {
+        self.state == State::Token && self.skip == 0 && self.carry.is_empty()
     }
 
     /// The message is over, and an element of it was not.

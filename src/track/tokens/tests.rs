@@ -38,6 +38,31 @@ fn the_specifications_answers_are_walked_wherever_they_are_cut() {
     }
 }
 
+/// What stands in front of the DONE of [MS-TDS] 4.7, alone and behind a DONE with MORE and without; in the last case the
+/// answer is over although a token follows. Cut short, nothing is said of it.
+#[test]
+fn a_message_without_a_final_done_leaves_its_answer_open() {
+    let rows = &hex(RESULT)[..hex(RESULT).len() - 13];
+    let more = hex("FD 11 00 C1 00 01 00 00 00 00 00 00 00");
+    let last = hex("FD 10 00 C1 00 01 00 00 00 00 00 00 00");
+    let bodies = [
+        (rows.to_vec(), true),
+        ([rows, &more, rows].concat(), true),
+        ([rows, &last, rows].concat(), false),
+        ([rows, &more, &rows[..rows.len() - 1]].concat(), false),
+    ];
+    for (index, (body, open)) in bodies.iter().enumerate() {
+        for cut in 0..=body.len() {
+            let mut walker = Walker::new();
+            walker.begin(AGREED_PLAIN);
+            walker.feed(&body[..cut]);
+            walker.feed(&body[cut..]);
+            assert!(!walker.end(), "body {index} cut at {cut}");
+            assert_eq!(walker.is_unfinished(), *open, "body {index} cut at {cut}");
+        }
+    }
+}
+
 /// TDS 7.1: UserType of 16 bits, DONE of 8 bytes; nothing says so but the bytes.
 #[test]
 fn the_older_shape_is_found_out_where_no_login_was_captured() {

@@ -45,6 +45,39 @@ pub fn cases() -> Vec<Case> {
         )
         .failing(&["M3"]),
         Case::new(
+            "N04i",
+            "rows follow a DONE that says that more does, and the message ends",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                let mut body = tds::columns();
+                body.extend(tds::row(1, "one"));
+                body.extend(tds::done(0xFD, tds::MORE | tds::COUNT, 0xC1, 1));
+                body.extend(tds::columns());
+                body.extend(tds::row(2, "two"));
+                c.request(0, "select 1 select 2", &body);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("rst-with-request", Fault)],
+        )
+        .failing(&["M3"]),
+        Case::new(
+            "N04j",
+            "the message with the answer ends without a DONE",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                let mut body = tds::columns();
+                body.extend(tds::row(1, "one"));
+                c.request(0, "select 1", &body);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("rst-with-request", Fault)],
+        )
+        .failing(&["M3"]),
+        Case::new(
             "N04c",
             "a request of session 1 has no answer at all",
             ALL,
