@@ -91,7 +91,7 @@ fn conclude_4way(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
     } else if unknown.is_empty() {
         Conclusion::new(
             Verdict::Normal,
-            if facts.encrypted || all_but_last {
+            if facts.encrypted || all_but_last || may_have_other_sessions(facts) {
                 Confidence::Likely
             } else {
                 Confidence::Proven
@@ -116,7 +116,17 @@ fn conclude_4way(facts: &Facts<'_>, conditions: &[Applied]) -> Conclusion {
             .notes
             .push(format!("orphan-sid: {open} left open; FreeTDS closes so"));
     }
+    if may_have_other_sessions(facts) {
+        conclusion.notes.push(
+            "sessions opened before the file begins may have left something outstanding".to_owned(),
+        );
+    }
     conclusion
+}
+
+/// Whether sessions that the file does not show may have been open when the client closed.
+fn may_have_other_sessions(facts: &Facts<'_>) -> bool {
+    facts.conn.smp_seen && !facts.conn.from_start()
 }
 
 fn quiet_before(facts: &Facts<'_>) -> Check {
