@@ -116,6 +116,15 @@ pub fn ip(src: IpAddr, dst: IpAddr, protocol: u8, id: u16, ttl: u8, payload: &[u
     packet
 }
 
+/// Takes so many from the time to live of IPv4 in an Ethernet frame, as routers do.
+pub fn count_down(frame: &mut [u8], hops: u8) {
+    let header = &mut frame[14..34];
+    header[8] -= hops;
+    header[10..12].fill(0);
+    let sum = !fold(sum(header));
+    header[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
 /// The fields of a TCP header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tcp {

@@ -150,8 +150,7 @@ pub(super) fn idle_note(facts: &Facts<'_>) -> Option<String> {
 pub(in crate::rules) fn path_note(facts: &Facts<'_>) -> Option<String> {
     let resets = facts.close.resets.iter().chain(&facts.close.server_resets);
     let off = |seg: &&Seg| {
-        let usual = facts.frames.usual_ttl(seg);
-        usual.is_some_and(|usual| usual.abs_diff(seg.ttl) == 1)
+        facts.frames.ttl_off_by(seg) == Some(1)
     };
     let seg = { resets }.find(off)?;
     Some(format!(

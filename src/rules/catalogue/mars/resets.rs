@@ -158,10 +158,13 @@ pub(super) fn same_sender(facts: &Facts<'_>) -> Check {
     let resets = resets_in_question(facts);
     let mut usual = None;
     for reset in resets.clone() {
-        let Some(mode) = facts.frames.usual_ttl(reset) else {
+        let (Some(mode), Some(off)) = (
+            facts.frames.usual_ttl(reset),
+            facts.frames.ttl_off_by(reset),
+        ) else {
             return Check::unknown("no other segment of the client is in the file");
         };
-        if reset.ttl.abs_diff(mode) > 1 {
+        if off > 1 {
             return Check::failed(format!(
                 "time to live {} of the reset, {mode} of the client's segments",
                 reset.ttl

@@ -7,7 +7,7 @@ use super::super::close::Form;
 use super::super::conn::{Conn, Host, MS, Stack, US};
 use super::super::file::Capture;
 use super::super::mars::Encryption;
-use super::super::wire::{ACK, FIN, Link, RST};
+use super::super::wire::{self, ACK, FIN, Link, RST};
 use super::super::{smp, tds};
 use super::scripts::{close_session, echoes};
 use super::{Case, begin, logged_in, opened, page_close, work};
@@ -292,6 +292,24 @@ fn stay_benign() -> Vec<Case> {
                 .frames
                 .iter()
                 .flat_map(|f| [f.clone(), f.clone()])
+                .collect();
+        }),
+        Case::new(
+            "S3b",
+            "every frame twice, before two routers and behind them",
+            ALL,
+            page_close,
+            GOOD,
+        )
+        .edited(|capture| {
+            capture.frames = capture
+                .frames
+                .iter()
+                .flat_map(|f| {
+                    let mut copy = f.clone();
+                    wire::count_down(&mut copy.data, 2);
+                    [f.clone(), copy]
+                })
                 .collect();
         }),
         Case::new(
