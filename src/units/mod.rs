@@ -163,6 +163,14 @@ wrapping_number!(
     /// A TCP sequence or acknowledgement number as on the wire; it wraps at 2^32.
     TcpSeq
 );
+
+impl TcpSeq {
+    /// Whether it is so little ahead of the first number of a stream (less than 64 KiB) that it is one of that stream's,
+    /// even if the frames between are missing.
+    pub fn is_near(self, first: Self) -> bool {
+        (0..=0xFFFF).contains(&self.diff(first))
+    }
+}
 wrapping_number!(
     /// An SMP SEQNUM or WNDW ([MC-SMP] 2.2.1); it counts DATA packets and wraps at 2^32.
     SmpSeq

@@ -68,7 +68,7 @@ pub(super) fn earlier_connection(facts: &Facts<'_>) -> Option<Finding> {
         &PORT_REUSE,
         Verdict::Notice,
         format!(
-            "The server still knew an earlier connection of these ports: it answered the SYN with that one's numbers, and the client reset it in frame {}, then tried again.",
+            "The server still knew an earlier connection of these ports: before the SYN was answered, something with that one's numbers came, which the client reset in frame {}.",
             first.no
         ),
         proof.collect(),

@@ -124,7 +124,7 @@ pub(super) fn read(
     // How far each side had sent when it aborted, at each point.
     let mut sent: PerSide<PerPoint<Option<Pos>>> = PerSide::default();
     for reset in &frames.rsts {
-        if answers_earlier(reset, conn, &earlier) {
+        if answers_earlier(store, reset, conn, &earlier) {
             close.earlier.push(*reset);
             continue;
         }
@@ -202,14 +202,25 @@ fn stale_answers(store: &Store, conn: &ConnRow, frames: &Frames) -> Vec<(FrameNo
     out
 }
 
-/// Whether a reset of the client answers one of those.
-fn answers_earlier(reset: &Seg, conn: &ConnRow, stale: &[(FrameNo, TcpSeq)]) -> bool {
-    reset.side == Side::Client
-        && !reset.flags.ack()
-        && conn.syn_ack_frame.is_none_or(|answer| reset.no < answer)
-        && stale
-            .iter()
-            .any(|(no, ack)| *no < reset.no && *ack == reset.seq)
+/// Whether a reset of the client answers one of those, or something of an earlier connection that came before the answer
+/// to its SYN and is not in the file: by its number it is not this connection's.
+fn answers_earlier(
+    store: &Store,
+    reset: &Seg,
+    conn: &ConnRow,
+    stale: &[(FrameNo, TcpSeq)],
+) -> bool {
+    if reset.side != Side::Client
+        || reset.flags.ack()
+        || conn.syn_ack_frame.is_some_and(|answer| answer < reset.no)
+    {
+        return false;
+    }
+    let answers_stale = stale
+        .iter()
+        .any(|(no, ack)| *no < reset.no && *ack == reset.seq);
+    let isn = conn.syn_frame.and_then(|syn| store.frame(syn));
+    answers_stale || isn.is_some_and(|syn| !reset.seq.is_near(syn.seq))
 }
 
 /// Whether another than its alleged sender made a reset: its time to live is not that of the sender's other segments,
@@ -223,8 +234,8 @@ fn is_foreign(reset: &Seg, frames: &Frames, ends: &Ends, settings: &Settings) ->
     }
     let limit = settings.get(Threshold::TtlDifference);
     frames
-        .usual_ttl(reset)
-        .is_some_and(|mode| i64::from(mode.abs_diff(reset.ttl)) >= limit)
+        .ttl_off_by(reset)
+        .is_some_and(|off| i64::from(off) >= limit)
 }
 
 /// The segment of the client that a bare reset of the server answers, if both ends had closed and the server had the

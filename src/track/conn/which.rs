@@ -86,18 +86,21 @@ impl Conn {
     }
 
     /// Whether a segment belongs to an earlier connection of the same ports that the server still knows: it answers
-    /// the SYN with an ACK of that one's numbers, and the client resets it (RFC 9293 3.10.7.4).
+    /// the SYN with an ACK of that one's numbers, and the client resets it (RFC 9293 3.10.7.4). A bare reset of other
+    /// numbers than its SYN's is the client's late answer to what the server sent of that one.
     pub(super) fn is_of_earlier(&mut self, end: End, incoming: &Incoming<'_>) -> bool {
         if self.row.syn_frame.is_none() || self.row.syn_ack_frame.is_some() || self.has_payload() {
             return false;
         }
         let (segment, flags) = (incoming.segment, incoming.flags());
         if end == self.row.client {
-            return flags.rst() && self.earlier == Some(segment.seq);
+            let isn = self.sides.get(end).isn;
+            let late = !flags.ack() && isn.is_some_and(|isn| !segment.seq.is_near(isn));
+            return flags.rst() && (late || self.earlier == Some(segment.seq));
         }
         let next = self.sides.get(end.other()).isn.map(|isn| isn.plus(1));
         // A little ahead of the SYN it rather is this connection's, and the file lacks the frames between.
-        let near = next.is_none_or(|next| (0..=0xFFFF).contains(&segment.ack.diff(next)));
+        let near = next.is_none_or(|next| segment.ack.is_near(next));
         let stale = flags == TcpFlags::ACK && segment.payload_len == 0 && !near;
         if stale {
             self.earlier = Some(segment.ack);

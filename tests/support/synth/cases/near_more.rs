@@ -332,6 +332,35 @@ pub fn cases() -> Vec<Case> {
         )
         .also(&[("old:rst", "mars-close-rst", Benign), ("wait", "port-reuse", Notice)]),
         Case::new(
+            "N31c",
+            "before its SYN is answered, the client resets what came late of an earlier connection",
+            ALL,
+            |form| {
+                let mut c = page_close(form);
+                let ack = c.snd_nxt(Client);
+                for segment in &mut c.segments {
+                    segment.label.insert_str(0, "old:");
+                }
+                c.wait(20_000 * MS);
+                c.set_isns(3_000_000_000, 2_100_000_000);
+                c.sessions.clear();
+                c.send(Client, SYN, &[]);
+                c.trip(10 * US);
+                c.bare_reset(Client, ack);
+                c.label("late");
+                c.trip(40 * US);
+                c.send(Server, SYN | ACK, &[]);
+                c.trip(20 * US);
+                c.send(Client, ACK, &[]);
+                c.login(Encryption::None, true);
+                work(&mut c, &[0]);
+                c.close_benign(form, &[0]);
+                c
+            },
+            &[("mars-close-rst", Benign)],
+        )
+        .also(&[("old:rst", "mars-close-rst", Benign), ("late", "port-reuse", Notice)]),
+        Case::new(
             "N32",
             "two of three SMP:FINs of the server are not in the file",
             BARE,
