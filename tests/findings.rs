@@ -2,7 +2,7 @@
 
 use marstui::report::{self, Format};
 use marstui::rules::{Settings, catalogue, judge, order};
-use marstui::store::{Finding, Outcome, RequestEnd, Store, Verdict};
+use marstui::store::{Confidence, Finding, Outcome, RequestEnd, Store, Verdict};
 use marstui::units::{FrameNo, Side};
 
 use crate::generated::index;
@@ -438,4 +438,34 @@ fn the_page_shows_the_order_at_the_client() {
     let orders = order::of_finding(&store, close).unwrap();
     let inferred: Vec<_> = orders.inferred.iter().map(|s| s.frame.0).collect();
     assert_eq!(inferred, [93689, 93692, 93691, 93704]);
+}
+
+/// What can be told of a connection of which the frames' headers alone were captured, or its PRELOGIN besides.
+#[test]
+fn of_headers_it_is_told_who_closed_and_not_that_it_was_before_the_login() {
+    let closes = |rule: &str, cut: &dyn Fn(&mut file::Capture)| {
+        let case = cases::rules().into_iter().find(|c| c.rule == rule).unwrap();
+        let mut capture = (case.triggers)();
+        cut(&mut capture);
+        let store = judged(&capture, &[]);
+        let mut closes = store.findings().iter().filter(|f| f.close).cloned();
+        closes.next().unwrap_or_else(|| panic!("{rule}: no close"))
+    };
+    let headers = |capture: &mut file::Capture| *capture = std::mem::take(capture).snap(54);
+    let by_server = closes("server-fin-first", &headers);
+    assert_eq!(&*by_server.rule, "server-fin-first");
+    assert_ne!(by_server.confidence, Confidence::Proven);
+    let orderly = closes("close-4way", &headers);
+    assert_eq!(orderly.verdict, Verdict::Undecided, "{}", orderly.text);
+    let behind_prelogins = |capture: &mut file::Capture| {
+        let mut carried = 0;
+        for frame in &mut capture.frames {
+            carried += usize::from(frame.data.len() > 80);
+            if carried > 2 {
+                frame.data.truncate(54);
+            }
+        }
+    };
+    let later = closes("close-4way", &behind_prelogins);
+    assert_eq!(later.verdict, Verdict::Undecided, "{}", later.text);
 }

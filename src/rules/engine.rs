@@ -82,7 +82,8 @@ const EITHER_WAY: &[&str] = &[
 
 /// How a connection ended: the finding of the first rule that applies.
 pub(super) fn judge_close(facts: &mut Facts<'_>) -> Option<Finding> {
-    let other = facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen;
+    let other =
+        facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen && !is_cut_sql_server(facts);
     let mut own = Vec::new();
     let (rule, conclusion) = catalogue()
         .iter()
@@ -144,9 +145,16 @@ fn close_finding(
 
 /// Whether neither content nor port tells of SQL Server.
 fn not_sql_server(facts: &Facts<'_>) -> bool {
-    facts.conn.protocol == Protocol::Other
-        && !facts.conn.smp_seen
-        && facts.conn.ends.0.iter().all(|end| end.port != tds::PORT)
+    facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen && !has_sql_port(facts)
+}
+
+fn has_sql_port(facts: &Facts<'_>) -> bool {
+    facts.conn.ends.0.iter().any(|end| end.port == tds::PORT)
+}
+
+/// Whether it is SQL Server by the port, and too little of each frame was captured to tell by the content.
+fn is_cut_sql_server(facts: &Facts<'_>) -> bool {
+    facts.frames.cut && has_sql_port(facts)
 }
 
 /// The frames that carry the letter of a close: its resets, else the segment that ended the connection; and the resets
@@ -240,6 +248,10 @@ fn cap(facts: &Facts<'_>, finding: &mut Finding) {
     }
     if facts.frames.cut {
         finding.notes.push("snaplen: frames are cut".to_owned());
+        let unread = facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen;
+        if unread && finding.confidence == Confidence::Proven {
+            finding.confidence = Confidence::Likely;
+        }
     }
     if facts.frames.copies > 0 {
         finding.notes.push(match facts.frames.copies {

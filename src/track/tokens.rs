@@ -182,9 +182,7 @@ impl Walker {
     #[cold]
     pub(super) fn is_unfinished(&self) -> bool {
         let more = |status| status & done::MORE != 0;
-        self.is_between_tokens()
-            && !self.outcome.partial
-            && self.outcome.last_done.is_none_or(more)
+        self.is_between_tokens() && !self.outcome.partial && self.outcome.last_done.is_none_or(more)
     }
 
     fn is_between_tokens(&self) -> bool {

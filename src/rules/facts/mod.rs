@@ -139,9 +139,10 @@ impl<'a> Facts<'a> {
             conn.tcp.get(conn.end_of(side)).missing_bytes > 0
                 || known_end.get(side) > streams.decoded_end.get(side)
         });
-        // What the file lacks may be the login and all that followed it.
+        let unread = !streams.hidden.get(Side::Client).is_empty();
+        // What the file lacks, or is cut off, may be the login and all that followed it.
         let stage = match stage(conn, encrypted, frames) {
-            early if gap && early > Stage::Connect => Stage::Ready,
+            early if (gap || unread) && early > Stage::Connect => Stage::Ready,
             stage => stage,
         };
         Self {

@@ -149,9 +149,7 @@ pub(super) fn idle_note(facts: &Facts<'_>) -> Option<String> {
 /// A reset whose time to live is off by 1: no sign of another sender, but of another path.
 pub(in crate::rules) fn path_note(facts: &Facts<'_>) -> Option<String> {
     let resets = facts.close.resets.iter().chain(&facts.close.server_resets);
-    let off = |seg: &&Seg| {
-        facts.frames.ttl_off_by(seg) == Some(1)
-    };
+    let off = |seg: &&Seg| facts.frames.ttl_off_by(seg) == Some(1);
     let seg = { resets }.find(off)?;
     Some(format!(
         "the time to live of the reset in frame {} is off by 1: another path",

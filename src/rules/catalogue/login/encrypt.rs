@@ -190,11 +190,11 @@ fn offered(offer: &TlsOffer) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!(
-        "The client offers {up_to}{} with {}{more}.",
-        versions.join(", "),
-        suites.join(", ")
-    )
+    let suites = match suites.join(", ") {
+        cut if cut.is_empty() => String::new(),
+        suites => format!(" with {suites}{more}"),
+    };
+    format!("The client offers {up_to}{}{suites}.", versions.join(", "))
 }
 
 /// `close-in-prelogin`.
