@@ -90,10 +90,14 @@ impl Check {
         }
     }
 
-    /// Names the frames that it was decided on (the first few where there are many).
+    /// Names the frames that it was decided on, each once (the first few where there are many).
     #[must_use]
     pub(super) fn on(mut self, frames: impl IntoIterator<Item = FrameNo>) -> Self {
-        self.frames.extend(frames.into_iter().take(MOST_FRAMES));
+        for frame in frames.into_iter().take(MOST_FRAMES) {
+            if !self.frames.as_slice().contains(&frame) {
+                self.frames.push(frame);
+            }
+        }
         self
     }
 }

@@ -76,7 +76,9 @@ pub(super) fn every_sid_closed(facts: &Facts<'_>) -> Check {
             format!("no SMP:FIN of the client for {names}")
         };
         let frames = open.iter().filter_map(|l| l.session).map(|s| s.open_frame);
-        return match hidden {
+        let before = || open.iter().all(|lane| may_have_closed_before(facts, lane));
+        let before = || (!open.is_empty() && before()).then(|| BEFORE_FILE.to_owned());
+        return match hidden.or_else(before) {
             Some(why) => Check::unknown(format!("{fact}; {why}")),
             None => Check::failed(fact),
         }
@@ -95,6 +97,18 @@ pub(super) fn every_sid_closed(facts: &Facts<'_>) -> Check {
         None => Check::held(all).on(frames),
     }
 }
+
+/// Whether the client may have closed a session, which the server closes in the file, before the file began: it shows
+/// nothing that the client sent there.
+pub(super) fn may_have_closed_before(facts: &Facts<'_>, lane: &Lane<'_>) -> bool {
+    !facts.conn.from_start()
+        && lane.client_fin.is_none()
+        && lane.server_fin.is_some()
+        && lane.last_data.get(Side::Client).is_none()
+        && lane.session.is_some_and(|session| !session.syn_seen)
+}
+
+pub(super) const BEFORE_FILE: &str = "the file begins later, and it may have done so before";
 
 const END_UNKNOWN: &str =
     "the client's FIN is not in the file, and nothing tells where its stream ends";

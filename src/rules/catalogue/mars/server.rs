@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::client::{BEFORE_FILE, may_have_closed_before};
 use super::{MOST_LISTED, Sids, hidden_control};
 use crate::rules::catalogue::count;
 use crate::rules::facts::{
@@ -123,16 +124,11 @@ pub(super) fn tail_names_closed(facts: &Facts<'_>) -> Check {
     .on(frames)
 }
 
-/// Whether the client may have closed a session before the file began, which shows nothing that it sent there, in words.
+/// Whether the client may have closed a session before the file began, in words.
 fn closed_before_file(facts: &Facts<'_>, sid: Sid) -> Option<String> {
-    let unseen = |lane: &Lane<'_>| {
-        lane.client_fin.is_none()
-            && lane.last_data.get(Side::Client).is_none()
-            && lane.session.is_some_and(|session| !session.syn_seen)
-    };
     let mut lanes = facts.last_lives().filter(|lane| lane.sid() == Some(sid));
-    let may_have = !facts.conn.from_start() && lanes.all(unseen);
-    may_have.then(|| "the file begins later, and it may have done so before".to_owned())
+    let may_have = lanes.all(|lane| may_have_closed_before(facts, lane));
+    (may_have && !facts.conn.from_start()).then(|| BEFORE_FILE.to_owned())
 }
 
 const DATA_END: &str = "end of the last data";

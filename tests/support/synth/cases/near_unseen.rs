@@ -16,6 +16,21 @@ const BARE: &[Form] = &[Form::LinuxL];
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new(
+            "N28c",
+            "the file begins behind the client's first SMP:FIN",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0, 1]);
+                c.close_benign(form, &[0, 1]);
+                c
+            },
+            &[("mars-close-rst", Undecided)],
+        )
+        .edited(|capture| {
+            let first = capture.frames.iter().position(|f| f.label == "cfin:0");
+            capture.frames.drain(..=first.unwrap());
+        }),
+        Case::new(
             "H1",
             "session 1 is opened with a request in one segment, and left open",
             ALL,
