@@ -52,12 +52,25 @@ fn conclude_abort_server(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     conclusion
 }
 
+fn not_by_client_reset(facts: &Facts<'_>) -> Check {
+    let by_reset = facts.close.closed_by(Side::Client)
+        && facts.close.ender.is_some_and(|(_, seg)| seg.flags.rst());
+    Check::holds(!by_reset, ender_words(facts))
+}
+
 /// `rst-server-after-close`.
 pub(in crate::rules) const RST_SERVER_AFTER_CLOSE: Rule = Rule::close(
     "rst-server-after-close",
     "The server reset a connection that the client closed",
     Verdict::Undecided,
-    &[SERVER_RESET],
+    &[
+        SERVER_RESET,
+        Criterion::new(
+            "first",
+            "It is not the client's reset that ended the connection",
+            not_by_client_reset,
+        ),
+    ],
     conclude_fallback,
 )
 .says(

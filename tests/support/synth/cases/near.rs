@@ -43,6 +43,22 @@ pub fn cases() -> Vec<Case> {
         )
         .failing(&["M9"]),
         Case::new(
+            "N01d",
+            "the client aborts behind its SMP:FIN, and the server resets what it no longer knows",
+            &[Form::LinuxW],
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.client_fins(&[0]);
+                c.client_abort();
+                c.label("rst");
+                c.trip(40 * US);
+                let seq = c.snd_nxt(Server);
+                c.bare_reset(Server, seq);
+                c
+            },
+            &[("rst-abort-client", Undecided)],
+        ),
+        Case::new(
             "N01b",
             "the reset is the server's, with a request outstanding",
             ALL,
