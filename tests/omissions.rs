@@ -250,6 +250,18 @@ fn still_told(id: &str, whole: &file::Capture, damaged: &file::Capture) -> bool 
 /// A DONE with MORE behind an EOM: where the DONE is cut off, the catalogue takes the EOM for the end (3.3).
 const IN_THE_DONE: &str = "N04b";
 
+/// The same where no DONE is the last token, which needs all of the answer.
+const BEHIND_THE_DONE: &[&str] = &["N04i", "N04j"];
+
+/// Whether a damage takes away what tells of a case's fault, which is no frame.
+fn takes_the_end(id: &str, damage: &Damage) -> bool {
+    match damage {
+        Damage::Snap(_) => id == IN_THE_DONE || BEHIND_THE_DONE.contains(&id),
+        Damage::JoinedLate => BEHIND_THE_DONE.contains(&id),
+        _ => false,
+    }
+}
+
 /// Tries every damage on every form and view of the cases, and names what a look finds wrong.
 fn try_all(cases: &[Case], look: &dyn Fn(&Store) -> Vec<String>) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -261,10 +273,8 @@ fn try_all(cases: &[Case], look: &dyn Fn(&Store) -> Vec<String>) -> Vec<String> 
                 let whole = case.capture(*form, *view);
                 let other = (!case.at_both_points).then(|| case.capture(*form, view.other()));
                 for damages in DAMAGES {
-                    let cuts = damages
-                        .iter()
-                        .any(|damage| matches!(damage, Damage::Snap(_)));
-                    if cuts && case.id == IN_THE_DONE {
+                    let mut each = damages.iter();
+                    if each.any(|damage| takes_the_end(case.id, damage)) {
                         continue;
                     }
                     for seed in 0..rounds() {

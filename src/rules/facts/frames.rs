@@ -262,11 +262,12 @@ impl TtlCounts {
         }
     }
 
-    /// Whether one of some segments is at least half as frequent as the most frequent one.
-    fn is_common(&self, ttl: u8) -> bool {
+    /// The most frequent one, and those that are at least a quarter as frequent.
+    fn common(&self) -> impl Iterator<Item = u8> {
         let most = self.0.iter().map(|slot| slot.1).max().unwrap_or(0);
-        let mut same = self.0.iter().filter(|slot| slot.0 == ttl);
-        same.any(|slot| slot.1 > 1 && slot.1 >= most / 2)
+        let enough = (most / 4).max(1);
+        let common = self.0.iter().filter(move |slot| slot.1 >= enough);
+        common.map(|slot| slot.0)
     }
 
     /// The most frequent one.
@@ -347,20 +348,11 @@ impl Frames {
         self.ttl.get(seg.side).get(seg.point).mode()
     }
 
-    /// By how much the time to live of a reset differs from its sender's usual one. Where frames were taken before and
-    /// behind routers, each is there with two of them, and of resets no mark says which are copies (`close-patterns.md`
-    /// 7): one that repeats another, with a time to live that other segments of its sender have too, is its sender's.
+    /// By how much the time to live of a reset differs from those that its sender's segments usually have at the same
+    /// point: they have two where frames were taken before and behind routers, each of them twice.
     pub(in crate::rules) fn ttl_off_by(&self, reset: &Seg) -> Option<u8> {
         let seen = self.ttl.get(reset.side).get(reset.point);
-        let usual = seen.mode()?;
-        let off = usual.abs_diff(reset.ttl);
-        let is_original = |other: &Seg| {
-            other.ttl == usual
-                && (other.side, other.pos, other.ack) == (reset.side, reset.pos, reset.ack)
-                && (other.flags, other.point) == (reset.flags, reset.point)
-        };
-        let is_copy = off > 0 && seen.is_common(reset.ttl) && self.rsts.iter().any(is_original);
-        Some(if is_copy { 0 } else { off })
+        seen.common().map(|ttl| ttl.abs_diff(reset.ttl)).min()
     }
 
     /// The last segment with payload, of either side, by its place in the file: clocks go back.
