@@ -569,13 +569,17 @@ fn ender(close: &Close, streams: &Streams, frames: &Frames) -> Option<(Side, Seg
         if answers_tf {
             return tf.map(|seg| (Side::Client, *seg));
         }
-        // Where the client's FIN is not in the file, the server's acknowledgement may tell that it has one.
+    }
+    if first.side == Side::Server {
+        // Where the client's FIN is not in the file, the server's acknowledgement may tell that it had one.
         let end = frames.sent_end.get(Side::Client).to_owned().max(streams.e);
-        let unseen = tf.is_none().then_some(end).flatten();
-        if unseen.is_some_and(|end| first.ack == Some(end.saturating_add(1))) {
-            return Some((Side::Client, *first));
-        }
-        return Some((Side::Server, *first));
+        let end = end.filter(|_| tf.is_none());
+        let behind_fin = end.map(|end| end.saturating_add(1));
+        let earlier = frames.late.get(Side::Server).iter();
+        let mut acks = earlier.filter(|seg| seg.no < first.no).chain([first]);
+        let had_fin = behind_fin.is_some() && acks.any(|seg| seg.ack == behind_fin);
+        let side = if had_fin { Side::Client } else { Side::Server };
+        return Some((side, *first));
     }
     let bare = first.side == Side::Client && first.flags.rst() && !first.flags.ack();
     match tf {

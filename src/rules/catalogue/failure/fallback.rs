@@ -53,8 +53,8 @@ fn conclude_abort_server(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
 }
 
 fn not_by_client_reset(facts: &Facts<'_>) -> Check {
-    let by_reset = facts.close.closed_by(Side::Client)
-        && facts.close.ender.is_some_and(|(_, seg)| seg.flags.rst());
+    let ender = facts.close.ender;
+    let by_reset = ender.is_some_and(|(_, seg)| seg.side == Side::Client && seg.flags.rst());
     Check::holds(!by_reset, ender_words(facts))
 }
 

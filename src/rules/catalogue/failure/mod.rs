@@ -57,6 +57,12 @@ const AFTER_LOGIN: Criterion = Criterion::new("stage", "The login is over", afte
 
 fn ender_words(facts: &Facts<'_>) -> String {
     match &facts.close.ender {
+        Some((side, seg)) if seg.side != *side => format!(
+            "the {} closed first: its FIN is not in the file, but the {} had it by frame {}",
+            side.word(),
+            seg.side.word(),
+            seg.no
+        ),
         Some((side, seg)) if seg.flags.rst() => format!(
             "the {} reset the connection in frame {}",
             side.word(),

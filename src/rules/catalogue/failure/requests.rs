@@ -2,7 +2,7 @@
 
 use super::super::text::{count, duration};
 use super::{AFTER_LOGIN, NO_RESET, RESET, end_evidence, ender_words};
-use crate::rules::facts::{Facts, Lane, Work, end_of, frames_of};
+use crate::rules::facts::{Facts, Lane, Seg, Work, end_of, frames_of};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::store::{Applied, Confidence, Exhibit, PduFlags, PduRow, Verdict};
 use crate::units::{Nanos, Side};
@@ -97,7 +97,8 @@ pub(in crate::rules) const CLOSE_AFTER_ATTENTION: Rule = Rule::close(
 
 /// Whether the reset that ended the connection is what its sender's own TCP makes: then it was the process there.
 fn own_reset(facts: &Facts<'_>) -> &'static str {
-    let Some((side, seg)) = facts.close.ender.filter(|(_, seg)| seg.flags.rst()) else {
+    let own = |(side, seg): &(Side, Seg)| seg.flags.rst() && seg.side == *side;
+    let Some((side, seg)) = facts.close.ender.filter(own) else {
         return "";
     };
     let next = facts.frames.sent_end.get(side).unwrap_or(0);

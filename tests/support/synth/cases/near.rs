@@ -43,6 +43,24 @@ pub fn cases() -> Vec<Case> {
         )
         .failing(&["M9"]),
         Case::new(
+            "N01e",
+            "the same without both FINs in the file: the server's acknowledgement tells that it had the client's",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.close_clean(&[0]);
+                c.segments.pop();
+                echoes(&mut c);
+                c
+            },
+            &[("rst-server-after-close", Undecided)],
+        )
+        .edited(|capture| {
+            capture
+                .frames
+                .retain(|frame| !["tf", "stf"].contains(&frame.label.as_str()));
+        }),
+        Case::new(
             "N01d",
             "the client aborts behind its SMP:FIN, and the server resets what it no longer knows",
             &[Form::LinuxW],
