@@ -20,6 +20,17 @@ pub(in crate::rules) enum Form {
     Unknown(String),
 }
 
+/// What resets without ACK flag are compared with.
+#[derive(Debug, Default)]
+struct Tail {
+    /// One entry for each acknowledgement number, in the order of these.
+    provokers: Vec<(Pos, Provokers)>,
+    /// The first of the late segments among them.
+    first_late: Option<FrameNo>,
+    /// Bytes of it are missing from the file.
+    has_holes: bool,
+}
+
 /// The earliest server segments with one acknowledgement number.
 #[derive(Debug, Clone, Copy)]
 struct Provokers {
@@ -50,7 +61,7 @@ fn find_forms(facts: &Facts<'_>) -> Vec<Form> {
     let has_abort = resets.clone().any(|r| r.flags.ack());
     // Only what a reset without ACK flag answers is looked for among them.
     let bare = resets.clone().any(|r| !r.flags.ack());
-    let provokers = if bare { provokers(facts) } else { Vec::new() };
+    let tail = if bare { tail(facts) } else { Tail::default() };
     resets
         .enumerate()
         .map(|(at, reset)| {
@@ -59,7 +70,7 @@ fn find_forms(facts: &Facts<'_>) -> Vec<Form> {
             } else if reset.flags.ack() {
                 abort_form(facts, reset)
             } else {
-                bare_form(facts, reset, &provokers, at == 0, has_abort)
+                bare_form(facts, reset, &tail, at == 0, has_abort)
             }
         })
         .collect()
@@ -79,7 +90,15 @@ fn no_seq(why: impl Into<String>) -> Form {
     }
 }
 
-/// One entry for each acknowledgement number, in the order of these.
+fn tail(facts: &Facts<'_>) -> Tail {
+    let provokers = provokers(facts);
+    Tail {
+        first_late: provokers.iter().filter_map(|(_, p)| p.late).min(),
+        has_holes: facts.tail.iter().any(|part| part.kind != TailKind::Pdu),
+        provokers,
+    }
+}
+
 fn provokers(facts: &Facts<'_>) -> Vec<(Pos, Provokers)> {
     let b = facts.streams.b;
     let from = facts.close.a.unwrap_or(b).max(b);
@@ -207,13 +226,7 @@ fn reaching(facts: &Facts<'_>, end: Pos) -> Option<FrameNo> {
 }
 
 /// Form L and the resets that follow.
-fn bare_form(
-    facts: &Facts<'_>,
-    reset: &Seg,
-    provokers: &[(Pos, Provokers)],
-    first: bool,
-    has_abort: bool,
-) -> Form {
+fn bare_form(facts: &Facts<'_>, reset: &Seg, tail: &Tail, first: bool, has_abort: bool) -> Form {
     let end = facts.close.f.or(facts.streams.e);
     let Some(f) = end else {
         return Form::Unknown("neither FIN nor SMP:FIN of the client is in the file".to_owned());
@@ -231,6 +244,7 @@ fn bare_form(
             signed(off)
         ));
     }
+    let provokers = &tail.provokers;
     let found = provokers.binary_search_by_key(&reset.pos, |(ack, _)| *ack);
     let found = found.ok().and_then(|at| provokers.get(at));
     let found = found.map(|(_, found)| found);
@@ -239,15 +253,13 @@ fn bare_form(
         return Form::L { by: late };
     }
     // The first reset answers data or the FIN. Where its own was lost on the way, such a segment stands before it.
-    let late_before = provokers
-        .iter()
-        .any(|(_, p)| p.late.is_some_and(|late| late < reset.no));
+    let late_before = tail.first_late.is_some_and(|late| late < reset.no);
     if let Some(found) = found.filter(|_| !first || late_before)
-        && (before(&found.any) || !hides_answered(facts, reset))
+        && (before(&found.any) || !hides_answered(facts, reset, tail))
     {
         return Form::L { by: found.any };
     }
-    if hides_answered(facts, reset) {
+    if hides_answered(facts, reset, tail) {
         return Form::Unknown("what it answers is not in the file".to_owned());
     }
     match found {
@@ -264,15 +276,16 @@ fn bare_form(
 
 /// Whether the segment that a bare reset answers may be one that the file lacks: bytes of the server's tail are
 /// missing, and its number is one that the server can have acknowledged.
-fn hides_answered(facts: &Facts<'_>, reset: &Seg) -> bool {
-    let missing = facts.tail.iter().any(|part| part.kind != TailKind::Pdu);
+fn hides_answered(facts: &Facts<'_>, reset: &Seg, tail: &Tail) -> bool {
+    if !tail.has_holes {
+        return false;
+    }
     let streams = &facts.streams;
     let fins = &streams.client_fins;
     let end = facts.close.f.or(streams.e);
-    let border = fins.iter().any(|fin| fin.end == reset.pos)
+    fins.iter().any(|fin| fin.end == reset.pos)
         || streams.c0 == Some(reset.pos)
-        || end.is_some_and(|end| reset.pos == end.saturating_add(1));
-    missing && border
+        || end.is_some_and(|end| reset.pos == end.saturating_add(1))
 }
 
 /// `FIN.Seq + 16`, `FIN.Seq - 16`, or `FIN.Seq` alone.

@@ -10,7 +10,7 @@ use crate::rules::facts::{
 };
 use crate::rules::rule::Check;
 use crate::store::{Fact, FrameList, Number, Numbers, PduKind, PduRow, Short, fact};
-use crate::units::{Sid, Side, SmpSeq};
+use crate::units::{FrameNo, Sid, Side, SmpSeq, TcpSeq};
 
 pub(super) fn tail_is_control(facts: &Facts<'_>) -> Check {
     let a = facts
@@ -209,42 +209,77 @@ pub(super) fn is_straggler(facts: &Facts<'_>, reset: &Seg) -> bool {
     !reset.flags.ack() && after_client && answers
 }
 
+/// An SMP:FIN of the server whose session the client closed as well.
+struct Answer {
+    /// Its place among the sessions.
+    lane: usize,
+    client: PduRow,
+    server: PduRow,
+}
+
+impl Answer {
+    /// What a segment that carries it acknowledges at least, if it answers the client's.
+    fn needs(&self) -> Pos {
+        start_of(&self.client).saturating_add(CONTROL)
+    }
+
+    fn end(&self) -> Pos {
+        start_of(&self.server).saturating_add(CONTROL)
+    }
+}
+
 pub(super) fn fins_are_answers(facts: &Facts<'_>) -> Check {
-    let mut frames = FrameList::default();
-    let late = facts.frames.late.get(Side::Server);
-    for lane in &facts.lanes {
-        let (Some(client), Some(server)) = (lane.client_fin, lane.server_fin) else {
-            continue;
-        };
-        let need = start_of(&client).saturating_add(CONTROL);
-        let (pos, end) = (start_of(&server), start_of(&server).saturating_add(CONTROL));
-        let early = if pos >= facts.streams.b {
-            // Every segment that carries it.
-            let first = late.partition_point(|seg| seg.no < server.first_frame);
-            late.iter()
-                .skip(first)
-                .filter(|seg| seg.len > 0 && seg.pos < end && seg.end > pos)
-                .find(|seg| seg.ack.is_some_and(|ack| ack < need))
-                .map(|seg| (seg.no, seg.raw_ack))
-        } else {
-            let axis = *facts.streams.axes.get(Side::Client);
-            facts
-                .store
-                .frame(server.first_frame)
-                .filter(|row| axis.is_some_and(|axis| axis.pos(row.ack) < need))
-                .map(|row| (server.first_frame, row.ack))
-        };
-        if let Some((frame, ack)) = early {
-            return Check::failed(format!(
-                "the server's SMP:FIN of Sid {} acknowledges {ack}, the client's ends at {}",
-                server.sid,
-                facts.streams.seq(Side::Client, need)
-            ))
-            .on([frame, client.frame]);
-        }
-        frames.push(server.frame);
+    let pair = |(lane, row): (usize, &Lane<'_>)| {
+        let (client, server) = row.client_fin.zip(row.server_fin)?;
+        Some(Answer {
+            lane,
+            client,
+            server,
+        })
+    };
+    let answers = facts.lanes.iter().enumerate().filter_map(pair);
+    let frames: FrameList = answers.clone().map(|answer| answer.server.frame).collect();
+    let (late, earlier): (Vec<_>, Vec<_>) =
+        answers.partition(|answer| start_of(&answer.server) >= facts.streams.b);
+    let axis = *facts.streams.axes.get(Side::Client);
+    let blind = earlier.into_iter().find_map(|answer| {
+        let row = facts.store.frame(answer.server.first_frame)?;
+        let blind = axis.is_some_and(|axis| axis.pos(row.ack) < answer.needs());
+        blind.then_some((answer.server.first_frame, row.ack, answer))
+    });
+    let early = blind.into_iter().chain(blindly_sent(facts, late));
+    if let Some((frame, ack, answer)) = early.min_by_key(|(_, _, answer)| answer.lane) {
+        return Check::failed(format!(
+            "the server's SMP:FIN of Sid {} acknowledges {ack}, the client's ends at {}",
+            answer.server.sid,
+            facts.streams.seq(Side::Client, answer.needs())
+        ))
+        .on([frame, answer.client.frame]);
     }
     Check::held("").on(frames.as_slice().iter().copied())
+}
+
+/// Of some SMP:FINs of the server's tail the first, by its session, that a segment carries which does not have the
+/// client's. All segments that carry it count.
+fn blindly_sent(facts: &Facts<'_>, mut answers: Vec<Answer>) -> Option<(FrameNo, TcpSeq, Answer)> {
+    answers.sort_by_key(|answer| start_of(&answer.server));
+    // The session, the place among the answers, the frame and what it acknowledges.
+    let mut found: Option<(usize, usize, FrameNo, TcpSeq)> = None;
+    for seg in facts.frames.late.get(Side::Server) {
+        let Some(ack) = seg.ack.filter(|_| seg.len > 0) else {
+            continue;
+        };
+        let first = answers.partition_point(|answer| answer.end() <= seg.pos);
+        let carried = answers.iter().enumerate().skip(first);
+        for (at, answer) in carried.take_while(|(_, a)| start_of(&a.server) < seg.end) {
+            let blind = seg.no >= answer.server.first_frame && ack < answer.needs();
+            if blind && found.is_none_or(|(lane, ..)| answer.lane < lane) {
+                found = Some((answer.lane, at, seg.no, seg.raw_ack));
+            }
+        }
+    }
+    let (_, at, frame, ack) = found?;
+    Some((frame, ack, answers.swap_remove(at)))
 }
 
 /// SEQNUMs of the last packet that the client took of a session, by its SMP:FIN, and of the last that the server sent.
