@@ -72,21 +72,31 @@ pub struct Stand {
 /// How an end stands at a PDU (that PDU included); `None` if it has sent nothing and the session's start is not
 /// in the file.
 pub fn stand(store: &Store, session: &SessionRow, end: End, at: PduId) -> Option<Stand> {
+    let stands = |pdu: &PduRow| Stand {
+        sent: pdu.seqnum,
+        window: pdu.wndw,
+    };
     let first = session_first(store, session);
+    // Its last packet may lie right in front, or so far that it is found sooner from its last one in the file.
+    let mut chain = session.ends.get(end).last_pdu;
     for back in 0..LOOK_BACK {
         let Some(id) = at.0.checked_sub(back).map(PduId) else {
             break;
         };
         let Some(pdu) = store.pdu(id) else { break };
         if pdu.session == Some(session.id) && pdu.end == end {
-            return Some(Stand {
-                sent: pdu.seqnum,
-                window: pdu.wndw,
-            });
+            return Some(stands(&pdu));
         }
         if first.is_some_and(|first| id <= first) {
             break;
         }
+        let Some((last, pdu)) = chain.and_then(|id| Some((id, store.pdu(id)?))) else {
+            break;
+        };
+        if last <= at {
+            return Some(stands(&pdu));
+        }
+        chain = pdu.prev;
     }
     session.syn_seen.then_some(Stand {
         sent: SmpSeq(0),
