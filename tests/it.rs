@@ -28,6 +28,7 @@ mod findings;
 mod fixtures;
 mod flagged;
 mod generated;
+mod hidden;
 mod hostile;
 mod kept_blocks;
 mod keys;

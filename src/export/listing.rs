@@ -145,6 +145,7 @@ fn phase_text(phase: &PhaseRow) -> String {
         Phase::Prelogin => "PRELOGIN",
         Phase::Tls => "TLS handshake",
         Phase::Login => "login",
+        Phase::Encrypted => "encrypted from here on: sessions and commands cannot be seen",
         Phase::SessionOpen => "MARS session created",
         Phase::Commands => "commands",
         Phase::SessionClosed => "MARS session closed",

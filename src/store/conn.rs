@@ -149,6 +149,9 @@ pub enum Phase {
     Tls,
     /// LOGIN7 to the login answer.
     Login,
+    /// What TLS hides: of what is said behind the login, or with TLS from the first byte behind the handshake, no frame
+    /// shows whether it opens sessions, asks or answers.
+    Encrypted,
     /// A session was opened.
     SessionOpen,
     /// Commands.

@@ -9,7 +9,7 @@ use crate::decode::tds::prelogin::{Prelogin, option};
 use crate::decode::tds::version::Version;
 use crate::decode::tls::hello::Hello;
 use crate::decode::tls::{RecordHeader, names};
-use crate::store::{Auth, ConnRow, Encryption, LoginInfo, Phase, TlsInfo, TlsOffer};
+use crate::store::{Auth, ConnRow, Encryption, LoginInfo, Phase, PhaseRow, TlsInfo, TlsOffer};
 use crate::units::{End, FrameNo, PerEnd};
 
 use super::order::At;
@@ -31,8 +31,23 @@ pub(super) struct LoginState {
     handshake: bool,
     login_sent: bool,
     pub(super) logged_in: bool,
+    hidden: HiddenLogin,
     hellos: PerEnd<Vec<u8>>,
     hello_read: PerEnd<bool>,
+}
+
+/// How far a login inside TLS has come, of which only the records are seen.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum HiddenLogin {
+    /// None was sent.
+    #[default]
+    Unsent,
+    /// The client has sent it, or its first packet.
+    Sent,
+    /// The server has said something since.
+    Answered,
+    /// What is said now may be anything.
+    Over,
 }
 
 impl LoginState {
@@ -237,12 +252,30 @@ impl LoginState {
 
     /// A TLS record outside TDS packets is complete.
     pub(super) fn record(&mut self, end: End, content: u8, frame: FrameNo, ctx: &mut Ctx<'_>) {
+        if content != 23 {
+            return;
+        }
         let from_client = ctx.row.client == end;
-        if content == 23 && from_client && !self.login_sent {
-            // The first record that carries data holds the login, or its first packet.
-            self.login_sent = true;
-            info(ctx.row).login_frame = Some(frame);
-            ctx.phase(Phase::Login, frame, None);
+        match self.hidden {
+            HiddenLogin::Unsent if from_client && !self.login_sent => {
+                // The first record that carries data holds the login, or its first packet.
+                self.login_sent = true;
+                info(ctx.row).login_frame = Some(frame);
+                // That is certain behind a handshake of TDS 7; with TLS from the first byte PRELOGIN is hidden too.
+                if self.handshake {
+                    self.hidden = HiddenLogin::Sent;
+                    ctx.phase(Phase::Login, frame, None);
+                } else {
+                    self.hidden = HiddenLogin::Over;
+                    ctx.phase(Phase::Encrypted, frame, None);
+                }
+            }
+            HiddenLogin::Sent if !from_client => self.hidden = HiddenLogin::Answered,
+            HiddenLogin::Answered if from_client && !is_clear_behind_login(ctx.row) => {
+                self.hidden = HiddenLogin::Over;
+                ctx.phase(Phase::Encrypted, frame, None);
+            }
+            _ => {}
         }
     }
 
@@ -280,6 +313,28 @@ impl LoginState {
         note_hello(tls, &hello, frame);
         *self.hello_read.get_mut(end) = true;
         *self.hellos.get_mut(end) = Vec::new();
+    }
+}
+
+/// Whether what follows the login is known to be clear.
+fn is_clear_behind_login(row: &ConnRow) -> bool {
+    matches!(row.encryption, Some(Encryption::None | Encryption::Login))
+}
+
+/// Clear text behind TLS: only the login was encrypted, and what was said inside TLS was the login.
+pub(super) fn clear_again(row: &mut ConnRow) {
+    row.encryption = Some(Encryption::Login);
+    let hidden = |p: &PhaseRow| p.phase == Phase::Encrypted;
+    if !row.phases.iter().any(hidden) {
+        return;
+    }
+    let phases = Arc::make_mut(&mut row.phases);
+    if phases.iter().any(|p| p.phase == Phase::Login) {
+        phases.retain(|p| !hidden(p));
+    } else {
+        for phase in phases.iter_mut().filter(|p| hidden(p)) {
+            phase.phase = Phase::Login;
+        }
     }
 }
 

@@ -16,11 +16,14 @@ use crate::store::Verdict;
 
 /// Draws a list; returns the place of its cursor.
 pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<Position> {
-    let right = if table.filter.is_empty() {
-        counted(table.rows.len(), "row")
-    } else {
-        format!("{} with {}", counted(table.rows.len(), "row"), table.filter)
-    };
+    let mut right = counted(table.rows.len(), "row");
+    if !table.filter.is_empty() {
+        right = format!("{right} with {}", table.filter);
+    } else if !table.rows.is_empty()
+        && let Some(hidden) = table.hidden_by_tls(app)
+    {
+        right = format!("{right}, without {hidden}");
+    }
     pen.head(area.row(0), &table.title(), &right, true);
     let mut body = area.below(1);
     if table.kind == Kind::Findings {
@@ -79,7 +82,7 @@ pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<
         } else if app.jobs.indexing || (table.kind == Kind::Findings && !app.jobs.judged) {
             "the capture is still being read".to_string()
         } else {
-            "there are none".to_string()
+            table.why_empty(app)
         };
         pen.text(1, body.y, body.w, &text, Role::Dim);
     }

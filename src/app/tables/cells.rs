@@ -196,6 +196,7 @@ pub fn phase_name(phase: Phase) -> &'static str {
         Phase::Prelogin => "PRELOGIN",
         Phase::Tls => "TLS handshake",
         Phase::Login => "login",
+        Phase::Encrypted => "encrypted, not known what",
         Phase::SessionOpen => "session opened",
         Phase::Commands => "commands",
         Phase::SessionClosed => "session closed",

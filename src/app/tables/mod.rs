@@ -7,7 +7,8 @@ use std::cmp::Ordering;
 pub use cells::{human, phase_name};
 
 use super::App;
-use crate::store::{Finding, Store, Verdict};
+use super::summary::counted;
+use crate::store::{ConnRow, Finding, Store, Verdict};
 use crate::units::{ConnId, FindingId, FrameNo, RequestId, Sid, Side};
 use cells::{
     conn_cell, conn_number, finding_cell, phase_cell, request_cell, request_number, width_of_ends,
@@ -249,6 +250,27 @@ impl Table {
             .and_then(|row| self.rows.iter().position(|r| *r == row))
             .unwrap_or(self.cursor)
             .min(self.rows.len().saturating_sub(1));
+    }
+
+    /// Whose requests TLS hides, in words, if it does that of any connection.
+    pub fn hidden_by_tls(&self, app: &App) -> Option<String> {
+        let conns = app.store.conns().iter();
+        let hidden = conns.filter(|conn| conn.hides_sids()).count();
+        (self.kind == Kind::Requests(None) && hidden > 0)
+            .then(|| format!("those of {}", counted(hidden, "encrypted connection")))
+    }
+
+    /// What is said in place of rows.
+    pub fn why_empty(&self, app: &App) -> String {
+        let encrypted = match self.kind {
+            Kind::Requests(Some(conn)) => (app.store.conn(conn))
+                .is_some_and(ConnRow::hides_sids)
+                .then(|| "the connection is encrypted: its requests cannot be seen".to_string()),
+            _ => self
+                .hidden_by_tls(app)
+                .map(|those| format!("none can be seen: {those} are hidden by TLS")),
+        };
+        encrypted.unwrap_or_else(|| "there are none".to_string())
     }
 
     /// Faults first; benign ones and notices of one rule folded into a line.
@@ -524,7 +546,6 @@ mod tests {
     use crate::app::settings::Settings;
     use crate::app::testing;
     use crate::app::{App, Event, update};
-    use crate::store::ConnRow;
     use crate::units::ConnId;
 
     #[test]

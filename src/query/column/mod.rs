@@ -267,6 +267,7 @@ const PHASES: Words = &[
     (6, "session-closed"),
     (7, "closing"),
     (8, "reset"),
+    (9, "encrypted"),
 ];
 
 pub(super) const CHECKS: Words = &[

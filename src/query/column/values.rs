@@ -283,6 +283,7 @@ fn phase_code(phase: Phase) -> i64 {
         Phase::SessionClosed => 6,
         Phase::Closing => 7,
         Phase::Reset => 8,
+        Phase::Encrypted => 9,
     }
 }
 

@@ -451,7 +451,7 @@ impl Layer<'_, '_> {
     fn clear_again(&mut self) {
         let row = &mut *self.ctx.row;
         if self.upper.login.login_was_sent() && row.encryption.is_none() {
-            row.encryption = Some(Encryption::Login);
+            login::clear_again(row);
         }
     }
 }
