@@ -70,10 +70,15 @@ pub fn segment(
         field.children.push(completeness(conn));
     }
     times(&mut field, store, conn, row);
-    let flagged = flagged(row);
+    let mut flagged = flagged(row);
+    if conn.is_some_and(|conn| conn.incarnation > 0 && conn.syn_frame == Some(no)) {
+        let words = "the addresses and ports of an earlier connection again";
+        flagged.push(Field::new("tcp.analysis.reused_ports", words, Value::None));
+    }
     let measured = measured(store, no, row);
     if !flagged.is_empty() || !measured.is_empty() {
-        let wrong = flagged.iter().any(|field| !field.name.is_empty());
+        let copy = row.flags.has(FrameFlags::DUPLICATE);
+        let wrong = copy || flagged.iter().any(|field| !field.name.is_empty());
         let name = if wrong { "tcp.analysis.flags" } else { "" };
         let found = flagged.into_iter().chain(measured);
         field
@@ -397,7 +402,7 @@ fn flagged(row: &FrameRow) -> Vec<Field> {
         ),
         (
             FrameFlags::GAP_BEFORE,
-            "tcp.analysis.lost_segment",
+            "tcp.analysis.ack_lost_segment",
             "acknowledges bytes that are not in the file, or only behind it",
         ),
         (
@@ -414,7 +419,12 @@ fn flagged(row: &FrameRow) -> Vec<Field> {
     FOUND
         .iter()
         .filter(|(flag, ..)| row.flags.has(*flag))
-        .map(|(_, name, words)| Field::new(name, *words, Value::None))
+        .map(|(flag, name, words)| {
+            // Nothing was sent again where a copy is of a bare acknowledgement.
+            let bare = *flag == FrameFlags::DUPLICATE && !row.is_copy_with_data();
+            let name = if bare { "" } else { *name };
+            Field::new(name, *words, Value::None)
+        })
         .collect()
 }
 

@@ -159,6 +159,38 @@ const SEQUENCES: &[&str] = &[
     "wnd",
 ];
 
+/// Marks of Wireshark's that the analysis does not make, with those that come nearest. To take them and never find one
+/// would be an answer, and a wrong one.
+const NOT_MADE: &[(&str, &str)] = &[
+    (
+        "tcp.analysis.fast_retransmission",
+        "tcp.analysis.retransmission, tcp.analysis.out_of_order",
+    ),
+    (
+        "tcp.analysis.spurious_retransmission",
+        "tcp.analysis.retransmission",
+    ),
+    (
+        "tcp.analysis.lost_segment",
+        "tcp.analysis.ack_lost_segment, kind == GAP",
+    ),
+    ("tcp.analysis.duplicate_ack", "tcp.analysis.out_of_order"),
+    (
+        "tcp.analysis.duplicate_ack_num",
+        "tcp.analysis.out_of_order",
+    ),
+    ("tcp.analysis.window_update", "tcp.analysis.zero_window"),
+    ("tcp.analysis.window_full", "tcp.analysis.zero_window"),
+];
+
+/// What there is instead of a field that Wireshark has and the analysis does not make.
+pub(super) fn instead_of(name: &str) -> Option<&'static str> {
+    NOT_MADE
+        .iter()
+        .find(|(made, _)| *made == name)
+        .map(|(_, instead)| *instead)
+}
+
 /// The field that a name stands for.
 pub(super) fn find(name: &str) -> Option<FieldRef> {
     let name = ALIASES
@@ -186,6 +218,9 @@ pub(super) fn find(name: &str) -> Option<FieldRef> {
             column: column::find(name),
             wireshark,
         });
+    }
+    if instead_of(name).is_some() {
+        return None;
     }
     let def = registry::find(name)?;
     let column = column::find(def.name);
@@ -237,9 +272,10 @@ pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
         ("tls", "holds TLS"),
         ("eth", "has an Ethernet header"),
     ];
+    let made = registry::all().filter(|def| instead_of(def.name).is_none());
     OWN.iter()
         .copied()
-        .chain(registry::all().map(|def| (def.name, def.meaning)))
+        .chain(made.map(|def| (def.name, def.meaning)))
 }
 
 /// The known name that is nearest to one that is not.

@@ -90,6 +90,9 @@ impl FrameFlags {
     /// Carries payload that is not accepted into the stream (a keepalive's byte, data of a RST, beyond a FIN).
     pub const NOT_IN_STREAM: Self = Self(1 << 19);
 
+    /// What Wireshark marks as a keepalive: probes of an idle peer or of a closed window.
+    pub const PROBE: Self = Self(Self::KEEPALIVE.0 | Self::WINDOW_PROBE.0);
+
     /// Says that nothing happened: which end sent the frame, what it holds, that its checksum is right, and that the
     /// file has only a part of it.
     const ORDINARY: u32 =
@@ -112,6 +115,12 @@ impl FrameFlags {
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// Whether a bit of `other` is set.
+    #[inline]
+    pub fn has_any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Whether all bits of `other` are set.
@@ -193,6 +202,18 @@ impl FrameRow {
     #[inline]
     pub fn acknowledges_with_open_window(&self) -> bool {
         self.tcp_flags.0 & !TcpFlags::PSH.0 == TcpFlags::ACK.0 && self.window > 0
+    }
+
+    /// Whether payload, SYN or FIN were there before, sent again or as a copy, as Wireshark marks a retransmission.
+    #[inline]
+    pub fn was_seen_before(&self) -> bool {
+        let again = FrameFlags(FrameFlags::RETRANSMISSION.0 | FrameFlags::OVERLAP.0);
+        self.flags.has_any(again) || self.is_copy_with_data()
+    }
+
+    /// Whether it is a copy of a segment with payload, SYN or FIN.
+    pub fn is_copy_with_data(&self) -> bool {
+        self.flags.has(FrameFlags::DUPLICATE) && self.next_seq() != self.seq
     }
 
     /// The sequence number behind it: payload, SYN and FIN counted.

@@ -105,7 +105,7 @@ columns!(
     TcpDelta "tcp.time_delta",
     Retransmission "tcp.analysis.retransmission",
     OutOfOrder "tcp.analysis.out_of_order",
-    LostSegment "tcp.analysis.lost_segment",
+    AckLostSegment "tcp.analysis.ack_lost_segment",
     KeepAlive "tcp.analysis.keep_alive",
     KeepAliveAck "tcp.analysis.keep_alive_ack",
     ZeroWindow "tcp.analysis.zero_window",
