@@ -57,6 +57,42 @@ impl Scan<'_> {
         self.done = self.done.max(end);
     }
 
+    /// Whether something is given to a variable: `@p = …`, `@p += …`, `declare @p as nvarchar(20) = …`.
+    pub(super) fn is_given(&self, at: usize) -> bool {
+        let Some((mut here, mut token)) = self.behind(at) else {
+            return false;
+        };
+        if self.is_word(token, &["as"]) {
+            let Some(next) = self.behind(here) else {
+                return false;
+            };
+            (here, token) = next;
+        }
+        if token.is_name() && table::role(&self.name(token)) == table::Role::Other {
+            let Some(next) = self.behind_type(here) else {
+                return false;
+            };
+            (here, token) = next;
+        }
+        let equals = |(_, token): (usize, Token)| token.is('=');
+        token.is('=') || token.is('+') && self.behind(here).is_some_and(equals)
+    }
+
+    /// What stands behind a type, of which the first name stands at a place: `sys.nvarchar(20)`.
+    fn behind_type(&self, at: usize) -> Option<(usize, Token)> {
+        let mut next = self.behind(at)?;
+        if next.1.is('.') {
+            let (name, _) = self.behind(next.0)?;
+            next = self.behind(name)?;
+        }
+        if next.1.is('(') {
+            let (size, _) = self.behind(next.0)?;
+            let (end, _) = self.behind(size).filter(|(_, token)| token.is(')'))?;
+            next = self.behind(end)?;
+        }
+        Some(next)
+    }
+
     /// `@password = word`: among the arguments of a procedure texts need no quotes.
     pub(super) fn bare_text(&mut self, at: usize, token: Token) {
         let before = self.before(at);

@@ -56,12 +56,26 @@ pub(super) struct Scan<'a> {
     pub(super) between: bool,
     /// Tokens that begin before are hidden already.
     pub(super) done: usize,
+    /// Variables that were found to stand for secrets: what is given to them is one.
+    pub(super) carriers: &'a [String],
     pub(super) found: &'a mut Found,
 }
 
+/// Times that a text is read: what is given to a variable that stands for a secret may be another variable.
+const ROUNDS: usize = 4;
+
 /// Marks the secrets of a text.
 pub(super) fn text(units: &[u16], value: bool, found: &mut Found) {
-    run(units, None, value, 0, found);
+    let mut carriers = Vec::new();
+    for _ in 0..ROUNDS {
+        run(units, None, value, 0, &carriers, found);
+        found.variables.sort();
+        found.variables.dedup();
+        if found.variables.len() == carriers.len() {
+            break;
+        }
+        carriers.clone_from(&found.variables);
+    }
 }
 
 /// As [`text`], of a text within others; whether what follows it is secret too.
@@ -70,6 +84,7 @@ fn run(
     places: Option<&[usize]>,
     value: bool,
     level: usize,
+    carriers: &[String],
     found: &mut Found,
 ) -> bool {
     let mut scan = Scan {
@@ -83,6 +98,7 @@ fn run(
         columns: None,
         between: false,
         done: 0,
+        carriers,
         found,
     };
     for at in 0..scan.tokens.len() {
@@ -258,6 +274,9 @@ impl Scan<'_> {
             self.found.variables.push(name.to_owned());
             return;
         }
+        if self.carriers.iter().any(|carrier| carrier == name) && self.is_given(at) {
+            return self.arm();
+        }
         // REVERT WITH COOKIE = 0x...
         let with = |(_, token)| self.is_word(token, &["with"]);
         if name == "cookie" && self.before(at).is_some_and(with) {
@@ -332,8 +351,8 @@ impl Scan<'_> {
         };
         let inner = self.inner(token.inside(), quote);
         let level = self.level.saturating_add(1);
-        run(&inner.units, Some(&inner.places), value, level, self.found)
-            && token.kind != Kind::Comment
+        let (places, carriers) = (Some(inner.places.as_slice()), self.carriers);
+        run(&inner.units, places, value, level, carriers, self.found) && token.kind != Kind::Comment
     }
 
     /// What stands in a text: two quotes are one of it.

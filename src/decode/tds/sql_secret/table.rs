@@ -23,6 +23,10 @@ pub(super) const WORDS: &[&str] = &[
     "access_token",
 ];
 
+/// Names of variables, or what they end with behind `_`, that are short for a password. Elsewhere they are parts of too
+/// many words.
+const SHORT: &[&str] = &["pw", "pass"];
+
 /// Which arguments of a procedure or function are secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Args {
@@ -160,9 +164,15 @@ pub(super) fn is_text(word: &str) -> bool {
     !word.starts_with('@') && !NO_TEXT.contains(&word) && role(word) == Role::Other
 }
 
-/// Whether a name in small letters has a word of secrets in it.
+/// Whether a name in small letters has a word of secrets in it, or is that of a variable for a password.
 pub(super) fn has_word(name: &str) -> bool {
-    WORDS.iter().any(|word| name.contains(word))
+    WORDS.iter().any(|word| name.contains(word)) || is_short(name)
+}
+
+fn is_short(name: &str) -> bool {
+    name.strip_prefix('@')
+        .and_then(|name| name.rsplit(['_', '@']).next())
+        .is_some_and(|last| SHORT.contains(&last))
 }
 
 /// The secret arguments of what has a name in small letters, without what qualifies it.
@@ -174,7 +184,8 @@ pub(super) fn call(name: &str) -> Option<Args> {
 /// Whether a text in small letters has a word of secrets, or the name of what takes them, anywhere in it.
 pub(super) fn tells(text: &str) -> bool {
     let mut takers = CALLS.iter().filter(|(_, args)| *args != Args::Executed);
-    has_word(text) || takers.any(|(name, _)| text.contains(name))
+    let mut names = text.split(|sign: char| !sign.is_alphanumeric() && !"@_#$".contains(sign));
+    has_word(text) || takers.any(|(name, _)| text.contains(name)) || names.any(is_short)
 }
 
 /// With what every word and every call of the tables begins or goes on, by its first letter.
@@ -199,6 +210,8 @@ fn stems(first: u8) -> &'static [&'static [u8]] {
         b'k' => &[b"key_source"],
         b'o' => &[b"openrowset", b"opendatasource"],
         b'x' => &[b"xp_sqlagent"],
+        b'@' => &[b"@pw", b"@pass"],
+        b'_' => &[b"_pw", b"_pass"],
         _ => &[],
     }
 }
@@ -244,6 +257,15 @@ mod tests {
                 assert!(is_in(&wide), "{word}");
                 assert!(is_in(&[&[0], &wide[..]].concat()), "{word}");
             }
+        }
+        for variable in ["@pw", "@pass", "@new_pw", "@db_pass"] {
+            assert!(
+                has_word(variable) && is_in(variable.as_bytes()),
+                "{variable}"
+            );
+        }
+        for other in ["pass", "@passes", "@bypass", "@pwr", "@pw_count", "user_pw"] {
+            assert!(!has_word(other), "{other}");
         }
         assert!(!is_in(b"select pass, w from sp where a = 'secre'"));
     }

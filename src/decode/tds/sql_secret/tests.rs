@@ -534,3 +534,43 @@ proptest::proptest! {
         proptest::prop_assert!(piece.start <= piece.end && piece.end <= text.len());
     }
 }
+
+#[test]
+fn what_is_given_to_variables_for_passwords_is_hidden() {
+    check(&[
+        (
+            "declare @pw nvarchar(20) = 'a1b2', @b varchar(9) = 'hello'",
+            "declare @pw nvarchar(20) = '***', @b varchar(9) = 'hello'",
+        ),
+        (
+            "set @pass = 'a1b2' print 'x'",
+            "set @pass = '***' print 'x'",
+        ),
+        (
+            "select @db_pw = N'a1b2', @name = 'joe'",
+            "select @db_pw = N'***', @name = 'joe'",
+        ),
+        (
+            "declare @p nvarchar(20) = 'a1b2', @n sysname = 'joe'; exec sp_addlogin @n, @p",
+            "declare @p nvarchar(20) = '***', @n sysname = 'joe'; exec sp_addlogin @n, @p",
+        ),
+        (
+            "declare @p as sys.nvarchar(max) = N'a1b2' update u set password = @p where name = 'joe'",
+            "declare @p as sys.nvarchar(max) = N'***' update u set password = @p where name = 'joe'",
+        ),
+        (
+            "set @p = 'a1'; set @p += 'b2'; set @q = upper(@p); set @n = 'joe'; update u set name = @n, pwd = @q",
+            "set @p = '***'; set @p += '***'; set @q = upper(@p); set @n = 'joe'; update u set name = @n, pwd = @q",
+        ),
+        (
+            "declare @p sysname = N'a1b2' exec (N'create login x with password = ''' + @p + '''')",
+            "declare @p sysname = N'***' exec (N'create login x with password = ''' + @p + '***')",
+        ),
+    ]);
+    unchanged(&[
+        "declare @bypass varchar(3) = 'yes', @passes int = 12345, @pw_mode varchar(9) = 'strict'",
+        "declare @p varchar(9) = 'joe' select password from u where name = @p and kind = 'x'",
+        "select pass from exams where pass = 'yes'",
+        "insert into u (name, password) values (@n, @p) select @m = 'hello' where @n in ('a', 'b')",
+    ]);
+}
