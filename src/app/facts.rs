@@ -197,4 +197,33 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_filter_on_the_kind_of_other_frames_finds_them() {
+        for (flags, word) in [
+            (FrameFlags::UDP, "UDP"),
+            (FrameFlags::FRAGMENT, "FRAG"),
+            (FrameFlags::NOT_IP, "link"),
+            (FrameFlags::default(), "IP"),
+        ] {
+            let mut known = Store::new();
+            known.append(batch());
+            let mut frames: Vec<_> = known.frames_from(FrameNo(1)).map(|(_, row)| row).collect();
+            let no = FrameNo::from_index(frames.len() - 1);
+            let other = frames.last_mut().unwrap();
+            (other.conn, other.prev, other.flags) = (None, None, flags);
+            assert_eq!(frame_word(other), word);
+            let mut batch = batch();
+            batch.frames = frames.into_iter().collect();
+            let mut store = Store::new();
+            store.append(batch);
+            let text = format!("kind == {word}");
+            let filter = query::parse(&text, &query::Context::default()).unwrap();
+            assert_eq!(
+                query::run(&filter, &query::Eval::of(&store)),
+                [no],
+                "{word}"
+            );
+        }
+    }
 }

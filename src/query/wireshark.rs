@@ -171,6 +171,10 @@ fn kinds(test: &Test, quant: Quant) -> Result<(String, bool), String> {
             "TDS" => "(tds and not smp)",
             "TLS" => "tls",
             "CUT" => "(frame.cap_len < frame.len)",
+            "UDP" => "udp",
+            "FRAG" => "(ip.flags.mf == 1 or ip.frag_offset > 0)",
+            "link" => "(not ip and not ipv6)",
+            "IP" => "((ip or ipv6) and not tcp and not udp)",
             _ => return Err(format!("Wireshark has nothing like `kind == {word}`")),
         });
     }

@@ -254,6 +254,10 @@ const KINDS: Words = &[
     (11, "CUT"),
     (12, "BAD"),
     (13, "part"),
+    (14, "UDP"),
+    (15, "FRAG"),
+    (16, "link"),
+    (17, "IP"),
     (7, "RST"),
 ];
 

@@ -375,12 +375,27 @@ pub(in crate::query) fn frame_kinds(row: &FrameRow, bare: bool, f: &mut impl FnM
         if bare && row.payload_len > 0 {
             f(13);
         }
+    } else {
+        f(other_kind(row.flags));
     }
     if row.flags.has(FrameFlags::CUT) {
         f(11);
     }
     if row.flags.has(FrameFlags::BAD) {
         f(12);
+    }
+}
+
+/// The kind of a frame that holds no TCP segment.
+fn other_kind(flags: FrameFlags) -> i64 {
+    if flags.has(FrameFlags::UDP) {
+        14
+    } else if flags.has(FrameFlags::FRAGMENT) {
+        15
+    } else if flags.has(FrameFlags::NOT_IP) {
+        16
+    } else {
+        17
     }
 }
 
