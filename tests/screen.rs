@@ -4,8 +4,11 @@
 use std::path::Path;
 
 use marstui::capture::{Capture, OpenOptions};
+use marstui::units::Side;
 
 use crate::support::pty::Terminal;
+use crate::support::synth::conn::{Conn, Host, Stack};
+use crate::support::synth::mars::Encryption;
 
 const DESIGN: (u16, u16) = (80, 24);
 
@@ -227,4 +230,35 @@ fn marks_filter_and_place_are_there_again_the_next_time() {
     term.wait_for("0 marked");
     term.press("q");
     term.end();
+}
+
+#[test]
+fn of_many_sessions_those_on_the_rows_have_a_lane_and_the_rest_is_counted() {
+    let client = Host::new(31, 48_212, 1_911_000_007, Stack::Linux);
+    let server = Host::new(77, 1433, 3_020_400_551, Stack::Linux);
+    let mut conn = Conn::new(client, server);
+    conn.handshake();
+    conn.login(Encryption::None, true);
+    for sid in 0..12 {
+        conn.open(sid);
+    }
+    for _ in 0..20 {
+        conn.request(10, "select 1", &[]);
+        conn.request(3, "select 1", &[]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("many.pcapng");
+    std::fs::write(&file, conn.capture(Side::Client).to_pcapng()).unwrap();
+    let mut term = Terminal::start((160, 48), &[file.to_str().unwrap(), "--no-state"], &[]);
+    term.wait_for("1 connection, 1 MARS");
+    term.press("G");
+    let head = term.line(1);
+    assert!(head.contains(" 3  5  6  7  8  9  10 11 T +4 "), "{head}");
+    let lane = head.find(" 10 11 T").unwrap() + 1;
+    let screen = term.screen();
+    let row = screen.lines().find(|line| line.contains("->  10 DATA"));
+    let row = row.unwrap_or_else(|| panic!("{screen}"));
+    assert_eq!(row.get(lane..=lane), Some(">"), "{row}\n{head}");
+    term.press("q");
+    assert_eq!(term.end().exit_code(), 0);
 }

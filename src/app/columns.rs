@@ -2,16 +2,14 @@
 
 use super::clock::{self, TimeFormat};
 use super::facts;
+use super::gutter::Gutter;
 use super::settings::Column;
-use super::timeline::lane_name;
 use super::{App, Tone};
 use crate::store::{FrameRow, SessionRow};
-use crate::units::{ConnId, End, FrameNo, SessionId, Sid};
+use crate::units::{ConnId, End, FrameNo, Sid};
 
 /// Cells before the first column: cursor, mark, verdict.
 pub const GUTTER: u16 = 3;
-/// Lanes in the gutter.
-const MOST_LANES: usize = 8;
 
 /// Columns in the order in which they give way.
 const GIVE_WAY: [Column; 12] = [
@@ -39,53 +37,12 @@ pub struct Shown {
     pub right: bool,
 }
 
-/// A lane of the gutter.
-pub struct GutterLane {
-    /// Its session; none for that of TCP.
-    pub session: Option<SessionId>,
-    /// Its name in one letter.
-    pub letter: String,
-}
-
-/// The lanes that stand beside the rows: the sessions of the cursor's connection that are open near the rows on
-/// screen, and TCP.
-fn gutter_lanes(app: &App) -> Vec<GutterLane> {
-    let Some(conn) = app.conn().filter(|_| app.lane_gutter()) else {
-        return Vec::new();
-    };
-    let visible = app.visible();
-    let (Some(first), Some(last)) = (visible.first(), visible.last()) else {
-        return Vec::new();
-    };
-    let mut lanes: Vec<GutterLane> = app
-        .store
-        .conn_sessions(conn)
-        .filter(|s| s.open_frame <= *last && closed_at(s) >= *first)
-        .take(MOST_LANES)
-        .map(|s| GutterLane {
-            session: Some(s.id),
-            letter: lane_name(s)
-                .chars()
-                .next_back()
-                .map_or(String::new(), |c| c.to_string()),
-        })
-        .collect();
-    if lanes.is_empty() {
-        return Vec::new();
-    }
-    lanes.push(GutterLane {
-        session: None,
-        letter: "T".to_string(),
-    });
-    lanes
-}
-
 /// The columns of the list.
 pub struct Columns {
     /// Those that are shown, from left to right.
     pub shown: Vec<Shown>,
     /// The lanes of their column for lanes.
-    pub lanes: Vec<GutterLane>,
+    pub lanes: Gutter,
     /// Those that there is no room for.
     left_out: Vec<Column>,
 }
@@ -93,12 +50,9 @@ pub struct Columns {
 impl Columns {
     /// Those for a list of a width.
     pub fn new(app: &App, width: u16) -> Self {
-        let lanes = gutter_lanes(app);
+        let lanes = Gutter::of(app);
         let all = wished(app, width, &lanes);
-        let mut shown: Vec<Shown> = all
-            .into_iter()
-            .map(|c| shown(app, c, lanes.len()))
-            .collect();
+        let mut shown: Vec<Shown> = all.into_iter().map(|c| shown(app, c, &lanes)).collect();
         let mut left_out = Vec::new();
         // Columns give way when the rest leaves no room for a word or two of Info.
         while shown.len() > 2 && cells(&shown) > width {
@@ -135,7 +89,7 @@ impl App {
 }
 
 /// The columns that are wished for, whether they have room or not.
-fn wished(app: &App, width: u16, lanes: &[GutterLane]) -> Vec<Column> {
+fn wished(app: &App, width: u16, lanes: &Gutter) -> Vec<Column> {
     let chosen = app.settings.columns.clone();
     let mut all = chosen.unwrap_or_else(|| Column::standard(width));
     if !lanes.is_empty() && !all.contains(&Column::Lanes) {
@@ -146,7 +100,7 @@ fn wished(app: &App, width: u16, lanes: &[GutterLane]) -> Vec<Column> {
     all
 }
 
-fn shown(app: &App, column: Column, lanes: usize) -> Shown {
+fn shown(app: &App, column: Column, lanes: &Gutter) -> Shown {
     Shown {
         column,
         width: column_width(app, column, lanes),
@@ -170,7 +124,7 @@ fn cells(shown: &[Shown]) -> u16 {
     each.fold(GUTTER, u16::saturating_add)
 }
 
-fn column_width(app: &App, column: Column, lanes: usize) -> u16 {
+fn column_width(app: &App, column: Column, lanes: &Gutter) -> u16 {
     let digits = |n: usize| u16::try_from(n.max(1).to_string().len()).unwrap_or(9);
     match column {
         Column::No => {
@@ -196,7 +150,7 @@ fn column_width(app: &App, column: Column, lanes: usize) -> u16 {
         }
         Column::Kind => 7,
         Column::Seq | Column::Wnd | Column::Len => 5,
-        Column::Lanes => u16::try_from(lanes.saturating_mul(2).saturating_sub(1)).unwrap_or(15),
+        Column::Lanes => lanes.width(),
         Column::Src | Column::Dst => 21,
         Column::Flags => 8,
         Column::Info => 10,

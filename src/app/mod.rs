@@ -13,6 +13,7 @@ mod event;
 pub mod export_form;
 mod exporting;
 pub mod facts;
+pub mod gutter;
 pub mod help;
 pub mod hexing;
 pub mod history;

@@ -8,10 +8,11 @@ use super::paint::Pen;
 use super::theme::Role;
 use crate::app::App;
 use crate::app::clock::{self, DeltaFrom};
-use crate::app::columns::{Columns, GUTTER, GutterLane, Shown, closed_at, time_text};
+use crate::app::columns::{Columns, GUTTER, Shown, closed_at, time_text};
 use crate::app::command::Command;
 use crate::app::copy::arrow;
 use crate::app::facts::{self, Facts};
+use crate::app::gutter::Gutter;
 use crate::app::layout::{Area, Pane};
 use crate::app::settings::Column;
 use crate::dissect::listing;
@@ -132,12 +133,11 @@ fn heading(app: &App, column: Column) -> &'static str {
     }
 }
 
-fn draw_heads(pen: &mut Pen<'_>, app: &App, columns: &[Shown], lanes: &[GutterLane], area: Area) {
+fn draw_heads(pen: &mut Pen<'_>, app: &App, columns: &[Shown], lanes: &Gutter, area: Area) {
     let mut x = area.x.saturating_add(GUTTER);
     for shown in columns {
         if shown.column == Column::Lanes {
-            let names: Vec<&str> = lanes.iter().map(|l| l.letter.as_str()).collect();
-            pen.text(x, area.y, shown.width, &names.join(" "), Role::Head);
+            pen.text(x, area.y, shown.width, &lanes.head(), Role::Head);
         } else {
             cell(pen, x, area, shown, heading(app, shown.column), Role::Head);
         }
@@ -166,7 +166,7 @@ fn draw_row(
     pen: &mut Pen<'_>,
     app: &App,
     columns: &[Shown],
-    lanes: &[GutterLane],
+    lanes: &Gutter,
     no: FrameNo,
     line: Area,
 ) {
@@ -323,19 +323,19 @@ fn delta_text(app: &App, no: FrameNo, row: &FrameRow, facts: &Facts) -> String {
         .map_or_else(|| "-".to_string(), |b| clock::delta(row.time.since(b.time)))
 }
 
-fn draw_gutter(pen: &mut Pen<'_>, app: &App, lanes: &[GutterLane], no: FrameNo, x: u16, y: u16) {
+fn draw_gutter(pen: &mut Pen<'_>, app: &App, lanes: &Gutter, no: FrameNo, x: u16, y: u16) {
     let conn = app.conn();
     let Some(row) = app.store.frame(no).filter(|row| row.conn == conn) else {
         return;
     };
     let mut x = x;
-    for lane in lanes {
+    for lane in &lanes.lanes {
         let (letter, role) = match lane.session {
             Some(session) => session_letter(app, session, no),
             None => tcp_letter(app, &row, no),
         };
         pen.text(x, y, 1, letter, role);
-        x = x.saturating_add(2);
+        x = x.saturating_add(lanes.step);
     }
 }
 
