@@ -4,6 +4,7 @@ mod args;
 mod export;
 mod failure;
 mod list;
+mod man;
 mod opened;
 mod output;
 mod report;
@@ -12,7 +13,7 @@ mod show;
 mod wishes;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,7 +79,7 @@ fn with_command_first(arguments: &[OsString]) -> Option<Vec<OsString>> {
 
 fn dispatch(args: Args) -> Result<Exit, Failure> {
     if args.man {
-        return man();
+        return print_man();
     }
     if let Some(shell) = args.completions {
         let mut text = Vec::new();
@@ -120,21 +121,9 @@ fn usage() -> Exit {
     Exit::Usage
 }
 
-/// The man page: one page with all subcommands.
-fn man() -> Result<Exit, Failure> {
-    let command = Args::command();
+fn print_man() -> Result<Exit, Failure> {
     let mut page = Vec::new();
-    let failed = |error: std::io::Error| Failure::new(Exit::CannotWrite, error.to_string());
-    clap_mangen::Man::new(command.clone())
-        .render(&mut page)
-        .map_err(failed)?;
-    for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
-        let name = format!("marstui {}", sub.get_name());
-        writeln!(page, ".SH \"{}\"", name.to_uppercase()).map_err(failed)?;
-        let man = clap_mangen::Man::new(sub.clone().bin_name(name));
-        man.render_synopsis_section(&mut page).map_err(failed)?;
-        man.render_options_section(&mut page).map_err(failed)?;
-    }
+    man::write(&mut page).map_err(|error| Failure::new(Exit::CannotWrite, error.to_string()))?;
     print(&page)
 }
 

@@ -389,6 +389,20 @@ fn the_program_explains_itself() {
     for word in [".TH", "MARSTUI REPORT", "MARSTUI EXPORT", "fail\\-on"] {
         assert!(out(&man).contains(word), "{word}");
     }
+    // The keys are those of the table.
+    let keys = out(&man);
+    for (_, entries) in marstui::app::command::by_group() {
+        for entry in entries {
+            let name = format!("\\fI{}\\fR\n", entry.name.replace('-', "\\-"));
+            assert!(keys.contains(&name), "{name}");
+        }
+    }
+    for line in [
+        "\\fBg g\\fR, \\fBHome\\fR  \\fIfirst\\fR",
+        "\\fB:phases\\fR  \\fIphases\\fR",
+    ] {
+        assert!(keys.contains(line), "{line}");
+    }
     for shell in ["bash", "zsh", "fish", "powershell"] {
         let completions = run(&["--completions", shell]);
         assert_eq!(code(&completions), 0);

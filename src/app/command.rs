@@ -320,11 +320,25 @@ impl Command {
     }
 }
 
+impl Entry {
+    /// Where its keys mean it, if not everywhere.
+    pub fn place(&self) -> Option<&'static str> {
+        (self.context != Context::Anywhere).then(|| self.context.name())
+    }
+}
+
+/// The table of keys by groups, in the order of the help.
+pub fn by_group() -> impl Iterator<Item = (Group, impl Iterator<Item = &'static Entry>)> {
+    Group::ALL
+        .into_iter()
+        .map(|group| (group, COMMANDS.iter().filter(move |e| e.group == group)))
+}
+
 /// The table of keys as Markdown, for the manual.
 pub fn markdown() -> String {
     let mut out = String::from("| keys | command | meaning |\n|---|---|---|\n");
-    for group in Group::ALL {
-        for entry in COMMANDS.iter().filter(|e| e.group == group) {
+    for (_, entries) in by_group() {
+        for entry in entries {
             let mut keys = entry
                 .keys
                 .iter()
@@ -334,9 +348,9 @@ pub fn markdown() -> String {
             if keys.is_empty() {
                 keys = format!("`:{}`", entry.name);
             }
-            if entry.context != Context::Anywhere {
+            if let Some(place) = entry.place() {
                 keys.push_str(" (");
-                keys.push_str(entry.context.name());
+                keys.push_str(place);
                 keys.push(')');
             }
             out.push_str("| ");
