@@ -240,6 +240,32 @@ fn a_capture_without_frames_is_said_to_hold_none() {
 }
 
 #[test]
+fn damage_is_told_once_on_standard_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cut.pcapng");
+    let whole = std::fs::read(fixture("closes/V1.pcapng.zst")).unwrap();
+    let whole = zstd::decode_all(&whole[..]).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 200]).unwrap();
+    let (file, copy) = (file.to_str().unwrap(), folder.path().join("copy.pcap"));
+    let copy = copy.to_str().unwrap();
+    for args in [
+        &["list", file][..],
+        &["list", file, "-F", "tcp.port == 9"],
+        &["show", file, "--frame", "3"],
+        &["show", file, "--frame", "9999"],
+        &["export", file, "--frames", "1-3", "-o", copy],
+        &[file],
+    ] {
+        let output = run(args);
+        let said = err(&output).matches("marstui: problem at byte ").count();
+        assert_eq!(said, 1, "{args:?}: {}", err(&output));
+        assert!(!out(&output).contains("problem"), "{args:?}");
+    }
+    let whole = run(&["list", &fixture("closes/V1.pcapng.zst")]);
+    assert_eq!(err(&whole), "");
+}
+
+#[test]
 fn a_finding_is_exported_by_the_number_that_the_report_prints() {
     let capture = fixture("near-misses/N07.pcapng.zst");
     let report = out(&run(&["report", &capture]));

@@ -71,6 +71,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         Err(error) if error.is_closed_pipe() => Ok(Exit::Fine),
         Err(error) => Err(error.into()),
         Ok(written) => {
+            opened.say_damage();
             for remark in job.remarks() {
                 output::say(&format!("marstui export: {remark}"));
             }

@@ -39,6 +39,7 @@ fn print(opened: &Opened, what: What, format: ListFormat) -> Result<Exit, Failur
     if let [problem, ..] = plan.problems.as_slice()
         && !everything
     {
+        opened.say_damage();
         return Err(Failure::usage(format!("marstui list: {problem}")));
     }
     let mut list = List::new(opened);
@@ -57,6 +58,7 @@ fn print(opened: &Opened, what: What, format: ListFormat) -> Result<Exit, Failur
         }
         Ok(())
     })?;
+    opened.say_damage();
     Ok(opened.exit())
 }
 

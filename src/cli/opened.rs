@@ -20,6 +20,7 @@ use crate::export::FrameSet;
 use crate::query;
 use crate::query::user_rules::{self, UserRule};
 use crate::report::stats::{self, Stats};
+use crate::report::words;
 use crate::rules;
 use crate::store::Store;
 use crate::track;
@@ -29,6 +30,9 @@ const LOOK_UP: Duration = Duration::from_millis(20);
 
 /// So long standard input may stay silent before that is said.
 const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Places of damage that are named; `report` lists them all.
+const DAMAGES: usize = 3;
 
 /// The capture of `--demo`.
 const DEMO: &[u8] = include_bytes!("../../fixtures/demo.pcapng.zst");
@@ -237,6 +241,17 @@ impl Opened {
     /// Ctrl-C was pressed.
     pub fn interrupted(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says on standard error where the files are damaged: what is printed lacks what stood there.
+    pub fn say_damage(&self) {
+        for problem in words::problems(&self.store, 0).take(DAMAGES) {
+            output::say(&format!("marstui: {problem}"));
+        }
+        let more = self.store.problems().len().saturating_sub(DAMAGES);
+        if more > 0 {
+            output::say(&format!("marstui: {more} more; marstui report lists them"));
+        }
     }
 
     /// How the program ends where all went well that was not interrupted.

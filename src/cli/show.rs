@@ -24,6 +24,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         &options,
     );
     let Some(tree) = tree else {
+        opened.say_damage();
         let there = match opened.store.frame_count() {
             0 => "this capture holds no frames".to_owned(),
             last => format!("this capture has frames 1 to {last}"),
@@ -37,5 +38,6 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         ListFormat::Text => out.write_all(render::text(&tree).as_bytes()),
         ListFormat::Json => write_json_line(&render::json(&tree), out),
     })?;
+    opened.say_damage();
     Ok(opened.exit())
 }
