@@ -7,7 +7,7 @@ use tui_input::{Input, InputRequest};
 use super::App;
 use super::key::{Key, KeyCode};
 use crate::export::{
-    Choice, Context, Format, FrameSet, Options, Plan, Redaction, What, small_name,
+    Choice, Context, Format, FrameSet, Options, Plan, Redaction, What, small_name, with_ending,
 };
 
 /// A line of the form that can have the cursor.
@@ -445,8 +445,7 @@ impl ExportForm {
 
     /// The file's name gets the ending of the format.
     fn fit_ending(&mut self) {
-        let path = PathBuf::from(self.file.value()).with_extension(self.format.extension());
-        self.file = Input::new(path.to_string_lossy().into_owned());
+        self.file = Input::new(with_ending(self.file.value(), self.format));
     }
 }
 

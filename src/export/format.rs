@@ -153,6 +153,16 @@ pub fn stem(path: &str) -> String {
     stem.to_owned()
 }
 
+/// A file's name with the ending of a format in place of its own; how it is compressed stays.
+pub fn with_ending(path: &str, format: Format) -> String {
+    let packed = Compression::from_path(Path::new(path)).ending().len();
+    let (name, packed) = (path.len().checked_sub(packed))
+        .and_then(|end| path.split_at_checked(end))
+        .unwrap_or((path, ""));
+    let name = Path::new(name).with_extension(format.extension());
+    format!("{}{packed}", name.to_string_lossy())
+}
+
 /// A file's name for looking at its ending; whatever else is in it does not matter.
 fn lower_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
@@ -196,6 +206,19 @@ impl Compression {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_format_changes_the_ending_and_not_the_compression() {
+        for (name, fitting) in [
+            ("b/a.pcapng", "b/a.csv"),
+            ("b/a.pcap.gz", "b/a.csv.gz"),
+            ("A.PcapNG.ZST", "A.csv.ZST"),
+            ("a.client", "a.csv"),
+            ("", ""),
+        ] {
+            assert_eq!(with_ending(name, Format::Csv), fitting);
+        }
+    }
 
     #[test]
     fn a_file_name_says_format_and_compression() {

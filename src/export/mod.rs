@@ -26,7 +26,7 @@ mod ticket;
 mod time;
 
 pub use error::ExportError;
-pub use format::{Compression, Format, stem};
+pub use format::{Compression, Format, stem, with_ending};
 pub use frames::{FrameSet, RangeError, parse_frames};
 pub use job::{Job, Options, Redaction, Written};
 pub use list::List;
