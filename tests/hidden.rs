@@ -1,6 +1,8 @@
 //! What TLS hides is named as hidden, not as the part of the connection that was seen last.
 
-use marstui::store::{Phase, Store};
+use marstui::report::Format;
+use marstui::rules::{Settings, judge};
+use marstui::store::{Finding, Phase, Store};
 use marstui::units::ConnId;
 use marstui::units::Side::{Client, Server};
 
@@ -86,4 +88,45 @@ fn the_lists_say_that_requests_are_encrypted() {
     term.wait_for("filter phase == encrypted (5)");
     term.press("q");
     assert_eq!(term.end().exit_code(), 0);
+}
+
+/// A connection to a port of its own that begins with a login before TDS 7 of this version.
+fn old_login(version: u8) -> Store {
+    let client = Host::new(31, 48_212, 1_911_000_007, Stack::Linux);
+    let server = Host::new(77, 5000, 3_020_400_551, Stack::Linux);
+    let mut c = Conn::new(client, server);
+    c.handshake();
+    let mut packet = vec![0; 512];
+    packet[..8].copy_from_slice(&[2, 0, 2, 0, 0, 0, 1, 0]);
+    packet[8 + 458] = version;
+    c.data(Client, &packet);
+    c.trip(300 * US);
+    let mut store = index(&c.capture(Client));
+    judge(&mut store, &Settings::default());
+    store
+}
+
+#[test]
+fn a_login_of_tds_5_is_of_a_sybase_server() {
+    for (version, sybase) in [(5, true), (4, false)] {
+        let store = old_login(version);
+        let conn = store.conn(ConnId(0)).unwrap();
+        assert_eq!(conn.is_sybase(), sybase);
+        assert_eq!(conn.mars, sybase.then_some(false));
+        let port = |f: &Finding| f.rule.as_ref() == "nonstandard-port";
+        assert_eq!(store.findings().iter().any(port), !sybase);
+        let mut report = Vec::new();
+        marstui::report::write(&store, Format::Text, false, None, &mut report).unwrap();
+        let report = String::from_utf8(report).unwrap();
+        assert_eq!(report.contains("of a Sybase server"), sybase, "{report}");
+    }
+}
+
+#[test]
+fn a_spid_without_the_login_is_called_no_login() {
+    let store = talk(false, Encryption::Full);
+    let mut report = Vec::new();
+    marstui::report::write(&store, Format::Text, false, None, &mut report).unwrap();
+    let report = String::from_utf8(report).unwrap();
+    assert!(!report.contains("login: SPID"), "{report}");
 }

@@ -389,7 +389,11 @@ fn session_side(session: &SessionRow, end: End) -> facts::SessionSide {
 
 /// A TDS version as people write it, or its number.
 pub fn tds_version(number: u32) -> String {
-    Version::from_number(number).map_or_else(|| format!("0x{number:08x}"), |v| v.name().to_owned())
+    match Version::from_number(number) {
+        Some(version) => version.name().to_owned(),
+        None if number >> 24 == 5 => "5.0".to_owned(),
+        None => format!("0x{number:08x}"),
+    }
 }
 
 /// Nanoseconds from the first to the last frame of a connection.

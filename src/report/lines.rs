@@ -143,6 +143,13 @@ pub(super) fn kind_line(conn: &facts::Connection) -> String {
     if conn.protocol != "tds" {
         return "no TDS seen".into();
     }
+    let version = conn
+        .login
+        .as_ref()
+        .and_then(|login| login.tds_version.as_deref());
+    if version == Some("5.0") {
+        return "TDS 5.0, of a Sybase server, not SQL Server: its requests are not decoded".into();
+    }
     let encryption = match conn.encryption {
         Some("none") => "not encrypted".to_owned(),
         Some("login") => "login encrypted".to_owned(),
@@ -192,6 +199,10 @@ pub(super) fn login_line(login: &facts::Login) -> Option<String> {
             error.number,
             safe(&error.message)
         ));
+    }
+    // The number alone stands in every packet of the server.
+    if let (Some(spid), 1) = (login.spid, parts.len()) {
+        return Some(format!("SPID {spid}; the login is not shown by the file"));
     }
     (!parts.is_empty()).then(|| format!("login: {}", parts.join(", ")))
 }

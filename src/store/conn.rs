@@ -393,6 +393,12 @@ impl ConnRow {
         matches!(self.encryption, Some(Encryption::Full | Encryption::Strict))
     }
 
+    /// Whether its login is one of TDS 5.0, which Sybase servers speak and SQL Server never did.
+    pub fn is_sybase(&self) -> bool {
+        let version = self.login.as_ref().and_then(|login| login.tds_version);
+        version.is_some_and(|number| number >> 24 == 5)
+    }
+
     /// The address of a side.
     pub fn endpoint(&self, side: Side) -> &Endpoint {
         self.ends.get(self.end_of(side))

@@ -204,7 +204,7 @@ impl Chain {
         let unclear = behind_hole == Some(Place::Unclear);
         let is_answer = moment.is_answer(packet.kind, ctx.row);
         let login_step = match packet.kind {
-            pt::PRELOGIN | pt::LOGIN7 => true,
+            pt::PRELOGIN | pt::LOGIN7 | pt::LOGIN_OLD => true,
             pt::TABULAR_RESULT => {
                 is_answer && (login.awaits_prelogin() || login.awaits_handshake())
             }
@@ -335,6 +335,9 @@ impl Chain {
             pdu.flags.set(PduFlags::WRAPPED_TLS);
         }
         let kind = message.kind;
+        if starts && kind == pt::LOGIN_OLD {
+            login::before_tds7(&side.head, ctx);
+        }
         let asks = kind != pt::TABULAR_RESULT && moment.is_from_client(ctx.row) != Some(false);
         if asks {
             if starts {

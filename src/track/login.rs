@@ -316,6 +316,20 @@ impl LoginState {
     }
 }
 
+/// The first packet of a login before TDS 7 is there. Those of TDS 4.2 go to early SQL Servers, those of TDS 5.0 only to
+/// Sybase's: the version stands behind names, passwords and options of fixed lengths, which are the same in both.
+pub(super) fn before_tds7(head: &[u8], ctx: &mut Ctx<'_>) {
+    const VERSION: usize = 458;
+    let version = head.get(VERSION..).and_then(|rest| rest.first_chunk());
+    let Some(number) = version.map(|bytes| u32::from_be_bytes(*bytes)) else {
+        return;
+    };
+    if number >> 24 == 5 {
+        info(ctx.row).tds_version = Some(number);
+        ctx.row.mars = Some(false);
+    }
+}
+
 /// Whether what follows the login is known to be clear.
 fn is_clear_behind_login(row: &ConnRow) -> bool {
     matches!(row.encryption, Some(Encryption::None | Encryption::Login))

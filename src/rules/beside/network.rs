@@ -265,7 +265,7 @@ pub(super) fn joined_late(facts: &Facts<'_>) -> Option<Finding> {
 
 pub(super) fn other_port(facts: &Facts<'_>) -> Option<Finding> {
     let port = facts.conn.endpoint(Side::Server).port;
-    (port != tds::PORT).then(|| {
+    (port != tds::PORT && !facts.conn.is_sybase()).then(|| {
         stated(
             facts,
             &NONSTANDARD_PORT,
