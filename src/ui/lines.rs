@@ -7,6 +7,7 @@ use super::safe_text::width;
 use super::theme::Role;
 use crate::app::command::{Command, Context};
 use crate::app::layout::Area;
+use crate::app::ordering::wrap;
 use crate::app::prompt::{Ask, Mistake, Prompt};
 use crate::app::timeline::Scale;
 use crate::app::{App, Layer, Searching, Tone};
@@ -14,26 +15,42 @@ use crate::app::{App, Layer, Searching, Tone};
 /// Where the state has less room than this, only the place in the capture is shown.
 const LEAST_STATE: u16 = 10;
 
-/// The status line: input, message or state. Returns the place of the input's cursor.
-pub fn status(pen: &mut Pen<'_>, app: &App, area: Area) -> Option<Position> {
+/// The role of a message.
+fn role(tone: Tone) -> Role {
+    match tone {
+        Tone::Info => Role::Text,
+        Tone::Error => Role::Error,
+    }
+}
+
+/// A message and the rest of it that the status line has no room for.
+fn message(app: &App, area: Area) -> Option<(Role, String, String)> {
+    let (tone, text) = app.message.as_ref()?;
+    let room = usize::from(area.w.saturating_sub(2));
+    if width(text) <= room {
+        return Some((role(*tone), text.clone(), String::new()));
+    }
+    let mut lines = wrap(text, room);
+    let first = lines.remove(0);
+    Some((role(*tone), first, lines.join(" ")))
+}
+
+/// The status line: input, message or state; a message that is too long goes on in the key line, if there is one.
+/// Returns the place of the input's cursor.
+pub fn status(pen: &mut Pen<'_>, app: &App, area: Area, with_keys: bool) -> Option<Position> {
     if let Some(prompt) = &app.prompt {
         return Some(input(pen, prompt, area));
     }
     let right = place(app);
     let right_width = u16::try_from(right.len()).unwrap_or(20).saturating_add(1);
     let end = area.x.saturating_add(area.w);
-    if let Some((tone, text)) = &app.message {
-        let role = match tone {
-            Tone::Info => Role::Text,
-            Tone::Error => Role::Error,
+    if let Some((role, first, rest)) = message(app, area) {
+        let text = match &app.message {
+            Some((_, whole)) if !with_keys && !rest.is_empty() => whole,
+            _ => &first,
         };
-        pen.text(
-            area.x.saturating_add(1),
-            area.y,
-            area.w.saturating_sub(2),
-            text,
-            role,
-        );
+        let x = area.x.saturating_add(1);
+        pen.text(x, area.y, area.w.saturating_sub(2), text, role);
         return None;
     }
     let left = state(app, area.w);
@@ -219,6 +236,11 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
         };
         let x = area.x.saturating_add(1);
         pen.text(x, area.y, area.w.saturating_sub(1), &text, role);
+        return;
+    }
+    if let Some((role, _, rest)) = message(app, area).filter(|(.., rest)| !rest.is_empty()) {
+        let x = area.x.saturating_add(1);
+        pen.text(x, area.y, area.w.saturating_sub(2), &rest, role);
         return;
     }
     if matches!(app.layers.last(), Some(Layer::Help(_))) {

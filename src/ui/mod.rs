@@ -69,7 +69,7 @@ pub fn draw(app: &App, buf: &mut Buffer, kept: Option<&Buffer>) -> Option<Positi
     }
     let typed = layout
         .status
-        .and_then(|area| lines::status(&mut pen, app, area));
+        .and_then(|area| lines::status(&mut pen, app, area, layout.keys.is_some()));
     if let Some(area) = layout.keys {
         lines::keys(&mut pen, app, area);
     } else if let Some(status) = layout.status

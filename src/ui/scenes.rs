@@ -189,10 +189,11 @@ fn a_message_that_is_too_long_is_marked_and_can_be_read_in_full() {
         let shown = text(&buffer(&app));
         let name = format!("message-too-long-{w}x{h}");
         check(&name, &shown);
-        let status = shown
-            .lines()
-            .nth(usize::from(app.layout().status.unwrap().y));
-        assert!(status.unwrap().ends_with('~'), "{shown}");
+        // It goes on in the key line, if there is one.
+        let layout = app.layout();
+        let last = layout.keys.or(layout.status).unwrap();
+        let last = shown.lines().nth(usize::from(last.y));
+        assert!(last.unwrap().ends_with('~'), "{shown}");
         press(&mut app, "g l");
         let all = text(&buffer(&app));
         let words: Vec<&str> = all.split_whitespace().collect();
