@@ -108,10 +108,18 @@ impl App {
         self.fit_tree();
     }
 
-    /// Tells the tree how wide its pane is.
+    /// Tells the tree how wide its pane is; where the pane's height changes, its cursor stays in it and no line of it
+    /// empty that could be filled.
     fn fit_tree(&mut self) {
         let area = self.layout().decode;
         self.tree.width = area.map_or(0, |area| usize::from(area.w));
+        let height = self.decode_height();
+        if std::mem::replace(&mut self.tree.height, height) != height
+            && let Some(tree) = &self.decoded
+        {
+            let lines = self.tree.lines(tree).len();
+            self.tree.fit(lines, height);
+        }
     }
 
     /// Lines of the decode pane, its head not counted.

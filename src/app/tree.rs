@@ -179,6 +179,8 @@ pub struct TreeView {
     pub chosen: bool,
     /// Columns of the pane; 0 while it has none.
     pub width: usize,
+    /// Lines of the pane.
+    pub(super) height: usize,
 }
 
 impl TreeView {
@@ -339,6 +341,21 @@ impl TreeView {
         Some(first.saturating_add(part.min(parts.saturating_sub(1))))
     }
 
+    /// Fills a pane of another height, with the cursor in it.
+    pub(super) fn fit(&mut self, lines: usize, height: usize) {
+        self.top = self.top.min(lines.saturating_sub(height));
+        self.show_cursor(height);
+    }
+
+    fn show_cursor(&mut self, height: usize) {
+        let height = height.max(1);
+        if self.cursor < self.top {
+            self.top = self.cursor;
+        } else if self.cursor >= self.top.saturating_add(height) {
+            self.top = self.cursor.saturating_sub(height).saturating_add(1);
+        }
+    }
+
     /// Moves the cursor by lines and keeps it on screen.
     pub fn step(&mut self, lines: usize, height: usize, by: i64) {
         self.chosen = true;
@@ -346,12 +363,7 @@ impl TreeView {
         let now = i64::try_from(self.cursor).unwrap_or(0);
         let to = now.saturating_add(by).clamp(0, last);
         self.cursor = usize::try_from(to).unwrap_or(0);
-        let height = height.max(1);
-        if self.cursor < self.top {
-            self.top = self.cursor;
-        } else if self.cursor >= self.top.saturating_add(height) {
-            self.top = self.cursor.saturating_sub(height).saturating_add(1);
-        }
+        self.show_cursor(height);
     }
 }
 
