@@ -98,6 +98,15 @@ impl DeltaFrom {
         }
     }
 
+    /// Its name in settings.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Shown => "shown",
+            Self::Sid => "sid",
+            Self::Conn => "connection",
+        }
+    }
+
     /// The next one.
     #[must_use]
     pub fn next(self) -> Self {

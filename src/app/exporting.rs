@@ -61,7 +61,7 @@ impl App {
         if text.is_ok() && matches!(self.layers.last(), Some(Layer::Export(_))) {
             self.layers.pop();
         }
-        self.put_on_clipboard(text)
+        self.put_on_clipboard("", text)
     }
 
     /// An export has ended. A file that exists is asked about in the form; any other error leaves the form open too.

@@ -190,17 +190,33 @@ impl App {
 
     pub(super) fn copy(&mut self, command: Command) -> Vec<Effect> {
         let text = self.copy_text(command);
-        self.put_on_clipboard(text)
+        let what = match command {
+            Command::CopyRow => "row: ",
+            Command::CopyField => "field: ",
+            Command::CopyHex => "bytes of the frame: ",
+            Command::CopyFrame if self.marks.is_empty() => "frame number: ",
+            Command::CopyFrame => "numbers of the marked frames: ",
+            Command::CopyFilter => "filter: ",
+            Command::CopyLadder if self.chosen_range().is_some() => "ladder of the range: ",
+            Command::CopyLadder if !self.marks.is_empty() => "ladder of the marked frames: ",
+            Command::CopyLadder => "ladder of the rows on screen: ",
+            _ => "",
+        };
+        self.put_on_clipboard(what, text)
     }
 
     /// Copies a text, or says why there is none.
-    pub(super) fn put_on_clipboard(&mut self, text: Result<String, String>) -> Vec<Effect> {
+    pub(super) fn put_on_clipboard(
+        &mut self,
+        what: &str,
+        text: Result<String, String>,
+    ) -> Vec<Effect> {
         match text {
             Ok(text) if self.settings.osc52 => {
                 let n = text.len();
                 self.say(
                     Tone::Info,
-                    format!("{} sent to terminal clipboard", counted(n, "byte")),
+                    format!("{what}{} sent to terminal clipboard", counted(n, "byte")),
                 );
                 vec![Effect::Copy(text)]
             }

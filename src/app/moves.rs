@@ -398,6 +398,11 @@ impl App {
 
     /// From a request to its reply, and back.
     fn pair(&self) -> Result<FrameNo, String> {
+        let without = || "this request has no reply in the capture".to_string();
+        // A row of the list of requests is one itself.
+        if let Some(request) = self.request_here() {
+            return request.answer_first_frame.ok_or_else(without);
+        }
         let conn = self.conn().ok_or("this frame belongs to no connection")?;
         let here = self.list.cursor;
         let sessions = facts::sessions_of(&self.store, here);
@@ -416,9 +421,7 @@ impl App {
             .rfind(spans)
             .ok_or("this frame belongs to no request and to no reply")?;
         if here <= request.last_frame {
-            request
-                .answer_first_frame
-                .ok_or_else(|| "this request has no reply in the capture".to_string())
+            request.answer_first_frame.ok_or_else(without)
         } else {
             Ok(request.first_frame)
         }

@@ -27,6 +27,15 @@ const SETTINGS: &[(&str, &[&str])] = &[
     ("mouse", &["on", "off"]),
 ];
 
+/// What a setting takes, in words.
+fn takes(name: &str, values: &[&str]) -> String {
+    match name {
+        "gap-ms" => "takes milliseconds, 1 or more".to_owned(),
+        "bytes-lines" => "takes a number of lines".to_owned(),
+        _ => format!("is one of {}", values.join(", ")),
+    }
+}
+
 impl App {
     /// Carries out a command with what was typed behind its name.
     pub(super) fn run_with(&mut self, command: Command, argument: &str) -> Vec<Effect> {
@@ -131,6 +140,15 @@ impl App {
             self.say(Tone::Error, format!("no setting is called {name}{near}"));
             return Vec::new();
         };
+        if value.is_empty() {
+            let text = format!(
+                "{name}: {}; it {}",
+                self.value_now(name),
+                takes(name, values)
+            );
+            self.say(Tone::Info, text);
+            return Vec::new();
+        }
         let on = matches!(value, "on" | "true" | "yes" | "1");
         let settings = &mut self.settings;
         let mut effects = Vec::new();
@@ -142,11 +160,11 @@ impl App {
             "delta" => take(&mut settings.delta, DeltaFrom::by_name(value)),
             "gap-ms" => take(&mut settings.gap_ms, value.parse().ok().filter(|n| *n > 0)),
             "bytes-lines" => take(&mut settings.bytes_lines, value.parse().ok()),
+            _ if !values.contains(&value) => false,
             "lane-gutter" => {
                 settings.lane_gutter = (value != "auto").then_some(on);
                 true
             }
-            _ if !values.contains(&value) => false,
             "low-bandwidth" => take(&mut settings.low_bandwidth, Some(on)),
             "osc52" => take(&mut settings.osc52, Some(on)),
             _ => {
@@ -161,16 +179,29 @@ impl App {
             }
             self.say(Tone::Info, format!("{name}: {value}"));
         } else {
-            self.say(
-                Tone::Error,
-                match name {
-                    "gap-ms" => format!("gap-ms takes milliseconds, 1 or more, not {value}"),
-                    "bytes-lines" => format!("bytes-lines takes a number of lines, not {value}"),
-                    _ => format!("{name} is one of {}, not {value}", values.join(", ")),
-                },
-            );
+            let text = format!("{name} {}, not {value}", takes(name, values));
+            self.say(Tone::Error, text);
         }
         effects
+    }
+
+    /// What a setting is now.
+    fn value_now(&self, name: &str) -> String {
+        let settings = &self.settings;
+        let switch = |on| if on { "on" } else { "off" };
+        match name {
+            "theme" => settings.theme.name().to_owned(),
+            "glyphs" => settings.glyphs.name().to_owned(),
+            "color" => settings.colors.name().to_owned(),
+            "time" => settings.time.name().to_owned(),
+            "delta" => settings.delta.short().to_owned(),
+            "gap-ms" => settings.gap_ms.to_string(),
+            "bytes-lines" => settings.bytes_lines.to_string(),
+            "lane-gutter" => settings.lane_gutter.map_or("auto", switch).to_owned(),
+            "low-bandwidth" => switch(settings.low_bandwidth).to_owned(),
+            "osc52" => switch(settings.osc52).to_owned(),
+            _ => switch(settings.mouse).to_owned(),
+        }
     }
 
     /// Shows what a rule means; without a name, the rule of the finding under the cursor.

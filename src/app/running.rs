@@ -86,6 +86,9 @@ impl App {
             C::MarkFinding => self.mark_finding(),
             C::Range => self.toggle_range(),
             C::MarkToHere => self.mark_to_here(),
+            C::ClearMarks if self.marks.is_empty() => {
+                self.say(Tone::Info, "nothing is marked");
+            }
             C::ClearMarks => {
                 self.change("marks", |app| {
                     app.marks = crate::export::FrameSet::default();

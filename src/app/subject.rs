@@ -3,8 +3,8 @@
 use super::command::{ActsOn, Command};
 use super::tables::{Kind, Row, Table, close_of};
 use super::{App, Layer};
-use crate::store::Finding;
-use crate::units::{ConnId, FrameNo, Sid};
+use crate::store::{Finding, RequestRow};
+use crate::units::{ConnId, FrameNo, RequestId, Sid};
 
 impl App {
     /// Why a command cannot be carried out while something lies over the frames: nothing happens to what is hidden.
@@ -58,6 +58,15 @@ impl App {
         let one = self.frame_here()?;
         let finding = self.table().and_then(|table| table.finding(self));
         Ok(finding.map_or_else(|| vec![one], Finding::frames))
+    }
+
+    /// The request of the row under the cursor, in a list of requests.
+    pub(super) fn request_here(&self) -> Option<RequestRow> {
+        let table = self.table()?;
+        match (table.kind, table.rows.get(table.cursor)) {
+            (Kind::Requests(_), Some(Row::One(id))) => self.store.request(RequestId(*id)),
+            _ => None,
+        }
     }
 
     /// The connection of the row under the cursor.

@@ -1,7 +1,7 @@
 //! Keys pressed on the small capture, and the state that comes of them.
 
 use super::command::Command;
-use super::testing::{app, press};
+use super::testing::{app, press, said};
 use super::*;
 
 /// Start at a frame, press keys, and be on a frame.
@@ -658,4 +658,82 @@ fn e_says_what_was_found_where_the_screen_does_not_show_it() {
         let text = said(size, start).unwrap();
         assert!(text.starts_with("mars-close-rst: "), "{text}");
     }
+}
+
+#[test]
+fn a_zoomed_decode_pane_is_filled() {
+    use crate::decode::field::{Field, Value};
+    let fields = (0..15).map(|_| Field::new("smp", "smp", Value::None));
+    let tree = Tree {
+        frame: FrameNo(1),
+        fields: fields.collect(),
+        bytes: Vec::new(),
+        complete: true,
+    };
+    let mut app = app(80, 24);
+    let looked = Looked {
+        tree: Some(tree),
+        ..Looked::default()
+    };
+    update(&mut app, Event::Looked(looked));
+    app.focus = Pane::Decode;
+    press(&mut app, "G");
+    assert!(app.tree.top > 0);
+    press(&mut app, "z");
+    assert_eq!((app.tree.top, app.tree.cursor), (0, 14));
+    // Back in its place, the pane has the cursor in it.
+    press(&mut app, "z");
+    assert!(app.tree.top > 0 && app.tree.cursor < app.tree.top + app.decode_height());
+}
+
+#[test]
+fn a_setting_without_a_value_says_what_it_is_and_takes() {
+    for (typed, told) in [
+        (
+            "set gap-ms",
+            "gap-ms: 100; it takes milliseconds, 1 or more",
+        ),
+        (
+            "set theme",
+            "theme: dark; it is one of dark, light, mono, contrast",
+        ),
+        (
+            "set lane-gutter",
+            "lane-gutter: auto; it is one of on, off, auto",
+        ),
+        (
+            "set lane-gutter x",
+            "lane-gutter is one of on, off, auto, not x",
+        ),
+        ("clear-marks", "nothing is marked"),
+    ] {
+        let mut app = app(80, 24);
+        press(&mut app, ":");
+        update(&mut app, Event::Paste(typed.to_owned()));
+        press(&mut app, "Enter");
+        assert_eq!(said(&app), told);
+    }
+}
+
+#[test]
+fn a_copy_says_what_it_is_of() {
+    let mut app = app(80, 24);
+    for (keys, what) in [
+        ("y n", "frame number: "),
+        ("y l", "ladder of the rows on screen: "),
+        ("m y n", "numbers of the marked frames: "),
+        ("y l", "ladder of the marked frames: "),
+        ("v j y l", "ladder of the range: "),
+    ] {
+        press(&mut app, keys);
+        assert!(said(&app).starts_with(what), "{}", said(&app));
+    }
+}
+
+#[test]
+fn from_a_row_of_the_requests_one_goes_to_its_reply() {
+    let mut app = app(80, 24);
+    press(&mut app, "Q p");
+    assert!(app.layers.is_empty(), "{}", said(&app));
+    assert_eq!(app.list.cursor, FrameNo(6));
 }
