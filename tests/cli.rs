@@ -628,3 +628,17 @@ fn a_redacted_report_leaves_out_what_a_rule_of_one_s_own_quotes() {
         assert!(!redacted.to_lowercase().contains("select"), "{redacted}");
     }
 }
+
+#[test]
+fn a_table_of_requests_says_what_tls_hides_of_it() {
+    let file = fixture("rules/rst-encrypted.pcapng.zst");
+    let output = run(&["export", &file, "--as", "requests", "-o", "-"]);
+    assert_eq!(code(&output), 0);
+    let said = "the requests of 1 encrypted connection cannot be seen";
+    assert!(err(&output).contains(said), "{}", err(&output));
+    let output = run(&["export", &file, "--sid", "7", "-o", "x.txt"]);
+    let said = "no connection has a Sid 7; no Sid is to be seen in this capture; nothing written";
+    assert!(err(&output).contains(said), "{}", err(&output));
+    let output = run(&["export", &benign(), "--sid", "7", "-o", "x.txt"]);
+    assert!(err(&output).contains("; the Sids are "), "{}", err(&output));
+}

@@ -202,8 +202,16 @@ fn sid_of(
         (Some(conn), _) => conn,
         (None, [one]) => *one,
         (None, []) => {
+            let mut sids: Vec<u16> = store.sessions().iter().map(|s| s.sid.0).collect();
+            sids.sort_unstable();
+            sids.dedup();
+            let there = if sids.is_empty() {
+                "no Sid is to be seen in this capture".to_owned()
+            } else {
+                format!("the Sids are {}", in_words(&sids, ", ", 12))
+            };
             return Err(Failure::usage(format!(
-                "marstui export: no connection has a Sid {sid}"
+                "marstui export: no connection has a Sid {sid}; {there}; nothing written"
             )));
         }
         (None, several) => {

@@ -14,7 +14,8 @@ use super::target::{Sink, Target};
 use super::{ladder, listing, packets, requests, tables, ticket};
 use crate::capture::Capture;
 use crate::rules;
-use crate::store::Store;
+use crate::store::{ConnRow, Store};
+use crate::units::FrameNo;
 
 /// How an export is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +165,24 @@ impl Job<'_> {
             };
             remarks.push(said.to_owned());
         }
+        remarks.extend(self.hidden_requests());
         remarks
+    }
+
+    /// Says of a table of requests whose requests it cannot have.
+    fn hidden_requests(&self) -> Option<String> {
+        if self.options.format != Format::Requests {
+            return None;
+        }
+        let chosen = |no: FrameNo| self.plan.frames.contains(no);
+        let hidden = (self.store.conns().iter())
+            .filter(|conn| ConnRow::hides_sids(conn))
+            .filter(|conn| self.store.conn_frames(conn.id).into_iter().any(chosen))
+            .count();
+        (hidden > 0).then(|| {
+            let whose = counted(hidden as u64, "encrypted connection");
+            format!("the requests of {whose} cannot be seen, and are not in the table")
+        })
     }
 
     /// Writes the export to its target, or nothing at all.

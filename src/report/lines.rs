@@ -16,7 +16,13 @@ const MAX_OTHER: usize = 20;
 pub(super) fn about(facts: Facts<'_>) -> Vec<String> {
     let capture = facts.capture();
     let mut out = vec![match capture.view {
-        Some(view) => format!("taken on: {view} ({})", capture.view_evidence.join("; ")),
+        Some(view) => {
+            let view = match view {
+                "middle" => "both ends, or between them",
+                end => end,
+            };
+            format!("taken on: {view} ({})", capture.view_evidence.join("; "))
+        }
         None => "taken on: not known".to_owned(),
     }];
     if !capture.complete {
