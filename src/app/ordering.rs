@@ -259,10 +259,20 @@ impl App {
         let Some(prompt) = &self.prompt else {
             return Vec::new();
         };
-        let text = prompt.text();
+        let (text, cursor) = (prompt.text(), prompt.input.cursor());
         match prompt.ask {
-            Ask::Command => command_completions(text),
-            Ask::Filter | Ask::Find => self.filter_completions(text, prompt.input.cursor()),
+            Ask::Command => match text.split_once(' ') {
+                Some((name @ ("filter" | "find"), filter)) => {
+                    let before = name.len().saturating_add(1);
+                    let found = self.filter_completions(filter, cursor.saturating_sub(before));
+                    let whole = |filter: String| format!("{name} {filter}");
+                    found.into_iter().map(whole).collect()
+                }
+                _ => command_completions(text),
+            },
+            // Patterns and bytes are no filters.
+            Ask::Find if text.starts_with("re:") || text.starts_with("hex:") => Vec::new(),
+            Ask::Filter | Ask::Find => self.filter_completions(text, cursor),
             Ask::Column => self.columns_like(text),
             Ask::Time | Ask::Frame | Ask::ListFile => Vec::new(),
         }

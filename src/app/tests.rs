@@ -737,3 +737,28 @@ fn from_a_row_of_the_requests_one_goes_to_its_reply() {
     assert!(app.layers.is_empty(), "{}", said(&app));
     assert_eq!(app.list.cursor, FrameNo(6));
 }
+
+/// The texts that Tab offers for what was typed.
+fn offered(typed: &str) -> Vec<String> {
+    let mut app = app(80, 24);
+    let (key, typed) = typed.split_at(1);
+    press(&mut app, key);
+    update(&mut app, Event::Paste(typed.to_owned()));
+    press(&mut app, "Tab");
+    let prompt = app.prompt.unwrap();
+    if prompt.offers.is_empty() {
+        return vec![prompt.text().to_owned()];
+    }
+    prompt.offers
+}
+
+#[test]
+fn filters_are_completed_behind_their_command_and_patterns_are_not() {
+    assert_eq!(
+        offered(":filter phase == encr"),
+        ["filter phase == encrypted"]
+    );
+    assert!(offered(":find tcp.flags.f").contains(&"find tcp.flags.fin".to_owned()));
+    assert_eq!(offered("/re:"), ["re:"]);
+    assert_eq!(offered("/hex:"), ["hex:"]);
+}

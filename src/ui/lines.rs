@@ -228,7 +228,10 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
                 under_word(pen, prompt, mistake, area);
                 return;
             }
-            None if !prompt.offers.is_empty() => (offers(app, prompt), Role::Text),
+            None if !prompt.offers.is_empty() => {
+                let room = usize::from(area.w.saturating_sub(1));
+                (offers(app, prompt, room), Role::Text)
+            }
             None => (
                 "Enter takes it   Tab completes   Up earlier inputs   Esc leaves".to_string(),
                 Role::Dim,
@@ -281,15 +284,35 @@ pub fn keys(pen: &mut Pen<'_>, app: &App, area: Area) {
     }
 }
 
-/// What may stand in the input line; commands with their keys.
-fn offers(app: &App, prompt: &Prompt) -> String {
+/// What may stand in the input line, without the words that all of it begins with; commands with their keys. Of what
+/// there is no room for, the part with the one that is filled in.
+fn offers(app: &App, prompt: &Prompt, room: usize) -> String {
+    let all = &prompt.offers;
+    let first = all.first().map_or("", String::as_str);
+    let same = all.iter().skip(1).fold(first.len(), |same, text| {
+        let pairs = first.bytes().zip(text.bytes());
+        same.min(pairs.take_while(|(a, b)| a == b).count())
+    });
+    let words = first.get(..same).and_then(|same| same.rfind(' '));
+    let stem = words.map_or(0, |at| at.saturating_add(1));
     let shown = |text: &String| {
         let command = Command::by_name(text).filter(|_| prompt.ask == Ask::Command);
         let key = command.and_then(|command| app.keymap.keys_of(command).into_iter().next());
-        key.map_or_else(|| text.clone(), |key| format!("{text} ({key})"))
+        let text = text.get(stem..).unwrap_or(text);
+        key.map_or_else(|| text.to_owned(), |key| format!("{text} ({key})"))
     };
-    let all: Vec<String> = prompt.offers.iter().map(shown).collect();
-    all.join("  ")
+    let mut line = String::new();
+    for (at, text) in all.iter().map(shown).enumerate() {
+        let needed = width(&line).saturating_add(width(&text)).saturating_add(2);
+        if needed > room && prompt.chosen.is_some_and(|chosen| chosen >= at) {
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push_str("  ");
+        }
+        line.push_str(&text);
+    }
+    line
 }
 
 /// The mistake: marks under its word, and what is wrong on that side of them where there is more room.

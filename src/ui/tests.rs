@@ -284,3 +284,23 @@ fn where_the_capture_was_taken_is_said_as_soon_as_there_is_room() {
     assert!(!narrow.contains("taken on"), "{narrow}");
     assert!(narrow.ends_with(" 12 fr"), "{narrow}");
 }
+
+#[test]
+fn offers_are_shown_without_what_was_typed_and_with_the_one_that_is_filled_in() {
+    let mut app = app(80, 24);
+    press(&mut app, ":");
+    update(&mut app, Event::Paste("explain ".to_owned()));
+    press(&mut app, "Tab");
+    let keys = |app: &App| picture(app).lines().last().unwrap().to_owned();
+    assert!(
+        keys(&app).starts_with(" syn-backlog  syn-refused  "),
+        "{}",
+        keys(&app)
+    );
+    for _ in 0..20 {
+        press(&mut app, "Tab");
+        let chosen = app.prompt.as_ref().unwrap().text().to_owned();
+        let chosen = chosen.strip_prefix("explain ").unwrap();
+        assert!(keys(&app).contains(chosen), "{chosen}: {}", keys(&app));
+    }
+}
