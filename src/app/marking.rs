@@ -186,6 +186,11 @@ impl App {
             Some(_) => clock::TimeFormat::Reference,
             None => clock::TimeFormat::Start,
         };
+        let from = match self.time_ref {
+            Some(no) => format!("times count from frame {no}"),
+            None => "times count from the first frame".to_owned(),
+        };
+        self.say(Tone::Info, from);
     }
 
     pub(super) fn copy(&mut self, command: Command) -> Vec<Effect> {

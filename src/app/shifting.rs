@@ -124,6 +124,8 @@ impl App {
             cursor: self.place_of(self.list.cursor),
         });
         self.shifted = true;
+        // What was done is not to give way to what is said of a capture that is opened.
+        self.moved = true;
         self.store = Arc::new(Store::new());
         self.layers.clear();
         self.came_from = None;

@@ -762,3 +762,20 @@ fn filters_are_completed_behind_their_command_and_patterns_are_not() {
     assert_eq!(offered("/re:"), ["re:"]);
     assert_eq!(offered("/hex:"), ["hex:"]);
 }
+
+#[test]
+fn keys_of_a_timeline_that_is_not_on_screen_say_so() {
+    let mut app = app(80, 24);
+    for key in ["+", "f", "0", "=", "=", "L", "L"] {
+        press(&mut app, key);
+        assert_eq!(said(&app), "", "{key}");
+    }
+    press(&mut app, "z");
+    for key in ["+", "f", "0", "=", "=", "L", "L"] {
+        press(&mut app, key);
+        let told = "the timeline is not on screen; z brings it back";
+        assert_eq!(said(&app), told, "{key}");
+    }
+    press(&mut app, "z T");
+    assert_eq!(said(&app), "times count from frame 1");
+}

@@ -160,6 +160,22 @@ impl App {
             // The others are none of the timeline's.
             _ => {}
         }
+        self.say_where_hidden(command);
+    }
+
+    /// Says of a key of the timeline's that what it did is not on screen.
+    fn say_where_hidden(&mut self, command: Command) {
+        if self.layout().lanes.is_some() || command == Command::Pin {
+            return;
+        }
+        let text = match self.zoomed {
+            Some(_) => {
+                let key = self.key_of(Command::ZoomPane);
+                format!("the timeline is not on screen; {key} brings it back")
+            }
+            None => "there is no room for the timeline on this screen".to_owned(),
+        };
+        self.say(Tone::Info, text);
     }
 
     /// Event scale and ladder show what is around the cursor: there, panning moves the cursor along the
