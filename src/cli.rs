@@ -41,13 +41,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => return say_clap(&error).into(),
     };
+    let meant = command_meant(&args);
     match dispatch(args) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            output::say(&failure.text);
+            let hint = meant.map_or_else(String::new, |name| format!("; nearest command: {name}"));
+            output::say(&format!("{}{hint}", failure.text));
             failure.exit.into()
         }
     }
+}
+
+/// The subcommand that was meant where the first file is none, and its name looks like that of one.
+fn command_meant(args: &Args) -> Option<String> {
+    let first = args.files.first().filter(|_| args.command.is_none())?;
+    let name = first.to_str().filter(|_| !first.exists())?;
+    let known = Args::command();
+    let names = known.get_subcommands().map(clap::Command::get_name);
+    settings::nearest(name, names).map(str::to_owned)
 }
 
 /// Options may stand before the subcommand, whose name is then taken for a file: the same arguments with the

@@ -266,6 +266,16 @@ fn damage_is_told_once_on_standard_error() {
 }
 
 #[test]
+fn a_command_that_is_written_wrong_is_named() {
+    let output = run(&["reprot", &benign()]);
+    assert_eq!(code(&output), 3);
+    let said = "reprot: there is no such file; nearest command: report";
+    assert!(err(&output).contains(said), "{}", err(&output));
+    let output = run(&["nothere.pcapng"]);
+    assert!(!err(&output).contains("nearest"), "{}", err(&output));
+}
+
+#[test]
 fn a_finding_is_exported_by_the_number_that_the_report_prints() {
     let capture = fixture("near-misses/N07.pcapng.zst");
     let report = out(&run(&["report", &capture]));
