@@ -5,10 +5,16 @@
 )]
 
 use marstui::decode::smp::{ACK, DATA, FIN, Header, SYN};
-use marstui::store::{CheckId, Severity, StallInfo};
-use marstui::units::{End, Sid, SmpSeq};
+use marstui::store::{CheckId, Severity, StallInfo, ViolationRow};
+use marstui::units::{End, Sid, Side, SmpSeq};
 
+use crate::generated::index;
 use crate::streams::{Wire, load};
+use crate::support::synth::cases;
+use crate::support::synth::close::Form;
+use crate::support::synth::conn::Conn;
+use crate::support::synth::mars::Session;
+use crate::support::synth::tds;
 use End::{A, B};
 
 type Step = (End, Vec<u8>);
@@ -240,4 +246,53 @@ fn a_sender_without_window_has_stalled_until_the_other_end_takes_something() {
     assert_eq!(stalls(100, None)[1], StallInfo::default());
     // The frame that ended it may be the one that is missing.
     assert_eq!(stalls(500, Some(6))[1], StallInfo::default());
+}
+
+fn batch() -> Vec<u8> {
+    tds::packet(tds::SQL_BATCH, tds::EOM, 0, 1, &tds::batch("select 1"))
+}
+
+/// The client's bytes in segments of `size`, behind whatever a connection has had so far; the checks that they break, each
+/// with whether it stands on the frame with the last of these bytes.
+fn broken_by(mut c: Conn, bytes: &[u8], size: usize) -> Vec<(CheckId, bool)> {
+    assert_eq!(index(&c.capture(Side::Client)).violations(), []);
+    c.data_in(Side::Client, bytes, size);
+    let store = index(&c.capture(Side::Client));
+    let last = store.last_frame();
+    let told = |v: &ViolationRow| {
+        // What names a packet stands where its row does.
+        let row = v.pdu.map(|id| store.pdu(id).unwrap().frame);
+        assert_eq!(row.unwrap_or(v.frame), v.frame, "{:?}", v.check);
+        (v.check, Some(v.frame) == last)
+    };
+    store.violations().iter().map(told).collect()
+}
+
+#[test]
+fn what_a_packet_in_several_segments_breaks_stands_where_it_is_complete() {
+    use CheckId as C;
+    for size in [3, 8, 15, 16] {
+        let mut c = cases::logged_in(Form::WindowsW, true);
+        c.open(0);
+        let again = c.control(Side::Client, SYN, 0);
+        assert_eq!(broken_by(c, &again, size), [(C::S2, true)], "{size}");
+
+        let mut c = cases::logged_in(Form::WindowsW, true);
+        c.open(0);
+        c.smp(Side::Client, FIN, 0);
+        let again = c.control(Side::Client, SYN, 0);
+        assert_eq!(broken_by(c, &again, size), [(C::S7, true)], "{size}");
+
+        let mut c = cases::logged_in(Form::WindowsW, true);
+        c.open(0);
+        c.sessions.insert(9, Session::default());
+        let never_opened = c.smp_data(Side::Client, 9, &batch());
+        assert_eq!(broken_by(c, &never_opened, size), [(C::S1, true)], "{size}");
+    }
+    // One that breaks off is told of as far as it came.
+    let mut c = cases::logged_in(Form::WindowsW, true);
+    c.open(0);
+    c.sessions.insert(9, Session::default());
+    let never_opened = c.smp_data(Side::Client, 9, &batch());
+    assert_eq!(broken_by(c, &never_opened[..20], 10), [(C::S1, true)]);
 }

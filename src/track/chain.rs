@@ -26,6 +26,8 @@ pub(super) struct Chain {
     walker: Option<Box<Walker>>,
     /// The version of what its connection lacks by which its session was clear ([`super::sessions`]), if it still is.
     pub(super) clear_at: u64,
+    /// Its session was never opened, by all that the file shows, and that was not told yet.
+    pub(super) unopened: bool,
     /// Its rows have changed since they were last put into a batch. Until its connection ends it stands in the list of
     /// those then.
     pub(super) changed: bool,

@@ -121,6 +121,7 @@ pub(super) fn packet(
     let (own, peer) = chain.ends.get_both_mut(end);
     let is_usual = chain.clear_at == around.version() && is_usual(&own.smp, &peer.smp, pdu);
     if !is_usual {
+        tell_unopened(chain, moment.at.done, Some(id), ctx);
         check(chain, moment, pdu, id, ctx);
     }
     let (own, peer) = chain.ends.get_both_mut(end);
@@ -249,6 +250,23 @@ fn is_usual(own: &SmpEnd, peer: &SmpEnd, pdu: &PduRow) -> bool {
         _ => false,
     };
     fits && u32::try_from(pdu.wndw.diff(peer.seq)).is_ok_and(|window| window <= WINDOW)
+}
+
+/// Notes a session's first packet if that was to be a SYN. `done` is the frame that completes it, or with which it breaks
+/// off.
+#[cold]
+pub(super) fn tell_unopened(
+    chain: &mut Chain,
+    done: FrameNo,
+    id: Option<PduId>,
+    ctx: &mut Ctx<'_>,
+) {
+    if std::mem::take(&mut chain.unopened)
+        && let Some(session) = &chain.session
+    {
+        let fact = format!("packet for Sid {}, which was not opened", session.sid);
+        ctx.violation(error(CheckId::S1, fact), done, id, Some(session.id));
+    }
 }
 
 /// Notes every check that a packet breaks.

@@ -5,7 +5,7 @@
 mod layer;
 mod lives;
 
-use crate::store::{CheckId, PduKind, PduRow, Phase, SessionRow};
+use crate::store::{PduKind, PduRow, Phase, SessionRow};
 use crate::units::{End, FrameNo, PerEnd, Sid};
 
 use super::chain::{Chain, Moment};
@@ -13,11 +13,14 @@ use super::framing::Framer;
 use super::login::LoginState;
 use super::missing::Around;
 use super::order::{At, Piece};
-use super::out::{Ctx, error};
+use super::out::Ctx;
 use super::sessions;
 
 use layer::Layer;
 use lives::Sessions;
+
+/// Bytes of an SMP packet that is only a header.
+const LEAST: u32 = 16;
 
 /// A connection's framers and what they feed; made with its first payload.
 #[derive(Debug, Default)]
@@ -159,9 +162,9 @@ impl Upper {
                     sessions::Reopen::Legal
                 };
                 let id = old.session.as_ref().map(|s| s.id);
-                let pdu_id = ctx.out.next_pdu();
-                let frame = pdu.first_frame.min(moment.at.done);
-                ctx.violation(reopen.broken(), frame, Some(pdu_id), id);
+                // A packet that is only a header is complete with it, and the next PDU.
+                let pdu_id = (pdu.len <= LEAST).then(|| ctx.out.next_pdu());
+                ctx.violation(reopen.broken(), moment.at.done, pdu_id, id);
                 if reopen == sessions::Reopen::WhileOpen {
                     return place;
                 }
@@ -188,15 +191,13 @@ impl Upper {
         };
         let client = ctx.row.known_client();
         let may_miss = client.is_some_and(|c| around.seen(c).holes > 0 || around.behind_ack(c));
-        if !is_syn && ctx.row.syn_frame.is_some() && !may_miss {
-            let fact = format!("packet for Sid {sid}, which was not opened");
-            ctx.violation(error(CheckId::S1, fact), at.done, None, None);
-        }
         let id = ctx.out.new_session(ctx.row.id, sid);
         let syn = is_syn.then_some(pdu.wndw);
         let row: SessionRow = sessions::new_life(ctx, id, sid, life, at, syn);
         let ends = sessions::starting_ends(around, is_syn);
-        let place = self.sessions.begin(sid, Chain::starting(row, ends), ctx);
+        let mut chain = Chain::starting(row, ends);
+        chain.unopened = !is_syn && ctx.row.syn_frame.is_some() && !may_miss;
+        let place = self.sessions.begin(sid, chain, ctx);
         if is_syn && end == ctx.row.client {
             ctx.phase(Phase::SessionOpen, at.done, Some(sid));
         }

@@ -318,6 +318,7 @@ impl Sink for Layer<'_, '_> {
         let row = &mut pdu.row;
         row.session = None;
         if let Some(chain) = chain {
+            sessions::tell_unopened(chain, done, None, self.ctx);
             // What it was to be is said by its header, and so is that a request began.
             if row.flags.has(PduFlags::TDS_HEADER) {
                 chain.packet_unfinished(&moment, row, &mut upper.login, self.ctx);

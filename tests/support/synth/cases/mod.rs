@@ -168,7 +168,7 @@ fn begin(form: Form) -> Conn {
 }
 
 /// A connection after its login, without sessions.
-fn logged_in(form: Form, mars: bool) -> Conn {
+pub fn logged_in(form: Form, mars: bool) -> Conn {
     let mut c = begin(form);
     c.handshake();
     c.login(Encryption::None, mars);
