@@ -5,7 +5,8 @@
 )]
 
 use marstui::decode::smp::{ACK, DATA, FIN, Header, SYN};
-use marstui::store::{CheckId, Severity, StallInfo, ViolationRow};
+use marstui::rules::{Settings, judge};
+use marstui::store::{CheckId, Severity, StallInfo, Verdict, ViolationRow};
 use marstui::units::{End, Sid, Side, SmpSeq};
 
 use crate::generated::index;
@@ -295,4 +296,87 @@ fn what_a_packet_in_several_segments_breaks_stands_where_it_is_complete() {
     c.sessions.insert(9, Session::default());
     let never_opened = c.smp_data(Side::Client, 9, &batch());
     assert_eq!(broken_by(c, &never_opened[..20], 10), [(C::S1, true)]);
+}
+
+#[test]
+fn behind_a_login_that_agrees_on_mars_nothing_but_smp_may_follow() {
+    use CheckId as C;
+    let after_login = || cases::logged_in(Form::WindowsW, true);
+    let syn = |change: fn(&mut Vec<u8>)| {
+        let mut bytes = after_login().control(Side::Client, SYN, 0);
+        change(&mut bytes);
+        bytes
+    };
+    let cases: [(&str, Vec<u8>, &[C]); 6] = [
+        ("garbage", vec![0xf7; 40], &[C::H1]),
+        ("a batch", batch(), &[C::M1]),
+        ("FLAGS", syn(|bytes| bytes[1] = 6), &[C::H2]),
+        ("LENGTH", syn(|bytes| bytes[4] = 8), &[C::H3]),
+        ("a long SYN", syn(|bytes| bytes[4] = 24), &[C::H4]),
+        (
+            "a huge DATA",
+            syn(|bytes| (bytes[1], bytes[6]) = (8, 1)),
+            &[C::H6],
+        ),
+    ];
+    for (name, bytes, expected) in &cases {
+        let found = broken_by(after_login(), bytes, 1460);
+        let told: Vec<C> = found.iter().map(|(check, _)| *check).collect();
+        assert_eq!(told, *expected, "{name}");
+        // It is what the close is judged by, and what is said of a connection that goes on.
+        for ends in [false, true] {
+            let mut c = after_login();
+            c.data(Side::Client, bytes);
+            c.trip(0);
+            if ends {
+                let (seq, ack) = (c.snd_nxt(Side::Server), c.received(Side::Server));
+                c.abort(Side::Server, seq, ack);
+            }
+            let mut store = index(&c.capture(Side::Client));
+            judge(&mut store, &Settings::default());
+            let finding = store.findings().iter().find(|f| f.rule == "smp-violation");
+            let finding = finding.unwrap_or_else(|| panic!("{name} ends {ends}: no finding"));
+            assert_eq!(finding.verdict, Verdict::Fault, "{name} ends {ends}");
+        }
+    }
+    // Several requests outside SMP are one and the same mistake.
+    let batch = batch();
+    let found = broken_by(after_login(), &[&batch[..], &batch].concat(), 1460);
+    assert_eq!(found.len(), 1);
+    // Without MARS a batch is what has to follow.
+    let plain = cases::logged_in(Form::WindowsW, false);
+    assert_eq!(broken_by(plain, &batch, 1460), []);
+}
+
+/// The answer to a login may have several packets, and of one the file may have no more than a part of its header.
+#[test]
+fn what_is_left_of_a_packet_of_the_login_is_no_broken_smp() {
+    for left in 1..20 {
+        let mut c = cases::logged_in(Form::WindowsW, true);
+        let body = [
+            tds::login_answer("Shop", "SQLPROD1"),
+            tds::done(0xfd, 0, 0, 0),
+        ];
+        c.set_isns(71_000, 82_000);
+        c.handshake();
+        c.prelogin(tds::ENCRYPT_NOT_SUP, true, true);
+        c.send_login();
+        c.data(
+            Side::Server,
+            &tds::packet(tds::RESPONSE, 0, c.spid, 1, &body[0]),
+        );
+        let rest = tds::packet(tds::RESPONSE, tds::EOM, c.spid, 2, &body[1]);
+        c.data(Side::Server, &rest[..left]);
+        c.data(Side::Server, &rest[left..]);
+        c.label("lost");
+        c.trip(0);
+        c.sessions.clear();
+        c.open(0);
+        c.request(0, "select 1", &tds::rows(1));
+        let store = index(&c.capture(Side::Client).without("lost"));
+        let last = store.conns().last().unwrap();
+        assert!(last.login.as_ref().is_some_and(|login| login.accepted));
+        assert!(last.smp_seen);
+        assert_eq!(store.violations(), [], "{left}");
+    }
 }

@@ -110,6 +110,8 @@ struct Upper {
     bare_tls: bool,
     /// The SMP switch-over has been seen in a direction.
     smp_in: PerEnd<bool>,
+    /// The client has sent a request outside SMP although MARS was agreed, which was told.
+    asked_outside: bool,
 }
 
 impl Upper {

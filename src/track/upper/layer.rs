@@ -4,15 +4,16 @@ use crate::decode::smp;
 use crate::decode::tds;
 use crate::decode::tds::packet_type as pt;
 use crate::store::{CheckId, ConnRow, Encryption, PduFlags, PduKind, PduRow, Phase, Protocol};
-use crate::units::{End, FrameNo, Sid, StreamPos};
+use crate::units::{End, FrameNo, PduId, Sid, StreamPos};
 
 use super::super::chain::{Chain, Moment};
 use super::super::framing::{OpenPdu, SidState, Sink, Unread};
 use super::super::login::{self, LoginState};
 use super::super::missing::Missing;
 use super::super::order::At;
-use super::super::out::{Ctx, error};
+use super::super::out::{Broken, Ctx, error};
 use super::super::recognise::Known;
+use super::super::requests;
 use super::super::sessions;
 use super::Upper;
 
@@ -117,6 +118,7 @@ impl Layer<'_, '_> {
                 upper
                     .plain
                     .packet_end(&self.moment, &mut pdu.row, id, &mut upper.login, self.ctx);
+                self.check_plain(&pdu.row, id);
             }
             PduKind::Tls => {
                 upper.bare_tls = true;
@@ -176,6 +178,19 @@ fn complete(pdu: &mut PduRow, done: FrameNo) {
 fn count_wrong_bits(pdu: &PduRow, conn: &mut ConnRow) {
     if pdu.wrong_reset_bits() {
         login::count_wrong_reset_bits(conn, pdu.end);
+    }
+}
+
+/// What a header breaks from which no packet can be read.
+fn no_header(header: smp::Header) -> Broken {
+    let length = format!("LENGTH {}", header.length);
+    match header.flags {
+        _ if header.length < 16 => error(CheckId::H3, length),
+        _ if header.length > smp::MAX_DATA_LEN => error(CheckId::H6, length),
+        smp::SYN | smp::ACK | smp::FIN => {
+            error(CheckId::H4, format!("control packet with {length}"))
+        }
+        flags => error(CheckId::H2, format!("FLAGS 0x{flags:02x}")),
     }
 }
 
@@ -348,7 +363,9 @@ impl Sink for Layer<'_, '_> {
     fn lost(&mut self, view: &[u8]) {
         self.hole();
         self.moment.around.set_lost(self.moment.end, true);
-        if !*self.upper.smp_in.get(self.moment.end) {
+        // A few bytes in front of a hole may begin a packet of the login.
+        let is_due = || view.len() >= tds::HEADER_LEN && self.smp_is_due();
+        if !*self.upper.smp_in.get(self.moment.end) && !is_due() {
             return;
         }
         let broken = match (view.first(), smp::Header::read(view)) {
@@ -357,14 +374,7 @@ impl Sink for Layer<'_, '_> {
                 let fact = format!("byte 0x{byte:02x} where an SMP header must start");
                 error(CheckId::H1, fact)
             }
-            (_, Some(header)) => {
-                let check = if header.length < 16 {
-                    CheckId::H3
-                } else {
-                    CheckId::H6
-                };
-                error(check, format!("LENGTH {}", header.length))
-            }
+            (_, Some(header)) => no_header(header),
         };
         self.ctx.violation(broken, self.moment.at.done, None, None);
     }
@@ -429,6 +439,27 @@ impl Layer<'_, '_> {
         };
         self.upper.sessions.latest = (pdu.sid, place);
         place
+    }
+
+    /// Whether nothing but SMP may come any more, by what both ends have agreed on or by what one of them does.
+    fn smp_is_due(&self) -> bool {
+        let row = &*self.ctx.row;
+        let agreed = row.mars == Some(true) && self.upper.login.logged_in;
+        (agreed || row.smp_seen) && !self.upper.bare_tls
+    }
+
+    /// A TDS packet outside SMP is complete: with MARS the client asks for nothing there. One such packet tells of all.
+    fn check_plain(&mut self, pdu: &PduRow, id: PduId) {
+        let row = &*self.ctx.row;
+        let asks = requests::kind(pdu.tds_type).is_some() || pdu.tds_type == pt::ATTENTION;
+        let from_client = row.known_client() == Some(self.moment.end);
+        if asks && from_client && row.mars == Some(true) && !self.upper.asked_outside {
+            self.upper.asked_outside = true;
+            let fact = format!("TDS packet of type {} outside SMP", pdu.tds_type);
+            let done = self.moment.at.done;
+            self.ctx
+                .violation(error(CheckId::M1, fact), done, Some(id), None);
+        }
     }
 
     /// The first SMP packet of a direction.
