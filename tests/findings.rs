@@ -93,6 +93,40 @@ fn a_reset_with_packets_unread_is_told_as_what_it_is() {
     assert!(!text.contains("nothing explains"), "{text}");
 }
 
+/// Two frames change places; the times stay.
+fn swap(capture: &mut file::Capture, one: &str, other: &str) {
+    let at = |label: &str| {
+        let found = capture.frames.iter().position(|f| f.label == label);
+        found.unwrap_or_else(|| panic!("no frame is labelled {label}"))
+    };
+    let (one, other) = (at(one), at(other));
+    let times = [capture.frames[one].time, capture.frames[other].time];
+    capture.frames.swap(one, other);
+    (capture.frames[one].time, capture.frames[other].time) = (times[0], times[1]);
+}
+
+#[test]
+fn the_proof_of_a_close_names_the_frames_of_its_packets_in_whatever_order_they_were_captured() {
+    for form in Form::ALL {
+        let mut c = cases::opened(form, &[0, 1, 2]);
+        c.close_benign(form, &[0, 1, 2]);
+        let mut capture = c.capture(Side::Client);
+        swap(&mut capture, "cfin:0", "cfin:2");
+        swap(&mut capture, "sfin:0", "sfin:1");
+        let store = judged(&capture, &[]);
+        let close = found(&store, "mars-close-rst");
+        for (side, word) in [("client", "cfin"), ("server", "sfin")] {
+            for sid in 0..3 {
+                let role = format!("{side} SMP:FIN Sid {sid}");
+                let named = close.evidence.iter().find(|e| e.role == role.as_str());
+                let named = named.unwrap_or_else(|| panic!("{form:?}: no {role}"));
+                let label = &capture.frames[named.frame.index()].label;
+                assert_eq!(label, &format!("{word}:{sid}"), "{form:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_request_that_was_only_begun_is_outstanding() {
     let outstanding = |id: &str| {

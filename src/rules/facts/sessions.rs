@@ -2,6 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
+use super::frames::Axis;
+use super::streams::end_of;
 use crate::store::{ConnRow, PduRow, SessionEnd, SessionRow, Store};
 use crate::units::{PduId, PerSide, Side};
 
@@ -34,14 +36,48 @@ impl Half {
             last,
         }
     }
+
+    /// See [`put_in_its_frame`].
+    fn put_in_their_frames(&mut self, store: &Store, axis: Option<Axis>) {
+        let all = [&mut self.fin, &mut self.last_data, &mut self.last];
+        for pdu in all.into_iter().flatten() {
+            put_in_its_frame(store, axis, pdu);
+        }
+    }
+}
+
+/// Gives a packet the frame that holds its end, where the one that it came to be complete with has only filled a gap in
+/// front of it.
+#[inline]
+pub(super) fn put_in_its_frame(store: &Store, axis: Option<Axis>, pdu: &mut PduRow) {
+    if pdu.first_frame != pdu.frame && is_only_completed(store, axis, pdu) == Some(true) {
+        pdu.frame = pdu.first_frame;
+    }
+}
+
+/// Whether a packet that came to be complete with another frame than its first has its end in that first one.
+#[cold]
+fn is_only_completed(store: &Store, axis: Option<Axis>, pdu: &PduRow) -> Option<bool> {
+    let end = axis?.seq(end_of(pdu));
+    let holds = |frame| {
+        let row = store.frame(frame)?;
+        let seq = row.seq.plus(u32::from(row.tcp_flags.syn()));
+        Some(seq.before(end) && end.at_or_before(seq.plus(row.payload_len)))
+    };
+    Some(!holds(pdu.frame)? && holds(pdu.first_frame)?)
 }
 
 /// The sessions of a connection in the order in which they were opened.
 pub(super) fn read<'a>(store: &'a Store, conn: &ConnRow) -> Vec<Session<'a>> {
+    let axes = PerSide(Side::BOTH.map(|side| Axis::new(conn, side)));
     let mut sessions: Vec<Session<'a>> = store
         .conn_sessions(conn.id)
         .map(|row| {
-            let half = |side| Half::read(store, row.ends.get(conn.end_of(side)));
+            let half = |side| {
+                let mut half = Half::read(store, row.ends.get(conn.end_of(side)));
+                half.put_in_their_frames(store, *axes.get(side));
+                half
+            };
             Session {
                 row,
                 last_life: true,

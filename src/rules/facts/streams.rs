@@ -1,7 +1,7 @@
 //! The ends of both streams: the row of SMP:FINs that closes, the server's packets behind its last data, hidden ranges.
 
 use super::frames::{Axis, Pos};
-use super::sessions::{Session, chain_back};
+use super::sessions::{Session, chain_back, put_in_its_frame};
 use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Store};
 use crate::units::{FrameNo, PerSide, Side, TcpSeq};
 
@@ -148,6 +148,10 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
             }
         }
         hidden.get_mut(side).reverse();
+    }
+    let server = *axes.get(Side::Server);
+    for pdu in &mut tail_pdus {
+        put_in_its_frame(store, server, pdu);
     }
     tail_pdus.sort_by_key(|pdu| pdu.pos);
     Streams {
