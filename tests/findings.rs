@@ -146,6 +146,34 @@ fn a_request_that_was_only_begun_is_outstanding() {
 }
 
 #[test]
+fn an_answer_that_came_behind_the_close_is_told_to_have_come_too_late() {
+    for view in Side::BOTH {
+        let mut c = cases::opened(Form::LinuxL, &[0]);
+        c.ask(0, "exec dbo.Slow");
+        c.trip(300 * MS);
+        let asked = c.now;
+        c.wait(-MS / 10);
+        c.client_tcp_fin();
+        c.now = asked;
+        c.answer(0, &tds::rows(2));
+        c.label("answer");
+        c.answer_with_resets(asked);
+        let capture = c.capture(view);
+        let answer = capture.frames.iter().position(|f| f.label == "answer");
+        let store = judged(&capture, &[]);
+        let close = found(&store, "rst-with-request");
+        // The answer is in the file, so that its request has ended there.
+        let session = &store.sessions()[0];
+        assert_eq!((session.requests, session.outstanding), (3, 0));
+        let end = format!(
+            "bytes of answer (its end in frame {} came too late)",
+            FrameNo::from_index(answer.unwrap())
+        );
+        assert_tells(&close.text.to_string(), &["Work was outstanding", &end]);
+    }
+}
+
+#[test]
 fn a_server_that_closes_after_the_hello_is_told_with_what_the_client_offers() {
     let (_, finding) = triggered("close-in-tls");
     assert_tells(

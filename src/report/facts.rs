@@ -285,7 +285,8 @@ pub struct Session {
     pub server: SessionSide,
     /// Requests sent on it.
     pub requests: u32,
-    /// Requests whose answer has not ended.
+    /// Requests whose answer does not end in the file. What was outstanding when the connection was closed is said by the
+    /// finding of the close: an answer that ends behind that came too late.
     pub outstanding: u32,
 }
 
@@ -334,7 +335,7 @@ pub struct Request {
     pub rows: Option<u64>,
     /// First ERROR of the answer.
     pub error: Option<ServerError>,
-    /// `done`, `error`, `attention`, `outstanding`, `unknown`.
+    /// `done`, `error`, `attention`, `outstanding`, `unknown`, by all that the file holds, as [`Session::outstanding`] is.
     pub end: &'static str,
 }
 

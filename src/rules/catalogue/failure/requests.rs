@@ -4,7 +4,9 @@ use super::super::text::{count, duration};
 use super::{AFTER_LOGIN, NO_RESET, RESET, end_evidence, ender_words};
 use crate::rules::facts::{Facts, Lane, Seg, Work, end_of, frames_of};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
-use crate::store::{Applied, Confidence, Exhibit, PduFlags, PduRow, Verdict};
+use crate::store::{
+    Applied, Confidence, Exhibit, PduFlags, PduRow, RequestEnd, RequestRow, Verdict,
+};
 use crate::units::{Nanos, Side};
 
 fn request_open(facts: &Facts<'_>) -> Check {
@@ -136,6 +138,16 @@ fn attention_words(facts: &Facts<'_>, asked: Option<PduRow>, request: Option<Nan
     words
 }
 
+/// Of a request that the file shows to be answered, and that was outstanding all the same: where its answer ended.
+fn too_late(lane: &Lane<'_>, request: &RequestRow) -> String {
+    let ended = !matches!(request.end, RequestEnd::Outstanding | RequestEnd::Unknown);
+    let all = lane.session.is_none_or(|session| session.outstanding == 0);
+    let end = request.answer_last_frame.filter(|_| ended && all);
+    end.map_or_else(String::new, |frame| {
+        format!(" (its end in frame {frame} came too late)")
+    })
+}
+
 fn conclude_request(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let requests = facts.last_requests();
     let mut parts = Vec::new();
@@ -169,7 +181,8 @@ fn conclude_request(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
                 ", not acknowledged by TCP"
             };
             let on = lane.sid().map(|sid| format!("Sid {sid}: "));
-            let what = format!("{kind}, {bytes} bytes of answer{tcp}");
+            let late = request.map_or_else(String::new, |r| too_late(lane, r));
+            let what = format!("{kind}, {bytes} bytes of answer{late}{tcp}");
             parts.push(on.map_or_else(|| sentence(&what), |on| on + &what));
         }
         if proof.len() < 64 {
