@@ -15,8 +15,8 @@ use crate::near_misses::describe;
 use crate::support::synth::cases;
 use crate::support::synth::close::Form;
 use crate::support::synth::conn::{Conn, MS, US};
-use crate::support::synth::file;
 use crate::support::synth::wire::ACK;
+use crate::support::synth::{file, tds};
 use crate::support::{shared_or_skip, truth_files};
 use crate::verdicts::accepted;
 
@@ -416,4 +416,86 @@ fn recorded_pairs_get_the_verdicts_of_their_single_files() {
     }
     assert!(all.len() > 40, "only {} pairs", all.len());
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What is said of the times of a capture's requests, and of those that were answered late.
+fn times(store: &Store) -> (Vec<[Option<i64>; 2]>, Option<String>) {
+    let requests = store.requests();
+    let times = requests.map(|r| [r.first_byte_ns, r.duration_ns]).collect();
+    (
+        times,
+        of_rule(store, "slow-response").map(|f| f.text.to_string()),
+    )
+}
+
+/// A request's frames come first at the client's end, those of its answer at the server's: a time from the one to the
+/// other would be neither end's.
+#[test]
+fn times_of_requests_are_those_of_the_clients_end() {
+    for form in Form::ALL {
+        let mut c = cases::opened(form, &[0, 1]);
+        c.delay = 40 * MS;
+        c.request(0, "select 1", &tds::rows(2));
+        // A second for the client, and less for the server.
+        c.ask(1, "exec dbo.Slow");
+        c.trip(930 * MS);
+        c.answer(1, &tds::rows(2));
+        c.trip(0);
+        // A long answer, of which a segment is lost and sent again, and one that is under way at the end of the file.
+        c.ask(0, "select id, text from dbo.Note");
+        c.trip(2 * MS);
+        let lost = c.segments.len();
+        let long = tds::result_of(9000, 80, "A longer note of somebody about something. ");
+        for packet in tds::message(tds::RESPONSE, c.spid, &long, 4096) {
+            c.send_tds(Side::Server, 0, &packet);
+            c.segments[lost].lost = true;
+        }
+        c.wait(200 * MS);
+        c.resend(lost);
+        c.trip(0);
+        c.ask(1, "exec dbo.Endless");
+        c.trip(20 * MS);
+        let part = tds::packet(tds::RESPONSE, 0, c.spid, 1, &tds::rows(2));
+        c.send_tds(Side::Server, 1, &part);
+        let [client, server] = Side::BOTH.map(|view| c.capture(view));
+        let [expected, at_server] = [&client, &server].map(|c| times(&opened_alone(c)));
+        assert_eq!(
+            expected.1.as_deref(),
+            Some("1 answer came late; the longest took 1.0 s.")
+        );
+        assert_eq!(at_server.1, None);
+        for skew in SKEWS {
+            let store = opened_together(&client, &server, skew);
+            assert_eq!(times(&store), expected, "{form:?} skew {skew}");
+        }
+    }
+}
+
+/// Where one file goes on where the other ends, there is one clock, and one end.
+#[test]
+fn times_go_from_one_file_of_a_series_to_the_next() {
+    let mut c = cases::opened(Form::WindowsW, &[0]);
+    c.ask(0, "exec dbo.Slow");
+    c.trip(2_000 * MS);
+    let asked = c.capture(Side::Client);
+    c.answer(0, &tds::rows(2));
+    c.trip(0);
+    let whole = c.capture(Side::Client);
+    let mut rest = whole.clone();
+    rest.frames.drain(..asked.frames.len());
+    let together = opened_together(&asked, &rest, 0);
+    assert_eq!(times(&together), times(&opened_alone(&whole)));
+}
+
+#[test]
+fn recorded_pairs_have_the_times_of_the_clients_file() {
+    let Some(shared) = shared_or_skip("recorded_pairs_have_the_times_of_the_clients_file") else {
+        return;
+    };
+    for (name, files, _) in pairs(&shared) {
+        let open =
+            |files: &[PathBuf]| judged(&Capture::open(files, &OpenOptions::default()).unwrap());
+        let alone = open(&files[..1]);
+        assert_eq!(times(&open(&files)), times(&alone), "{name}");
+    }
 }

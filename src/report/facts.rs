@@ -327,9 +327,10 @@ pub struct Request {
     pub answer_first_frame: Option<u32>,
     /// Last frame of the answer.
     pub answer_last_frame: Option<u32>,
-    /// From the end of the request to the first byte of the answer, in milliseconds.
+    /// From the end of the request to the first byte of the answer, in milliseconds; with several capture points between
+    /// frames of one of them, the nearest to the client.
     pub first_byte_ms: Option<f64>,
-    /// From the start of the request to the end of the answer, in milliseconds.
+    /// From the start of the request to the end of the answer, in milliseconds; likewise.
     pub duration_ms: Option<f64>,
     /// Rows sent or affected.
     pub rows: Option<u64>,

@@ -27,6 +27,8 @@ pub struct Batch {
     pub texts: Vec<Arc<str>>,
     /// Attentions to requests that were over.
     pub late_attentions: Vec<LateAttention>,
+    /// Times of requests, of this batch or before, that were measured at one of several points.
+    pub request_times: Vec<RequestTimes>,
     /// New results of the SMP checks.
     pub violations: Vec<ViolationRow>,
     /// New problems of the file.
@@ -50,6 +52,17 @@ pub struct LateAttention {
     pub attention: Option<FrameNo>,
     /// The frame that acknowledges it, if that is it.
     pub acknowledgement: Option<FrameNo>,
+}
+
+/// Times of a request between frames of one capture point, where there are several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestTimes {
+    /// The request.
+    pub request: RequestId,
+    /// In the place of [`RequestRow::first_byte_ns`], if there is a point that has both frames.
+    pub first_byte_ns: Option<i64>,
+    /// In the place of [`RequestRow::duration_ns`], likewise.
+    pub duration_ns: Option<i64>,
 }
 
 /// How far the indexing pass has come.

@@ -29,7 +29,7 @@ mod shapes;
 mod short;
 mod tape;
 
-pub use batch::{Batch, LateAttention, Progress, RowPool, Rows};
+pub use batch::{Batch, LateAttention, Progress, RequestTimes, RowPool, Rows};
 pub use calm::{Calm, CalmEnd};
 pub use check::{CheckId, Severity, ViolationRow};
 pub use conn::{
@@ -130,6 +130,18 @@ impl Store {
             if let Some(mut row) = self.request(late.request) {
                 row.attention_frame = late.attention.or(row.attention_frame);
                 row.attention_ack_frame = late.acknowledgement.or(row.attention_ack_frame);
+                self.lists_mut(row.conn).request_signs.note(&row);
+                self.requests.put(&row);
+            }
+        }
+        for times in batch.request_times {
+            if let Some(mut row) = self.request(times.request) {
+                // What is not to be measured at all is not to be measured at one point either. From one point's frame to
+                // another's it is never longer than at the one nearest to the client.
+                let measured =
+                    |old: Option<i64>, new: Option<i64>| old.map(|old| new.unwrap_or(old).max(old));
+                row.first_byte_ns = measured(row.first_byte_ns, times.first_byte_ns);
+                row.duration_ns = measured(row.duration_ns, times.duration_ns);
                 self.lists_mut(row.conn).request_signs.note(&row);
                 self.requests.put(&row);
             }

@@ -124,9 +124,10 @@ pub struct RequestRow {
     pub answer_bytes: u64,
     /// Time of the request's first packet.
     pub start: Nanos,
-    /// From the end of the request to the first byte of the answer, in nanoseconds.
+    /// From the end of the request to the first byte of the answer, in nanoseconds; in a capture of several points at the
+    /// one of those with both frames where it took longest, which is the nearest to the client.
     pub first_byte_ns: Option<i64>,
-    /// From the start of the request to the end of the answer, in nanoseconds.
+    /// From the start of the request to the end of the answer, in nanoseconds; likewise.
     pub duration_ns: Option<i64>,
     /// Rows: the sum of the counts of DONE tokens that carry one for rows sent, or of ROW tokens seen.
     pub rows: Option<u64>,

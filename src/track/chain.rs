@@ -218,7 +218,7 @@ impl Chain {
                 || self.session.as_ref().is_none_or(|s| s.holes)
                 || moment.may_miss_other(self);
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));
-            self.requests.answer_begins(taken, doubt, ctx);
+            self.requests.answer_begins(pdu, taken, doubt, ctx);
         }
         let side = self.ends.get_mut(moment.end);
         side.head.clear();
@@ -532,7 +532,7 @@ impl Chain {
         }
         pdu.flags.set(PduFlags::ANSWER_END);
         login.answer(&walker.outcome, at, ctx);
-        let known = self.requests.answered(&mut walker.outcome, read, at, ctx);
+        let known = (self.requests).answered(&mut walker.outcome, read, pdu, at, ctx);
         walker.outcome.clear();
         if !known && moment.around.behind_ack(moment.end.other()) {
             let taken = pdu.kind.is_smp().then(|| missing::taken(pdu));

@@ -22,7 +22,7 @@ use super::calm::Watch;
 use super::copies::Copies;
 use super::order::{At, Feed, Order};
 use super::out::{Ctx, Out};
-use super::upper::Deep;
+use super::upper::{Deep, Passed};
 use super::view::Evidence;
 use overtaken::Overtaken;
 use remains::{uses_sql_port, ways};
@@ -217,6 +217,43 @@ impl Conn {
         side.last = incoming.no;
         if incoming.segment.payload_len > 0 {
             side.last_payload = incoming.no;
+        }
+    }
+
+    /// Takes note of when payload of an end passed the point of the frame at hand, where the capture has several. Of a
+    /// segment that just goes on that is done with its piece. It takes numbers, so that all of them can stay in registers
+    /// where this is not called.
+    #[cold]
+    #[inline(never)]
+    fn pass(&mut self, end: End, seq: TcpSeq, len: u32, time: Nanos, out: &mut Out) {
+        let Some(deep) = self.deep.as_mut().filter(|_| out.marks_wanted && len > 0) else {
+            return;
+        };
+        let from = self.sides.get(end).order.position(seq);
+        let until = from.and_then(|from| u64::try_from(from.saturating_add(len.into())).ok());
+        if let Some((from, until)) = from.zip(until) {
+            let frame = Passed {
+                interface: out.interface,
+                time,
+                from: u64::try_from(from).unwrap_or(0),
+                until,
+            };
+            deep.pass(end, frame, out);
+        }
+    }
+
+    /// As [`Conn::pass`], of a frame that was taken in.
+    pub(super) fn pass_frame(
+        &mut self,
+        end: End,
+        incoming: &Incoming<'_>,
+        found: FrameFlags,
+        out: &mut Out,
+    ) {
+        if !found.has(FrameFlags::NOT_IN_STREAM) {
+            let segment = incoming.segment;
+            let seq = segment.seq.plus(u32::from(incoming.flags().syn()));
+            self.pass(end, seq, segment.payload_len, incoming.time, out);
         }
     }
 

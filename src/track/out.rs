@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use super::names::Names;
 use super::request_text::Texts;
+use super::upper::What;
 use crate::store::{
     Batch, CheckId, ConnRow, FrameFlags, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow,
     RequestRow, RowPool, SessionRow, Severity, ViolationRow,
 };
-use crate::units::{ConnId, FrameNo, PduId, RequestId, SessionId, Sid};
+use crate::units::{ConnId, End, FrameNo, PduId, RequestId, SessionId, Sid};
 
 /// Results of SMP checks that are kept per connection; further ones are dropped, so that a hostile capture
 /// cannot fill memory with complaints.
 pub(super) const MAX_VIOLATIONS: u32 = 1000;
+
+/// Bytes of a TDS packet's header.
+const TDS_HEADER: u32 = 8;
 
 /// Phases kept per connection: those of the connection, and of its first sessions.
 const MAX_PHASES: usize = 200;
@@ -39,6 +43,25 @@ pub(super) struct Out {
     pub(super) texts: Texts,
     /// Payload bytes that wait behind gaps, over all connections.
     pub(super) waiting: usize,
+    /// Frames may be there twice, by several clocks, so that what times are taken from is marked.
+    pub(super) marks_wanted: bool,
+    /// The interface of the frame at hand.
+    pub(super) interface: u32,
+    /// What was marked with the frame at hand.
+    pub(super) marks: Vec<Mark>,
+    /// The requests whose rows were written again since this was last asked, where marks are wanted.
+    pub(super) rewritten: Vec<RequestId>,
+}
+
+/// A byte that a time of a request is taken from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    pub(super) request: RequestId,
+    pub(super) what: What,
+    /// Who sent it.
+    pub(super) end: End,
+    /// Its position in the stream.
+    pub(super) pos: u64,
 }
 
 impl Out {
@@ -104,6 +127,29 @@ impl Out {
         id
     }
 
+    /// Marks a packet's TDS header for what begins with it, or its last byte for what ends with it.
+    #[inline]
+    pub(super) fn mark(&mut self, request: RequestId, what: What, pdu: &PduRow) {
+        if self.marks_wanted {
+            self.put_mark(request, what, pdu);
+        }
+    }
+
+    #[cold]
+    fn put_mark(&mut self, request: RequestId, what: What, pdu: &PduRow) {
+        let len = match what {
+            What::Start | What::FirstByte => pdu.smp_header_len().saturating_add(TDS_HEADER),
+            What::Sent | What::End => pdu.len,
+        };
+        let last = u64::from(len.min(pdu.len).saturating_sub(1));
+        self.marks.push(Mark {
+            request,
+            what,
+            end: pdu.end,
+            pos: pdu.pos.0.saturating_add(last),
+        });
+    }
+
     /// The number that the next request gets.
     pub(super) fn next_request(&self) -> RequestId {
         let begun = u32::try_from(self.batch.requests.len()).unwrap_or(u32::MAX);
@@ -133,6 +179,9 @@ impl Out {
 
     /// The row of a request that began before this batch, at most once for each batch.
     pub(super) fn request_changed(&mut self, row: RequestRow) {
+        if self.marks_wanted {
+            self.rewritten.push(row.id);
+        }
         self.changed_requests.push(row);
     }
 

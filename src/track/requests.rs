@@ -17,6 +17,7 @@ use super::order::At;
 use super::out::{Ctx, Out};
 use super::sender::Message;
 use super::tokens::Outcome;
+use super::upper::What;
 
 /// Requests of one chain whose answers have not ended.
 const MAX_OPEN: usize = 64;
@@ -247,6 +248,10 @@ impl Requests {
             attention_ack_frame: None,
             end: RequestEnd::Outstanding,
         });
+        ctx.out.mark(id, What::Start, pdu);
+        if complete {
+            ctx.out.mark(id, What::Sent, pdu);
+        }
         let row = Row {
             id,
             kept: None,
@@ -285,6 +290,7 @@ impl Requests {
         };
         request.complete = true;
         request.sent = Some(at.time);
+        ctx.out.mark(request.row.id, What::Sent, pdu);
         let untold = request.untold;
         let said = untold.map(|kind| message.says(kind, head, &mut ctx.out.texts));
         request.row.change(ctx.out, |row| {
@@ -307,13 +313,29 @@ impl Requests {
         self.open.back_mut().filter(|r| !r.complete)
     }
 
-    /// An answer begins, inside SMP by a server that has taken the client's DATA up to `taken`. `doubt` says that
-    /// packets may be missing.
-    pub(super) fn answer_begins(&mut self, taken: Option<SmpSeq>, doubt: bool, ctx: &mut Ctx<'_>) {
+    /// An answer begins with a packet, inside SMP by a server that has taken the client's DATA up to `taken`. `doubt` says
+    /// that packets may be missing.
+    pub(super) fn answer_begins(
+        &mut self,
+        pdu: &PduRow,
+        taken: Option<SmpSeq>,
+        doubt: bool,
+        ctx: &mut Ctx<'_>,
+    ) {
         self.stray = false;
-        let Some(taken) = taken else {
-            return;
-        };
+        if let Some(taken) = taken {
+            self.place_answer(taken, doubt, ctx);
+        }
+        if let Some(request) = self.open.front()
+            && self.answer.is_none()
+            && !self.stray
+        {
+            ctx.out.mark(request.row.id, What::FirstByte, pdu);
+        }
+    }
+
+    /// Finds the request that an answer is to, by what the server has taken.
+    fn place_answer(&mut self, taken: SmpSeq, doubt: bool, ctx: &mut Ctx<'_>) {
         let is_taken = |open: &Open| open.number.is_none_or(|n| n.at_or_before(taken));
         // One request at a time: when one in a later DATA is taken, the one before has been answered, in what is missing.
         // With nothing missing the client has sent several, and the server answers them one after the other.
@@ -367,7 +389,7 @@ impl Requests {
         answer.changed = true;
     }
 
-    /// The answer to the oldest request is complete; `read` says that its last DONE was read. Returns whether there
+    /// The answer to the oldest request is complete with a packet; `read` says that its last DONE was read. Returns whether there
     /// is such a request.
     #[expect(clippy::inline_always, reason = "asked in one place")]
     #[inline(always)]
@@ -375,6 +397,7 @@ impl Requests {
         &mut self,
         outcome: &mut Outcome,
         read: bool,
+        pdu: &PduRow,
         at: At,
         ctx: &mut Ctx<'_>,
     ) -> bool {
@@ -394,6 +417,9 @@ impl Requests {
                 });
             }
             return false;
+        }
+        if let Some(request) = self.open.front() {
+            ctx.out.mark(request.row.id, What::End, pdu);
         }
         self.retire(ctx, |row| {
             row.rows = outcome.rows();

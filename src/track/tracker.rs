@@ -126,6 +126,7 @@ impl Tracker {
             });
         }
         self.several_points |= self.sources.len() > 1;
+        self.out.marks_wanted = self.several_points;
         let held = to_u32(self.held.len());
         let before = self.out.frame_count().saturating_add(held);
         self.frames_of(chunk, chunk.caught_up);
@@ -153,6 +154,7 @@ impl Tracker {
             last,
         };
         while let Some((record, bytes)) = ahead.next_held() {
+            self.out.interface = record.interface.0;
             if !self.frame(record, bytes, ahead) {
                 self.held = ahead.hold(record, bytes);
                 return;
@@ -181,6 +183,7 @@ impl Tracker {
         records: &[RecordMeta],
         ahead: Ahead<'_>,
     ) -> usize {
+        self.out.interface = first.interface.0;
         let may_be_usual = self.link(first) == link_type::ETHERNET && !self.frames_only;
         let mut rest = records;
         while let [record, behind @ ..] = rest
@@ -363,6 +366,7 @@ impl Tracker {
         let prev = Some(conn.last_frame()).filter(|prev| *prev != FrameNo::default());
         let row = row(record, segment, Some((conn.row.id, prev)), flags);
         conn.note(end, incoming, row);
+        conn.pass_frame(end, incoming, flags, &mut self.out);
         // What gives its place back is not waited for.
         let may_end = conn.is_over && !conn.let_go;
         let ends = may_end && !std::mem::replace(&mut conn.is_among_over, true);

@@ -4,6 +4,7 @@
 
 mod layer;
 mod lives;
+mod points;
 
 use crate::store::{PduKind, PduRow, Phase, SessionRow};
 use crate::units::{End, FrameNo, PerEnd, Sid};
@@ -13,11 +14,13 @@ use super::framing::Framer;
 use super::login::LoginState;
 use super::missing::Around;
 use super::order::{At, Piece};
-use super::out::Ctx;
+use super::out::{Ctx, Out};
 use super::sessions;
 
 use layer::Layer;
 use lives::Sessions;
+use points::Points;
+pub(super) use points::{Passed, What};
 
 /// Bytes of an SMP packet that is only a header.
 const LEAST: u32 = 16;
@@ -28,6 +31,7 @@ pub(super) struct Deep {
     framers: PerEnd<Framer>,
     around: Around,
     upper: Upper,
+    points: Option<Box<Points>>,
 }
 
 impl Deep {
@@ -41,6 +45,7 @@ impl Deep {
             framers: PerEnd::default(),
             around: Around::default(),
             upper,
+            points: None,
         }
     }
 
@@ -65,7 +70,25 @@ impl Deep {
         };
         let framer = self.framers.get_mut(end);
         framer.piece(piece, &mut layer);
-        !self.upper.proven && framer.is_other()
+        let is_other = !self.upper.proven && framer.is_other();
+        if ctx.out.marks_wanted {
+            self.pass_piece(end, piece, ctx.out);
+        }
+        is_other
+    }
+
+    /// A piece goes through, in a capture of several points: what waited is no news of them.
+    #[cold]
+    fn pass_piece(&mut self, end: End, piece: &Piece<'_>, out: &mut Out) {
+        if piece.at.frame == out.next_frame() {
+            let frame = Passed {
+                interface: out.interface,
+                time: piece.at.time,
+                from: piece.pos,
+                until: piece.pos.saturating_add(piece.len()),
+            };
+            self.pass(end, frame, out);
+        }
     }
 
     /// Nothing more comes. `next` are the positions behind each end's last byte, `closed_by` the frame with the
@@ -91,11 +114,25 @@ impl Deep {
             framer.end(*next.get(end), at.done, &mut layer);
         }
         self.upper.end(closed_by, &self.around, ctx);
+        if let Some(points) = &mut self.points {
+            points.end(ctx.out);
+        }
+        ctx.out.marks.clear();
+        ctx.out.rewritten.clear();
     }
 
     /// Puts the changed sessions and requests into the batch.
     pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
         self.upper.flush(ctx);
+        if let Some(points) = &mut self.points {
+            points.flush(ctx.out);
+        }
+    }
+
+    /// A frame with payload, in a capture of several points; whether its bytes came before, or are to come, is all one.
+    #[cold]
+    pub(super) fn pass(&mut self, end: End, frame: Passed, out: &mut Out) {
+        self.points.get_or_insert_default().pass(end, frame, out);
     }
 }
 

@@ -132,8 +132,11 @@ impl Told {
             let role = "first byte of a late answer";
             Some(on_sid(facts, &request, first, role, &fact))
         });
-        let signs = facts.store.request_signs(facts.conn.id);
-        let longest = signs.longest_first_byte_ns.unwrap_or(0);
+        let waits = self
+            .late
+            .iter()
+            .filter_map(|id| facts.store.request(*id)?.first_byte_ns);
+        let longest = waits.max().unwrap_or(0);
         let grave = longest >= facts.settings.get(Threshold::SlowResponseWarn);
         let word = if grave { "very late" } else { "late" };
         Some(stated(
@@ -221,7 +224,9 @@ fn acknowledged_after(facts: &Facts<'_>, request: &RequestRow, answer: FrameNo) 
         let no = next.filter(|no| *no > request.last_frame)?;
         let row = facts.store.frame(no)?;
         let from_server = facts.conn.side_of(row.end()) == Side::Server;
-        if from_server && row.tcp_flags.ack() && end.at_or_before(row.ack) {
+        // The clock of another point says nothing about how long it took.
+        let same_point = row.interface == asked.interface;
+        if from_server && same_point && row.tcp_flags.ack() && end.at_or_before(row.ack) {
             found = Some(row.time.since(asked.time));
         }
         next = row.prev;

@@ -43,6 +43,7 @@ impl Conn {
             side.copies.note(incoming);
         } else if side.copies.is_copy(incoming) {
             found.set(FrameFlags::DUPLICATE);
+            self.pass(end, segment.seq, len, incoming.time, out);
             return Some(found);
         }
         found.set(checksum(&mut side.checksums, incoming));
