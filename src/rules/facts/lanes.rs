@@ -1,11 +1,14 @@
 //! What each session (or the connection, where there is no SMP) had outstanding when the closing side closed.
 
+mod session;
+
 use super::frames::{Axis, Pos};
 use super::sessions::{Session, chain_back};
 use super::streams::{AnswerEnd, answer_end, cut_in_packets, end_of, start_of};
 use crate::decode::tds::packet_type;
 use crate::store::{ConnRow, PduFlags, PduKind, PduRow, Protocol, RequestEnd, SessionRow, Store};
 use crate::units::{FrameNo, PerSide, Sid, Side, SmpSeq, TcpSeq};
+use session::session_work;
 
 /// Why it is not known whether something is outstanding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,100 +291,6 @@ fn last_reached(
     chain
         .filter(|pdu| pdu.kind == kind)
         .find(|pdu| reached.is_none_or(|limit| end_of(pdu) <= limit))
-}
-
-/// M3 for one session: its last DATA decides, if it is known to be the last.
-fn session_work(
-    store: &Store,
-    lane: &Lane<'_>,
-    session: &SessionRow,
-    joined: Joined,
-    bounds: Bounds<'_>,
-) -> Work {
-    let later = joined.later;
-    let asked = *lane.last_data.get(Side::Client);
-    let answered = *lane.last_data.get(Side::Server);
-    // The last packet that the client took, by its window.
-    let taken = lane
-        .client_fin
-        .map(|fin| fin.wndw.minus(session.initial_window.0));
-    let server_last = lane.server_fin.map(|fin| fin.seqnum).or(taken);
-    if later && asked.is_none() && answered.is_none() {
-        return Work::Unused;
-    }
-    if !later && missing_behind(asked, lane.client_fin.map(|fin| fin.seqnum)) {
-        // What the client sent before the file began is no hole in it: what it asked then, the file answers.
-        let before_file = asked.is_none()
-            && joined.whole
-            && !session.syn_seen
-            && !hides_data(bounds, Side::Client, 0);
-        let proved = !missing_behind(answered, server_last) && server_last.is_some();
-        return if before_file && proved {
-            finished(lane, None)
-        } else {
-            Work::Unknown(Doubt::LastMissing)
-        };
-    }
-    // What the client had not taken, and lies in no hole in front of what it acknowledged, had not reached it.
-    let answered_end = answered.map_or(0, |pdu| end_of(&pdu));
-    let server_missing = missing_behind(answered, server_last)
-        && (missing_behind(answered, taken) || may_have_reached(bounds, answered_end));
-    let fins = [(asked, lane.client_fin), (answered, lane.server_fin)];
-    if !later && fins.into_iter().any(|(last, fin)| misnumbered(last, fin)) {
-        return match lane.reached.map(|pdu| answer_end(&pdu)) {
-            Some(AnswerEnd::No) | None => {
-                asked.map_or(Work::Unknown(Doubt::LastMissing), |pdu| pending(&pdu))
-            }
-            Some(_) => Work::Unknown(Doubt::LastMissing),
-        };
-    }
-    let unproved = lane.client_fin.is_none() || server_last.is_none();
-    // Where the client left packets, its window does not tell the last that there are.
-    let left = answered
-        .zip(taken)
-        .is_some_and(|(last, taken)| taken.diff(last.seqnum) < 0);
-    let server_unproved = unproved || lane.server_fin.is_none() && left;
-    let lost_later = |side: Side, last: Option<PduRow>| {
-        let from = last.map_or(0, |pdu| end_of(&pdu));
-        hides_data(bounds, side, from) || (last.is_none() && !session.syn_seen)
-    };
-    let Some(asked) = asked else {
-        return match (answered, lane.client_fin) {
-            (_, Some(fin)) if fin.seqnum == SmpSeq(0) => Work::Unused,
-            (None, None) if !lost_later(Side::Client, None) => Work::Unused,
-            (Some(_), _) if !server_missing && !unproved => {
-                // Joined late: the client's side of it lies before the file.
-                finished(lane, None)
-            }
-            _ => Work::Unknown(Doubt::LastMissing),
-        };
-    };
-    if unproved && lost_later(Side::Client, Some(asked)) {
-        return Work::Unknown(Doubt::LastMissing);
-    }
-    match lane.reached {
-        Some(answer) if follows(store, &answer, &asked, bounds) => {
-            let late_visible = answered.is_some_and(|last| last.pos > answer.pos);
-            if late_visible && matches!(answer_end(&answer), AnswerEnd::No) {
-                return pending(&asked);
-            }
-            if server_missing || (server_unproved && lost_later(Side::Server, answered)) {
-                return Work::Unknown(Doubt::LastMissing);
-            }
-            finished(lane, Some(asked))
-        }
-        _ => {
-            // The request is the last: unless the answer lies in a hole, it has none.
-            let hidden = server_missing
-                || (server_unproved && lost_later(Side::Server, lane.reached.or(answered)));
-            let nothing_late = answered.is_none_or(|last| !follows(store, &last, &asked, bounds));
-            if hidden && nothing_late {
-                Work::Unknown(Doubt::LastMissing)
-            } else {
-                pending(&asked)
-            }
-        }
-    }
 }
 
 /// Whether a packet of the server was sent when one of the client had begun to arrive, so that it may answer it: its
