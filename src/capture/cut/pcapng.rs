@@ -3,13 +3,19 @@
 //! The interface block is read here too, and tolerantly: one option that is not as it should be (a name that is
 //! not UTF-8, an address of odd length, picoseconds) must not cost the frames behind it.
 
+mod clock;
+mod options;
+
 use super::{
     Cutter, Detected, MAX_RECORD, Order, Out, Plausible, Stop, number, to_u32, to_u64, to_usize,
     word,
 };
 use crate::capture::chunk::{Blocks, Interface, RecordMeta, SideBlock, SideKind};
 use crate::capture::link::link_type;
-use crate::units::{FileOffset, Holds, InterfaceId, Nanos};
+use crate::units::{FileOffset, Holds, Nanos};
+
+use clock::{Clock, Scale, scale};
+pub(in crate::capture) use options::{Options, comments};
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
@@ -46,25 +52,6 @@ pub(in crate::capture) struct PcapNg {
     last_time: Nanos,
     /// It was said that packets have no time.
     said_timeless: bool,
-}
-
-/// What packets need of their interface.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    id: InterfaceId,
-    snap_len: u32,
-    scale: Scale,
-    /// Nanoseconds to add.
-    offset: i64,
-}
-
-/// How time stamps become nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scale {
-    Times(u64),
-    Divided(u64),
-    /// Units of 2 to the power of minus this.
-    Binary(u8),
 }
 
 impl PcapNg {
@@ -475,118 +462,10 @@ impl PcapNg {
     }
 }
 
-impl Clock {
-    #[inline]
-    fn time(&self, ticks: u64) -> Nanos {
-        let nanos = match self.scale {
-            Scale::Times(factor) => ticks.saturating_mul(factor),
-            Scale::Divided(by) => divided(ticks, by),
-            Scale::Binary(bits) => binary(ticks, bits),
-        };
-        let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
-        // Where it does not fit it is too large, as what the offset is added to is not negative.
-        Nanos(nanos.checked_add(self.offset).unwrap_or(i64::MAX))
-    }
-}
-
-#[cold]
-fn divided(ticks: u64, by: u64) -> u64 {
-    ticks.checked_div(by).unwrap_or(0)
-}
-
-#[cold]
-fn binary(ticks: u64, bits: u8) -> u64 {
-    u64::try_from((u128::from(ticks) * 1_000_000_000) >> bits).unwrap_or(u64::MAX)
-}
-
-/// The longest options that are looked through for comments.
-const MAX_OPTIONS: usize = 256 << 10;
-
-/// The comments on the frame whose bytes stand at `offset`: options of its enhanced packet block. `read` reads at a
-/// position of the file.
-pub(in crate::capture) fn comments(
-    offset: u64,
-    captured: u32,
-    mut read: impl FnMut(&mut [u8], u64) -> std::io::Result<usize>,
-) -> std::io::Result<Vec<String>> {
-    let mut header = [0; PACKET_HEADER];
-    let Some(block) = offset.checked_sub(to_u64(PACKET_HEADER)) else {
-        return Ok(Vec::new());
-    };
-    if read(&mut header, block)? < PACKET_HEADER {
-        return Ok(Vec::new());
-    }
-    let order = if word(&header, 0, Order::Little) == ENHANCED {
-        Order::Little
-    } else {
-        Order::Big
-    };
-    let total = to_usize(word(&header, 4, order));
-    let padded = to_usize(captured).next_multiple_of(4);
-    let before = PACKET_HEADER.saturating_add(padded);
-    let len = total.saturating_sub(before.saturating_add(4));
-    if word(&header, 0, order) != ENHANCED || len > MAX_OPTIONS {
-        return Ok(Vec::new());
-    }
-    let mut options = vec![0; len];
-    let got = read(&mut options, offset.saturating_add(to_u64(padded)))?;
-    let options = Options::new(options.get(..got).unwrap_or_default(), order);
-    Ok(options
-        .filter(|(code, _)| *code == 1)
-        .map(|(_, text)| String::from_utf8_lossy(text).into_owned())
-        .collect())
-}
-
-/// if_tsresol (pcapng 4.2): the highest bit tells powers of 2 from powers of 10. With the ticks per second.
-fn scale(exponent: u8) -> Option<(Scale, u64)> {
-    let power = u32::from(exponent & 0x7f);
-    if exponent & 0x80 != 0 {
-        let ticks = 1_u64.checked_shl(power)?;
-        return Some((Scale::Binary(u8::try_from(power).ok()?), ticks));
-    }
-    let ticks = 10_u64.checked_pow(power)?;
-    Some(match power {
-        0..=9 => (Scale::Times(10_u64.pow(9_u32.saturating_sub(power))), ticks),
-        _ => (
-            Scale::Divided(10_u64.checked_pow(power.saturating_sub(9))?),
-            ticks,
-        ),
-    })
-}
-
 fn byte_order(magic: [u8; 4]) -> Option<Order> {
     match magic {
         [0x1a, 0x2b, 0x3c, 0x4d] => Some(Order::Big),
         [0x4d, 0x3c, 0x2b, 0x1a] => Some(Order::Little),
         _ => None,
-    }
-}
-
-/// Options of a block: code and value, until the end mark or until they make no sense.
-pub(in crate::capture) struct Options<'a> {
-    rest: &'a [u8],
-    order: Order,
-}
-
-impl<'a> Options<'a> {
-    pub(in crate::capture) fn new(rest: &'a [u8], order: Order) -> Self {
-        Self { rest, order }
-    }
-}
-
-impl<'a> Iterator for Options<'a> {
-    type Item = (u16, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (code, rest) = self.rest.split_first_chunk::<2>()?;
-        let (len, rest) = rest.split_first_chunk::<2>()?;
-        let code = self.order.u16(*code);
-        let len = usize::from(self.order.u16(*len));
-        if code == 0 {
-            return None;
-        }
-        let value = rest.get(..len)?;
-        self.rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
-        Some((code, value))
     }
 }
