@@ -1,50 +1,18 @@
-//! Keys pressed on the small capture, and the state that comes of them.
+//! Keys pressed on the small capture, and the state that comes of them: what is told, shown and hidden.
+
+mod leaving;
+mod moving;
+mod writing;
 
 use super::command::Command;
 use super::testing::{app, press, said};
 use super::*;
 
-/// Start at a frame, press keys, and be on a frame.
-fn moves(start: u32, keys: &str) -> u32 {
-    let mut app = app(80, 24);
-    app.moved = true;
-    app.list.cursor = FrameNo(start);
-    press(&mut app, keys);
-    app.list.cursor.0
-}
-
-#[test]
-fn moving_keys_land_where_they_say() {
-    for (start, keys, end) in [
-        (1, "j", 2),
-        (1, "3 j", 4),
-        (4, "2 k", 2),
-        (1, "k", 1),
-        (12, "j", 12),
-        (1, "G", 12),
-        (9, "g g", 1),
-        (1, "7 G", 7),
-        (1, ": 5 Enter", 5),
-        (4, ".", 5),
-        (6, ".", 10),
-        (10, ",", 6),
-        (7, ".", 8),
-        (12, "<", 11),
-        (1, "r", 12),
-        (12, "R", 12),
-        (1, "e", 12),
-        (1, "]", 4),
-        (4, "]", 12),
-        (12, "[", 4),
-        (1, "s", 8),
-        (12, "S", 8),
-        (1, "t 0 . 0 0 7 Enter", 6),
-        (1, "t + 5 m s Enter", 4),
-        (5, "r (", 5),
-        (5, "r ( )", 12),
-    ] {
-        assert_eq!(moves(start, keys), end, "from {start}: {keys}");
-    }
+/// Opens an input line, and answers it.
+fn answer(app: &mut App, keys: &str, text: &str) -> Vec<Effect> {
+    press(app, keys);
+    update(app, Event::Paste(text.to_string()));
+    press(app, "Enter")
 }
 
 #[test]
@@ -126,75 +94,6 @@ fn a_chosen_field_stays_under_the_cursor_when_the_rules_have_their_say() {
 }
 
 #[test]
-fn the_first_e_goes_to_the_gravest_finding() {
-    let mut app = app(80, 24);
-    press(&mut app, "e");
-    assert_eq!(app.list.cursor, FrameNo(12));
-    press(&mut app, "e");
-    assert!(
-        app.message
-            .as_ref()
-            .unwrap()
-            .1
-            .contains("no further finding")
-    );
-}
-
-#[test]
-fn the_first_e_goes_to_the_gravest_finding_after_other_keys_too() {
-    for before in ["j", "G", "8 G", "r (", "c Esc"] {
-        let mut app = app(80, 24);
-        let mut fault = testing::finding();
-        fault.verdict = crate::store::Verdict::Fault;
-        fault.marks = vec![FrameNo(3)];
-        Arc::get_mut(&mut app.store).unwrap().add_finding(fault);
-        press(&mut app, before);
-        press(&mut app, "e");
-        assert_eq!(app.list.cursor, FrameNo(3), "{before}");
-        press(&mut app, "e");
-        assert_eq!(app.list.cursor, FrameNo(12), "{before}");
-    }
-    // From the list of findings the way goes on.
-    let mut app = app(80, 24);
-    press(&mut app, "F Enter e");
-    let (_, text) = app.message.as_ref().unwrap();
-    assert_eq!(text, "no further finding; 1 in all");
-}
-
-#[test]
-fn the_cursor_goes_with_the_end_of_a_file_that_grows_and_stays_anywhere_else() {
-    let caught_up = |app: &mut App, mut batch: crate::store::Batch| {
-        batch.progress.complete = false;
-        // What is written at once may come in two pieces.
-        for caught_up in [false, true] {
-            batch.progress.caught_up = caught_up;
-            let piece = std::mem::take(&mut batch);
-            update(app, Event::Batch(Box::new(piece)));
-        }
-    };
-    for (keys, at) in [
-        ("j", 2),
-        ("G", 24),
-        ("G k", 11),
-        ("G Tab", 12),
-        ("G k G", 24),
-    ] {
-        let mut app = App::new("live.pcapng", (80, 24), Settings::default());
-        caught_up(&mut app, testing::batch());
-        press(&mut app, keys);
-        // The table of frames goes on with the rows of its last stretch.
-        let frames = || app.store.frames_from(FrameNo(1)).map(|(_, row)| row);
-        let more = crate::store::Batch {
-            frames: frames().chain(frames()).collect(),
-            ..crate::store::Batch::default()
-        };
-        caught_up(&mut app, more);
-        assert_eq!(app.store.frame_count(), 24);
-        assert_eq!(app.list.cursor, FrameNo(at), "{keys}");
-    }
-}
-
-#[test]
 fn in_the_list_the_sign_for_the_value_stands_for_what_the_row_says_of_the_field() {
     // Frame 8 is of Sid 5; frame 12 has none.
     for (frame, typed, filter) in [
@@ -219,83 +118,6 @@ fn in_the_list_the_sign_for_the_value_stands_for_what_the_row_says_of_the_field(
         let set = set.as_deref().map_err(|error| error.column);
         assert_eq!(set, filter, "{typed} on frame {frame}");
     }
-}
-
-#[test]
-fn a_time_outside_the_capture_is_told() {
-    for (time, frame, said) in [
-        (
-            "03:00:00",
-            1,
-            "03:00:00 is before the first frame (2026-03-14 09:",
-        ),
-        ("+1h", 12, "+1h is after the last frame (2026-03-14 09:"),
-        ("0.007", 6, ""),
-        ("0", 1, ""),
-    ] {
-        let mut app = app(80, 24);
-        app.goto_time(time);
-        assert_eq!(app.list.cursor, FrameNo(frame));
-        let text = app.message.map_or_else(String::new, |(_, text)| text);
-        assert!(
-            text.starts_with(said) && text.is_empty() == said.is_empty(),
-            "{text}"
-        );
-    }
-}
-
-#[test]
-fn the_help_is_searched_for_any_word_and_esc_closes_it() {
-    let search = |app: &App| match app.layers.last() {
-        Some(Layer::Help(help)) => Some(help.search.clone()),
-        _ => None,
-    };
-    for (keys, expected) in [
-        ("? m a r k", Some("mark")),
-        ("? / q u i t", Some("quit")),
-        ("? / q Backspace Backspace q", None),
-        ("? q", None),
-        ("? m a Esc", None),
-    ] {
-        let mut app = app(80, 24);
-        press(&mut app, keys);
-        assert_eq!(search(&app).as_deref(), expected, "{keys}");
-        assert!(app.prompt.is_none() && app.ignored.is_empty());
-    }
-}
-
-#[test]
-fn q_and_esc_close_what_is_in_front_one_at_a_time() {
-    for (keys, layers, ranged) in [
-        ("? ?", 0, false),
-        ("c ? ?", 1, false),
-        ("c 5 Esc", 1, false),
-        ("v j ? Esc", 0, true),
-        ("v j ? q", 0, true),
-        ("v j ? Esc Esc", 0, false),
-        ("g l Esc", 0, false),
-    ] {
-        let mut app = app(80, 24);
-        let effects = press(&mut app, keys);
-        let quits = effects.iter().any(|e| matches!(e, Effect::Quit));
-        assert!(!quits, "{keys}");
-        assert_eq!(app.layers.len(), layers, "{keys}");
-        assert_eq!(app.range.is_some(), ranged, "{keys}");
-        assert_eq!(app.count, None, "{keys}");
-    }
-}
-
-#[test]
-fn q_does_not_lose_an_export_that_is_being_written() {
-    let mut app = app(80, 24);
-    app.jobs.exporting = Some(5);
-    assert!(press(&mut app, "q").is_empty());
-    assert_eq!(
-        testing::said(&app),
-        "an export is being written; Ctrl-C stops it, :quit leaves"
-    );
-    app.jobs.exporting = None;
-    assert!(matches!(press(&mut app, "q")[..], [Effect::Quit]));
 }
 
 #[test]
@@ -354,30 +176,6 @@ fn a_refused_command_says_what_to_write_and_changes_nothing() {
         assert_eq!(app.list.cursor, FrameNo(5), "{typed}");
         assert!(app.marks.is_empty() && app.filter.is_empty(), "{typed}");
     }
-}
-
-#[test]
-fn what_is_far_away_is_found_in_either_direction_and_the_nearest_first() {
-    let mut app = testing::many_sids(5000, 0);
-    let marked = [1, 2, 4097, 4098, 9000].map(FrameNo);
-    app.marks = marked.into_iter().collect();
-    let mut walk = |from: FrameNo, key: &str| {
-        app.list.cursor = from;
-        press(&mut app, key);
-        app.list.cursor
-    };
-    for pair in marked.windows(2) {
-        assert_eq!(walk(pair[0], "'"), pair[1]);
-        assert_eq!(walk(pair[1], "\""), pair[0]);
-    }
-    assert_eq!(walk(FrameNo(8999), "\""), FrameNo(4098));
-    app.list.rows = Rows::only(vec![FrameNo(2), FrameNo(3)]);
-    app.list.cursor = FrameNo(3);
-    press(&mut app, "'");
-    let said = testing::said(&app);
-    assert!(said.ends_with("; 3 hidden by the filter"), "{said}");
-    press(&mut app, "\"");
-    assert_eq!(app.list.cursor, FrameNo(2));
 }
 
 #[test]
@@ -446,42 +244,6 @@ fn marks_and_ranges_can_be_undone_and_done_again() {
 }
 
 #[test]
-fn nothing_but_q_and_ctrl_c_quits_and_layers_close_first() {
-    let mut app = app(80, 24);
-    assert!(press(&mut app, "Esc Esc").is_empty());
-    press(&mut app, "c ?");
-    assert_eq!(app.layers.len(), 2);
-    assert!(press(&mut app, "q").is_empty());
-    assert!(press(&mut app, "q").is_empty());
-    assert!(app.layers.is_empty());
-    assert!(matches!(press(&mut app, "q")[..], [Effect::Quit]));
-    assert!(matches!(press(&mut app, "Ctrl-C")[..], [Effect::Quit]));
-}
-
-#[test]
-fn ctrl_c_stops_the_index_before_it_quits() {
-    let mut app = App::new("x", (80, 24), Settings::default());
-    assert!(matches!(
-        press(&mut app, "Ctrl-C")[..],
-        [Effect::StopIndexing]
-    ));
-    update(&mut app, Event::Indexed(Some("stopped by the user".into())));
-    assert!(matches!(press(&mut app, "Ctrl-C")[..], [Effect::Quit]));
-}
-
-#[test]
-fn enter_in_the_connections_list_lands_on_the_end_of_the_connection() {
-    let mut app = app(80, 24);
-    press(&mut app, "c Enter");
-    assert!(app.layers.is_empty());
-    assert_eq!(app.list.cursor, FrameNo(12));
-    press(&mut app, "(");
-    assert_eq!(app.list.cursor, FrameNo(1));
-    press(&mut app, "F Enter");
-    assert_eq!(app.list.cursor, FrameNo(12));
-}
-
-#[test]
 fn an_unknown_key_says_so_and_does_nothing() {
     let mut app = app(80, 24);
     press(&mut app, "K");
@@ -494,88 +256,6 @@ fn an_unknown_key_says_so_and_does_nothing() {
     );
     press(&mut app, "9 9 G");
     assert_eq!(app.message.as_ref().unwrap().1, "no frame 99; there are 12");
-}
-
-/// Opens an input line, and answers it.
-fn answer(app: &mut App, keys: &str, text: &str) -> Vec<Effect> {
-    press(app, keys);
-    update(app, Event::Paste(text.to_string()));
-    press(app, "Enter")
-}
-
-#[test]
-fn a_list_is_written_as_it_stands_and_replaced_only_after_a_question() {
-    let mut app = app(80, 24);
-    press(&mut app, "c w");
-    assert!(
-        app.prompt
-            .as_ref()
-            .unwrap()
-            .text()
-            .ends_with("-connections.csv")
-    );
-    let effects = press(&mut app, "Ctrl-U x Enter");
-    let Some(Effect::WriteList {
-        list,
-        path,
-        replace,
-    }) = effects.first()
-    else {
-        panic!("{effects:?}");
-    };
-    assert_eq!((path.as_str(), *replace), ("x", false));
-    assert_eq!(list.rows.len(), app.store.conns().len());
-    assert!(
-        list.heads.iter().any(|head| head == "Retr"),
-        "hidden columns too"
-    );
-    let exists = crate::export::ExportError::Exists("x".into());
-    update(&mut app, Event::ListWritten("x".into(), Err(exists)));
-    assert_eq!(
-        app.prompt.as_ref().unwrap().remark,
-        "it exists; Enter again replaces it"
-    );
-    let effects = press(&mut app, "Enter");
-    assert!(matches!(
-        effects[..],
-        [Effect::WriteList { replace: true, .. }]
-    ));
-}
-
-#[test]
-fn chosen_columns_and_named_filters_are_kept_in_the_config_file() {
-    let mut app = app(80, 24);
-    let kept = |effects: Vec<Effect>| match effects.into_iter().next_back() {
-        Some(Effect::Keep {
-            section,
-            key,
-            value,
-        }) => format!("[{section}] {key} = {value}"),
-        other => panic!("{other:?}"),
-    };
-    let effects = answer(&mut app, ":", "columns no info");
-    assert_eq!(kept(effects), "[view] columns = [\"no\", \"info\"]");
-    let effects = answer(&mut app, ":", "columns auto");
-    assert_eq!(kept(effects), "[view] columns = []");
-    answer(&mut app, "&", "sid == 0");
-    let effects = answer(&mut app, "& Ctrl-U", "save zero");
-    assert_eq!(kept(effects), "[filters] \"zero\" = \"sid == 0\"");
-}
-
-#[test]
-fn esc_stops_a_search_when_there_is_nothing_else_to_leave() {
-    let mut app = app(80, 24);
-    answer(&mut app, "/", "nowhere");
-    assert!(app.jobs.find.running);
-    let job = app.jobs.find.job;
-    press(&mut app, "Tab");
-    assert!(
-        press(&mut app, "Esc").is_empty(),
-        "the first leaves the pane"
-    );
-    let effects = press(&mut app, "Esc");
-    assert!(matches!(effects[..], [Effect::StopSearch(n)] if n == job));
-    assert!(!app.jobs.find.running);
 }
 
 #[test]
@@ -624,39 +304,6 @@ fn the_bytes_pane_goes_from_its_first_lines_to_the_whole_frame_to_nothing() {
     for shown in [true, false, true] {
         press(&mut app, "b");
         assert_eq!(seen(&app), (shown, None));
-    }
-}
-
-#[test]
-fn at_the_edge_the_page_moves_by_a_third_and_on_a_slow_line_by_half() {
-    // Eight of twelve rows are on screen.
-    for (slow, top) in [(false, 3), (true, 4)] {
-        let mut app = app(80, 18);
-        assert_eq!(app.page(), 8);
-        app.settings.low_bandwidth = slow;
-        press(&mut app, "g g 7 j");
-        assert_eq!(app.list.top, 0);
-        press(&mut app, "j");
-        assert_eq!(app.list.top, top, "{slow}");
-    }
-}
-
-#[test]
-fn e_says_what_was_found_where_the_screen_does_not_show_it() {
-    let said = |size: (u16, u16), start: u32| {
-        let mut app = app(size.0, size.1);
-        app.moved = false;
-        app.list.cursor = FrameNo(start);
-        press(&mut app, "e");
-        assert_eq!(app.list.cursor, FrameNo(12));
-        app.message.map(|(_, text)| text)
-    };
-    // The decode pane shows it.
-    assert_eq!(said((80, 24), 1), None);
-    // There is none, or nothing else tells that the key did something.
-    for (size, start) in [((40, 10), 1), ((80, 24), 12)] {
-        let text = said(size, start).unwrap();
-        assert!(text.starts_with("mars-close-rst: "), "{text}");
     }
 }
 
