@@ -1,6 +1,7 @@
 //! Closes as cases of the catalogue of close patterns: what is built, and what a judge has to say of it.
 
 mod benign;
+mod benign_scripts;
 mod near;
 mod near_more;
 mod near_unseen;
