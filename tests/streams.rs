@@ -548,6 +548,8 @@ fn what_was_read_wrong_once_is_right() {
         (2_966_442_399_396_108_252, 3, 809, 7, false),
         (12_035_060_791_251_931_467, 3, 294, 1, false),
         (6_804_559_946_484_428_495, 3, 34, 3, false),
+        (11_892_215_087_864_452_873, 0, 130, 7, false),
+        (4_204_900_224_209_139_151, 3, 41, 6, false),
     ] {
         nothing_false_appears(seed, FILES[file], largest, lose, with_syn, 0).unwrap();
     }

@@ -128,9 +128,30 @@ impl Conn {
             order.let_go(at, missing, total, sink);
             order.declare_due(false, at, total, sink);
         });
-        // What the sender sent behind that was sent later than what was held back.
-        self.feed(sender, out, |order, total, sink| {
-            order.let_go(at, missing, total, sink);
+        // What the sender sent behind that was sent later than what was held back. It may answer what was held back and is
+        // missing in its turn: then it waits for that.
+        if !self.waits_in_turn(sender, until, at) {
+            self.feed(sender, out, |order, total, sink| {
+                order.let_go(at, missing, total, sink);
+            });
+        }
+    }
+
+    /// Whether an end whose data wait behind a position has acknowledged more of the other end's than the file has shown.
+    fn waits_in_turn(&mut self, end: End, held_from: u64, at: At) -> bool {
+        let (own, peer) = self.sides.get_both_mut(end);
+        let overtaken = peer.order.unseen_until();
+        let Some(until) = overtaken.filter(|_| own.order.waits_behind(held_from)) else {
+            return false;
+        };
+        self.overtaken = Some(Overtaken {
+            sender: end.other(),
+            from: peer.order.next(),
+            until,
+            at,
+            frames: FRAMES,
         });
+        peer.order.hold_at(until);
+        true
     }
 }

@@ -38,6 +38,12 @@ impl Order {
         self.place(ack).unwrap_or(0).min(self.acked)
     }
 
+    /// Position behind the bytes that the peer acknowledged, if some of them have not been handed on.
+    pub(in crate::track) fn unseen_until(&self) -> Option<u64> {
+        let acked = self.fin.map_or(self.acked, |fin| fin.min(self.acked));
+        (self.firm && acked > self.next).then_some(acked)
+    }
+
     /// Hands on what there is in front of a position, and declares what there is not.
     pub(in crate::track) fn declare_until(
         &mut self,
