@@ -20,7 +20,7 @@ use crate::units::{ConnId, End, FrameNo, Nanos, PerEnd, TcpSeq};
 
 use super::calm::Watch;
 use super::copies::Copies;
-use super::order::{At, Feed, Order};
+use super::order::{At, Carried, Feed, Order};
 use super::out::{Ctx, Out};
 use super::upper::{Deep, Passed};
 use super::view::Evidence;
@@ -405,7 +405,13 @@ impl Conn {
         let len = segment.payload_len;
         let all_acked = self.sides.get(end).order.is_acked();
         let accepted = self.feed(end, out, |order, total, sink| {
-            order.accept(seq, len, incoming.payload, at, total, sink)
+            let carried = Carried {
+                seq,
+                len,
+                payload: incoming.payload,
+                ack: segment.ack,
+            };
+            order.accept(carried, at, total, sink)
         });
         found.set(accepted.flags);
         let side = self.sides.get_mut(end);

@@ -96,6 +96,21 @@ struct Waiting {
     frame: FrameNo,
     time: Nanos,
     starts_segment: bool,
+    /// What its segment acknowledges.
+    ack: TcpSeq,
+}
+
+/// What a segment carries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Carried<'a> {
+    /// Sequence number of its first byte.
+    pub(super) seq: TcpSeq,
+    /// So many bytes, of which the file may have fewer.
+    pub(super) len: u32,
+    /// Those in the file.
+    pub(super) payload: &'a [u8],
+    /// What it acknowledges of the other stream.
+    pub(super) ack: TcpSeq,
 }
 
 /// What became of a segment's payload.
@@ -283,13 +298,14 @@ impl Order {
     /// Takes in a segment's payload and hands on what is in order now.
     pub(super) fn accept(
         &mut self,
-        seq: TcpSeq,
-        len: u32,
-        payload: &[u8],
+        carried: Carried<'_>,
         now: At,
         total: &mut usize,
         sink: Feed<'_>,
     ) -> Accepted {
+        let Carried {
+            seq, len, payload, ..
+        } = carried;
         if !self.firm {
             self.base = Some(seq);
             self.firm = true;
@@ -334,7 +350,11 @@ impl Order {
             accepted.fresh = end.saturating_sub(start);
             hand_on(start, end, bytes, now, skip == 0, sink);
         } else {
-            accepted.fresh = self.keep(start, end, bytes, now, skip == 0, total);
+            let kept = Carried {
+                payload: bytes,
+                ..carried
+            };
+            accepted.fresh = self.keep(start, end, kept, now, skip == 0, total);
             self.release(now, false, total, sink);
             while self.kept > MAX_WAITING_BYTES
                 || self.waiting.len() > MAX_WAITING_RANGES
@@ -362,7 +382,7 @@ impl Order {
         &mut self,
         start: u64,
         end: u64,
-        bytes: &[u8],
+        carried: Carried<'_>,
         now: At,
         whole: bool,
         total: &mut usize,
@@ -386,7 +406,7 @@ impl Order {
         let mut fresh = 0_u64;
         for (from, to) in free {
             let offset = usize::try_from(from.saturating_sub(start)).unwrap_or(usize::MAX);
-            let part = bytes.get(offset..).unwrap_or_default();
+            let part = carried.payload.get(offset..).unwrap_or_default();
             let len = to.saturating_sub(from);
             let part = part
                 .get(..usize::try_from(len).unwrap_or(usize::MAX))
@@ -403,6 +423,7 @@ impl Order {
                     frame: now.frame,
                     time: now.time,
                     starts_segment: whole && from == start,
+                    ack: carried.ack,
                 },
             );
         }

@@ -92,7 +92,6 @@ impl Conn {
             overtaken.frames = overtaken.frames.saturating_sub(1);
             let order = &self.sides.get(overtaken.sender).order;
             let comes = order.next() < overtaken.until
-                && !order.waits_behind(overtaken.until)
                 && !incoming.flags().rst()
                 && !incoming.flags().fin();
             if overtaken.frames == 0 || !comes {
@@ -130,20 +129,19 @@ impl Conn {
         });
         // What the sender sent behind that was sent later than what was held back. It may answer what was held back and is
         // missing in its turn: then it waits for that.
-        if !self.waits_in_turn(sender, until, at) {
-            self.feed(sender, out, |order, total, sink| {
-                order.let_go(at, missing, total, sink);
-            });
-        }
+        let waits = self.waits_in_turn(sender, until, at);
+        self.feed(sender, out, |order, total, sink| match waits {
+            Some(from) => order.let_go_until(from, at, missing, total, sink),
+            None => order.let_go(at, missing, total, sink),
+        });
     }
 
-    /// Whether an end whose data wait behind a position has acknowledged more of the other end's than the file has shown.
-    fn waits_in_turn(&mut self, end: End, held_from: u64, at: At) -> bool {
+    /// From where on the data of an end, which wait behind a position, were sent with an acknowledgement of more of the
+    /// other end's than the file has shown. That is waited for then.
+    fn waits_in_turn(&mut self, end: End, held_from: u64, at: At) -> Option<u64> {
         let (own, peer) = self.sides.get_both_mut(end);
-        let overtaken = peer.order.unseen_until();
-        let Some(until) = overtaken.filter(|_| own.order.waits_behind(held_from)) else {
-            return false;
-        };
+        let until = peer.order.unseen_until()?;
+        let from = own.order.answers_unseen(held_from, &peer.order)?;
         self.overtaken = Some(Overtaken {
             sender: end.other(),
             from: peer.order.next(),
@@ -152,6 +150,6 @@ impl Conn {
             frames: FRAMES,
         });
         peer.order.hold_at(until);
-        true
+        Some(from)
     }
 }

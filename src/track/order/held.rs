@@ -33,6 +33,19 @@ impl Order {
         self.release(now, by_gap, total, sink);
     }
 
+    /// The same as far as a position, from which on it goes on waiting.
+    pub(in crate::track) fn let_go_until(
+        &mut self,
+        until: u64,
+        now: At,
+        by_gap: bool,
+        total: &mut usize,
+        sink: Feed<'_>,
+    ) {
+        self.held_from = Some(until);
+        self.release(now, by_gap, total, sink);
+    }
+
     /// Position behind what an acknowledgement is of that was taken note of.
     pub(in crate::track) fn reached(&self, ack: TcpSeq) -> u64 {
         self.place(ack).unwrap_or(0).min(self.acked)
@@ -59,6 +72,14 @@ impl Order {
             self.hide_until(gap, now, sink);
             self.release_until(until, now, true, total, sink);
         }
+    }
+
+    /// The first position from another on at which something waits that was sent with an acknowledgement of more than the
+    /// peer's stream has handed on.
+    pub(in crate::track) fn answers_unseen(&self, from: u64, peer: &Self) -> Option<u64> {
+        let mut waiting = self.waiting.range(from..);
+        let answers = |ack| peer.place(ack).is_some_and(|acked| acked > peer.next);
+        waiting.find_map(|(pos, waiting)| answers(waiting.ack).then_some(*pos))
     }
 
     /// Whether something waits that was sent behind a position.
