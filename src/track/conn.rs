@@ -517,9 +517,8 @@ impl Conn {
             done: now.min(last),
             time: self.row.last_time,
         };
-        // What was held back answers what the other end sent: that goes first.
-        let last = self.overtaken.take().map_or(End::B, Overtaken::held);
-        for end in [last.other(), last] {
+        self.wait_no_more(at, out);
+        for end in End::BOTH {
             self.feed(end, out, |order, total, sink| order.finish(at, total, sink));
         }
         let [a, b] = &self.sides.0;

@@ -5,7 +5,7 @@
 //! or does not come; and so is what is sent behind that, which may answer it in turn.
 
 use super::{Conn, Incoming};
-use crate::track::order::At;
+use crate::track::order::{At, MAX_WAITING_RANGES};
 use crate::track::out::Out;
 use crate::units::End;
 
@@ -26,13 +26,6 @@ pub(super) struct Overtaken {
     at: At,
     /// Frames until they are given up.
     frames: u8,
-}
-
-impl Overtaken {
-    /// The end whose data are held back.
-    pub(super) fn held(self) -> End {
-        self.sender.other()
-    }
 }
 
 impl Conn {
@@ -82,7 +75,7 @@ impl Conn {
             && incoming.segment.payload_len > 0
             && overtaken.until < order.reached(incoming.segment.ack)
         {
-            self.go_on(incoming, out);
+            self.go_on(incoming.at(), out);
         }
     }
 
@@ -95,14 +88,14 @@ impl Conn {
                 && !incoming.flags().rst()
                 && !incoming.flags().fin();
             if overtaken.frames == 0 || !comes {
-                self.go_on(incoming, out);
+                self.go_on(incoming.at(), out);
             }
         }
     }
 
     /// What was held back goes on, behind what was overtaken, as far as that has come.
     #[cold]
-    fn go_on(&mut self, incoming: &Incoming<'_>, out: &mut Out) {
+    fn go_on(&mut self, at: At, out: &mut Out) {
         let Some(Overtaken {
             sender,
             from,
@@ -113,7 +106,6 @@ impl Conn {
         else {
             return;
         };
-        let at = incoming.at();
         let order = &self.sides.get(sender).order;
         let next = order.next();
         // Where the sender goes on from there, it had not sent what was acknowledged: the number is wrong.
@@ -134,6 +126,17 @@ impl Conn {
             Some(from) => order.let_go_until(from, at, missing, total, sink),
             None => order.let_go(at, missing, total, sink),
         });
+    }
+
+    /// Nothing more comes: what is held back goes on, behind what it answers.
+    pub(super) fn wait_no_more(&mut self, at: At, out: &mut Out) {
+        // Each time something that waits goes on.
+        for _ in 0..MAX_WAITING_RANGES {
+            if self.overtaken.is_none() {
+                break;
+            }
+            self.go_on(at, out);
+        }
     }
 
     /// From where on the data of an end, which wait behind a position, were sent with an acknowledgement of more of the

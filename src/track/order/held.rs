@@ -48,13 +48,23 @@ impl Order {
 
     /// Position behind what an acknowledgement is of that was taken note of.
     pub(in crate::track) fn reached(&self, ack: TcpSeq) -> u64 {
-        self.place(ack).unwrap_or(0).min(self.acked)
+        self.bytes_until(self.place(ack).unwrap_or(0).min(self.acked))
     }
 
     /// Position behind the bytes that the peer acknowledged, if some of them have not been handed on.
     pub(in crate::track) fn unseen_until(&self) -> Option<u64> {
-        let acked = self.fin.map_or(self.acked, |fin| fin.min(self.acked));
+        let acked = self.bytes_until(self.acked);
         (self.firm && acked > self.next).then_some(acked)
+    }
+
+    /// Position behind the last byte in front of an acknowledged position: the FIN takes one too, also one that the file
+    /// lacks.
+    fn bytes_until(&self, acked: u64) -> u64 {
+        match self.fin {
+            Some(fin) => fin.min(acked),
+            None if acked == self.high.saturating_add(1) => self.high,
+            None => acked,
+        }
     }
 
     /// Hands on what there is in front of a position, and declares what there is not.
