@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::ends::{Ends, PerPoint, Point};
 use super::frames::{Frames, Pos, Ruler, Scale, Seg};
-use super::streams::Streams;
+use super::streams::{CONTROL, Streams};
 use crate::rules::settings::{Settings, Threshold};
 use crate::store::{ConnRow, FrameFlags, PduKind, Store, TcpFlags};
 use crate::units::{FrameNo, PerSide, Side, TcpSeq};
@@ -308,7 +308,7 @@ impl LaterData {
                     Some(no)
                 };
                 let content = no.map_or(seg, |no| Seg { no, ..seg });
-                if !only_control(store, &content, streams) {
+                if !only_control(store, conn, &content, streams) {
                     push_highest(
                         out.data.get_mut(seg.side).get_mut(seg.point),
                         seg.no,
@@ -435,8 +435,9 @@ fn acknowledged_before(
     None
 }
 
-/// Whether a segment carries nothing but SMP control packets, or bytes of the closing row of SMP:FINs.
-fn only_control(store: &Store, seg: &Seg, streams: &Streams) -> bool {
+/// Whether a segment carries nothing but SMP control packets, or bytes of the closing row of SMP:FINs. What cannot
+/// be read of it, as bytes before that are not in the file, may be some where there are as many sessions.
+fn only_control(store: &Store, conn: &ConnRow, seg: &Seg, streams: &Streams) -> bool {
     let closing = match seg.side {
         Side::Client => streams
             .c0
@@ -454,14 +455,25 @@ fn only_control(store: &Store, seg: &Seg, streams: &Streams) -> bool {
     if closing {
         return true;
     }
-    let mut covered: i64 = 0;
+    let mut covered: Pos = 0;
     for (_, pdu) in store.pdus_in(seg.no) {
-        if !pdu.kind.is_control() {
+        if pdu.kind.is_control() {
+            covered = covered.saturating_add(Pos::from(pdu.len));
+        } else if pdu.kind != PduKind::Hidden {
             return false;
         }
-        covered = covered.saturating_add(i64::from(pdu.len));
     }
-    covered >= i64::from(seg.len)
+    let unread: Pos = (streams.hidden.get(seg.side).iter())
+        .map(|(pos, len)| {
+            let end = seg.end.min(pos.saturating_add(*len));
+            end.saturating_sub(seg.pos.max(*pos))
+        })
+        .filter(|overlap| *overlap > 0)
+        .sum();
+    let packets = usize::try_from(unread / CONTROL).unwrap_or(usize::MAX);
+    let may_be =
+        unread % CONTROL == 0 && store.conn_sessions(conn.id).take(packets).count() == packets;
+    may_be && covered.saturating_add(unread) >= Pos::from(seg.len)
 }
 
 /// Condition 3 of `rst-middlebox`: inside the receiver's window, but neither what its sender would send next, nor
