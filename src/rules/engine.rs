@@ -82,8 +82,7 @@ const EITHER_WAY: &[&str] = &[
 
 /// How a connection ended: the finding of the first rule that applies.
 pub(super) fn judge_close(facts: &mut Facts<'_>) -> Option<Finding> {
-    let other =
-        facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen && !is_cut_sql_server(facts);
+    let other = facts.conn.is_other() && !is_cut_sql_server(facts);
     let mut own = Vec::new();
     let (rule, conclusion) = catalogue()
         .iter()
@@ -145,7 +144,7 @@ fn close_finding(
 
 /// Whether neither content nor port tells of SQL Server.
 fn not_sql_server(facts: &Facts<'_>) -> bool {
-    facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen && !has_sql_port(facts)
+    facts.conn.is_other() && !has_sql_port(facts)
 }
 
 fn has_sql_port(facts: &Facts<'_>) -> bool {
@@ -176,7 +175,7 @@ fn close_marks(facts: &Facts<'_>) -> Vec<FrameNo> {
 /// Adds the conditions of the benign close to a finding that stands in its place: failed first, then unknown.
 fn attach_mars_conditions(facts: &Facts<'_>, conditions: &mut Vec<Applied>) {
     // Inside TLS no SMP packet can be seen: that none is there says nothing.
-    if facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen || facts.encrypted {
+    if facts.conn.is_other() || facts.encrypted {
         return;
     }
     let failed = failed_mars_conditions(facts);
@@ -248,8 +247,7 @@ fn cap(facts: &Facts<'_>, finding: &mut Finding) {
     }
     if facts.frames.cut {
         finding.notes.push("snaplen: frames are cut".to_owned());
-        let unread = facts.conn.protocol == Protocol::Other && !facts.conn.smp_seen;
-        if unread && finding.confidence == Confidence::Proven {
+        if facts.conn.is_other() && finding.confidence == Confidence::Proven {
             finding.confidence = Confidence::Likely;
         }
     }

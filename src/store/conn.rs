@@ -393,6 +393,11 @@ impl ConnRow {
         matches!(self.encryption, Some(Encryption::Full | Encryption::Strict))
     }
 
+    /// Whether nothing was recognised in it, neither TDS nor SMP.
+    pub fn is_other(&self) -> bool {
+        self.protocol == Protocol::Other && !self.smp_seen
+    }
+
     /// Whether its login is one of TDS 5.0, which Sybase servers speak and SQL Server never did.
     pub fn is_sybase(&self) -> bool {
         let version = self.login.as_ref().and_then(|login| login.tds_version);

@@ -8,7 +8,7 @@ use super::{CLIENT_RESET, SERVER_RESET, end_evidence, ender_words};
 use crate::rules::facts::{Facts, off_from};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule};
 use crate::rules::settings::Threshold;
-use crate::store::{Applied, Confidence, Protocol, Verdict};
+use crate::store::{Applied, Confidence, Verdict};
 use crate::units::Side;
 
 fn server_aborts(facts: &Facts<'_>) -> Check {
@@ -137,7 +137,7 @@ pub(super) fn conclude_fallback(facts: &Facts<'_>, _: &[Applied]) -> Conclusion 
 pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     // Of a connection that shows nothing of SQL Server no login is known.
-    if facts.conn.protocol != Protocol::Other || facts.conn.smp_seen {
+    if !facts.conn.is_other() {
         notes.push(format!("stage: {}", facts.stage.word()));
     }
     let open = facts.left_open().count();
