@@ -116,15 +116,14 @@ impl Conn {
             });
         }
         self.feed(sender.other(), out, |order, total, sink| {
-            order.let_go(at, missing, total, sink);
+            order.let_go(None, at, missing, total, sink);
             order.declare_due(false, at, total, sink);
         });
         // What the sender sent behind that was sent later than what was held back. It may answer what was held back and is
         // missing in its turn: then it waits for that.
         let waits = self.waits_in_turn(sender, until, at);
-        self.feed(sender, out, |order, total, sink| match waits {
-            Some(from) => order.let_go_until(from, at, missing, total, sink),
-            None => order.let_go(at, missing, total, sink),
+        self.feed(sender, out, |order, total, sink| {
+            order.let_go(waits, at, missing, total, sink);
         });
     }
 

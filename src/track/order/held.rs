@@ -21,28 +21,16 @@ impl Order {
         self.held_from.unwrap_or(u64::MAX)
     }
 
-    /// What was held waits no more, but for what is not in order. `by_gap`: it waited in vain.
+    /// What was held waits no more, but for what is not in order, or only from a position on. `by_gap`: it waited in vain.
     pub(in crate::track) fn let_go(
         &mut self,
+        until: Option<u64>,
         now: At,
         by_gap: bool,
         total: &mut usize,
         sink: Feed<'_>,
     ) {
-        self.held_from = None;
-        self.release(now, by_gap, total, sink);
-    }
-
-    /// The same as far as a position, from which on it goes on waiting.
-    pub(in crate::track) fn let_go_until(
-        &mut self,
-        until: u64,
-        now: At,
-        by_gap: bool,
-        total: &mut usize,
-        sink: Feed<'_>,
-    ) {
-        self.held_from = Some(until);
+        self.held_from = until;
         self.release(now, by_gap, total, sink);
     }
 
