@@ -183,8 +183,13 @@ const NOT_MADE: &[(&str, &str)] = &[
     ("tcp.analysis.window_full", "tcp.analysis.zero_window"),
 ];
 
-/// What there is instead of a field that Wireshark has and the analysis does not make.
-pub(super) fn instead_of(name: &str) -> Option<&'static str> {
+/// Why a field that Wireshark has and the analysis does not make is refused, in words.
+pub(super) fn refusal(name: &str) -> Option<String> {
+    instead_of(name).map(|instead| format!("`{name}` is not worked out here; there is {instead}"))
+}
+
+/// What there is instead of such a field.
+fn instead_of(name: &str) -> Option<&'static str> {
     NOT_MADE
         .iter()
         .find(|(made, _)| *made == name)

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::eval::{Eval, Event, Moment};
-use super::field::{FieldRef, Ty, find, instead_of, nearest_name};
+use super::field::{FieldRef, Ty, find, nearest_name, refusal};
 use super::value::Val;
 use crate::units::FrameNo;
 
@@ -35,12 +35,11 @@ impl TableColumn {
     /// There is no such field; the text names the nearest one.
     pub fn new(name: &str) -> Result<Self, String> {
         find(name).map(|field| Self { field }).ok_or_else(|| {
-            if let Some(instead) = instead_of(name) {
-                return format!("`{name}` is not worked out here; there is {instead}");
-            }
-            let near =
-                nearest_name(name).map_or_else(String::new, |near| format!("; nearest: {near}"));
-            format!("no field is named `{name}`{near}")
+            refusal(name).unwrap_or_else(|| {
+                let near = nearest_name(name)
+                    .map_or_else(String::new, |near| format!("; nearest: {near}"));
+                format!("no field is named `{name}`{near}")
+            })
         })
     }
 

@@ -379,8 +379,7 @@ fn one_or(mut parts: Vec<Node>, many: impl Fn(Vec<Node>) -> Node) -> Node {
 }
 
 fn no_field(name: &str, at: usize, len: usize) -> ParseError {
-    if let Some(instead) = field::instead_of(name) {
-        let text = format!("`{name}` is not worked out here; there is {instead}");
+    if let Some(text) = field::refusal(name) {
         return ParseError::new(at, len, text);
     }
     ParseError::new(at, len, format!("no such field: `{name}`")).nearest(field::nearest_name(name))
