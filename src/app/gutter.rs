@@ -47,8 +47,9 @@ impl Gutter {
         };
         let all = app.store.conn_sessions(conn);
         let near = |s: &&SessionRow| s.open_frame <= *last && closed_at(s) >= *first;
-        let mut open: Vec<(SessionId, String)> =
-            all.filter(near).map(|s| (s.id, lane_name(s))).collect();
+        let mut open: Vec<SessionId> = all.filter(near).map(|s| s.id).collect();
+        // They are numbered as they are opened.
+        open.sort_unstable();
         if open.is_empty() {
             return Self::default();
         }
@@ -60,14 +61,14 @@ impl Gutter {
             0
         };
         if more > 0 {
-            let chosen = chosen(app, &visible, &open);
-            open.retain(|(id, _)| chosen.contains(id));
+            open = chosen(app, &visible, &open);
+            open.sort_unstable();
         }
-        let mut lanes: Vec<GutterLane> = open
-            .into_iter()
-            .map(|(id, name)| GutterLane {
-                session: Some(id),
-                name: short(&name),
+        let sessions = open.iter().filter_map(|id| app.store.session(*id));
+        let mut lanes: Vec<GutterLane> = sessions
+            .map(|session| GutterLane {
+                session: Some(session.id),
+                name: short(&lane_name(session)),
             })
             .collect();
         let longest = lanes.iter().map(|lane| lane.name.len()).max().unwrap_or(1);
@@ -118,16 +119,16 @@ impl Gutter {
 }
 
 /// Those of the open sessions that get a lane, where there is none for all.
-fn chosen(app: &App, visible: &[FrameNo], open: &[(SessionId, String)]) -> Vec<SessionId> {
+fn chosen(app: &App, visible: &[FrameNo], open: &[SessionId]) -> Vec<SessionId> {
     let cursor = Some(app.list.cursor);
     let on_rows = cursor.into_iter().chain(visible.iter().copied());
     let with_packets = on_rows.flat_map(|no| super::facts::sessions_of(&app.store, no));
     let mut chosen: Vec<SessionId> = Vec::new();
-    for id in with_packets.chain(open.iter().rev().map(|(id, _)| *id)) {
+    for id in with_packets.chain(open.iter().rev().copied()) {
         if chosen.len() >= MOST {
             break;
         }
-        if !chosen.contains(&id) && open.iter().any(|(other, _)| *other == id) {
+        if !chosen.contains(&id) && open.binary_search(&id).is_ok() {
             chosen.push(id);
         }
     }
