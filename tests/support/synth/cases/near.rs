@@ -4,7 +4,7 @@ use marstui::store::Verdict::{Fault, LikelyBenign, Notice, Undecided};
 use marstui::units::Side::{Client, Server};
 
 use super::super::close::Form;
-use super::super::conn::{MS, US};
+use super::super::conn::{Conn, MS, US};
 use super::super::wire::{ACK, FIN, PSH, RST};
 use super::super::{smp, tds};
 use super::scripts::{
@@ -32,13 +32,7 @@ pub fn cases() -> Vec<Case> {
             "N01c",
             "the server resets a segment of the client before it has the acknowledgement of its FIN",
             ALL,
-            |form| {
-                let mut c = opened(form, &[0]);
-                c.close_clean(&[0]);
-                c.segments.pop();
-                echoes(&mut c);
-                c
-            },
+            late_server_reset,
             &[("rst-server-after-close", Undecided)],
         )
         .failing(&["M9"]),
@@ -46,13 +40,7 @@ pub fn cases() -> Vec<Case> {
             "N01e",
             "the same without both FINs in the file: the server's acknowledgement tells that it had the client's",
             ALL,
-            |form| {
-                let mut c = opened(form, &[0]);
-                c.close_clean(&[0]);
-                c.segments.pop();
-                echoes(&mut c);
-                c
-            },
+            late_server_reset,
             &[("rst-server-after-close", Undecided)],
         )
         .edited(|capture| {
@@ -552,4 +540,13 @@ pub fn cases() -> Vec<Case> {
             &[("smp-violation", Fault)],
         ),
     ]
+}
+
+/// The server resets a segment of the client before it has the acknowledgement of its FIN.
+fn late_server_reset(form: Form) -> Conn {
+    let mut c = opened(form, &[0]);
+    c.close_clean(&[0]);
+    c.segments.pop();
+    echoes(&mut c);
+    c
 }

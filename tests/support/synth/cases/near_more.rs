@@ -4,7 +4,7 @@ use marstui::store::Verdict::{Benign, Fault, LikelyBenign, Normal, Notice, Undec
 use marstui::units::Side::{Client, Server};
 
 use super::super::close::Form;
-use super::super::conn::{MS, Segment, US};
+use super::super::conn::{Conn, MS, Segment, US};
 use super::super::mars::Encryption;
 use super::super::tds;
 use super::super::wire::{ACK, FIN, RST, SYN};
@@ -69,9 +69,7 @@ pub fn cases() -> Vec<Case> {
             ALL,
             |form| {
                 let mut c = page_close(form);
-                for segment in &mut c.segments {
-                    segment.label.insert_str(0, "old:");
-                }
+                label_old(&mut c);
                 c.wait(5_000 * MS);
                 c.reconnect(3_000_000_000, 2_100_000_000);
                 work(&mut c, &[0]);
@@ -303,13 +301,7 @@ pub fn cases() -> Vec<Case> {
             |form| {
                 let mut c = page_close(form);
                 let (seq, ack) = (c.snd_nxt(Server), c.snd_nxt(Client));
-                for segment in &mut c.segments {
-                    segment.label.insert_str(0, "old:");
-                }
-                c.wait(20_000 * MS);
-                c.set_isns(3_000_000_000, 2_100_000_000);
-                c.sessions.clear();
-                c.send(Client, SYN, &[]);
+                open_again(&mut c);
                 let syn = c.segments.len() - 1;
                 c.trip(40 * US);
                 c.push(Server, ACK, seq, ack, &[]);
@@ -319,14 +311,7 @@ pub fn cases() -> Vec<Case> {
                 c.wait(1_000 * MS);
                 c.resend(syn);
                 c.segments.last_mut().unwrap().ack = 0;
-                c.trip(40 * US);
-                c.send(Server, SYN | ACK, &[]);
-                c.trip(20 * US);
-                c.send(Client, ACK, &[]);
-                c.login(Encryption::None, true);
-                work(&mut c, &[0]);
-                c.close_benign(form, &[0]);
-                c
+                answer_and_close(c, form)
             },
             &[("mars-close-rst", Benign)],
         )
@@ -338,24 +323,11 @@ pub fn cases() -> Vec<Case> {
             |form| {
                 let mut c = page_close(form);
                 let ack = c.snd_nxt(Client);
-                for segment in &mut c.segments {
-                    segment.label.insert_str(0, "old:");
-                }
-                c.wait(20_000 * MS);
-                c.set_isns(3_000_000_000, 2_100_000_000);
-                c.sessions.clear();
-                c.send(Client, SYN, &[]);
+                open_again(&mut c);
                 c.trip(10 * US);
                 c.bare_reset(Client, ack);
                 c.label("late");
-                c.trip(40 * US);
-                c.send(Server, SYN | ACK, &[]);
-                c.trip(20 * US);
-                c.send(Client, ACK, &[]);
-                c.login(Encryption::None, true);
-                work(&mut c, &[0]);
-                c.close_benign(form, &[0]);
-                c
+                answer_and_close(c, form)
             },
             &[("mars-close-rst", Benign)],
         )
@@ -459,4 +431,32 @@ pub fn cases() -> Vec<Case> {
             &[("rst-data-lost", Fault)],
         ),
     ]
+}
+
+/// What was sent so far is of an earlier connection of the same ports.
+fn label_old(c: &mut Conn) {
+    for segment in &mut c.segments {
+        segment.label.insert_str(0, "old:");
+    }
+}
+
+/// The client's SYN of another connection of the same ports.
+fn open_again(c: &mut Conn) {
+    label_old(c);
+    c.wait(20_000 * MS);
+    c.set_isns(3_000_000_000, 2_100_000_000);
+    c.sessions.clear();
+    c.send(Client, SYN, &[]);
+}
+
+/// The server answers that SYN; what follows is usual.
+fn answer_and_close(mut c: Conn, form: Form) -> Conn {
+    c.trip(40 * US);
+    c.send(Server, SYN | ACK, &[]);
+    c.trip(20 * US);
+    c.send(Client, ACK, &[]);
+    c.login(Encryption::None, true);
+    work(&mut c, &[0]);
+    c.close_benign(form, &[0]);
+    c
 }

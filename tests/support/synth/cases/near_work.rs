@@ -4,7 +4,7 @@ use marstui::store::Verdict::{Fault, Undecided};
 use marstui::units::Side::{Client, Server};
 
 use super::super::close::Form;
-use super::super::conn::{MS, US};
+use super::super::conn::{Conn, MS, US};
 use super::super::tds;
 use super::super::wire::{ACK, FIN};
 use super::scripts::{ask_and_answer_in_part, long_answer};
@@ -32,15 +32,7 @@ pub fn cases() -> Vec<Case> {
             "N04b",
             "the final DONE says that more follows",
             ALL,
-            |form| {
-                let mut c = opened(form, &[0]);
-                let mut body = tds::columns();
-                body.extend(tds::row(1, "one"));
-                body.extend(tds::done(0xFD, tds::MORE | tds::COUNT, 0xC1, 1));
-                c.request(0, "select 1 select 2", &body);
-                c.close_benign(form, &[0]);
-                c
-            },
+            |form| close_behind(form, "select 1 select 2", &[one_row(), more()].concat()),
             &[("rst-with-request", Fault)],
         )
         .failing(&["M3"]),
@@ -49,15 +41,8 @@ pub fn cases() -> Vec<Case> {
             "rows follow a DONE that says that more does, and the message ends",
             ALL,
             |form| {
-                let mut c = opened(form, &[0]);
-                let mut body = tds::columns();
-                body.extend(tds::row(1, "one"));
-                body.extend(tds::done(0xFD, tds::MORE | tds::COUNT, 0xC1, 1));
-                body.extend(tds::columns());
-                body.extend(tds::row(2, "two"));
-                c.request(0, "select 1 select 2", &body);
-                c.close_benign(form, &[0]);
-                c
+                let rest = [tds::columns(), tds::row(2, "two")].concat();
+                close_behind(form, "select 1 select 2", &[one_row(), more(), rest].concat())
             },
             &[("rst-with-request", Fault)],
         )
@@ -66,14 +51,7 @@ pub fn cases() -> Vec<Case> {
             "N04j",
             "the message with the answer ends without a DONE",
             ALL,
-            |form| {
-                let mut c = opened(form, &[0]);
-                let mut body = tds::columns();
-                body.extend(tds::row(1, "one"));
-                c.request(0, "select 1", &body);
-                c.close_benign(form, &[0]);
-                c
-            },
+            |form| close_behind(form, "select 1", &one_row()),
             &[("rst-with-request", Fault)],
         )
         .failing(&["M3"]),
@@ -244,4 +222,21 @@ pub fn told_by_all() -> Vec<Case> {
 /// A SQL batch in one TDS packet.
 fn asking(text: &str) -> Vec<u8> {
     tds::packet(tds::SQL_BATCH, tds::EOM, 0, 1, &tds::batch(text))
+}
+
+/// A request with such an answer, and the benign close.
+fn close_behind(form: Form, text: &str, answer: &[u8]) -> Conn {
+    let mut c = opened(form, &[0]);
+    c.request(0, text, answer);
+    c.close_benign(form, &[0]);
+    c
+}
+
+fn one_row() -> Vec<u8> {
+    [tds::columns(), tds::row(1, "one")].concat()
+}
+
+/// A DONE behind a row that says that more follows.
+fn more() -> Vec<u8> {
+    tds::done(0xFD, tds::MORE | tds::COUNT, 0xC1, 1)
 }
