@@ -9,7 +9,7 @@ use crate::generated::index;
 use crate::support::synth::cases;
 use crate::support::synth::close::Form;
 use crate::support::synth::conn::{Conn, MS};
-use crate::support::synth::wire::SYN;
+use crate::support::synth::wire::{ACK, SYN};
 use crate::support::synth::{file, seed, smp, tds};
 
 fn judged(capture: &file::Capture, set: &[(&str, &str)]) -> Store {
@@ -530,4 +530,52 @@ fn of_headers_it_is_told_who_closed_and_not_that_it_was_before_the_login() {
     };
     let later = closes("close-4way", &behind_prelogins);
     assert_eq!(later.verdict, Verdict::Undecided, "{}", later.text);
+}
+
+/// A client that sends its request again and again, though the server acknowledges and answers it each time: nothing of
+/// the server's arrives, which the server's own file shows.
+#[test]
+fn an_answer_in_vain_to_a_request_that_keeps_coming_tells_that_one_direction_is_lost() {
+    let capture = |times: usize, arrives: bool| {
+        let mut c = cases::opened(Form::WindowsW, &[0]);
+        c.ask(0, "select 1");
+        let request = c.segments.len() - 1;
+        c.trip(MS);
+        c.answer(0, &tds::rows(1));
+        let answer = c.segments.len() - 1;
+        c.segments[answer].lost = true;
+        for i in 0..times {
+            c.wait((100 * MS) << i);
+            c.resend(request);
+            c.trip(0);
+            c.send(Side::Server, ACK, &[]);
+            c.last().lost = true;
+            c.wait((100 * MS) << i);
+            c.resend(answer);
+            c.last().lost = true;
+        }
+        if arrives {
+            c.last().lost = false;
+            c.trip(0);
+            c.send(Side::Client, ACK, &[]);
+        }
+        judged(&c.capture(Side::Server), &[])
+    };
+    let of_rule = |store: &Store| {
+        let mut findings = store.findings().iter();
+        findings.find(|f| f.rule == "one-way-loss").cloned()
+    };
+    let finding = of_rule(&capture(6, false)).expect("it is told");
+    assert_eq!(finding.verdict, Verdict::Fault);
+    assert_tells(
+        &finding.text.to_string(),
+        &[
+            "server",
+            "again 6 times in vain",
+            "packets of one direction",
+        ],
+    );
+    // What arrives at last was only late, and a few times nobody can tell.
+    assert_eq!(of_rule(&capture(6, true)), None);
+    assert_eq!(of_rule(&capture(3, false)), None);
 }

@@ -6,7 +6,7 @@ use crate::rules::catalogue::{
     FILE_GAP, MID_STREAM, NONSTANDARD_PORT, ONE_DIRECTION, ONE_WAY_LOSS, SLOW_ACK, ZERO_WINDOW,
     count, duration,
 };
-use crate::rules::facts::Facts;
+use crate::rules::facts::{Facts, ResendRun};
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
 use crate::store::{Exhibit, Finding, FrameFlags, Verdict, View};
@@ -167,21 +167,13 @@ fn lost_between(facts: &Facts<'_>) -> Option<Finding> {
 
 /// The same as far as one end's file shows it.
 fn sent_in_vain(facts: &Facts<'_>) -> Option<Finding> {
-    let runs = &facts.frames.resend_runs;
-    let run = runs.iter().rev().find(|run| {
-        let first = run.segs.first().map(|seg| seg.no);
-        let at = facts
-            .frames
-            .resent
-            .iter()
-            .position(|seg| Some(seg.no) == first);
-        let fresh = at
-            .and_then(|at| facts.frames.fresh_behind.get(at))
-            .copied()
-            .unwrap_or(0);
-        let acked = *facts.frames.acked.get(run.side.other());
-        run.resent() >= 2 && fresh >= 2 && acked.is_none_or(|acked| acked <= run.pos)
-    })?;
+    let runs = facts.frames.resend_runs.iter().rev();
+    let (run, meanwhile) = runs
+        .filter(|run| {
+            let acked = *facts.frames.acked.get(run.side.other());
+            run.resent() >= 2 && acked.is_none_or(|acked| acked <= run.pos)
+        })
+        .find_map(|run| Some((run, came_meanwhile(facts, run)?)))?;
     let proof = run
         .segs
         .iter()
@@ -199,13 +191,37 @@ fn sent_in_vain(facts: &Facts<'_>) -> Option<Finding> {
         &ONE_WAY_LOSS,
         Verdict::Fault,
         format!(
-            "The {} sent the same data again {} times in vain, while new data of the {} kept coming: packets of one direction are lost.",
+            "The {} sent the same data again {} times in vain, while {meanwhile}: packets of one direction are lost.",
             run.side.word(),
             run.resent(),
-            run.side.other().word()
         ),
         proof,
     ))
+}
+
+/// What shows that the other direction was open behind the begin of a run, in words: new data, or the same data again
+/// and again, though they were acknowledged.
+fn came_meanwhile(facts: &Facts<'_>, run: &ResendRun) -> Option<String> {
+    let begin = run.segs.first()?.no;
+    let (frames, peer) = (&facts.frames, run.side.other());
+    let at = frames.resent.iter().position(|seg| seg.no == begin);
+    let fresh = at.and_then(|at| frames.fresh_behind.get(at)).copied();
+    if fresh.unwrap_or(0) >= 2 {
+        return Some(format!("new data of the {} kept coming", peer.word()));
+    }
+    let acked = (*frames.acked.get(run.side))?;
+    let again = frames
+        .resent
+        .iter()
+        .filter(|seg| seg.side == peer && seg.no > begin && seg.len > 0 && seg.end <= acked);
+    let again = again.count();
+    // A few are lost in any bad network, on both ways.
+    (again >= 2 && run.resent() >= facts.settings.count(Threshold::Retransmissions)).then(|| {
+        format!(
+            "the {} sent again {again} times what had been acknowledged",
+            peer.word()
+        )
+    })
 }
 
 pub(super) fn one_direction(facts: &Facts<'_>) -> Option<Finding> {
