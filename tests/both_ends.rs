@@ -82,6 +82,43 @@ fn forged(form: Form, busy: bool) -> [file::Capture; 2] {
     Side::BOTH.map(|view| c.capture(view).without(&format!("forged:{}", view.word())))
 }
 
+/// A firewall between the ends that writes sequence numbers of its own, as many do: nothing of the one file fits the other.
+#[test]
+fn ends_with_other_numbers_are_judged_each_by_its_own_file() {
+    for form in Form::ALL {
+        // With the SYNs, or from later on.
+        for (raised, from) in [
+            (1, 0),
+            (5000, 0),
+            (1 << 31, 0),
+            (3_000_000_000, 0),
+            (1 << 31, 4),
+        ] {
+            let mut c = cases::opened(form, &[0, 1]);
+            c.ask(1, "select 1");
+            c.trip(MS);
+            c.answer(1, &tds::rows(3));
+            c.trip(MS);
+            c.close_benign(form, &[0, 1]);
+            let mut client = c.capture(Side::Client);
+            c.raise_client_numbers(raised);
+            let mut server = c.capture(Side::Server);
+            client.frames.drain(..from);
+            server.frames.drain(..from);
+            for skew in SKEWS {
+                let store = opened_together(&client, &server, skew);
+                let closes = closes(&store);
+                let said: Vec<_> = closes.iter().map(|f| describe(f)).collect();
+                let why = format!("{form:?} raised by {raised} from {from} skew {skew}: {said:?}");
+                assert_eq!(closes.len(), 2, "{why}");
+                let verdict = [Verdict::Benign, Verdict::LikelyBenign][usize::from(from > 0)];
+                let is_benign = |f: &&Finding| f.rule == "mars-close-rst" && f.verdict <= verdict;
+                assert!(closes.iter().all(is_benign), "{why}");
+            }
+        }
+    }
+}
+
 #[test]
 fn resets_that_neither_end_sent_are_a_devices() {
     for form in Form::ALL {

@@ -120,6 +120,7 @@ fn conn_row() -> ConnRow {
         client: End::A,
         client_evidence: Some("SYN"),
         incarnation: 0,
+        apart: None,
         first_frame: FrameNo(1),
         last_frame: FrameNo(12),
         frames: 12,

@@ -147,6 +147,7 @@ fn conn_row(id: ConnId, port: u16) -> ConnRow {
         client: End::A,
         client_evidence: Some("SYN"),
         incarnation: 0,
+        apart: None,
         first_frame: FrameNo(1),
         last_frame: FrameNo(1),
         frames: 0,

@@ -2,7 +2,7 @@
 
 use super::calm::Calm;
 use super::request::ErrorRow;
-use crate::units::{ConnId, End, FrameNo, Nanos, PduId, PerEnd, Sid, Side, TcpSeq};
+use crate::units::{ConnId, End, FrameNo, InterfaceId, Nanos, PduId, PerEnd, Sid, Side, TcpSeq};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -309,6 +309,9 @@ pub struct ConnRow {
     pub client_evidence: Option<&'static str>,
     /// How often this 4-tuple was in the file before.
     pub incarnation: u32,
+    /// The interface whose frames alone are of it, as they number its bytes otherwise than those of other capture points
+    /// do, which are of another connection with the same ends.
+    pub apart: Option<InterfaceId>,
     /// First frame.
     pub first_frame: FrameNo,
     /// Last frame so far.

@@ -38,6 +38,7 @@ const CHECKSUMS: u8 = 32;
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) row: ConnRow,
+    points: Points,
     /// Of the segments of each end.
     ways: PerEnd<Way>,
     sides: PerEnd<Side>,
@@ -64,6 +65,24 @@ pub(super) struct Conn {
     pub(super) evidence: Evidence,
     pub(super) watch: Watch,
     ended: bool,
+}
+
+/// The interfaces that showed frames of a connection; those with high numbers together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Points(u64);
+
+impl Points {
+    fn bit(interface: u32) -> u64 {
+        1 << interface.min(63)
+    }
+
+    fn add(&mut self, interface: u32) {
+        self.0 |= Self::bit(interface);
+    }
+
+    fn has(self, interface: u32) -> bool {
+        self.0 & Self::bit(interface) != 0
+    }
 }
 
 /// A frame on its way through its connection.
@@ -117,6 +136,7 @@ impl Conn {
                 client,
                 client_evidence,
                 incarnation,
+                apart: None,
                 first_frame: incoming.no,
                 last_frame: incoming.no,
                 frames: 0,
@@ -141,6 +161,7 @@ impl Conn {
                 first_pdu: None,
                 calm: Box::default(),
             },
+            points: Points::default(),
             ways,
             sides: PerEnd(End::BOTH.map(Side::new)),
             deep: None,
@@ -263,6 +284,7 @@ impl Conn {
         if !incoming.segment.has_flags() {
             return;
         }
+        self.points.add(incoming.interface);
         let side = self.sides.get_mut(end);
         if side.copies.is_copy(incoming) {
             found.set(FrameFlags::DUPLICATE);

@@ -83,9 +83,13 @@ impl Conns {
         all.into_iter().map(|(_, place)| place).collect()
     }
 
-    /// The place of the latest incarnation of a segment's 4-tuple, which is whole again if it was not.
-    pub(super) fn latest(&mut self, segment: &Segment) -> Option<usize> {
-        match self.latest.get(ends(segment))? {
+    /// The place of the latest incarnation of a segment's 4-tuple at a capture point, which is whole again if it was not.
+    pub(super) fn latest(&mut self, segment: &Segment, interface: u32) -> Option<usize> {
+        let (ends, apart) = (
+            ends(segment),
+            self.latest.apart_at(ends(segment), interface),
+        );
+        match self.latest.get(ends, apart)? {
             Kept::Whole(place) => usize::try_from(place).ok(),
             Kept::Remains(at) => {
                 let at = usize::try_from(at).ok()?;
@@ -99,7 +103,7 @@ impl Conns {
                 if let Some(for_view) = self.for_view.get_mut(id) {
                     *for_view = ForView::Whole(place);
                 }
-                self.latest.put(ends(segment), Kept::Whole(small(place)));
+                self.latest.put(ends, apart, Kept::Whole(small(place)));
                 Some(place)
             }
         }
@@ -109,12 +113,19 @@ impl Conns {
     pub(super) fn add(&mut self, segment: &Segment, make: impl FnOnce(ConnId) -> Conn) -> usize {
         let conn = make(ConnId::from_index(self.len));
         self.len = self.len.saturating_add(1);
+        let apart = conn.row.apart.map(|interface| interface.0);
         let place = self.place(conn);
         if self.for_view.len() < VIEW_CONNS {
             self.for_view.push(ForView::Whole(place));
         }
-        self.latest.put(ends(segment), Kept::Whole(small(place)));
+        self.latest
+            .put(ends(segment), apart, Kept::Whole(small(place)));
         place
+    }
+
+    /// Whether a segment's ports alone do not tell which connection it is of, as it depends on the capture point.
+    pub(super) fn depends_on_point(&self, segment: &Segment) -> bool {
+        !self.latest.apart.is_empty() && self.latest.is_apart_anywhere(ends(segment))
     }
 
     fn place(&mut self, conn: Conn) -> usize {
@@ -136,7 +147,8 @@ impl Conns {
         };
         let [a, b] = row.ends.0;
         // Nothing comes of one whose ports are used again.
-        let is_latest = self.latest.get((a, b)) == Some(Kept::Whole(small(place)));
+        let apart = row.apart.map(|interface| interface.0);
+        let is_latest = self.latest.get((a, b), apart) == Some(Kept::Whole(small(place)));
         let remains = if is_latest { conn.remains(row) } else { None };
         if is_latest && remains.is_none() {
             return false;
@@ -147,7 +159,7 @@ impl Conns {
         }
         if let Some(remains) = remains {
             let at = self.keep(remains);
-            self.latest.put((a, b), Kept::Remains(small(at)));
+            self.latest.put((a, b), apart, Kept::Remains(small(at)));
         }
         self.free.push(place);
         true
@@ -186,26 +198,59 @@ struct Latest {
     /// Nearly all of them: with short numbers, which their very many take a quarter of the memory for.
     short: HashMap<Way, Kept>,
     long: HashMap<Ends, Kept>,
+    /// Those of one capture point, which has other numbers than the others.
+    apart: HashMap<Ends, Vec<(u32, Kept)>>,
 }
 
 impl Latest {
-    fn get(&self, (a, b): Ends) -> Option<Kept> {
+    /// The interface, if it has an incarnation of its own.
+    fn apart_at(&self, ends: Ends, interface: u32) -> Option<u32> {
+        if self.apart.is_empty() {
+            return None;
+        }
+        let mut apart = self.apart.get(&in_order(ends))?.iter();
+        apart.find(|(at, _)| *at == interface).map(|(at, _)| *at)
+    }
+
+    fn is_apart_anywhere(&self, ends: Ends) -> bool {
+        self.apart.contains_key(&in_order(ends))
+    }
+
+    fn get(&self, (a, b): Ends, apart: Option<u32>) -> Option<Kept> {
+        if let Some(interface) = apart {
+            let mut apart = self.apart.get(&in_order((a, b)))?.iter();
+            return apart
+                .find(|(at, _)| *at == interface)
+                .map(|(_, kept)| *kept);
+        }
         let way = Way::either(a, b);
         if way.tells_all() {
             self.short.get(&way).copied()
         } else {
-            self.long.get(&(a.min(b), a.max(b))).copied()
+            self.long.get(&in_order((a, b))).copied()
         }
     }
 
-    fn put(&mut self, (a, b): Ends, kept: Kept) {
+    fn put(&mut self, (a, b): Ends, apart: Option<u32>, kept: Kept) {
+        if let Some(interface) = apart {
+            let apart = self.apart.entry(in_order((a, b))).or_default();
+            match apart.iter_mut().find(|(at, _)| *at == interface) {
+                Some((_, place)) => *place = kept,
+                None => apart.push((interface, kept)),
+            }
+            return;
+        }
         let way = Way::either(a, b);
         if way.tells_all() {
             self.short.insert(way, kept);
         } else {
-            self.long.insert((a.min(b), a.max(b)), kept);
+            self.long.insert(in_order((a, b)), kept);
         }
     }
+}
+
+fn in_order((a, b): Ends) -> Ends {
+    (a.min(b), a.max(b))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::decode::net::{self, Fragments, Packet, Segment};
 use crate::store::{
     Batch, FileRow, FrameFlags, FrameRow, InterfaceRow, Problem, Progress, TcpFlags, View,
 };
-use crate::units::{ConnId, End, FileOffset, FrameNo, TcpSeq};
+use crate::units::{ConnId, End, FileOffset, FrameNo, InterfaceId, TcpSeq};
 
 use super::ahead::{Ahead, First, Held};
 use super::conn::{Conn, Incoming};
@@ -385,6 +385,7 @@ impl Tracker {
             && let Some(conn) = self.conns.get(index)
             && let Some(end) = conn.end_of(segment)
             && !conn.is_reopened_by(end, segment)
+            && !conn.is_apart(end, incoming)
         {
             return Some((index, end));
         }
@@ -394,38 +395,60 @@ impl Tracker {
     #[inline(never)]
     fn look_up(&mut self, incoming: &Incoming<'_>) -> Option<(usize, End)> {
         let segment = incoming.segment;
-        let mut incarnation = 0;
-        if let Some(index) = self.conns.latest(segment) {
+        let (mut incarnation, mut apart) = (0, None);
+        if let Some(index) = self.conns.latest(segment, incoming.interface) {
             let conn = self.conns.get_mut(index)?;
             let end = conn.end_of(segment)?;
-            if !conn.is_reopened_by(end, segment) {
-                self.recent.put(segment, index);
+            apart = conn.row.apart;
+            if conn.is_apart(end, incoming) {
+                apart = Some(InterfaceId(incoming.interface));
+                self.recent
+                    .forget([segment.src_port, segment.dst_port], index);
+            } else if !conn.is_reopened_by(end, segment) {
+                self.remember(segment, index);
                 return Some((index, end));
-            }
-            incarnation = conn.row.incarnation.saturating_add(1);
-            conn.let_go |= !conn.is_among_over;
-            if conn.end(incoming.no, &mut self.out) || conn.let_go {
-                conn.list(index, &mut self.changed);
+            } else {
+                incarnation = conn.row.incarnation.saturating_add(1);
+                conn.let_go |= !conn.is_among_over;
+                if conn.end(incoming.no, &mut self.out) || conn.let_go {
+                    conn.list(index, &mut self.changed);
+                }
             }
         }
         if self.conns.len() >= self.max_conns {
-            if !std::mem::replace(&mut self.full, true) {
-                self.out.batch.problems.push(Problem {
-                    file: 0,
-                    offset: FileOffset(0),
-                    frame: Some(incoming.no),
-                    what: format!(
-                        "more than {} connections: frames of further ones are not assigned",
-                        self.max_conns
-                    ),
-                });
-            }
+            self.is_full(incoming.no);
             return None;
         }
-        let make = |id| Conn::new(id, incarnation, incoming);
+        let make = |id| {
+            let mut conn = Conn::new(id, incarnation, incoming);
+            conn.row.apart = apart;
+            conn
+        };
         let index = self.conns.add(segment, make);
-        self.recent.put(segment, index);
+        self.remember(segment, index);
         Some((index, End::A))
+    }
+
+    /// Segments with these ports need not be looked up, if the connection is theirs wherever they were captured.
+    fn remember(&mut self, segment: &Segment, index: usize) {
+        if !self.conns.depends_on_point(segment) {
+            self.recent.put(segment, index);
+        }
+    }
+
+    /// There is no room for another connection.
+    fn is_full(&mut self, at: FrameNo) {
+        if !std::mem::replace(&mut self.full, true) {
+            self.out.batch.problems.push(Problem {
+                file: 0,
+                offset: FileOffset(0),
+                frame: Some(at),
+                what: format!(
+                    "more than {} connections: frames of further ones are not assigned",
+                    self.max_conns
+                ),
+            });
+        }
     }
 
     /// The rows that are new or changed since the batch before.

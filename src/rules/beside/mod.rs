@@ -48,6 +48,7 @@ pub(super) fn gather(facts: &Facts<'_>, violations_told: bool, out: &mut Vec<Fin
     add(network::one_way_loss(facts));
     add(requests::reset_bits(facts));
     add(network::joined_late(facts));
+    add(network::numbers_rewritten(facts));
     add(network::other_port(facts));
     if !violations_told {
         add(sessions::violations(facts));

@@ -3,8 +3,8 @@
 use super::stated;
 use crate::decode::tds;
 use crate::rules::catalogue::{
-    FILE_GAP, MID_STREAM, NONSTANDARD_PORT, ONE_DIRECTION, ONE_WAY_LOSS, SLOW_ACK, ZERO_WINDOW,
-    count, duration,
+    FILE_GAP, MID_STREAM, NONSTANDARD_PORT, ONE_DIRECTION, ONE_WAY_LOSS, SEQ_REWRITTEN, SLOW_ACK,
+    ZERO_WINDOW, count, duration,
 };
 use crate::rules::facts::{Facts, ResendRun};
 use crate::rules::rule::{MOST_FRAMES, evidence};
@@ -275,6 +275,18 @@ pub(super) fn joined_late(facts: &Facts<'_>) -> Option<Finding> {
             Verdict::Normal,
             "The file begins after this connection was opened.".to_owned(),
             vec![evidence(facts.conn.first_frame, "first frame", "")],
+        )
+    })
+}
+
+pub(super) fn numbers_rewritten(facts: &Facts<'_>) -> Option<Finding> {
+    facts.conn.apart.map(|_| {
+        stated(
+            facts,
+            &SEQ_REWRITTEN,
+            Verdict::Normal,
+            "Another capture point shows these ends with other sequence numbers: a device between rewrites them, and each point's frames are a connection of their own here.".to_owned(),
+            vec![evidence(facts.conn.first_frame, "first frame with these numbers", "")],
         )
     })
 }

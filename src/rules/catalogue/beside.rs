@@ -314,6 +314,22 @@ pub(in crate::rules) const MID_STREAM: Rule = Rule::gathered(
     "Catalogue 7",
 );
 
+pub(in crate::rules) const SEQ_REWRITTEN: Rule = Rule::gathered(
+    "seq-rewritten",
+    "Numbers rewritten on the way",
+    Scope::Connection,
+    Verdict::Normal,
+    &[Criterion::gathered(
+        "numbers",
+        "One capture point shows the same ends with other sequence numbers than another",
+    )],
+)
+.says(
+    "A device between the capture points numbers the bytes anew, as firewalls do. What each point shows is judged by itself.",
+    "Compare the two connections by their contents: a packet that only one of them has was dropped or made on the way.",
+    "RFC 6528; what firewalls document as randomised sequence numbers",
+);
+
 pub(in crate::rules) const NONSTANDARD_PORT: Rule = Rule::gathered(
     "nonstandard-port",
     "SQL Server on another port",

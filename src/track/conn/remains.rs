@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::way::Way;
-use super::{Conn, Side};
+use super::{Conn, Points, Side};
 use crate::decode::tds;
 use crate::store::{ConnRow, Endpoint, TcpStats};
 use crate::track::calm::Watch;
@@ -64,6 +64,8 @@ impl Conn {
         let [a, b] = remains.sides.0;
         let [tcp_a, tcp_b] = row.tcp.0;
         Self {
+            // Looked at only as long as it is open.
+            points: Points::default(),
             ways: ways(&row.ends),
             sides: PerEnd([a.side(End::A, tcp_a), b.side(End::B, tcp_b)]),
             deep: None,

@@ -6,7 +6,10 @@ use super::way::Way;
 use super::{Conn, Incoming};
 use crate::decode::net::Segment;
 use crate::store::{Endpoint, TcpFlags};
-use crate::units::End;
+use crate::units::{End, TcpSeq};
+
+/// Numbers so far apart are not of one stream, though its capture points do not begin, or show it, at the same time.
+const OTHER: u32 = 1 << 28;
 
 impl Conn {
     /// The end that sent a segment, if it is one of this connection.
@@ -68,6 +71,30 @@ impl Conn {
                     || (!flags.ack() && self.has_payload() && known.is_none())
             }
         }
+    }
+
+    /// Whether a segment is the first that its capture point shows of this connection, and has other numbers than those
+    /// of the other points: a device between them writes numbers of its own. What such a point shows is a connection
+    /// by itself.
+    pub(in crate::track) fn is_apart(&self, end: End, incoming: &Incoming<'_>) -> bool {
+        let (segment, flags) = (incoming.segment, incoming.flags());
+        let may_be = incoming.several_interfaces && !flags.rst();
+        if !may_be || self.points.has(incoming.interface) {
+            return false;
+        }
+        let side = self.sides.get(end);
+        if flags.syn() {
+            // Behind a close the ports are used again.
+            return self.closed_by.is_none() && side.isn.is_some_and(|isn| isn != segment.seq);
+        }
+        let peer = self.sides.get(end.other());
+        // What an end sent, or what the other one acknowledged of it.
+        let sent = side.order.sent_next().or(peer.last_ack);
+        let acked = side.last_ack.or(peer.order.sent_next());
+        let other = |known: Option<TcpSeq>, number| {
+            known.is_some_and(|known| known.diff(number).unsigned_abs() > OTHER)
+        };
+        flags.ack() && (other(sent, segment.seq) || other(acked, segment.ack))
     }
 
     /// Whether both numbers of a segment lie far outside the streams. One that does so may follow bytes that are

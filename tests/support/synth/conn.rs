@@ -352,6 +352,19 @@ impl Conn {
         self.rcv = [server, client];
     }
 
+    /// Has the client's sequence numbers be so much higher in all segments, as a device on the way makes them.
+    pub fn raise_client_numbers(&mut self, by: u32) {
+        for segment in &mut self.segments {
+            match segment.from {
+                Side::Client => segment.seq = segment.seq.wrapping_add(by),
+                Side::Server if segment.flags & ACK != 0 || segment.ack != 0 => {
+                    segment.ack = segment.ack.wrapping_add(by);
+                }
+                Side::Server => {}
+            }
+        }
+    }
+
     /// The connection as one end's capture shows it.
     pub fn capture(&self, view: Side) -> Capture {
         let mut frames = Vec::new();

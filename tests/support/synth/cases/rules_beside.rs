@@ -81,6 +81,13 @@ pub fn beside() -> Vec<RuleCase> {
             || one_way(false),
         ),
         rule(
+            "seq-rewritten",
+            Normal,
+            "two capture points with a firewall between them that writes sequence numbers of its own",
+            || of_two_points(3_000_000_000),
+            || of_two_points(0),
+        ),
+        rule(
             "non-pooled",
             Notice,
             "a connection for each of twenty-one requests",
@@ -185,6 +192,15 @@ fn one_way(lost: bool) -> Capture {
         }
     }
     c.capture(Client)
+}
+
+/// Both ends' captures of one connection in one file; the client's numbers are so much higher at the server.
+fn of_two_points(higher: u32) -> Capture {
+    let mut c = opened(W, &[0, 1]);
+    c.close_benign(W, &[0, 1]);
+    let client = c.capture(Client);
+    c.raise_client_numbers(higher);
+    client.merge(c.capture(Server))
 }
 
 /// One client that uses so many ports twice, a second apart.
