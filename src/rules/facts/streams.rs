@@ -26,12 +26,15 @@ pub(in crate::rules) struct TailPart {
     pub pos: Pos,
     pub end: Pos,
     pub pdu: Option<PduRow>,
+    /// It belongs to an earlier life of its Sid: the client opened that again, and had read all that came before.
+    pub earlier_life: bool,
 }
 
 impl TailPart {
-    /// Whether it is an SMP:FIN that can be read.
+    /// Whether it is an SMP:FIN that can be read, of the last life of its Sid.
     pub fn is_fin(&self) -> bool {
-        self.kind == TailKind::Pdu && self.pdu.is_some_and(|p| p.kind == PduKind::Fin)
+        let is_fin = self.kind == TailKind::Pdu && self.pdu.is_some_and(|p| p.kind == PduKind::Fin);
+        is_fin && !self.earlier_life
     }
 }
 
@@ -61,6 +64,8 @@ pub(in crate::rules) struct Streams {
     pub data_seen: bool,
     /// The server's packets from `b` on that were decoded, in stream order.
     pub tail_pdus: Vec<PduRow>,
+    /// Where those of them stand that belong to an earlier life of their Sid, in order.
+    earlier_lives: Vec<Pos>,
     /// End of each side's last decoded packet.
     pub decoded_end: PerSide<Pos>,
     /// Ranges of each side that cannot be read: position and length.
@@ -106,6 +111,7 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
     let asked = last_data_end(store, conn, sessions, Side::Client, mars);
     let b = data_end.unwrap_or(0);
     let mut tail_pdus: Vec<PduRow> = Vec::new();
+    let mut earlier_lives = Vec::new();
     let mut decoded_end = PerSide([0, 0]);
     let mut client_after_e = None;
     for session in sessions {
@@ -119,8 +125,14 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
             }
         }
         let chain = chain_back(store, session.halves.get(Side::Server).last);
-        tail_pdus.extend(chain.take_while(|pdu| start_of(pdu) >= b));
+        for pdu in chain.take_while(|pdu| start_of(pdu) >= b) {
+            if !session.last_life {
+                earlier_lives.push(start_of(&pdu));
+            }
+            tail_pdus.push(pdu);
+        }
     }
+    earlier_lives.sort_unstable();
     let mut hidden = PerSide([Vec::new(), Vec::new()]);
     let mut client_begun = None;
     for side in Side::BOTH {
@@ -163,6 +175,7 @@ pub(super) fn read(store: &Store, conn: &ConnRow, sessions: &[Session<'_>]) -> S
         b,
         data_seen: data_end.is_some(),
         tail_pdus,
+        earlier_lives,
         decoded_end,
         hidden,
         client_after_e,
@@ -215,6 +228,7 @@ impl Streams {
                 pos: from,
                 end: to,
                 pdu: None,
+                earlier_life: false,
             });
         };
         for pdu in &self.tail_pdus {
@@ -234,6 +248,7 @@ impl Streams {
                 pos,
                 end: pdu_end,
                 pdu: Some(*pdu),
+                earlier_life: self.earlier_lives.binary_search(&pos).is_ok(),
             });
             at = pdu_end;
         }

@@ -243,6 +243,21 @@ fn variants() -> Vec<Case> {
             GOOD,
         ),
         Case::new(
+            "V3f",
+            "a session closed and opened again, with no data of the server since",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0, 1]);
+                close_session(&mut c, 1);
+                c.trip(10 * MS);
+                c.open(1);
+                c.trip(10 * MS);
+                c.close_benign(form, &[0, 1]);
+                c
+            },
+            GOOD,
+        ),
+        Case::new(
             "V12",
             "both capture points in one file",
             ALL,
