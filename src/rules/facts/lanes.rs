@@ -386,6 +386,19 @@ fn plain_work(store: &Store, lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
             .any(|(pos, len)| pos.saturating_add(*len) > from)
             || bounds.known_end.get(side) > bounds.decoded_end.get(side)
     };
+    // What had not reached the client when it closed ends no answer.
+    let lost_in_reach = |last: Option<PduRow>| {
+        let from = last.map_or(0, |pdu| end_of(&pdu));
+        let hidden = bounds.hidden.get(Side::Server).iter();
+        let decoded = *bounds.decoded_end.get(Side::Server);
+        bounds.reached.map_or_else(
+            || lost(Side::Server, last),
+            |limit| {
+                let mut in_reach = hidden.filter(|(pos, _)| *pos < limit);
+                in_reach.any(|(pos, len)| pos.saturating_add(*len) > from) || limit > decoded
+            },
+        )
+    };
     if lost(Side::Client, asked) {
         return Work::Unknown(Doubt::LastMissing);
     }
@@ -409,17 +422,22 @@ fn plain_work(store: &Store, lane: &Lane<'_>, bounds: Bounds<'_>) -> Work {
     }
     match lane.reached {
         Some(answer) if follows(store, &answer, &asked, bounds) => {
+            if matches!(answer_end(&answer), AnswerEnd::No) {
+                // It goes on, and what cannot be read of it may be its end.
+                return if lost_in_reach(Some(answer)) {
+                    Work::Unknown(Doubt::LastMissing)
+                } else {
+                    pending(&asked)
+                };
+            }
             let late_visible = answered.is_some_and(|last| start_of(&last) > start_of(&answer));
             if lost(Side::Server, answered) && !late_visible {
-                // More came that is no whole packet: the answer goes on, or another began.
-                return match answer_end(&answer) {
-                    AnswerEnd::No => pending(&asked),
-                    _ => Work::Unknown(Doubt::LastMissing),
-                };
+                // More came that is no whole packet: another answer may have begun.
+                return Work::Unknown(Doubt::LastMissing);
             }
             finished(lane, Some(asked))
         }
-        _ if lost(Side::Server, lane.reached)
+        _ if lost_in_reach(lane.reached)
             && answered.is_none_or(|last| !follows(store, &last, &asked, bounds)) =>
         {
             Work::Unknown(Doubt::LastMissing)

@@ -146,7 +146,47 @@ pub fn cases() -> Vec<Case> {
             &[("rst-abort-client", Undecided)],
         )
         .failing(&["M5", "M8", "M14"]),
+        Case::new(
+            "H9",
+            "frames are cut, and with them the headers of all packets of an answer but the first",
+            BARE,
+            |form| {
+                let mut c = long_plain_answer(form);
+                four_way(&mut c);
+                c
+            },
+            &[("close-4way", Undecided)],
+        )
+        .edited(|capture| *capture = std::mem::take(capture).snap(160))
+        .not_knowing(&["answered"]),
+        Case::new(
+            "H10",
+            "the same where resets follow the FIN",
+            BARE,
+            |form| {
+                let mut c = long_plain_answer(form);
+                close_without_smp(&mut c, form);
+                c
+            },
+            &[("rst-after-close", Undecided), ("rst-abort-client", Undecided)],
+        )
+        .edited(|capture| *capture = std::mem::take(capture).snap(160)),
     ]
+}
+
+/// A connection without MARS; the packets of its answer share segments.
+fn long_plain_answer(form: Form) -> Conn {
+    let mut c = plain(form);
+    let ask = tds::packet(tds::SQL_BATCH, tds::EOM, 0, 1, &tds::batch("select 2"));
+    c.data(Client, &ask);
+    c.trip(100 * US);
+    let body = tds::result_of(12_000, 90, "An answer of three packets. ");
+    c.data(
+        Server,
+        &tds::message(tds::RESPONSE, c.spid, &body, 4096).concat(),
+    );
+    c.trip(40 * MS);
+    c
 }
 
 /// A request of two segments and more.
