@@ -122,9 +122,17 @@ impl Ends<'_> {
         self.unproved() || self.lane.server_fin.is_none() && left
     }
 
-    /// Whether the file may lack packets of the server behind one.
+    /// Whether the file may lack packets of the server behind one that had reached the client when that closed: what had
+    /// not ends no request.
     fn server_may_lack(&self, last: Option<PduRow>) -> bool {
-        self.server_lacks_last() || self.server_unproved() && self.may_hide_more(Side::Server, last)
+        self.server_lacks_last() || self.server_unproved() && self.server_hides_in_reach(last)
+    }
+
+    /// Whether bytes of the server behind a packet are not in the file, could be data, and may have reached the client.
+    fn server_hides_in_reach(&self, last: Option<PduRow>) -> bool {
+        let from = last.map_or(0, |pdu| end_of(&pdu));
+        let hidden = hides_data(self.bounds, Side::Server, from);
+        hidden && may_have_reached(self.bounds, from) || last.is_none() && !self.session.syn_seen
     }
 }
 
@@ -147,12 +155,14 @@ impl Ends<'_> {
             || misnumbered(self.answered, self.lane.server_fin)
     }
 
+    /// The numbers are of another life of the Sid, or wrong: what the packets say decides, where none are missing.
     fn with_wrong_numbers(&self) -> Work {
+        let lost = self.server_hides_in_reach(self.lane.reached);
         match self.lane.reached.map(|pdu| answer_end(&pdu)) {
-            Some(AnswerEnd::No) | None => self
+            Some(AnswerEnd::No) | None if !lost => self
                 .asked
                 .map_or(Work::Unknown(Doubt::LastMissing), |pdu| pending(&pdu)),
-            Some(_) => Work::Unknown(Doubt::LastMissing),
+            _ => Work::Unknown(Doubt::LastMissing),
         }
     }
 

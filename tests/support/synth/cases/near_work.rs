@@ -132,6 +132,27 @@ pub fn cases() -> Vec<Case> {
         )
         .edited(|capture| *capture = std::mem::take(capture).without("lost")),
         Case::new(
+            "N04k",
+            "what came of the answer behind what the client's FIN acknowledges has a hole",
+            &[Form::LinuxL],
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.ask(0, "exec dbo.Slow");
+                c.client_tcp_fin();
+                c.trip(300 * US);
+                let answers = c.now;
+                for (packet, label) in long_answer(&c).iter().zip(["lost", "last"]) {
+                    c.send_tds(Server, 0, packet);
+                    c.label(label);
+                }
+                c.answer_with_resets(answers);
+                c
+            },
+            &[("rst-with-request", Fault)],
+        )
+        .edited(|capture| *capture = std::mem::take(capture).without("lost"))
+        .failing(&["M3"]),
+        Case::new(
             "N05",
             "an attention is not acknowledged",
             ALL,
