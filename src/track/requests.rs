@@ -402,7 +402,8 @@ impl Requests {
         ctx: &mut Ctx<'_>,
     ) -> bool {
         let cancelled = outcome.attention_ack;
-        if cancelled {
+        // An end that cannot be read may be the acknowledgement.
+        if cancelled || !read {
             self.attention = None;
         }
         if self.stray {

@@ -443,6 +443,28 @@ fn stay_benign() -> Vec<Case> {
             GOOD,
         ),
         Case::new(
+            "S9b",
+            "the DONE that acknowledges an attention is cut off, and another request was answered since",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.ask(0, "exec dbo.Slow");
+                c.wait(700 * MS);
+                c.send_tds(Client, 0, &tds::attention());
+                c.trip(200 * US);
+                let mut rows = tds::columns();
+                rows.extend((1..20).flat_map(|id| tds::row(id, "as far as it came")));
+                rows.extend(tds::done(0xFD, tds::ATTN, 0, 0));
+                c.answer(0, &rows);
+                c.trip(500 * US);
+                c.request(0, "use Shop", &tds::done(0xFD, 0, 0, 0));
+                c.close_benign(form, &[0]);
+                c
+            },
+            GOOD,
+        )
+        .edited(|capture| *capture = std::mem::take(capture).snap(160)),
+        Case::new(
             "S10",
             "a session that was never used",
             ALL,
