@@ -1,6 +1,6 @@
 //! What the client may have sent that the file does not hold: requests of sessions of which nothing else is seen.
 
-use super::{CONTROL, Facts, Pos};
+use super::{CONTROL, Facts, Lane, Pos, Work};
 use crate::units::Side;
 
 /// Bytes of the smallest DATA that begins a request: the headers of SMP and TDS.
@@ -40,6 +40,13 @@ impl Facts<'_> {
             room_for_syn |= len >= CONTROL;
         }
         None
+    }
+
+    /// Whether the file begins later, and shows only sessions on which nothing was asked: those that worked were closed
+    /// before it began, maybe with a request open.
+    pub(in crate::rules) fn shows_late_unused(&self) -> bool {
+        let unused = |lane: &Lane<'_>| lane.work == Work::Unused && lane.reached.is_none();
+        !self.conn.from_start() && self.lanes.iter().all(unused)
     }
 
     /// Whether the client's stream may go on behind what the file shows of it: its FIN is not in the file, and neither a

@@ -192,6 +192,9 @@ pub(super) fn nothing_outstanding(facts: &Facts<'_>) -> Check {
     if unused && !facts.conn.smp_seen && facts.conn.mars != Some(false) && facts.frames.cut {
         return Check::unknown("no packet can be read");
     }
+    if facts.shows_late_unused() {
+        return Check::unknown("the file begins later, and no answer is in it");
+    }
     Check::held(last.map_or("nothing was asked".into(), |pdu| {
         fact!("the last answer ended in frame {frame}", frame = pdu.frame)
     }))

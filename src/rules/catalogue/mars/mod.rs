@@ -355,6 +355,11 @@ fn too_unknown(facts: &Facts<'_>, conditions: &[Applied]) -> Option<&'static str
     if unknown("M3") && !facts.conn.smp_seen {
         return Some("no SMP packet can be read");
     }
+    if unknown("M3") && facts.shows_late_unused() {
+        return Some(
+            "the file begins behind all answers; one that did not end would look the same",
+        );
+    }
     if facts.streams.client_fins.is_empty() {
         return Some("no SMP:FIN of the client can be read");
     }

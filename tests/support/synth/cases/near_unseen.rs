@@ -5,10 +5,11 @@ use marstui::units::Side::{Client, Server};
 
 use super::super::close::Form;
 use super::super::conn::{Conn, MS, US};
+use super::super::wire::ACK;
 use super::super::{smp, tds};
 use super::rule_scripts::four_way;
 use super::scripts::{close_session, close_without_smp, plain};
-use super::{Case, opened};
+use super::{Case, logged_in, opened};
 
 const ALL: &[Form] = &Form::ALL;
 const BARE: &[Form] = &[Form::LinuxL];
@@ -146,6 +147,41 @@ pub fn cases() -> Vec<Case> {
             &[("rst-abort-client", Undecided)],
         )
         .failing(&["M5", "M8", "M14"]),
+        Case::new(
+            "H11",
+            "the file begins where all sessions but one that asked nothing were closed",
+            ALL,
+            |form| {
+                let mut c = opened(form, &[0]);
+                c.open(1);
+                c.trip(100 * US);
+                close_session(&mut c, 0);
+                c.trip(10 * MS);
+                c.send(Client, ACK, &[]);
+                c.label("begin");
+                c.close_benign(form, &[1]);
+                c
+            },
+            &[("mars-close-rst", Undecided)],
+        )
+        .edited(|capture| {
+            let first = capture.frames.iter().position(|f| f.label == "begin");
+            capture.frames.drain(..=first.unwrap());
+        })
+        .not_knowing(&["M2", "M3"]),
+        Case::new(
+            "H12",
+            "the login's answer is cut, and nothing was asked until the close",
+            BARE,
+            |form| {
+                let mut c = logged_in(form, false);
+                c.wait(20_000 * MS);
+                four_way(&mut c);
+                c
+            },
+            &[("close-4way", Undecided)],
+        )
+        .edited(|capture| *capture = std::mem::take(capture).snap(96)),
         Case::new(
             "H9",
             "frames are cut, and with them the headers of all packets of an answer but the first",
