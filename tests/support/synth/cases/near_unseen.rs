@@ -1,6 +1,6 @@
 //! Near misses with requests and closes of which the file shows a part, or would show nothing with one frame less.
 
-use marstui::store::Verdict::{Fault, Undecided};
+use marstui::store::Verdict::{Fault, Normal, Undecided};
 use marstui::units::Side::{Client, Server};
 
 use super::super::close::Form;
@@ -182,6 +182,19 @@ pub fn cases() -> Vec<Case> {
             &[("close-4way", Undecided)],
         )
         .edited(|capture| *capture = std::mem::take(capture).snap(96)),
+        Case::new(
+            "H13",
+            "the login's answer stands behind the FIN that acknowledges it",
+            BARE,
+            |form| {
+                let mut c = logged_in(form, false);
+                c.label("answer");
+                four_way(&mut c);
+                c
+            },
+            &[("close-4way", Normal)],
+        )
+        .edited(|capture| capture.move_behind("answer", "tf")),
         Case::new(
             "H9",
             "frames are cut, and with them the headers of all packets of an answer but the first",
