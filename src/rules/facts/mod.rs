@@ -213,10 +213,14 @@ impl<'a> Facts<'a> {
         let bytes = |side| self.conn.tcp.get(self.conn.end_of(side)).bytes;
         Side::BOTH.into_iter().any(|side| {
             let acked = *self.frames.acked.get(side.other());
+            // Who asks something has logged in, and the server has answered that.
+            let answered =
+                side == Side::Server && self.conn.from_start() && self.stage == Stage::Ready;
             bytes(side) == 0
                 && bytes(side.other()) > 0
                 && (self.conn.tcp.get(self.conn.end_of(side)).frames == 0
-                    || acked.is_some_and(|acked| acked > 1))
+                    || acked.is_some_and(|acked| acked > 1)
+                    || answered)
         })
     }
 

@@ -5,7 +5,8 @@ use marstui::units::Side::{Client, Server};
 
 use super::super::close::Form;
 use super::super::conn::{Conn, MS, US};
-use super::super::wire::ACK;
+use super::super::file::{Capture, Frame};
+use super::super::wire::{ACK, SYN};
 use super::super::{smp, tds};
 use super::rule_scripts::four_way;
 use super::scripts::{close_session, close_without_smp, plain};
@@ -196,6 +197,18 @@ pub fn cases() -> Vec<Case> {
         )
         .edited(|capture| capture.move_behind("answer", "tf")),
         Case::new(
+            "H14",
+            "of the server only acknowledgements are in the file",
+            BARE,
+            |form| {
+                let mut c = plain(form);
+                four_way(&mut c);
+                c
+            },
+            &[("close-with-request", Undecided)],
+        )
+        .edited(only_acknowledgements_of_server),
+        Case::new(
             "H9",
             "frames are cut, and with them the headers of all packets of an answer but the first",
             BARE,
@@ -221,6 +234,18 @@ pub fn cases() -> Vec<Case> {
         )
         .edited(|capture| *capture = std::mem::take(capture).snap(160)),
     ]
+}
+
+/// Leaves of the server's frames only those with nothing but an ACK, or a FIN.
+fn only_acknowledgements_of_server(capture: &mut Capture) {
+    let is_kept = |frame: &Frame| {
+        let tcp = &frame.data[34..];
+        let from_server = tcp[..2] == 1433_u16.to_be_bytes();
+        let ip_len = usize::from(u16::from_be_bytes([frame.data[16], frame.data[17]]));
+        let header = usize::from(tcp[12] >> 4) * 4;
+        !from_server || (tcp[13] & SYN == 0 && ip_len == 20 + header)
+    };
+    capture.frames.retain(is_kept);
 }
 
 /// A connection without MARS; the packets of its answer share segments.
