@@ -72,6 +72,11 @@ impl<'a> Facts<'a> {
 
     /// A connection.
     pub fn connection(&self, conn: &ConnRow) -> facts::Connection {
+        self.connection_with(conn, usize::MAX)
+    }
+
+    /// A connection with the first so many of its requests, for those who show no more.
+    pub fn connection_with(&self, conn: &ConnRow, requests: usize) -> facts::Connection {
         let store = self.store;
         let sides = |side: Side| conn.end_of(side);
         let close = store.conn_findings(conn.id).find(|f| f.close);
@@ -103,6 +108,7 @@ impl<'a> Facts<'a> {
                 .collect(),
             requests: store
                 .conn_requests(conn.id)
+                .take(requests)
                 .map(|r| self.request(&r))
                 .collect(),
             close: close.map(|finding| facts::Close {

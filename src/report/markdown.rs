@@ -63,7 +63,7 @@ pub(super) fn write(
 }
 
 fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -> io::Result<()> {
-    let conn = facts.connection(row);
+    let conn = facts.connection_with(row, MAX_ROWS);
     let store = facts.store();
     writeln!(
         out,
@@ -95,7 +95,7 @@ fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -> io::Resul
     }
     writeln!(out, "- {}", traffic_line(&conn))?;
     sessions(&conn, out)?;
-    requests(&conn, out)?;
+    requests(&conn, store.conn_request_count(row.id), out)?;
     for row in store.conn_findings(row.id) {
         finding(facts, row, out)?;
     }
@@ -132,7 +132,7 @@ fn sessions(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
     more(conn.sessions.len(), "more session", out)
 }
 
-fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
+fn requests(conn: &facts::Connection, all: usize, out: &mut dyn Write) -> io::Result<()> {
     if conn.requests.is_empty() {
         return Ok(());
     }
@@ -142,7 +142,7 @@ fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
         "\n| frame | Sid | request | took ms | rows | ended | text |"
     )?;
     writeln!(out, "|---|---|---|---|---|---|---|")?;
-    for r in conn.requests.iter().take(MAX_ROWS) {
+    for r in &conn.requests {
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} |",
@@ -158,7 +158,7 @@ fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
             )
         )?;
     }
-    more(conn.requests.len(), "more request", out)
+    more(all, "more request", out)
 }
 
 fn more(len: usize, what: &str, out: &mut dyn Write) -> io::Result<()> {

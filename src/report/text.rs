@@ -68,7 +68,7 @@ fn head(facts: Facts<'_>, out: &mut dyn Write) -> io::Result<()> {
 
 pub(super) fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -> io::Result<()> {
     let store = facts.store();
-    let conn = facts.connection(row);
+    let conn = facts.connection_with(row, MAX_REQUESTS);
     writeln!(
         out,
         "\nConnection {}  {} > {}  {}, {}-{}, {}",
@@ -93,7 +93,7 @@ pub(super) fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -
         writeln!(out, "  {}", close_sentence(facts, row, close.as_ref()))?;
     }
     sessions(&conn, out)?;
-    requests(&conn, out)?;
+    requests(&conn, store.conn_request_count(row.id), out)?;
     for row in store.conn_findings(row.id) {
         finding(facts, row, out)?;
     }
@@ -144,7 +144,7 @@ fn sessions(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
+fn requests(conn: &facts::Connection, all: usize, out: &mut dyn Write) -> io::Result<()> {
     if conn.requests.is_empty() {
         return Ok(());
     }
@@ -153,7 +153,7 @@ fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
         "  {:>9} {:>5} {:<10} {:>11} {:>8} {:<11} text",
         "frame", "Sid", "request", "took ms", "rows", "ended"
     )?;
-    for r in conn.requests.iter().take(MAX_REQUESTS) {
+    for r in &conn.requests {
         let dash = || "-".to_owned();
         let error = r.error.as_ref().map_or_else(String::new, |e| {
             format!("  error {}: {}", e.number, cut(&safe(&e.message), 60))
@@ -174,7 +174,7 @@ fn requests(conn: &facts::Connection, out: &mut dyn Write) -> io::Result<()> {
             cut(&safe(r.text.as_deref().unwrap_or("(left out)")), 80)
         )?;
     }
-    let more = conn.requests.len().saturating_sub(MAX_REQUESTS);
+    let more = all.saturating_sub(conn.requests.len());
     if more > 0 {
         writeln!(
             out,

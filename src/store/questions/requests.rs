@@ -16,10 +16,13 @@ impl Store {
 
     /// The sessions of a connection, in order of opening.
     pub fn conn_sessions(&self, conn: ConnId) -> impl Iterator<Item = &SessionRow> {
-        self.lists(conn)
-            .map_or(&[][..], |l| l.sessions.as_slice())
-            .iter()
-            .filter_map(|id| self.session(*id))
+        let ids = self.conn_session_ids(conn).iter();
+        ids.filter_map(|id| self.session(*id))
+    }
+
+    /// Their numbers, which rise.
+    pub fn conn_session_ids(&self, conn: ConnId) -> &[SessionId] {
+        self.lists(conn).map_or(&[][..], |l| l.sessions.as_slice())
     }
 
     /// The session of a Sid that is alive at, or was last alive before, a frame.
@@ -87,6 +90,11 @@ impl Store {
         self.lists(conn)
             .map(|l| l.request_signs)
             .unwrap_or_default()
+    }
+
+    /// How many requests a connection has.
+    pub fn conn_request_count(&self, conn: ConnId) -> usize {
+        self.request_ids(conn).len()
     }
 
     fn request_ids(&self, conn: ConnId) -> &[RequestId] {
