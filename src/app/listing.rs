@@ -31,27 +31,31 @@ impl App {
         let here = self.list.cursor;
         let conn = self.conn();
         let sessions = super::facts::sessions_of(&self.store, here);
-        let requests: Vec<(usize, RequestRow)> = table
-            .rows
-            .iter()
-            .enumerate()
-            .filter_map(|(at, row)| match row {
-                Row::One(id) | Row::Folded(id, _) => {
-                    Some((at, self.store.request(RequestId(*id))?))
-                }
-            })
-            .filter(|(_, request)| conn.is_none_or(|conn| request.conn == conn))
-            .collect();
         let own = |request: &RequestRow| {
             let last = request.answer_last_frame.unwrap_or(request.last_frame);
             (request.first_frame..=last).contains(&here)
                 && request.session.is_none_or(|id| sessions.contains(&id))
         };
         let waits = |request: &RequestRow| request.end == RequestEnd::Outstanding;
-        let found = requests.iter().find(|(_, r)| own(r));
-        let found = found.or_else(|| requests.iter().find(|(_, r)| waits(r)));
-        let found = found.or_else(|| requests.iter().rfind(|(_, r)| r.first_frame <= here));
-        found.map(|(at, _)| *at)
+        let (mut waiting, mut before) = (None, None);
+        for (at, row) in table.rows.iter().enumerate() {
+            let (Row::One(id) | Row::Folded(id, _)) = *row;
+            let request = self.store.request(RequestId(id));
+            let of_conn = |r: &RequestRow| conn.is_none_or(|conn| r.conn == conn);
+            let Some(request) = request.filter(of_conn) else {
+                continue;
+            };
+            if own(&request) {
+                return Some(at);
+            }
+            if waits(&request) {
+                waiting = waiting.or(Some(at));
+            }
+            if request.first_frame <= here {
+                before = Some(at);
+            }
+        }
+        waiting.or(before)
     }
 
     /// Requests of the connection; asked again, of all.
