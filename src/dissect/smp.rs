@@ -219,9 +219,7 @@ pub fn effect(store: &Store, id: PduId, pdu: &PduRow) -> Vec<Field> {
 /// The checks that a packet breaks.
 pub fn violations(store: &Store, id: PduId, pdu: &PduRow) -> Vec<Field> {
     store
-        .violations()
-        .iter()
-        .filter(|v| v.frame == pdu.frame)
+        .violations_in(pdu.frame)
         .filter(|v| v.pdu == Some(id))
         .map(|v| {
             let severity = match v.severity {

@@ -51,9 +51,9 @@ pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow, Re
 pub use session::{ClosedBy, SessionEnd, SessionRow, StallInfo};
 pub use short::Short;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::units::{ConnId, InterfaceId, RequestId, SessionId};
+use crate::units::{ConnId, FrameNo, InterfaceId, RequestId, SessionId};
 use finding_table::FindingTable;
 use frame_table::FrameTable;
 use pdu_table::PduTable;
@@ -78,6 +78,8 @@ pub struct Store {
     requests: RequestTable,
     texts: Vec<Arc<str>>,
     violations: Vec<ViolationRow>,
+    /// Their places in the order of frames, made when somebody asks for those of a frame.
+    violations_by_frame: OnceLock<Vec<u32>>,
     problems: Vec<Problem>,
     interfaces: Vec<InterfaceRow>,
     files: Vec<FileRow>,
@@ -146,6 +148,9 @@ impl Store {
                 self.requests.put(&row);
             }
         }
+        if !batch.violations.is_empty() {
+            self.violations_by_frame.take();
+        }
         self.violations.extend(batch.violations);
         self.problems.extend(batch.problems);
         if batch.view.is_some() {
@@ -205,6 +210,22 @@ impl Store {
     /// What the SMP checks found ([MC-SMP]; ids of the check list).
     pub fn violations(&self) -> &[ViolationRow] {
         &self.violations
+    }
+
+    /// What they found in a frame.
+    pub fn violations_in(&self, frame: FrameNo) -> impl Iterator<Item = &ViolationRow> {
+        let at = |place: &u32| self.violations.get(usize::try_from(*place).ok()?);
+        let frame_of = move |place: &u32| at(place).map(|row| row.frame);
+        let order = self.violations_by_frame.get_or_init(|| {
+            let mut places: Vec<u32> = (0..).take(self.violations.len()).collect();
+            places.sort_by_key(frame_of);
+            places
+        });
+        let start = order.partition_point(|place| frame_of(place) < Some(frame));
+        let behind = order.get(start..).unwrap_or_default().iter();
+        behind
+            .filter_map(at)
+            .take_while(move |row| row.frame == frame)
     }
 
     /// What is wrong with the file itself.
