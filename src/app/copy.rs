@@ -7,10 +7,13 @@ use super::clock;
 use super::command::Command;
 use crate::dissect::render;
 use crate::query;
+use crate::store::Finding;
 use crate::units::{FrameNo, Side};
 
 /// Frames that a copied filter names at most.
 const MOST_NUMBERS: usize = 5000;
+/// Frames that a line of the ladder names of a finding, at most.
+const MOST_NAMED: usize = 16;
 /// What OSC 52 carries safely.
 pub const MOST: usize = 74_000;
 
@@ -152,8 +155,13 @@ impl App {
             // The verdict with the frames that decided it.
             out.push_str("  ");
             out.push(finding.verdict.letter());
-            for frame in finding.frames().into_iter().filter(|other| *other != no) {
+            let frames = named(finding);
+            let (shown, more) = frames.split_at(frames.len().min(MOST_NAMED));
+            for frame in shown.iter().filter(|other| **other != no) {
                 let _ = write!(out, " {frame}");
+            }
+            if !more.is_empty() || frames.len() < finding.marks.len() {
+                out.push_str(" and more");
             }
         }
         out
@@ -167,4 +175,15 @@ pub fn arrow(side: Option<Side>) -> &'static str {
         Some(Side::Server) => "<-",
         None => "--",
     }
+}
+
+/// The frames that a line about a finding names. One may mark all resets of a capture: there, those that prove it are told.
+fn named(finding: &Finding) -> Vec<FrameNo> {
+    if finding.marks.len() <= MOST_NAMED {
+        return finding.frames();
+    }
+    let mut frames: Vec<FrameNo> = finding.evidence.frames().collect();
+    frames.sort_unstable();
+    frames.dedup();
+    frames
 }
