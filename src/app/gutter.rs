@@ -54,7 +54,7 @@ impl Gutter {
             return Self::default();
         }
         let more = open.len().saturating_sub(MOST);
-        let count = app.store.conn_sessions(conn).count();
+        let count = app.store.conn_session_ids(conn).len();
         let sign = if count > MOST {
             count.to_string().len()
         } else {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::clock;
-use super::timeline::{Density, Timeline};
+use super::timeline::{Density, Memo, Timeline};
 use super::{App, Effect, Jobs, Tone};
 use crate::export::FrameSet;
 use crate::settings::span_ns;
@@ -127,6 +127,7 @@ impl App {
         // What was done is not to give way to what is said of a capture that is opened.
         self.moved = true;
         self.store = Arc::new(Store::new());
+        self.lanes_made = Memo::default();
         self.layers.clear();
         self.came_from = None;
         self.list.rows = super::Rows::all();

@@ -17,7 +17,7 @@ impl App {
         let (w, h) = self.size;
         let sessions = self
             .lane_conn()
-            .map_or(0, |conn| self.store.conn_sessions(conn).count());
+            .map_or(0, |conn| self.store.conn_session_ids(conn).len());
         // The lanes themselves, `all` and `TCP`; on a high screen also the time axis, the cursor line and the legend.
         let furniture = if h >= 40 { 7 } else { 2 };
         // A ladder has a row per frame.
@@ -77,7 +77,7 @@ impl App {
         let (w, _) = self.size;
         let sids = self
             .conn()
-            .map_or(0, |conn| self.store.conn_sessions(conn).count());
+            .map_or(0, |conn| self.store.conn_session_ids(conn).len());
         self.settings
             .lane_gutter
             .unwrap_or(w >= 160 || (w >= 100 && sids <= 8))

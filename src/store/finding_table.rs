@@ -106,6 +106,15 @@ impl FindingTable {
         self.decisive.iter().map(|(frame, id)| (*frame, *id))
     }
 
+    /// As [`Self::marked`], from a frame on.
+    pub(super) fn marked_from(
+        &self,
+        frame: FrameNo,
+    ) -> impl Iterator<Item = (FrameNo, FindingId)> + '_ {
+        let behind = self.decisive.range(frame..);
+        behind.map(|(frame, id)| (*frame, *id))
+    }
+
     /// Adds a remark to the finding that says how a connection ended.
     pub(super) fn note_close(&mut self, conn: ConnId, note: String) {
         let close = self.of_conn(conn).find(|f| f.close).map(|f| f.id);

@@ -1,17 +1,14 @@
 //! What the user does with the timeline: zoom, pan, scale, choice of lanes, and steps along a lane.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::events::stands_in;
-use super::lanes::by_number;
-use super::{LaneOf, Lanes, Scale, Scene, Slot, Timeline};
+use super::{LaneOf, Lanes, Scale, Scene, Slot};
 use crate::app::command::Command;
 use crate::app::layout::{Area, Pane};
-use crate::app::{App, Tone, facts};
-use crate::export::FrameSet;
+use crate::app::{App, Tone};
 use crate::store::FrameRow;
-use crate::units::{ConnId, FrameNo, Nanos, SessionId};
+use crate::units::{ConnId, FrameNo, Nanos};
 
 /// From this height of the screen on, and in a zoomed timeline, axis, pointer and legend are shown.
 const ROOMY: u16 = 40;
@@ -46,56 +43,10 @@ impl Shape {
     }
 }
 
-/// The lanes that were made last, with what they were made from: a cursor that moves within the window costs nothing.
-#[derive(Debug, Default)]
-pub struct Memo(RefCell<Option<(Key, Rc<Lanes>)>>);
-
-#[derive(Debug, PartialEq)]
-struct Key {
-    timeline: Timeline,
-    conn: ConnId,
-    columns: u16,
-    rows: usize,
-    scrolled: bool,
-    ignored: FrameSet,
-    counts: [usize; 4],
-    /// Where lanes were chosen for the cursor, the Sids of its frame; on the event scale, its frame.
-    here: (Vec<SessionId>, Option<FrameNo>),
-}
-
 impl App {
     /// The lanes of a pane, or nothing where no connection is shown.
     pub fn lanes(&self, area: Area) -> Option<Rc<Lanes>> {
-        let scene = self.scene(area)?;
-        let store = scene.store;
-        let events = self.timeline.scale == Scale::Events;
-        let key = Key {
-            timeline: self.timeline.clone(),
-            conn: scene.conn,
-            columns: scene.columns,
-            rows: scene.rows,
-            scrolled: scene.scrolled,
-            ignored: self.ignored.clone(),
-            counts: [
-                store.frame_count(),
-                store.pdu_count(),
-                store.request_count(),
-                store.findings().len(),
-            ],
-            here: (
-                facts::sessions_of(store, scene.cursor),
-                events.then_some(scene.cursor),
-            ),
-        };
-        let mut made = self.lanes_made.0.borrow_mut();
-        if let Some((old, lanes)) = made.as_ref()
-            && *old == key
-        {
-            return Some(Rc::clone(lanes));
-        }
-        let lanes = Rc::new(Lanes::new(&scene));
-        *made = Some((key, Rc::clone(&lanes)));
-        Some(lanes)
+        Some(self.lanes_made.lanes(&self.scene(area)?))
     }
 
     fn scene(&self, area: Area) -> Option<Scene<'_>> {
@@ -272,7 +223,7 @@ impl App {
         let Some(conn) = self.lane_conn() else {
             return;
         };
-        let all = by_number(&self.store, conn, &self.timeline);
+        let all = self.lanes_made.by_number(&self.store, conn, &self.timeline);
         let now = match self.lane_of_cursor() {
             LaneOf::Session(id) => all.iter().position(|s| *s == id).unwrap_or(0),
             LaneOf::Tcp => all.len(),
@@ -303,7 +254,7 @@ impl App {
         };
         let chosen = self.lane_of_cursor();
         self.timeline.chosen = Some(chosen);
-        let all = by_number(&self.store, conn, &self.timeline);
+        let all = self.lanes_made.by_number(&self.store, conn, &self.timeline);
         let rows = usize::from(Shape::new(area, self.size.1).lanes);
         let room = rows.saturating_sub(1).max(1);
         let most = all.len().saturating_sub(room);

@@ -1,177 +1,124 @@
 //! The events in view: what each frame of the connection puts into which lane and column.
 
-use rustc_hash::FxHashMap;
-
+use super::by_session::BySession;
 use super::slots::Slot;
-use super::{Cell, Lane, LaneOf, Mark, Scene};
+use super::stretch::{self, Stretch};
+use super::{Lane, LaneOf, Mark, Scene};
 use crate::app::facts;
-use crate::store::{ConnRow, FrameFlags, FrameRow, PduKind, PduRow, Store, Verdict};
-use crate::units::{End, FrameNo, Nanos, PerEnd, Side};
+use crate::store::{ConnRow, Finding, FrameFlags, FrameRow, PduKind, PduRow, Store, Verdict};
+use crate::units::{End, FrameNo, Nanos, PerEnd, SessionId, Side};
 
-/// Times may run backwards by a little; this far outside the window nothing more is expected in it.
+/// Where times run backwards, it is by a little; this far outside the window nothing more is expected in it.
 const SLACK: i64 = 1_000_000_000;
 /// PDUs looked at behind the last frame in view, in search of the one that it is a part of.
 const PART_SEARCH: usize = 4096;
 
-/// Events by lane and column.
+/// An event: so many cells of all lanes would not fit into memory where a connection has thousands of Sids.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    of: LaneOf,
+    column: u16,
+    mark: Mark,
+}
+
+/// The events in view, in file order.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    lanes: FxHashMap<LaneOf, (u32, Vec<Cell>)>,
-    columns: usize,
+    hits: Vec<Hit>,
+    /// How many events each session has in view.
+    counts: BySession<u32>,
+    /// The columns in which phases begin.
+    borders: Vec<usize>,
 }
 
 impl Events {
     /// The events of the frames in the linear window.
     pub(super) fn in_window(scene: &Scene<'_>) -> Self {
         let (timeline, columns) = (scene.timeline, scene.columns);
-        let mut frames = frames_in_window(scene);
-        frames.retain(|(no, _)| !scene.ignored.contains(*no));
-        Self::collect(scene, &frames, |_, time| timeline.column(time, columns))
+        let Some(stretch) = window(scene) else {
+            return Self::default();
+        };
+        Self::collect(scene, stretch, |_, time| timeline.column(time, columns))
     }
 
     /// The events of the frames that have a column of their own.
     pub(super) fn in_slots(scene: &Scene<'_>, slots: &[Slot]) -> Self {
-        let frames: Vec<(FrameNo, Nanos)> = slots
-            .iter()
-            .filter_map(|slot| match slot {
-                Slot::Frame(no) => Some((*no, scene.store.time_of(*no)?)),
-                Slot::Gap(..) => None,
-            })
-            .filter(|(no, _)| !scene.ignored.contains(*no))
-            .collect();
+        let (Some(first), Some(last)) = (slots.first(), slots.last()) else {
+            return Self::default();
+        };
         let column = |no: FrameNo, _| {
             let at = slots.partition_point(|slot| slot.frame() < no);
-            let gap = slots.get(at).is_some_and(|s| matches!(s, Slot::Gap(..)));
+            let slot = slots.get(at).filter(|slot| slot.frame() == no)?;
+            let gap = matches!(slot, Slot::Gap(..));
             Some(at.saturating_add(usize::from(gap)))
         };
-        Self::collect(scene, &frames, column)
+        Self::collect(scene, (first.frame(), last.frame()), column)
     }
 
-    /// How many events a lane has in view.
-    pub(super) fn count(&self, of: LaneOf) -> u32 {
-        self.lanes.get(&of).map_or(0, |(count, _)| *count)
+    /// How many events a session has in view.
+    pub(super) fn count(&self, session: SessionId) -> u32 {
+        self.counts.get(session).copied().unwrap_or(0)
     }
 
-    /// Lays the events of a lane over what it shows between them.
-    pub(super) fn put_over(&self, lane: &mut Lane) {
-        let Some((_, cells)) = self.lanes.get(&lane.of) else {
-            return;
-        };
-        for (cell, event) in lane.cells.iter_mut().zip(cells) {
-            if event.events > 0 {
-                *cell = *event;
+    /// Lays the events over what the lanes show between them.
+    pub(super) fn put_over(&self, scene: &Scene<'_>, lanes: &mut [Lane]) {
+        let (places, tcp) = super::lanes::places(scene, lanes);
+        for hit in &self.hits {
+            let at = match hit.of {
+                LaneOf::Session(id) => places.get(id).copied().flatten(),
+                LaneOf::Tcp => tcp,
+            };
+            let lane = at.and_then(|at| lanes.get_mut(usize::from(at)));
+            let cell = lane.and_then(|lane| lane.cells.get_mut(usize::from(hit.column)));
+            if let Some(cell) = cell {
+                cell.hit(hit.mark);
             }
         }
-    }
-
-    /// Goes through frames, which are in file order, and the PDUs that are completed in them side by side.
-    fn collect(
-        scene: &Scene<'_>,
-        frames: &[(FrameNo, Nanos)],
-        column: impl Fn(FrameNo, Nanos) -> Option<usize>,
-    ) -> Self {
-        let mut events = Self {
-            columns: usize::from(scene.columns),
-            ..Self::default()
-        };
-        let store = scene.store;
-        let (Some(conn), Some((first, _))) = (store.conn(scene.conn), frames.first()) else {
-            return events;
-        };
-        let mut pdus = store
-            .pdus_from(store.first_pdu_from(*first))
-            .map(|(_, pdu)| pdu)
-            .peekable();
-        // Frames that may be parts of a packet that is completed later.
-        let mut parts: PerEnd<Vec<(FrameNo, usize)>> = PerEnd::default();
-        for (no, time) in frames {
-            let at = column(*no, *time);
-            let mut found = Found::default();
-            while let Some(pdu) = pdus.next_if(|pdu| pdu.frame <= *no) {
-                if pdu.conn != scene.conn {
-                    continue;
-                }
-                events.settle(conn, &mut parts, &pdu);
-                if pdu.frame == *no {
-                    found.take(&pdu);
-                    if let (Some(at), Some(mark)) = (at, smp_mark(conn, &pdu)) {
-                        events.hit_session(&pdu, at, mark);
-                    }
-                }
-            }
-            if let Some(at) = at {
-                events.frame(scene, conn, *no, at, found, &mut parts);
-            }
-        }
-        for pdu in pdus.take(PART_SEARCH).filter(|pdu| pdu.conn == scene.conn) {
-            events.settle(conn, &mut parts, &pdu);
-        }
-        for end in End::BOTH {
-            for (_, at) in std::mem::take(parts.get_mut(end)) {
-                events.hit(LaneOf::Tcp, at, data_mark(conn, end));
-            }
-        }
-        events.borders(scene, conn, frames, &column);
-        events
-    }
-
-    /// What a frame itself shows: a TCP segment without SMP, a reset, a fault.
-    fn frame(
-        &mut self,
-        scene: &Scene<'_>,
-        conn: &ConnRow,
-        no: FrameNo,
-        at: usize,
-        found: Found,
-        parts: &mut PerEnd<Vec<(FrameNo, usize)>>,
-    ) {
-        let Some(frame) = scene.store.frame(no) else {
-            return;
-        };
-        match place(scene.store, conn, no, &frame, found) {
-            Place::In(of, mark) => self.hit(of, at, mark),
-            Place::WithItsPackets => {}
-            Place::Part => parts.get_mut(frame.end()).push((no, at)),
-        }
-    }
-
-    /// A packet is complete: the frames before it that hold parts of it belong to its lane.
-    fn settle(&mut self, conn: &ConnRow, parts: &mut PerEnd<Vec<(FrameNo, usize)>>, pdu: &PduRow) {
-        let waiting = parts.get_mut(pdu.end);
-        if waiting.is_empty() {
-            return;
-        }
-        for (no, at) in std::mem::take(waiting) {
-            let mark = data_mark(conn, pdu.end);
-            if pdu.first_frame <= no && pdu.session.is_some() {
-                self.hit_session(pdu, at, mark);
-            } else {
-                self.hit(LaneOf::Tcp, at, mark);
-            }
-        }
-    }
-
-    /// The borders of phases stand in the lane of TCP.
-    fn borders(
-        &mut self,
-        scene: &Scene<'_>,
-        conn: &ConnRow,
-        frames: &[(FrameNo, Nanos)],
-        column: &impl Fn(FrameNo, Nanos) -> Option<usize>,
-    ) {
-        for phase in conn.phases.iter() {
-            if let Ok(found) = frames.binary_search_by_key(&phase.frame, |(no, _)| *no)
-                && let Some((no, time)) = frames.get(found)
-                && let Some(at) = column(*no, *time)
-            {
-                let columns = usize::from(scene.columns);
-                let cell = self.cells(LaneOf::Tcp, columns).1.get_mut(at);
-                if let Some(cell) = cell {
+        let tcp = tcp.and_then(|at| lanes.get_mut(usize::from(at)));
+        if let Some(tcp) = tcp {
+            for at in &self.borders {
+                if let Some(cell) = tcp.cells.get_mut(*at) {
                     cell.mark = cell.mark.max(Mark::Border);
                     cell.events = cell.events.max(1);
                 }
             }
         }
+    }
+
+    /// Goes through the connection's frames in a stretch; `column` says where those in view stand.
+    fn collect(
+        scene: &Scene<'_>,
+        stretch: Stretch,
+        column: impl Fn(FrameNo, Nanos) -> Option<usize>,
+    ) -> Self {
+        let store = scene.store;
+        let Some(conn) = store.conn(scene.conn) else {
+            return Self::default();
+        };
+        let mut collector = Collector {
+            store,
+            conn,
+            parts: PerEnd::default(),
+            events: Self {
+                counts: BySession::new(store, scene.conn, 0),
+                ..Self::default()
+            },
+        };
+        let shown = |no, time| column(no, time).filter(|_| !scene.ignored.contains(no));
+        let mut findings = store.marked_from(stretch.0).peekable();
+        stretch::each_frame(store, conn, stretch, |no, frame, pdus| {
+            while findings.next_if(|(marked, _)| *marked < no).is_some() {}
+            let finding = findings.next_if(|(marked, _)| *marked == no);
+            let finding = finding.and_then(|(_, id)| store.finding(id));
+            collector.frame(no, frame, pdus, finding, shown(no, frame.time));
+        });
+        let mut events = collector.rest(stretch.1);
+        events.borders = (conn.phases.iter())
+            .map(|phase| phase.frame)
+            .filter(|no| (stretch.0..=stretch.1).contains(no))
+            .filter_map(|no| shown(no, store.time_of(no)?))
+            .collect();
+        events
     }
 
     fn hit_session(&mut self, pdu: &PduRow, at: usize, mark: Mark) {
@@ -181,17 +128,84 @@ impl Events {
     }
 
     fn hit(&mut self, of: LaneOf, at: usize, mark: Mark) {
-        let (count, cells) = self.cells(of, self.columns);
-        if let Some(cell) = cells.get_mut(at) {
-            cell.hit(mark);
+        if let LaneOf::Session(id) = of
+            && let Some(count) = self.counts.get_mut(id)
+        {
             *count = count.saturating_add(1);
+        }
+        if let Ok(column) = u16::try_from(at) {
+            self.hits.push(Hit { of, column, mark });
+        }
+    }
+}
+
+/// Takes in frame after frame.
+struct Collector<'a> {
+    store: &'a Store,
+    conn: &'a ConnRow,
+    /// Frames that may be parts of a packet that is completed later, with their columns.
+    parts: PerEnd<Vec<(FrameNo, usize)>>,
+    events: Events,
+}
+
+impl Collector<'_> {
+    /// A frame with the packets that are completed in it, the finding that marks it, and its column, if it is in view.
+    fn frame(
+        &mut self,
+        no: FrameNo,
+        frame: &FrameRow,
+        pdus: &[PduRow],
+        finding: Option<&Finding>,
+        at: Option<usize>,
+    ) {
+        let mut found = Found::default();
+        for pdu in pdus {
+            self.settle(pdu);
+            if pdu.frame == no {
+                found.take(pdu);
+                if let (Some(at), Some(mark)) = (at, smp_mark(self.conn, pdu)) {
+                    self.events.hit_session(pdu, at, mark);
+                }
+            }
+        }
+        let Some(at) = at else {
+            return;
+        };
+        match place(self.conn, frame, finding, found) {
+            Place::In(of, mark) => self.events.hit(of, at, mark),
+            Place::WithItsPackets => {}
+            Place::Part => self.parts.get_mut(frame.end()).push((no, at)),
         }
     }
 
-    fn cells(&mut self, of: LaneOf, columns: usize) -> &mut (u32, Vec<Cell>) {
-        self.lanes
-            .entry(of)
-            .or_insert_with(|| (0, vec![Cell::default(); columns]))
+    /// A packet is complete: the frames before it that hold parts of it belong to its lane.
+    fn settle(&mut self, pdu: &PduRow) {
+        let waiting = self.parts.get_mut(pdu.end);
+        if waiting.is_empty() {
+            return;
+        }
+        for (no, at) in std::mem::take(waiting) {
+            let mark = data_mark(self.conn, pdu.end);
+            if pdu.first_frame <= no && pdu.session.is_some() {
+                self.events.hit_session(pdu, at, mark);
+            } else {
+                self.events.hit(LaneOf::Tcp, at, mark);
+            }
+        }
+    }
+
+    /// All events, when the last frame was taken in.
+    fn rest(mut self, last: FrameNo) -> Events {
+        let behind = self.store.pdus_behind(last).take(PART_SEARCH);
+        for pdu in behind.filter(|pdu| pdu.conn == self.conn.id) {
+            self.settle(&pdu);
+        }
+        for end in End::BOTH {
+            for (_, at) in std::mem::take(self.parts.get_mut(end)) {
+                self.events.hit(LaneOf::Tcp, at, data_mark(self.conn, end));
+            }
+        }
+        self.events
     }
 }
 
@@ -205,8 +219,7 @@ enum Place {
     Part,
 }
 
-fn place(store: &Store, conn: &ConnRow, no: FrameNo, frame: &FrameRow, found: Found) -> Place {
-    let finding = store.finding_on(no);
+fn place(conn: &ConnRow, frame: &FrameRow, finding: Option<&Finding>, found: Found) -> Place {
     let verdict = finding.map(|f| f.verdict);
     let flags = frame.tcp_flags;
     let tcp = |mark| Place::In(LaneOf::Tcp, mark);
@@ -256,7 +269,7 @@ pub(super) fn stands_in(
         }
         found.take(&pdu);
     }
-    match place(store, conn, no, frame, found) {
+    match place(conn, frame, store.finding_on(no), found) {
         Place::In(lane, _) => lane == of,
         Place::WithItsPackets => false,
         Place::Part => {
@@ -272,7 +285,7 @@ pub(super) fn stands_in(
 struct Found {
     any: bool,
     smp: bool,
-    session: Option<crate::units::SessionId>,
+    session: Option<SessionId>,
 }
 
 impl Found {
@@ -300,37 +313,18 @@ fn data_mark(conn: &ConnRow, end: End) -> Mark {
     }
 }
 
-/// The connection's frames whose times lie in the window, in file order, with their times.
-fn frames_in_window(scene: &Scene<'_>) -> Vec<(FrameNo, Nanos)> {
+/// The stretch of the file in which the frames of the window stand.
+fn window(scene: &Scene<'_>) -> Option<Stretch> {
     let store = scene.store;
-    let from = scene.timeline.from;
-    let end = scene.timeline.end(scene.columns);
-    let Some(conn) = store.conn(scene.conn) else {
-        return Vec::new();
-    };
-    let late = Nanos(end.0.saturating_add(SLACK));
-    let mut next = if conn.last_time <= late {
-        Some(conn.last_frame)
+    let slack = if store.oddities().earlier.frames > 0 {
+        SLACK
     } else {
-        let below = store
-            .frame_at(late)
-            .map_or(conn.first_frame, |no| no.min(conn.last_frame));
-        let own = |no: &FrameNo| store.frame(*no).is_some_and(|f| f.conn == Some(scene.conn));
-        (conn.first_frame.0..=below.0).rev().map(FrameNo).find(own)
+        0
     };
-    let mut frames = Vec::new();
-    while let Some(no) = next {
-        let Some(frame) = store.frame(no) else {
-            break;
-        };
-        if from.since(frame.time) > SLACK {
-            break;
-        }
-        if frame.time >= from && frame.time < end {
-            frames.push((no, frame.time));
-        }
-        next = frame.prev.filter(|prev| *prev < no);
-    }
-    frames.reverse();
-    frames
+    let from = Nanos(scene.timeline.from.0.saturating_sub(slack));
+    let end = scene.timeline.end(scene.columns);
+    let end = Nanos(end.0.saturating_add(slack));
+    let before = store.frame_at(Nanos(from.0.saturating_sub(1)));
+    let first = before.map_or(FrameNo(1), |no| FrameNo(no.0.saturating_add(1)));
+    Some((first, store.frame_at(end)?))
 }

@@ -1,9 +1,8 @@
 //! Which lanes stand on screen, and what they show between their events: open, waiting, closed.
 
-use rustc_hash::FxHashMap;
-
-use super::events::Events;
-use super::slots::{self, Slot};
+use super::by_session::BySession;
+use super::made::View;
+use super::slots::Slot;
 use super::{Cell, LANE_NAME, Lane, LaneOf, Mark, Scale, Timeline, lane_name};
 use crate::export::FrameSet;
 use crate::store::{ClosedBy, RequestEnd, RequestRow, SessionRow, Store, Verdict};
@@ -46,30 +45,13 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Makes the lanes.
-    pub fn new(scene: &Scene<'_>) -> Self {
-        let (slots, events) = match scene.timeline.scale {
-            Scale::Linear => (Vec::new(), Events::in_window(scene)),
-            Scale::Events => {
-                let slots = slots::slots(scene);
-                let events = Events::in_slots(scene, &slots);
-                (slots, events)
-            }
-        };
-        let all = by_number(scene.store, scene.conn, scene.timeline);
-        let total = all.len();
-        let room = scene.rows.saturating_sub(1);
-        let (shown, above) = if total <= room {
-            (all, None)
-        } else if scene.scrolled {
-            let above = scene.timeline.scroll.min(total.saturating_sub(room));
-            (
-                all.into_iter().skip(above).take(room).collect(),
-                Some(above),
-            )
-        } else {
-            (most_telling(scene, &events, &all, room), None)
-        };
+    /// Makes the lanes of the sessions that are shown.
+    pub(super) fn new(
+        scene: &Scene<'_>,
+        view: &View,
+        shown: &[SessionId],
+        above: Option<usize>,
+    ) -> Self {
         let mut lanes: Vec<Lane> = shown
             .iter()
             .filter_map(|id| scene.store.session(*id))
@@ -84,65 +66,37 @@ impl Lanes {
         });
         match scene.timeline.scale {
             Scale::Linear => paint_linear(scene, &mut lanes),
-            Scale::Events => paint_slots(scene, &slots, &mut lanes),
+            Scale::Events => paint_slots(scene, &view.slots, &mut lanes),
         }
-        for lane in &mut lanes {
-            events.put_over(lane);
-        }
+        view.events.put_over(scene, &mut lanes);
         Self {
             lanes,
-            total,
+            total: view.numbers.len(),
             above,
-            slots,
+            slots: view.slots.clone(),
         }
     }
 }
 
-/// The lives of a connection's Sids by number, pinned ones first.
-pub(super) fn by_number(store: &Store, conn: ConnId, timeline: &Timeline) -> Vec<SessionId> {
-    let mut all: Vec<_> = store
-        .conn_sessions(conn)
-        .map(|s| (!timeline.pinned.contains(&s.id), s.sid, s.life, s.id))
-        .collect();
-    all.sort_unstable();
-    all.into_iter().map(|key| key.3).collect()
-}
+/// Which lane each session has, if it has one.
+pub(super) type Places = BySession<Option<u16>>;
 
-/// Where there is no room for all: pinned ones, those of the cursor, those with findings, the most active in view,
-/// the smallest numbers. They keep their order, so that moving does not shuffle them.
-fn most_telling(
-    scene: &Scene<'_>,
-    events: &Events,
-    all: &[SessionId],
-    room: usize,
-) -> Vec<SessionId> {
-    let here = crate::app::facts::sessions_of(scene.store, scene.cursor);
-    let flagged: Vec<_> = scene
-        .store
-        .conn_findings(scene.conn)
-        .filter(|f| f.verdict == Verdict::Fault)
-        .filter_map(|f| f.session)
-        .collect();
-    let mut order: Vec<_> = all
-        .iter()
-        .enumerate()
-        .map(|(at, id)| {
-            (
-                !scene.timeline.pinned.contains(id),
-                !here.contains(id),
-                !flagged.contains(id),
-                std::cmp::Reverse(events.count(LaneOf::Session(*id))),
-                at,
-            )
-        })
-        .collect();
-    order.sort_unstable();
-    let mut chosen: Vec<usize> = order.into_iter().take(room).map(|key| key.4).collect();
-    chosen.sort_unstable();
-    chosen
-        .into_iter()
-        .filter_map(|at| all.get(at).copied())
-        .collect()
+/// Which lane each session has, and which one TCP.
+pub(super) fn places(scene: &Scene<'_>, lanes: &[Lane]) -> (Places, Option<u16>) {
+    let mut places = BySession::new(scene.store, scene.conn, None);
+    let mut tcp = None;
+    for (at, lane) in lanes.iter().enumerate() {
+        let at = u16::try_from(at).ok();
+        match lane.of {
+            LaneOf::Tcp => tcp = at,
+            LaneOf::Session(id) => {
+                if let Some(place) = places.get_mut(id) {
+                    *place = at;
+                }
+            }
+        }
+    }
+    (places, tcp)
 }
 
 /// The name of a lane: with the word before it, as long as there is room for both.
@@ -231,23 +185,24 @@ fn stretches(
     lanes: &[Lane],
     mut paint: impl FnMut(usize, (FrameNo, FrameNo), Mark),
 ) {
-    let mut ends: FxHashMap<SessionId, (usize, FrameNo)> = FxHashMap::default();
+    let (places, _) = places(scene, lanes);
+    let mut ends = Vec::new();
     for (at, lane) in lanes.iter().enumerate() {
-        if let Some(open) = open_frames(scene, lane.of) {
+        let open = open_frames(scene, lane.of);
+        if let Some(open) = open {
             paint(at, open, Mark::Open);
-            if let LaneOf::Session(id) = lane.of {
-                ends.insert(id, (at, open.1));
-            }
         }
+        ends.push(open.map(|(_, end)| end));
     }
-    for request in scene.store.conn_requests(scene.conn) {
+    scene.store.each_conn_request(scene.conn, |request| {
         if let Some(session) = request.session
-            && let Some((at, open_end)) = ends.get(&session)
-            && let Some(frames) = waiting_frames(&request, *open_end)
+            && let Some(at) = places.get(session).copied().flatten().map(usize::from)
+            && let Some(open_end) = ends.get(at).copied().flatten()
+            && let Some(frames) = waiting_frames(request, open_end)
         {
-            paint(*at, frames, Mark::Waiting);
+            paint(at, frames, Mark::Waiting);
         }
-    }
+    });
 }
 
 fn paint_linear(scene: &Scene<'_>, lanes: &mut [Lane]) {

@@ -1,18 +1,22 @@
 //! The timeline: which stretch of time it shows, which lanes, and what stands in each cell. Pure; drawing is not done here.
 
+mod by_session;
 mod commands;
 mod density;
 mod events;
 mod ladder;
 mod lanes;
+mod made;
 mod slots;
+mod stretch;
 #[cfg(test)]
 mod tests;
 
-pub use commands::{Memo, Shape};
+pub use commands::Shape;
 pub use density::Density;
 pub use ladder::Rung;
 pub use lanes::{Lanes, Scene};
+pub use made::Memo;
 pub use slots::Slot;
 
 use super::mouse::Drag;

@@ -47,6 +47,11 @@ impl Store {
         self.findings.marked()
     }
 
+    /// As [`Store::marked_by_findings`], from a frame on.
+    pub fn marked_from(&self, frame: FrameNo) -> impl Iterator<Item = (FrameNo, FindingId)> + '_ {
+        self.findings.marked_from(frame)
+    }
+
     /// Adds a remark to the finding that says how a connection ended.
     pub fn note_close(&mut self, conn: ConnId, note: String) {
         self.findings.note_close(conn, note);

@@ -58,7 +58,7 @@ fn headers_wrong(facts: &Facts<'_>) -> Check {
     let Some(request) = all.values().find(refused) else {
         return Check::unknown("no request is known to have that error");
     };
-    let sids = facts.store.conn_sessions(facts.conn.id).count().max(1);
+    let sids = facts.store.conn_session_ids(facts.conn.id).len().max(1);
     let on = [request.first_frame];
     match request.headers {
         HeaderCheck::Unknown => Check::unknown("they are not in the file, or not readable"),
