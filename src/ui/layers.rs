@@ -24,13 +24,16 @@ pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<
     {
         right = format!("{right}, without {hidden}");
     }
+    let shown = table.shown(app.size.0);
+    if let Some(what) = table.what_is_counted(&shown) {
+        right = format!("{what}   {right}");
+    }
     pen.head(area.row(0), &table.title(), &right, true);
     let mut body = area.below(1);
     if table.kind == Kind::Findings {
         strip(pen, app, body.row(0));
         body = body.below(1);
     }
-    let shown = table.shown(app.size.0);
     let mut x = body.x.saturating_add(1);
     for column in &shown {
         let Some(head) = table.columns().get(*column) else {

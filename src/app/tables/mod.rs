@@ -202,6 +202,16 @@ impl Table {
             .collect()
     }
 
+    /// What the numbers of a column that is shown count, where its head has no room to say so.
+    pub fn what_is_counted(&self, shown: &[usize]) -> Option<&'static str> {
+        let is_sids = |column: &usize| {
+            let head = self.columns().get(*column);
+            head.is_some_and(|head| head.name == "Sids")
+        };
+        let says = self.kind == Kind::Connections && shown.iter().any(is_sids);
+        says.then_some("Sids: open at the end/all")
+    }
+
     /// Cells of a column; 0 takes what is left. Addresses and numbers of connections get what the longest needs.
     pub fn width(&self, head: &Head) -> u16 {
         let [client, server] = self.ends;
