@@ -271,15 +271,20 @@ fn the_marks_of_a_mistake_stand_under_its_word() {
 
 #[test]
 fn where_the_capture_was_taken_is_said_as_soon_as_there_is_room() {
-    let title = |width: u16, name: &str| {
+    let title_of = |view: View, width: u16, name: &str| {
         let mut app = App::new(name, (width, 24), Settings::default());
         let mut read = batch();
-        read.view = Some((View::Client, vec!["it is so".to_string()]));
+        read.view = Some((view, vec!["it is so".to_string()]));
         update(&mut app, Event::Batch(Box::new(read)));
         update(&mut app, Event::Indexed(None));
         picture(&app).lines().next().unwrap_or_default().to_string()
     };
+    let title = |width: u16, name: &str| title_of(View::Client, width, name);
     assert!(title(100, "a.pcap").contains("  taken on: client "));
+    let both = title_of(View::Middle, 160, "a.pcap");
+    assert!(both.contains("  taken on: both ends or between "), "{both}");
+    let wide = title(130, "order-svc-of-yesterday-evening-at-ten.pcapng");
+    assert!(!wide.contains("taken on"), "{wide}");
     let narrow = title(80, "order-svc-of-yesterday.pcapng");
     assert!(!narrow.contains("taken on"), "{narrow}");
     assert!(narrow.ends_with(" 12 fr"), "{narrow}");

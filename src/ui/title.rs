@@ -8,7 +8,7 @@ use super::theme::Role;
 use crate::app::App;
 use crate::app::layout::Area;
 use crate::app::tables::human;
-use crate::store::{ConnRow, Encryption, Protocol};
+use crate::store::{ConnRow, Encryption, Protocol, View};
 use crate::units::Side;
 
 /// File and connection.
@@ -27,9 +27,9 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
     let wide = area.w >= 120;
     let full = usize::from(area.w);
     let cells = |text: &str| width(&safe_text(text, pen.ascii()));
-    // The frame of the PRELOGIN and the unit of time are said where there is room for all the rest; so is, in a narrow
-    // window, where the capture was taken.
-    let forms = [(true, true), (false, true), (false, wide)];
+    // The frame of the PRELOGIN and the unit of time are said where there is room for all the rest; so is where the
+    // capture was taken.
+    let forms = [(true, true), (false, true), (false, false)];
     let said = |(all, taken)| {
         (
             file_words(app, wide, all, taken),
@@ -44,7 +44,7 @@ pub fn draw(pen: &mut Pen<'_>, app: &App, area: Area) {
         .map(said)
         .into_iter()
         .find(|(left, middle)| needed(left, middle) <= full)
-        .unwrap_or_else(|| said((false, wide)));
+        .unwrap_or_else(|| said((false, false)));
     let needed = needed("", &middle);
     let room = u16::try_from(full.saturating_sub(needed).max(10)).unwrap_or(area.w);
     let end = pen.text(area.x, area.y, room, &left, Role::Head);
@@ -77,10 +77,20 @@ fn file_words(app: &App, wide: bool, all: bool, taken: bool) -> String {
             });
         }
     }
-    if let Some(view) = app.store.view().0.name().filter(|_| taken) {
-        let _ = write!(out, "  taken on: {view}");
+    if let Some(taken) = taken_words(app.store.view().0).filter(|_| taken) {
+        let _ = write!(out, "  {taken}");
     }
     out
+}
+
+/// Where the capture was taken, if that is known.
+fn taken_words(view: View) -> Option<&'static str> {
+    match view {
+        View::Client => Some("taken on: client"),
+        View::Server => Some("taken on: server"),
+        View::Middle => Some("taken on: both ends or between"),
+        View::Unknown => None,
+    }
 }
 
 /// The connection of the cursor.
