@@ -108,7 +108,7 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
     if row.payload_len > 0 {
         return match later_pdu(store, no, row) {
             Some((_, pdu)) => format!("part of {} in {}", pdu_name(&pdu), pdu.frame),
-            None => format!("{} bytes", row.payload_len),
+            None => bytes(row.payload_len),
         };
     }
     if row.flags.has(FrameFlags::ZERO_WINDOW) {
@@ -117,12 +117,18 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
     "TCP ACK".to_owned()
 }
 
+/// `1 byte`, `2 bytes`.
+fn bytes(len: u32) -> String {
+    let s = if len == 1 { "" } else { "s" };
+    format!("{len} byte{s}")
+}
+
 /// What is said of bytes that are no whole packet.
 pub fn unread(pdu: &PduRow) -> String {
     if pdu.flags.has(PduFlags::UNFINISHED) {
-        format!("{} bytes of {}", pdu.len, pdu_name(pdu))
+        format!("{} of {}", bytes(pdu.len), pdu_name(pdu))
     } else {
-        format!("{} bytes of no known protocol", pdu.len)
+        format!("{} of no known protocol", bytes(pdu.len))
     }
 }
 
@@ -137,6 +143,7 @@ pub fn pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId) -> Str
         PduKind::Ack => format!("window {}", pdu.wndw),
         PduKind::Fin => format!("close session {}", pdu.sid),
         PduKind::BadSmp => format!("SMP with FLAGS 0x{:02x}", pdu.tds_type),
+        PduKind::Hidden if pdu.len == 1 => "1 byte is not in the file".to_owned(),
         PduKind::Hidden => format!("{} bytes are not in the file", pdu.len),
         PduKind::Unknown => unread(&pdu),
         PduKind::Tls => tls_line(frames, id, &pdu),
@@ -154,7 +161,7 @@ pub fn pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId) -> Str
 
 fn tls_line(frames: &mut Frames<'_>, id: PduId, pdu: &PduRow) -> String {
     if pdu.tds_type == tls::content::APPLICATION_DATA {
-        return format!("TLS data, {} bytes", pdu.len);
+        return format!("TLS data, {}", bytes(pdu.len));
     }
     let words = tls_words(frames, &[id]);
     if words.is_empty() {
@@ -452,6 +459,11 @@ mod tests {
         assert_eq!(short("  select\r\n\t1 "), "select 1");
         assert_eq!(short(&"x".repeat(500)).len(), MAX_TEXT + 3);
         assert_eq!(short("a\u{1b}b"), "a\\x1bb");
+    }
+
+    #[test]
+    fn one_byte_is_one_byte() {
+        assert_eq!((bytes(1), bytes(2)), ("1 byte".into(), "2 bytes".into()));
     }
 
     #[test]

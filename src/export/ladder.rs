@@ -148,8 +148,8 @@ fn pdu_label(pdu: &PduRow) -> String {
         PduKind::Data => format!("Sid {} {}", pdu.sid, tds_label(pdu)),
         PduKind::Tds => tds_label(pdu).to_owned(),
         PduKind::Tls => "TLS".into(),
-        PduKind::Hidden => format!("{} bytes missing", pdu.len),
-        PduKind::Unknown => format!("{} bytes", pdu.len),
+        PduKind::Hidden => format!("{} missing", words::counted(pdu.len.into(), "byte")),
+        PduKind::Unknown => words::counted(pdu.len.into(), "byte"),
     }
 }
 
@@ -192,7 +192,7 @@ fn tcp_label(frame: &FrameRow) -> String {
     .collect();
     let len = match frame.payload_len {
         0 => String::new(),
-        len => format!(" {len} bytes"),
+        len => format!(" {}", words::counted(len.into(), "byte")),
     };
     format!("TCP {}{len}", names.join(","))
 }
