@@ -14,6 +14,9 @@ use crate::dissect::render;
 use crate::ui;
 use crate::ui::safe_text::safe_text;
 
+/// What a box is drawn with, and blanks.
+const FRAME: &[char] = &[' ', '|', '+', '-', '│', '─', '┌', '┐', '└', '┘'];
+
 /// What was printed last, so that only changes are.
 #[derive(Debug, Default)]
 pub struct Plain {
@@ -107,9 +110,13 @@ impl Plain {
         ui::draw(app, &mut buffer, None);
         // The last two lines are status and keys.
         let body = h.saturating_sub(2);
+        let in_box = matches!(app.layers.last(), Some(Layer::Export(_)));
         let text = |y| -> String {
             let cells = (0..w).filter_map(|x| buffer.cell((x, y)));
             let line: String = cells.map(ratatui::buffer::Cell::symbol).collect();
+            if in_box {
+                return line.trim_matches(FRAME).to_string();
+            }
             line.trim_end().to_string()
         };
         let page: Vec<String> = (0..body).map(text).collect();
@@ -236,5 +243,12 @@ mod tests {
         assert!(printed(&mut plain, &app).matches("\r\n").count() > 10);
         press(&mut app, "q");
         assert!(printed(&mut plain, &app).starts_with("5 "));
+        press(&mut app, "w");
+        let text = printed(&mut plain, &app);
+        assert!(text.starts_with("Write frames\r\nwhat "), "{text}");
+        assert!(!text.contains(['|', '│']), "{text}");
+        press(&mut app, "Tab Space");
+        let text = printed(&mut plain, &app);
+        assert!(!text.contains("Write frames"), "{text}");
     }
 }

@@ -47,7 +47,9 @@ pub fn draw(app: &App, buf: &mut Buffer, kept: Option<&Buffer>) -> Option<Positi
         h: layout.status.map_or(layout.screen.h, |area| area.y),
         ..layout.screen
     };
-    let over = app.layers.last().filter(|l| !matches!(l, Layer::Export(_)));
+    let over = app.layers.last();
+    // Where lines are printed, nothing stands behind the form.
+    let over = over.filter(|l| app.settings.plain || !matches!(l, Layer::Export(_)));
     if let Some(layer) = over {
         cursor = draw_layer(&mut pen, app, layer, above);
     } else {
