@@ -131,11 +131,15 @@ impl App {
             .sort
             .and_then(|c| table.columns().get(c))
             .map_or("the list's own order", |h| h.name);
-        let way = if table.descending {
-            ", greatest first"
-        } else {
-            ""
+        let by_verdict = table.kind == Kind::Connections && matches!(by, "" | "End");
+        let way = match (by_verdict, table.descending) {
+            (true, false) => ", gravest first",
+            (true, true) => ", gravest last",
+            (false, true) => ", greatest first",
+            (false, false) => "",
         };
+        // The column of the letters has no head.
+        let by = if by.is_empty() { "verdict" } else { by };
         let text = format!("sorted by {by}{way}");
         if let Some(Layer::Table(slot)) = self.layers.last_mut() {
             *slot = table;
@@ -198,6 +202,28 @@ impl App {
                 self.list_refused = Some(path);
             }
             Err(error) => self.say(Tone::Error, error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::testing::{app, press};
+
+    #[test]
+    fn every_order_of_a_list_is_told_in_words() {
+        let mut app = app(80, 24);
+        press(&mut app, "c");
+        for (column, words) in [
+            ("", "sorted by verdict, gravest first"),
+            ("end", "sorted by End, gravest first"),
+            ("end", "sorted by End, gravest last"),
+            ("frames", "sorted by Frames, greatest first"),
+            ("client", "sorted by Client"),
+        ] {
+            app.sort_table(column);
+            let told = app.message.take().map(|(_, text)| text);
+            assert_eq!(told.as_deref(), Some(words));
         }
     }
 }
