@@ -104,6 +104,10 @@ fn draw_legend(pen: &mut Pen<'_>, area: Area, lanes: &Lanes) {
     let line = area.row(area.h.saturating_sub(1));
     let text = " S open  > request  < reply  X both  a ack  F close  R reset  ! fault  - open, quiet  = waiting  | phase";
     let end = pen.text(line.x, line.y, line.w, text, Role::Dim);
+    // Where there are none, or none can be seen, that is said in a line of its own.
+    if lanes.total == 0 {
+        return;
+    }
     let shown = lanes.lanes.len().saturating_sub(1);
     let many = format!("Sids {shown} of {}", lanes.total);
     let stop = line.x.saturating_add(line.w);
