@@ -100,8 +100,9 @@ impl Events {
             conn,
             parts: PerEnd::default(),
             events: Self {
+                hits: Vec::with_capacity(stretch::most(conn, stretch)),
                 counts: BySession::new(store, scene.conn, 0),
-                ..Self::default()
+                borders: Vec::new(),
             },
         };
         let shown = |no, time| column(no, time).filter(|_| !scene.ignored.contains(no));

@@ -12,6 +12,12 @@ const SPARSE: usize = 8;
 /// Frames by number, first and last.
 pub(super) type Stretch = (FrameNo, FrameNo);
 
+/// The most frames that a connection can have in a stretch.
+pub(super) fn most(conn: &ConnRow, (first, last): Stretch) -> usize {
+    let wide = last.0.saturating_sub(first.0).saturating_add(1);
+    usize::try_from(wide.min(conn.frames)).unwrap_or(0)
+}
+
 /// Calls `f` with the frames of a connection in a stretch, in file order, each with its PDUs.
 pub(super) fn each_frame(
     store: &Store,
