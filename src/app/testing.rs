@@ -159,6 +159,7 @@ fn conn_row() -> ConnRow {
         ]),
         last_plain_pdu: PerEnd([None, None]),
         first_pdu: Some(PduId(0)),
+        copied: false,
         calm: Box::default(),
     }
 }

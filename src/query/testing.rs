@@ -170,6 +170,7 @@ fn conn_row(id: ConnId, port: u16) -> ConnRow {
         phases: Arc::new(Vec::new()),
         last_plain_pdu: PerEnd::default(),
         first_pdu: None,
+        copied: false,
         calm: Box::default(),
     }
 }

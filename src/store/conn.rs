@@ -356,6 +356,8 @@ pub struct ConnRow {
     pub last_plain_pdu: PerEnd<Option<PduId>>,
     /// The first PDU of the connection.
     pub first_pdu: Option<PduId>,
+    /// Several interfaces show the same frames of it: it was captured at several points, each with a clock of its own.
+    pub copied: bool,
     /// Its beginning, if nothing happened in it: up to a frame near the last, and up to one well in front of that. Empty
     /// in a short connection.
     pub calm: Box<[Calm]>,

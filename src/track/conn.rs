@@ -159,6 +159,7 @@ impl Conn {
                 phases: Arc::default(),
                 last_plain_pdu: PerEnd::default(),
                 first_pdu: None,
+                copied: false,
                 calm: Box::default(),
             },
             points: Points::default(),
@@ -288,6 +289,7 @@ impl Conn {
         let side = self.sides.get_mut(end);
         if side.copies.is_copy(incoming) {
             found.set(FrameFlags::DUPLICATE);
+            self.row.copied |= side.copies.elsewhere;
             return;
         }
         found.set(checksum(&mut side.checksums, incoming));

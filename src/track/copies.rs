@@ -52,6 +52,8 @@ pub(super) struct Copies {
     /// Where the next goes in `near`; here, as this is at hand when the rest is not.
     next: usize,
     far: Option<Box<Far>>,
+    /// Some were copies of what another interface had shown.
+    pub(super) elsewhere: bool,
 }
 
 /// The last transmissions, the digests apart from the rest: all of them are looked through.
@@ -201,7 +203,9 @@ impl Copies {
             return true;
         }
         self.push(seen);
-        several_interfaces && self.far.get_or_insert_default().is_copy(&seen)
+        let copy = several_interfaces && self.far.get_or_insert_default().is_copy(&seen);
+        self.elsewhere |= copy;
+        copy
     }
 }
 

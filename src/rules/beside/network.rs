@@ -19,11 +19,13 @@ pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
     let mut proof = Vec::new();
     for period in &facts.frames.zero_windows {
         // A window that stays closed lasts to the end of the connection in the file.
-        let until = period.opened.map_or(facts.conn.last_time, |o| o.time);
-        let length = until.since(period.start.time);
-        if length < limit {
+        let length = match period.opened {
+            Some(opened) => facts.between(period.start.no, opened.no),
+            None => facts.to_last_frame(period.start.no),
+        };
+        let Some(length) = length.filter(|length| *length >= limit) else {
             continue;
-        }
+        };
         n = n.saturating_add(1);
         if length > longest.0 {
             longest = (length, period.start.side);

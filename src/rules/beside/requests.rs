@@ -62,17 +62,18 @@ impl Told {
     pub(super) fn attentions(&self, facts: &Facts<'_>) -> Option<Finding> {
         let timeout = facts.settings.get(Threshold::CommandTimeout);
         let mut by_timeout = 0_usize;
-        let mut longest = 0_i64;
+        let mut longest: Option<i64> = None;
         let mut too_late = 0_usize;
         let mut proof = Vec::new();
         for id in &self.cancelled {
             let Some((request, attention, after)) = cancelled(facts, *id) else {
                 continue;
             };
-            let mut fact = format!("attention {} after the request", duration(after));
+            let after_words = after.map_or_else(String::new, |ns| format!("{} ", duration(ns)));
+            let mut fact = format!("attention {after_words}after the request");
             if request.end == RequestEnd::Attention {
                 longest = longest.max(after);
-                let near = after.saturating_sub(timeout).abs() <= timeout / 20;
+                let near = after.is_some_and(|ns| ns.saturating_sub(timeout).abs() <= timeout / 20);
                 by_timeout = by_timeout.saturating_add(usize::from(near));
             } else {
                 too_late = too_late.saturating_add(1);
@@ -99,9 +100,11 @@ impl Told {
                 "; {by_timeout} after a command timeout of {}",
                 duration(timeout)
             )
-        } else {
+        } else if let Some(longest) = longest {
             let at_most = if n == 1 { "" } else { "at most " };
             format!("; it had waited {at_most}{}", duration(longest))
+        } else {
+            String::new()
         };
         let text = format!(
             "The client cancelled {}, and the server confirmed it{tail}.",
@@ -206,31 +209,37 @@ fn on_sid(
     evidence(frame, role, format!("{on}{fact}"))
 }
 
-/// A cancelled request, the frame of the attention, and how long after the request that came.
-fn cancelled(facts: &Facts<'_>, id: RequestId) -> Option<(RequestRow, FrameNo, i64)> {
+/// A cancelled request, the frame of the attention, and how long after the request that came, if that can be told.
+fn cancelled(facts: &Facts<'_>, id: RequestId) -> Option<(RequestRow, FrameNo, Option<i64>)> {
     let request = facts.store.request(id)?;
     let attention = request.attention_frame?;
-    let after = facts.store.time_of(attention)?.since(request.start);
+    let after = facts.between(request.first_frame, attention);
     Some((request, attention, after))
 }
 
 /// How long after a request its last byte was acknowledged without an answer: what comes on top is the server's time.
 fn acknowledged_after(facts: &Facts<'_>, request: &RequestRow, answer: FrameNo) -> Option<i64> {
-    let asked = facts.store.frame(request.last_frame)?;
+    // All by the clock that the whole is taken by.
+    let clock = facts.span(request.last_frame, answer)?.clock;
+    let (asked_in, asked_at) = facts.seen(request.last_frame, clock)?;
+    let (answered_in, _) = facts.seen(answer, clock)?;
+    let asked = facts.store.frame(asked_in)?;
     let end = asked.seq.plus(asked.payload_len);
     let mut found = None;
-    let mut next = facts.store.frame(answer)?.prev;
+    let mut next = facts.store.frame(answered_in)?.prev;
     for _ in 0..1000 {
-        let no = next.filter(|no| *no > request.last_frame)?;
+        let no = next.filter(|no| *no > asked_in)?;
         let row = facts.store.frame(no)?;
         let from_server = facts.conn.side_of(row.end()) == Side::Server;
-        // The clock of another point says nothing about how long it took.
-        let same_point = row.interface == asked.interface;
-        if from_server && same_point && row.tcp_flags.ack() && end.at_or_before(row.ack) {
-            found = Some(row.time.since(asked.time));
+        if from_server
+            && row.interface == asked.interface
+            && row.tcp_flags.ack()
+            && end.at_or_before(row.ack)
+        {
+            found = Some(row.time.since(asked_at));
         }
         next = row.prev;
-        if next.is_none_or(|no| no <= request.last_frame) {
+        if next.is_none_or(|no| no <= asked_in) {
             break;
         }
     }

@@ -8,7 +8,7 @@ use crate::rules::facts::{Facts, start_of};
 use crate::rules::rule::{MOST_FRAMES, evidence};
 use crate::rules::settings::Threshold;
 use crate::store::{Confidence, Finding, PduRow, Severity, Verdict};
-use crate::units::{FrameNo, Nanos, Sid, Side};
+use crate::units::{FrameNo, Sid, Side};
 
 pub(super) fn stalls(facts: &Facts<'_>) -> Option<Finding> {
     let limit = facts.settings.get(Threshold::WindowStall);
@@ -53,8 +53,7 @@ pub(super) fn stalls(facts: &Facts<'_>) -> Option<Finding> {
         ),
         proof,
     );
-    let trip = facts.conn.tcp.get(facts.conn.end_of(side)).round_trip_ns;
-    if let Some(trip) = trip {
+    if let Some(trip) = facts.round_trip(side) {
         finding.notes.push(format!(
             "a window costs about one round trip, here {}",
             duration(trip)
@@ -106,10 +105,7 @@ pub(super) fn sids_closed(facts: &Facts<'_>) -> Option<Finding> {
 /// Client SMP:FINs before the close that the server left unanswered although it went on sending for a while.
 fn unanswered_fins(facts: &Facts<'_>) -> Vec<PduRow> {
     let limit = facts.settings.get(Threshold::FinAnswer);
-    let heard = facts
-        .frames
-        .last_sent(Side::Server)
-        .and_then(|no| facts.store.frame(no));
+    let heard = facts.frames.last_sent(Side::Server);
     let closing = facts.streams.c0.filter(|_| facts.close.ender.is_some());
     facts
         .last_lives()
@@ -117,10 +113,8 @@ fn unanswered_fins(facts: &Facts<'_>) -> Vec<PduRow> {
         .filter_map(|lane| lane.client_fin)
         .filter(|fin| closing.is_none_or(|c0| start_of(fin) < c0))
         .filter(|fin| {
-            let sent = facts.store.frame(fin.frame);
-            heard
-                .zip(sent)
-                .is_some_and(|(heard, sent)| heard.time.since(sent.time) >= limit)
+            let went_on = heard.and_then(|heard| facts.between(fin.frame, heard));
+            went_on.is_some_and(|went_on| went_on >= limit)
         })
         .collect()
 }
@@ -180,13 +174,13 @@ pub(super) fn orphans(facts: &Facts<'_>) -> Option<Finding> {
 /// Sessions of a connection that goes on to the end of the file, where their number never fell and is large.
 fn growing(facts: &Facts<'_>) -> Option<Finding> {
     let over_time = OpenOverTime::of(facts);
-    let (_, _, now) = over_time.changes.last()?;
+    let (_, now) = over_time.changes.last()?;
     if over_time.fell || *now < facts.settings.count(Threshold::OpenSids) {
         return None;
     }
     let proof = over_time
         .samples()
-        .map(|(frame, _, open)| evidence(*frame, "session opened", format!("{open} open")));
+        .map(|(frame, open)| evidence(*frame, "session opened", format!("{open} open")));
     let mut finding = stated(
         facts,
         &ORPHAN_SID,
@@ -204,7 +198,7 @@ fn growing(facts: &Facts<'_>) -> Option<Finding> {
 
 /// How many sessions were open, from each opening and each SMP:FIN of the client on.
 struct OpenOverTime {
-    changes: Vec<(FrameNo, Nanos, usize)>,
+    changes: Vec<(FrameNo, usize)>,
     /// The number fell at least once before the connection closed.
     fell: bool,
 }
@@ -237,14 +231,13 @@ impl OpenOverTime {
                 open.saturating_sub(1)
             };
             fell |= !opens;
-            let time = facts.store.time_of(frame).unwrap_or(Nanos(0));
-            changes.push((frame, time, open));
+            changes.push((frame, open));
         }
         Self { changes, fell }
     }
 
     /// A few of the numbers, the last among them.
-    fn samples(&self) -> impl Iterator<Item = &(FrameNo, Nanos, usize)> {
+    fn samples(&self) -> impl Iterator<Item = &(FrameNo, usize)> {
         let last = self.changes.len().saturating_sub(1);
         let step = self.changes.len().div_ceil(SAMPLES).max(1);
         let all = self.changes.iter().enumerate();
@@ -255,9 +248,10 @@ impl OpenOverTime {
     fn words(&self, facts: &Facts<'_>) -> String {
         let told: Vec<String> = self
             .samples()
-            .map(|(frame, time, open)| {
-                let at = duration(time.since(facts.conn.first_time));
-                format!("{open} after {at} (frame {frame})")
+            .map(|(frame, open)| {
+                let after = facts.between(facts.conn.first_frame, *frame);
+                let after = after.map_or_else(String::new, |ns| format!(" after {}", duration(ns)));
+                format!("{open}{after} (frame {frame})")
             })
             .collect();
         let leak = if self.fell || self.changes.len() < 3 {
@@ -303,9 +297,9 @@ pub(super) fn violations(facts: &Facts<'_>) -> Option<Finding> {
     if !complete {
         finding.confidence = Confidence::Possible;
     }
-    let last = found.last().and_then(|v| facts.store.frame(v.frame));
-    if let Some(((_, end), last)) = facts.close.ender.zip(last) {
-        let gap = end.time.since(last.time);
+    if let Some(((_, end), last)) = facts.close.ender.zip(found.last())
+        && let Some(gap) = facts.between(last.frame, end.no)
+    {
         if gap.unsigned_abs() <= SOON {
             finding.notes.push(format!(
                 "the connection ended {} later (frame {}), probably because of it",

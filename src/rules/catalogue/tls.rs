@@ -245,7 +245,8 @@ fn calm_and_timely(facts: &Facts<'_>) -> Check {
         .iter()
         .chain(late)
         .filter(|seg| seg.no < first.no)
-        .any(|seg| first.time.since(seg.time).unsigned_abs() <= limit);
+        .filter_map(|seg| facts.provoked_after(seg.no, first.no))
+        .any(|gap| gap.unsigned_abs() <= limit);
     Check::holds(near, "").on([first.no])
 }
 

@@ -101,7 +101,12 @@ impl Ends {
 
     /// The point at which a frame was captured.
     pub(super) fn point(&self, row: &FrameRow) -> Point {
-        let found = self.interfaces.iter().find(|(id, _)| *id == row.interface);
+        self.point_of(row.interface)
+    }
+
+    /// The point of an interface.
+    pub(super) fn point_of(&self, interface: InterfaceId) -> Point {
+        let found = self.interfaces.iter().find(|(id, _)| *id == interface);
         found.map_or(Point::Only, |(_, point)| *point)
     }
 
@@ -129,19 +134,19 @@ impl Ends {
 /// A frame as far as both files are compared by it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece {
-    no: FrameNo,
-    side: Side,
+    pub(super) no: FrameNo,
+    pub(super) side: Side,
     /// Place of its interface in the list.
     pub(super) at: usize,
     pub(super) time: Nanos,
     pub(super) key: Key,
     marks: FrameFlags,
     /// Where its payload stands in the stream; `None` where it has none there.
-    bytes: Option<(Pos, Pos)>,
+    pub(super) bytes: Option<(Pos, Pos)>,
 }
 
 /// What is the same in a segment at both ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     pub(super) side: Side,
     seq: u32,

@@ -315,6 +315,8 @@ pub(in crate::rules) struct Frames {
     /// For each of `resent`, how many segments with new data the peer sent behind it.
     pub fresh_behind: Vec<u32>,
     pub late_acks: Vec<LateAck>,
+    /// The smallest round trip of each side's data at its own point, where files of both ends are there.
+    pub(super) round_trip: PerSide<Option<i64>>,
     /// By the side that acknowledges.
     pub delayed_acks: PerSide<DelayedAcks>,
     /// Segments with a wrong TCP checksum.

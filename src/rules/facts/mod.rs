@@ -1,5 +1,6 @@
 //! The facts of one finished connection: worked out once from the store, then asked by every rule.
 
+mod clocks;
 mod close;
 mod ends;
 mod forms;
@@ -17,8 +18,10 @@ use std::cell::OnceCell;
 
 use super::settings::{Settings, Threshold};
 use crate::store::{Applied, ConnRow, Encryption, RequestRow, Store, ViolationRow};
-use crate::units::{PerSide, SessionId, Side};
+use crate::units::{FrameNo, Nanos, PerSide, SessionId, Side};
 
+use clocks::Clocks;
+pub(super) use clocks::{Clock, Span};
 pub(super) use close::Close;
 pub(super) use ends::Ends;
 pub(super) use forms::{Form, forms, off_from, resets_in_question, signed};
@@ -83,6 +86,8 @@ pub struct Facts<'a> {
     pub(super) mars_conditions: OnceCell<Vec<Applied>>,
     /// The form of each reset in question, once they were asked for.
     forms: OnceCell<Vec<Form>>,
+    /// The clocks of several points, once a time was asked for.
+    clocks: OnceCell<Clocks>,
 }
 
 impl<'a> Facts<'a> {
@@ -161,7 +166,87 @@ impl<'a> Facts<'a> {
             encrypted,
             mars_conditions: OnceCell::new(),
             forms: OnceCell::new(),
+            clocks: OnceCell::new(),
         }
+    }
+
+    /// Nanoseconds from one frame of the connection to another, if one clock saw both: the clocks of two hosts may be
+    /// seconds apart.
+    pub(super) fn between(&self, from: FrameNo, to: FrameNo) -> Option<i64> {
+        Some(self.span(from, to)?.ns)
+    }
+
+    /// The same, with the clock that it is taken by: if it can be, the one near the sender of the first frame, who waits
+    /// for all of it.
+    pub(super) fn span(&self, from: FrameNo, to: FrameNo) -> Option<Span> {
+        self.span_near(from, to, from)
+    }
+
+    /// Nanoseconds from a frame to one that it may have provoked: by the clock, if it can be, near the sender of that,
+    /// to whom nothing counts that came behind it there.
+    pub(super) fn provoked_after(&self, from: FrameNo, to: FrameNo) -> Option<i64> {
+        let Span { clock, ns } = self.span_near(from, to, to)?;
+        let place = |no| Some(self.seen(no, clock)?.0);
+        (place(from)? < place(to)?).then_some(ns)
+    }
+
+    /// As [`Self::span`], by the clock near the sender of a frame.
+    fn span_near(&self, from: FrameNo, to: FrameNo, near: FrameNo) -> Option<Span> {
+        if self.conn.copied {
+            let sender = self.conn.side_of(self.store.frame(near)?.end());
+            return self.clocks().span(from, to, sender);
+        }
+        let time = |no| self.store.time_of(no);
+        Some(Span {
+            clock: Clock::Only,
+            ns: time(to)?.since(time(from)?),
+        })
+    }
+
+    /// A frame of the connection, or its copy, and when it was seen by a clock.
+    pub(super) fn seen(&self, no: FrameNo, clock: Clock) -> Option<(FrameNo, Nanos)> {
+        match clock {
+            Clock::Only => Some((no, self.store.time_of(no)?)),
+            Clock::Near(_) | Clock::Of(_) => self.clocks().seen(no, clock),
+        }
+    }
+
+    /// Nanoseconds from a frame of the connection to the end of the capture by the same clock.
+    pub(super) fn to_file_end(&self, from: FrameNo) -> Option<i64> {
+        let row = self.store.frame(from)?;
+        let end = if self.conn.copied {
+            let end = self.shared.ends_at.get(&row.interface);
+            end.copied()
+        } else {
+            self.shared.file_end
+        };
+        Some(end?.since(row.time))
+    }
+
+    /// Nanoseconds from a frame of the connection to its last one by the same clock.
+    pub(super) fn to_last_frame(&self, from: FrameNo) -> Option<i64> {
+        let row = self.store.frame(from)?;
+        if !self.conn.copied {
+            return Some(self.conn.last_time.since(row.time));
+        }
+        let mut frames = self.store.conn_frames_back(self.conn.id);
+        let (_, last) = frames.find(|(_, last)| last.interface == row.interface)?;
+        Some(last.time.since(row.time))
+    }
+
+    /// The smallest round trip of a side's data, by one clock.
+    pub(super) fn round_trip(&self, side: Side) -> Option<i64> {
+        if self.conn.copied {
+            *self.frames.round_trip.get(side)
+        } else {
+            let end = self.conn.end_of(side);
+            self.conn.tcp.get(end).round_trip_ns
+        }
+    }
+
+    fn clocks(&self) -> &Clocks {
+        let read = || Clocks::read(self.store, self.conn, &self.streams.axes, &self.ends);
+        self.clocks.get_or_init(read)
     }
 
     /// What the SMP checks found on this connection.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 
 use crate::store::{ConnRow, Endpoint, Store};
-use crate::units::{ConnId, InterfaceId, Nanos, Side};
+use crate::units::{ConnId, FrameNo, InterfaceId, Nanos, Side};
 
 /// So many frames of a connection's end tell at which points it was captured.
 const LAST_FRAMES: usize = 16;
@@ -20,6 +20,8 @@ pub(in crate::rules) struct Shared {
     points: FxHashMap<IpAddr, Vec<(InterfaceId, Nanos, Nanos)>>,
     /// Time of the last frame of the file.
     pub file_end: Option<Nanos>,
+    /// The same of each interface, where several show the same frames.
+    pub ends_at: FxHashMap<InterfaceId, Nanos>,
 }
 
 impl Shared {
@@ -39,6 +41,11 @@ impl Shared {
         }
         for times in out.syn_answers.values_mut() {
             times.sort_unstable();
+        }
+        if store.conns().iter().any(|conn| conn.copied) {
+            store.each_frame(FrameNo(1), usize::MAX, |_, row| {
+                out.ends_at.insert(row.interface, row.time);
+            });
         }
         if store.interfaces().len() > 1 {
             for conn in store.conns() {

@@ -66,7 +66,8 @@ struct Half {
     /// The nearest frame behind in which the window was open.
     open: Option<FrameNo>,
     run: Option<ZeroRun>,
-    acks: AcksBehind,
+    /// As each point saw them: how late one came is told by the clock of the data.
+    acks: PerPoint<AcksBehind>,
     /// Segments with new data so far.
     fresh: u32,
     /// Where the segments that came late or again begin, those behind the current frame, the nearest last.
@@ -82,9 +83,11 @@ struct Half {
 impl Half {
     /// Forgets what it knows.
     fn begin(&mut self, from: Pos) {
+        let mut acks = std::mem::take(&mut self.acks);
+        acks.values_mut().for_each(|acks| acks.0.clear());
         *self = Self {
             from,
-            acks: AcksBehind(emptied(&mut self.acks.0)),
+            acks,
             late: emptied(&mut self.late),
             ..Self::default()
         };
@@ -129,6 +132,8 @@ struct Walk<'a> {
     ruler: Ruler<'a>,
     /// Every frame counts as it is.
     one_point: bool,
+    /// Several clocks took the times, and it is not known which point is whose.
+    mixed: bool,
     slow_ack: i64,
     halves: &'a mut PerSide<Half>,
     out: &'a mut Frames,
@@ -155,12 +160,15 @@ impl Walker {
         let late = slow_ack.min(DELAYED_ACK.start);
         let known = scale.ends.one_point() && late >= Calm::ACKED_WITHIN.0;
         let calms = if known { &*conn.calm } else { &[] };
-        self.begin(store, scale, from, slow_ack).all(conn, calms);
+        self.begin(store, conn, scale, from, slow_ack)
+            .all(conn, calms);
         debug_assert_eq!(
             self.out,
             {
                 let mut other = Self::default();
-                other.begin(store, scale, from, slow_ack).all(conn, &[]);
+                other
+                    .begin(store, conn, scale, from, slow_ack)
+                    .all(conn, &[]);
                 other.out
             },
             "the calm beginning of {}",
@@ -172,6 +180,7 @@ impl Walker {
     fn begin<'a>(
         &'a mut self,
         store: &'a Store,
+        conn: &ConnRow,
         scale: Scale<'a>,
         from: PerSide<Pos>,
         slow_ack: i64,
@@ -191,6 +200,7 @@ impl Walker {
             store,
             ruler: Ruler::new(scale),
             one_point: scale.ends.one_point(),
+            mixed: conn.copied && !scale.ends.both,
             slow_ack,
             halves: &mut self.halves,
             out,
@@ -305,10 +315,13 @@ impl Walk<'_> {
             own.fresh = own.fresh.saturating_add(1);
             self.out.cut |= row.is_cut();
         }
-        own.acks.add(ack, no, row.time);
+        own.acks.get_mut(Point::Only).add(ack, no, row.time);
         own.open = Some(no);
         *own.heard.get_mut(Point::Only) = Some(no);
-        if with_data && let Some(late) = acked_late(peer, end, row.time, self.slow_ack) {
+        if with_data
+            && let Some(acked) = acked_after(peer, Point::Only, end, row.time)
+            && let Some(late) = if_late(acked, self.slow_ack)
+        {
             self.usual_late_ack(no, side, late);
         }
         self.ruler.go_on(side, (pos, row.seq), Some((ack, row.ack)));
@@ -374,7 +387,7 @@ impl Walk<'_> {
         self.data(seg, in_stream);
         let own = self.halves.get_mut(seg.side);
         if let Some(ack) = seg.ack {
-            own.acks.add(ack, no, seg.time);
+            own.acks.get_mut(seg.point).add(ack, no, seg.time);
         }
         self.window(seg);
         let own = self.halves.get_mut(seg.side);
@@ -409,8 +422,14 @@ impl Walk<'_> {
             out.fresh_behind.push(peer.fresh);
         } else if seg.len > 0 && in_stream && !seg.is_copy() {
             own.fresh = own.fresh.saturating_add(1);
-            if let Some(late) = acked_late(peer, seg.end, seg.time, self.slow_ack) {
-                self.late_ack(*seg, late);
+            if let Some(acked) = acked_after(peer, seg.point, seg.end, seg.time) {
+                if !self.one_point && acked.1 >= 0 {
+                    let trip = out.round_trip.get_mut(seg.side);
+                    *trip = Some(trip.map_or(acked.1, |trip| trip.min(acked.1)));
+                }
+                if let Some(late) = if_late(acked, self.slow_ack) {
+                    self.late_ack(*seg, late);
+                }
             }
         }
     }
@@ -441,6 +460,10 @@ impl Walk<'_> {
 
     /// Windows of 0, and those that opened again.
     fn window(&mut self, seg: &Seg) {
+        if seg.is_copy() && seg.point != Point::Only {
+            // It counts at its sender's point.
+            return;
+        }
         let own = self.halves.get_mut(seg.side);
         if seg.marks.has(FrameFlags::ZERO_WINDOW) {
             if let Some(run) = &mut own.run {
@@ -461,7 +484,13 @@ impl Walk<'_> {
 
     /// What was gathered, every list in file order.
     fn finish(self) {
-        let Self { out, halves, .. } = self;
+        let Self {
+            out, halves, mixed, ..
+        } = self;
+        if mixed {
+            out.late_acks.clear();
+            out.delayed_acks = PerSide::default();
+        }
         for side in Side::BOTH {
             let half = halves.get_mut(side);
             half.close_run(&mut out.zero_windows);
@@ -486,12 +515,17 @@ impl Walk<'_> {
     }
 }
 
-/// The frame in which the peer acknowledged data up to `end`, and how long after, if that was delayed or late.
+/// The frame in which the peer acknowledged data up to `end`, as the point saw it that saw the data, and how long after.
 #[inline]
-fn acked_late(peer: &Half, end: Pos, time: Nanos, slow_ack: i64) -> Option<(FrameNo, i64)> {
-    let (acked_in, acked) = peer.acks.covering(end)?;
-    let after = acked.since(time);
-    (after >= slow_ack || DELAYED_ACK.contains(&after)).then_some((acked_in, after))
+fn acked_after(peer: &Half, point: Point, end: Pos, time: Nanos) -> Option<(FrameNo, i64)> {
+    let (acked_in, acked) = peer.acks.get(point).covering(end)?;
+    Some((acked_in, acked.since(time)))
+}
+
+/// The same, if that was delayed or late.
+#[inline]
+fn if_late(acked: (FrameNo, i64), slow_ack: i64) -> Option<(FrameNo, i64)> {
+    (acked.1 >= slow_ack || DELAYED_ACK.contains(&acked.1)).then_some(acked)
 }
 
 /// Raises a maximum.

@@ -43,6 +43,7 @@ impl Conn {
             side.copies.note(incoming);
         } else if is_there_twice(side, incoming, &mut self.points) {
             found.set(FrameFlags::DUPLICATE);
+            self.row.copied |= side.copies.elsewhere;
             self.pass(end, segment.seq, len, incoming.time, out);
             return Some(found);
         }

@@ -119,7 +119,7 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let idle = facts
         .frames
         .last_with_payload()
-        .map(|last| run.first.time.since(last.time))
+        .and_then(|last| facts.between(last.no, run.first.no))
         .filter(|idle| *idle >= 0);
     proof.push(evidence(
         run.first.no,
@@ -230,7 +230,7 @@ fn growing_gaps(facts: &Facts<'_>) -> Check {
         .segs
         .windows(2)
         .filter_map(|pair| match pair {
-            [a, b] => Some(b.time.since(a.time)),
+            [a, b] => facts.between(a.no, b.no),
             _ => None,
         })
         .collect();

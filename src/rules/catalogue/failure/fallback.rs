@@ -149,11 +149,13 @@ pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
     }
     let last = facts.frames.last_with_payload();
     if let (Some(reset), Some(last)) = (facts.close.first_reset(), last) {
-        notes.push(format!(
-            "{} since the last payload (frame {})",
-            duration(reset.time.since(last.time)),
-            last.no
-        ));
+        notes.extend(facts.between(last.no, reset.no).map(|ns| {
+            format!(
+                "{} since the last payload (frame {})",
+                duration(ns),
+                last.no
+            )
+        }));
         let sent = facts.frames.sent_end.get(reset.side);
         if let Some(end) = sent {
             notes.push(format!(

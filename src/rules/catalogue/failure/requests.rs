@@ -7,7 +7,7 @@ use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::store::{
     Applied, Confidence, Exhibit, PduFlags, PduRow, RequestEnd, RequestRow, Verdict,
 };
-use crate::units::{Nanos, Side};
+use crate::units::{FrameNo, Side};
 
 fn request_open(facts: &Facts<'_>) -> Check {
     lanes_with(facts, Work::Request, "request")
@@ -119,21 +119,17 @@ fn sentence(text: &str) -> String {
 }
 
 /// An attention with its frame, how long after its request it was sent, and how long the client then waited.
-fn attention_words(facts: &Facts<'_>, asked: Option<PduRow>, request: Option<Nanos>) -> String {
+fn attention_words(facts: &Facts<'_>, asked: Option<PduRow>, request: Option<FrameNo>) -> String {
     let Some(asked) = asked else {
         return "attention".to_owned();
     };
     let mut words = format!("attention in frame {}", asked.frame);
-    let Some(sent) = facts.store.time_of(asked.frame) else {
-        return words;
-    };
-    if let Some(request) = request {
-        let after = duration(sent.since(request));
-        words = format!("{words}, {after} after its request");
+    if let Some(after) = request.and_then(|request| facts.between(request, asked.frame)) {
+        words = format!("{words}, {} after its request", duration(after));
     }
-    if let Some((_, end)) = facts.close.ender {
-        let before = duration(end.time.since(sent));
-        words = format!("{words}, {before} before the end");
+    let end = facts.close.ender;
+    if let Some(before) = end.and_then(|(_, end)| facts.between(asked.frame, end.no)) {
+        words = format!("{words}, {} before the end", duration(before));
     }
     words
 }
@@ -152,17 +148,17 @@ fn conclude_request(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let requests = facts.last_requests();
     let mut parts = Vec::new();
     let mut proof: Vec<Exhibit> = Vec::new();
-    let end_time = facts.close.ender.map(|(_, seg)| seg.time);
     for lane in facts.outstanding() {
         let request = requests.get(&lane.session.map(|s| s.id));
         let age = request
-            .zip(end_time)
-            .map(|(r, end)| format!(", {} old", duration(end.since(r.start))))
+            .zip(facts.close.ender)
+            .and_then(|(r, (_, end))| facts.between(r.first_frame, end.no))
+            .map(|age| format!(", {} old", duration(age)))
             .unwrap_or_default();
         let bytes = request.map_or(0, |r| r.answer_bytes);
         let asked = *lane.last_data.get(Side::Client);
         let kind = if lane.work == Work::Attention {
-            attention_words(facts, asked, request.map(|r| r.start))
+            attention_words(facts, asked, request.map(|r| r.first_frame))
         } else {
             format!("{}{age}", request.map_or("request", |r| r.kind.name()))
         };

@@ -2,7 +2,7 @@
 
 use super::super::text::{duration, error_words};
 use super::{CLOSED, fault, start_and_end};
-use crate::rules::facts::{Facts, Stage};
+use crate::rules::facts::{Facts, Span, Stage};
 use crate::rules::rule::{Check, Conclusion, Criterion, Rule, evidence};
 use crate::rules::settings::Threshold;
 use crate::store::{Auth, Confidence, Exhibit, PduKind, Protocol, Verdict};
@@ -103,12 +103,11 @@ fn timed_out(facts: &Facts<'_>) -> Check {
         .frames
         .last_payload
         .get(Side::Client)
-        .map(|seg| seg.time);
-    let start = facts.conn.syn_frame.and_then(|no| facts.store.time_of(no));
+        .map(|seg| seg.no);
     let gap = last
-        .or(start)
+        .or(facts.conn.syn_frame)
         .zip(facts.close.ender)
-        .map(|(from, (_, seg))| seg.time.since(from));
+        .and_then(|(from, (_, end))| facts.between(from, end.no));
     let limit = facts.settings.get(Threshold::LoginTimeout) / 5 * 4;
     Check::holds(
         gap.is_some_and(|gap| gap >= limit),
@@ -326,13 +325,15 @@ fn steps(facts: &Facts<'_>, limit: FrameNo) -> Vec<Exhibit> {
 /// The steps of a login with their times, where it was slow: text and evidence.
 pub(in crate::rules) fn slow_login(facts: &Facts<'_>) -> Option<(String, Vec<Exhibit>)> {
     let login = facts.conn.login.as_ref()?;
-    let time = |no: FrameNo| facts.store.time_of(no);
-    let start = time(facts.conn.syn_frame?)?;
-    let total = time(login.answer_frame?)?.since(start);
+    let syn = facts.conn.syn_frame?;
+    let limit = login.answer_frame?;
+    let Span { clock, ns: total } = facts.span(syn, limit)?;
     if total <= facts.settings.get(Threshold::SlowLogin) {
         return None;
     }
-    let limit = login.answer_frame?;
+    // All steps by the clock that the whole is taken by.
+    let time = |no: FrameNo| Some(facts.seen(no, clock)?.1);
+    let start = time(syn)?;
     let steps = steps(facts, limit);
     let mut last: (Nanos, String) = (start, "SYN".to_owned());
     let mut largest: Option<(i64, String)> = None;

@@ -188,10 +188,6 @@ fn no_third_step(facts: &Facts<'_>) -> Check {
 }
 
 fn time_passed(facts: &Facts<'_>) -> Check {
-    let answered = facts
-        .conn
-        .syn_ack_frame
-        .and_then(|no| facts.store.time_of(no));
     let repeated = facts
         .frames
         .syns
@@ -199,9 +195,10 @@ fn time_passed(facts: &Facts<'_>) -> Check {
         .filter(|s| s.flags.ack() && !s.is_copy())
         .count()
         > 1;
+    let answered = facts.conn.syn_ack_frame;
     let over = answered
-        .zip(facts.shared.file_end)
-        .is_some_and(|(from, end)| end.since(from) >= facts.settings.get(Threshold::SlowAck));
+        .and_then(|no| facts.to_file_end(no))
+        .is_some_and(|waited| waited >= facts.settings.get(Threshold::SlowAck));
     Check::holds(repeated || over || facts.close.ender.is_some(), "")
 }
 

@@ -59,17 +59,11 @@ fn prelogin_unanswered(facts: &Facts<'_>) -> Check {
 }
 
 fn waited(facts: &Facts<'_>) -> Check {
-    let asked = facts
-        .conn
-        .prelogin
-        .client_frame
-        .and_then(|no| facts.store.frame(no));
-    let end = facts
-        .close
-        .ender
-        .map(|(_, seg)| seg.time)
-        .or(facts.shared.file_end);
-    let waited = asked.zip(end).map(|(row, end)| end.since(row.time));
+    let asked = facts.conn.prelogin.client_frame;
+    let waited = asked.and_then(|asked| match facts.close.ender {
+        Some((_, end)) => facts.between(asked, end.no),
+        None => facts.to_file_end(asked),
+    });
     let limit = facts.settings.get(Threshold::SlowLogin);
     Check::holds(
         waited.is_some_and(|w| w >= limit) || facts.close.ender.is_some(),
@@ -230,10 +224,8 @@ fn gave_up(facts: &Facts<'_>) -> Check {
 }
 
 fn at_once(facts: &Facts<'_>) -> Check {
-    let start = facts.conn.syn_frame.and_then(|no| facts.store.frame(no));
-    let gap = start
-        .zip(facts.close.ender)
-        .map(|(row, (_, seg))| seg.time.since(row.time));
+    let start = facts.conn.syn_frame.zip(facts.close.ender);
+    let gap = start.and_then(|(syn, (_, end))| facts.between(syn, end.no));
     let limit = facts.settings.get(Threshold::GaveUp);
     let calm = facts.frames.resent.is_empty() && facts.frames.probes.is_empty();
     Check::holds(

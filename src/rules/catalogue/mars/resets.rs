@@ -7,7 +7,7 @@ use crate::rules::facts::{Facts, Form, Seg, forms, off_from, resets_in_question}
 use crate::rules::rule::Check;
 use crate::rules::settings::Threshold;
 use crate::store::{Fact, FrameList, Number, fact};
-use crate::units::{FrameNo, Nanos, Side};
+use crate::units::{FrameNo, Side};
 
 pub(super) fn resets_fit(facts: &Facts<'_>) -> Check {
     let mut forms = forms(facts);
@@ -114,8 +114,9 @@ pub(in crate::rules) fn trouble_before(
     first: &Seg,
 ) -> Option<(String, Vec<FrameNo>)> {
     let back = facts.settings.get(Threshold::LookBack);
-    let since = Nanos(first.time.0.saturating_sub(back));
-    let recent = |seg: &Seg| seg.no < first.no && seg.time >= since;
+    // What no clock saw together may have been right before.
+    let near = |seg: &Seg| facts.between(seg.no, first.no).is_none_or(|ns| ns <= back);
+    let recent = |seg: &Seg| seg.no < first.no && near(seg);
     for run in facts.frames.probe_runs() {
         let vain = run.count.saturating_sub(usize::from(run.answered));
         if vain >= facts.settings.count(Threshold::KeepaliveProbes) && recent(&run.last) {
@@ -230,11 +231,11 @@ pub(super) fn in_time(facts: &Facts<'_>) -> Check {
         .iter()
         .chain(server.filter(|seg| seg.pos >= b))
         .filter(|seg| seg.no < first.no)
-        .min_by_key(|seg| first.time.since(seg.time).unsigned_abs());
-    let Some(nearest) = nearest else {
+        .filter_map(|seg| Some((seg, facts.provoked_after(seg.no, first.no)?)))
+        .min_by_key(|(_, gap)| gap.unsigned_abs());
+    let Some((nearest, gap)) = nearest else {
         return Check::unknown("nothing of the close stands before the first reset");
     };
-    let gap = first.time.since(nearest.time);
     let limit = facts.settings.get(Threshold::LateReset);
     let fact = fact!(
         "{time} after frame {frame}", gap = gap, frame = nearest.no;

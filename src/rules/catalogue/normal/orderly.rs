@@ -137,7 +137,10 @@ fn quiet_before(facts: &Facts<'_>) -> Check {
         // A request may have been waiting since before the file began.
         return Check::failed("no payload in the file").on([tf.no]);
     };
-    let quiet = tf.time.since(last.time);
+    let Some(quiet) = facts.between(last.no, tf.no) else {
+        return Check::failed("no clock saw both the last payload and the FIN")
+            .on([last.no, tf.no]);
+    };
     let runs = facts.frames.probe_runs();
     let answered = runs.iter().rev().find(|run| {
         run.last.no < tf.no && run.last.no > last.no && run.heard.is_some_and(|h| h < tf.no)
