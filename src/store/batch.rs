@@ -4,8 +4,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    ConnRow, FileRow, InterfaceRow, NewFrames, NewPdus, Problem, RequestRow, SessionRow, View,
-    ViolationRow,
+    ConnRow, FileRow, InterfaceRow, NewFrames, NewPdus, Problem, RequestRow, SessionRow, Stall,
+    View, ViolationRow,
 };
 use crate::units::{FrameNo, RequestId};
 
@@ -29,6 +29,8 @@ pub struct Batch {
     pub late_attentions: Vec<LateAttention>,
     /// Times of requests, of this batch or before, that were measured at one of several points.
     pub request_times: Vec<RequestTimes>,
+    /// Stalls of sessions, of this batch or before, that were measured at one of several points.
+    pub stalls: Vec<Stall>,
     /// New results of the SMP checks.
     pub violations: Vec<ViolationRow>,
     /// New problems of the file.
@@ -54,12 +56,12 @@ pub struct LateAttention {
     pub acknowledgement: Option<FrameNo>,
 }
 
-/// Times of a request between frames of one capture point, where there are several.
+/// Times of a request between frames of one capture point, where several show its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestTimes {
     /// The request.
     pub request: RequestId,
-    /// In the place of [`RequestRow::first_byte_ns`], if there is a point that has both frames.
+    /// In the place of [`RequestRow::first_byte_ns`]; `None` if no point has both frames.
     pub first_byte_ns: Option<i64>,
     /// In the place of [`RequestRow::duration_ns`], likewise.
     pub duration_ns: Option<i64>,

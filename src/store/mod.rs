@@ -48,7 +48,7 @@ pub use packed_pdu::{NewPdus, PduPacker};
 pub use pdu::{PduFlags, PduKind, PduRow};
 pub use proof::{Applied, Conditions, EvidenceList, Exhibit, FrameList, Label, Statement};
 pub use request::{ErrorRow, HeaderCheck, RequestEnd, RequestKind, RequestRow, RequestSigns};
-pub use session::{ClosedBy, SessionEnd, SessionRow, StallInfo};
+pub use session::{ClosedBy, SessionEnd, SessionRow, Stall, StallInfo};
 pub use short::Short;
 
 use std::sync::{Arc, OnceLock};
@@ -116,8 +116,19 @@ impl Store {
                 self.lists_mut(session.conn).sessions.push(session.id);
             }
         }
-        let sessions = batch.sessions.drain(..);
-        upsert(&mut self.sessions, sessions, |row| row.id.index());
+        for mut session in batch.sessions.drain(..) {
+            // What was measured at one of several points the pass itself does not know.
+            let known = self.sessions.get_mut(session.id.index());
+            if let Some(known) = known.filter(|_| session.stalls.is_none()) {
+                session.stalls = known.stalls.take();
+            }
+            upsert(&mut self.sessions, [session], |row| row.id.index());
+        }
+        for stall in &batch.stalls {
+            if let Some(session) = self.sessions.get_mut(stall.session.index()) {
+                session.add_stall(stall);
+            }
+        }
         for request in batch.requests.iter() {
             let is_new = request.id.index() >= self.requests.len();
             let lists = self.lists_mut(request.conn);
@@ -138,12 +149,9 @@ impl Store {
         }
         for times in batch.request_times {
             if let Some(mut row) = self.request(times.request) {
-                // What is not to be measured at all is not to be measured at one point either. From one point's frame to
-                // another's it is never longer than at the one nearest to the client.
-                let measured =
-                    |old: Option<i64>, new: Option<i64>| old.map(|old| new.unwrap_or(old).max(old));
-                row.first_byte_ns = measured(row.first_byte_ns, times.first_byte_ns);
-                row.duration_ns = measured(row.duration_ns, times.duration_ns);
+                // What is not to be measured at all is not to be measured at one point either.
+                row.first_byte_ns = row.first_byte_ns.and(times.first_byte_ns);
+                row.duration_ns = row.duration_ns.and(times.duration_ns);
                 self.lists_mut(row.conn).request_signs.note(&row);
                 self.requests.put(&row);
             }

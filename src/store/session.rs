@@ -37,6 +37,29 @@ pub struct StallInfo {
     pub longest_frame: Option<FrameNo>,
 }
 
+/// One time that a sender of a session stood still for want of window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stall {
+    /// The session.
+    pub session: SessionId,
+    /// Who stood still.
+    pub sender: End,
+    /// For how long, in nanoseconds.
+    pub ns: i64,
+    /// The frame that ended it.
+    pub frame: FrameNo,
+}
+
+impl Stall {
+    /// A shorter time is no stall, in nanoseconds.
+    const LEAST: i64 = 200_000_000;
+
+    /// Whether it was long enough to count.
+    pub fn counts(&self) -> bool {
+        self.ns >= Self::LEAST
+    }
+}
+
 /// Which sides have closed a session with an SMP:FIN, as an observer sees it ([MC-SMP] 3.1.4.4): a Sid is free again
 /// when both have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +126,17 @@ impl SessionRow {
             attention_outstanding: false,
             stalls: None,
             holes: false,
+        }
+    }
+
+    /// Counts a time that a sender stood still.
+    pub fn add_stall(&mut self, stall: &Stall) {
+        let stalls = self.stalls.get_or_insert_default().get_mut(stall.sender);
+        stalls.count = stalls.count.saturating_add(1);
+        stalls.total_ns = stalls.total_ns.saturating_add(stall.ns);
+        if stall.ns > stalls.longest_ns {
+            stalls.longest_ns = stall.ns;
+            stalls.longest_frame = Some(stall.frame);
         }
     }
 

@@ -260,7 +260,7 @@ impl Conn {
                 from: u64::try_from(from).unwrap_or(0),
                 until,
             };
-            deep.pass(end, frame, out);
+            deep.pass(end, frame, self.row.copied, out);
         }
     }
 

@@ -7,7 +7,7 @@ use super::request_text::Texts;
 use super::upper::What;
 use crate::store::{
     Batch, CheckId, ConnRow, FrameFlags, FramePacker, FrameRow, PduPacker, PduRow, Phase, PhaseRow,
-    RequestRow, RowPool, SessionRow, Severity, ViolationRow,
+    RequestRow, RowPool, SessionRow, Severity, Stall, ViolationRow,
 };
 use crate::units::{ConnId, End, FrameNo, PduId, RequestId, SessionId, Sid};
 
@@ -49,14 +49,31 @@ pub(super) struct Out {
     pub(super) interface: u32,
     /// What was marked with the frame at hand.
     pub(super) marks: Vec<Mark>,
+    /// The stalls whose ends were marked since this was last asked, as the frame at hand tells them.
+    pub(super) stalls: Vec<(StallId, Stall)>,
+    /// Stalls that were marked so far.
+    stall_count: u32,
+    /// Of how many requests and stalls, over all connections, marks are looked for.
+    pub(super) watched: usize,
     /// The requests whose rows were written again since this was last asked, where marks are wanted.
     pub(super) rewritten: Vec<RequestId>,
 }
 
-/// A byte that a time of a request is taken from.
+/// A time for which a sender stood still for want of window, or may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct StallId(pub(super) u32);
+
+/// What times are taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timed {
+    Request(RequestId),
+    Stall(StallId),
+}
+
+/// A byte that a time is taken from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
-    pub(super) request: RequestId,
+    pub(super) of: Timed,
     pub(super) what: What,
     /// Who sent it.
     pub(super) end: End,
@@ -131,19 +148,36 @@ impl Out {
     #[inline]
     pub(super) fn mark(&mut self, request: RequestId, what: What, pdu: &PduRow) {
         if self.marks_wanted {
-            self.put_mark(request, what, pdu);
+            self.put_mark(Timed::Request(request), what, pdu);
         }
     }
 
+    /// A sender may stand still behind a packet.
+    #[inline]
+    pub(super) fn begin_stall(&mut self, pdu: &PduRow) -> Option<StallId> {
+        self.marks_wanted.then(|| {
+            let id = StallId(self.stall_count);
+            self.stall_count = self.stall_count.wrapping_add(1);
+            self.put_mark(Timed::Stall(id), What::Sent, pdu);
+            id
+        })
+    }
+
+    /// A sender stands still no more, by a packet of the other end.
+    pub(super) fn end_stall(&mut self, id: StallId, stall: Stall, pdu: &PduRow) {
+        self.put_mark(Timed::Stall(id), What::End, pdu);
+        self.stalls.push((id, stall));
+    }
+
     #[cold]
-    fn put_mark(&mut self, request: RequestId, what: What, pdu: &PduRow) {
+    fn put_mark(&mut self, of: Timed, what: What, pdu: &PduRow) {
         let len = match what {
             What::Start | What::FirstByte => pdu.smp_header_len().saturating_add(TDS_HEADER),
             What::Sent | What::End => pdu.len,
         };
         let last = u64::from(len.min(pdu.len).saturating_sub(1));
         self.marks.push(Mark {
-            request,
+            of,
             what,
             end: pdu.end,
             pos: pdu.pos.0.saturating_add(last),

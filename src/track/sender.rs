@@ -7,6 +7,7 @@ use crate::store::{RequestKind, SessionEnd, SmpCounts};
 use crate::units::{FrameNo, Nanos, PerEnd, SmpSeq};
 
 use super::missing::{self, Missing, Seen, UnderWay};
+use super::out::StallId;
 use super::request_text::{Said, Texts};
 use super::requests;
 
@@ -232,14 +233,24 @@ pub(super) struct SmpEnd {
     /// The numbers are certain, up to the holes since then.
     pub(super) synced: bool,
     pub(super) fin: bool,
-    /// Stands still for want of window since then, and what each direction lacked at that time.
-    pub(super) blocked: Option<(Nanos, PerEnd<Seen>)>,
+    /// Stands still for want of window.
+    pub(super) blocked: Option<Blocked>,
     /// Has used the last slot of its window once: not a sender that stops one earlier.
     pub(super) used_last_slot: bool,
     /// SEQNUM of the last packet, if there is one.
     pub(super) last_seq: SmpSeq,
     /// SEQNUM of the last DATA, if there is one.
     pub(super) last_data: SmpSeq,
+}
+
+/// A sender that stands still for want of window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Blocked {
+    pub(super) since: Nanos,
+    /// What each direction lacked at that time.
+    pub(super) lacking: PerEnd<Seen>,
+    /// By this its beginning is marked, where several points may show it.
+    pub(super) mark: Option<StallId>,
 }
 
 impl Default for SmpEnd {

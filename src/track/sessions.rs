@@ -6,17 +6,16 @@
 
 use crate::decode::smp;
 use crate::decode::tds::packet_type as pt;
-use crate::store::{CheckId, ConnRow, PduKind, PduRow, Phase, SessionEnd, SessionRow, Severity};
+use crate::store::{
+    CheckId, ConnRow, PduKind, PduRow, Phase, SessionEnd, SessionRow, Severity, Stall,
+};
 use crate::units::{End, FrameNo, PduId, PerEnd, SessionId, Sid, SmpSeq};
 
 use super::chain::{Chain, Moment};
 use super::missing::{Around, Missing, Seen, WINDOW};
 use super::order::At;
 use super::out::{Broken, Ctx, error, note, warn};
-use super::sender::{ChainEnd, SmpEnd};
-
-/// A sender that stood still for at least this long for want of window has stalled.
-const STALL: i64 = 200_000_000;
+use super::sender::{Blocked, ChainEnd, SmpEnd};
 
 /// A new life of a Sid.
 pub(super) fn new_life(
@@ -142,7 +141,11 @@ pub(super) fn packet(
             let closed = credit <= 0 || !smp.used_last_slot;
             if own.message.is_some() && closed {
                 let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
-                smp.blocked = Some((at.time, lacking));
+                smp.blocked = Some(Blocked {
+                    since: at.time,
+                    lacking,
+                    mark: ctx.out.begin_stall(pdu),
+                });
             }
         }
         row.last_data = Some(id);
@@ -160,7 +163,7 @@ pub(super) fn packet(
     }
     smp.synced = true;
     if raised && peer.smp.blocked.is_some() {
-        end_stall(chain, end.other(), at, around);
+        end_stall(chain, moment, pdu, ctx);
     }
     if !is_usual {
         look_anew(chain, around);
@@ -211,26 +214,29 @@ fn opens_or_closes(
 }
 
 #[cold]
-fn end_stall(chain: &mut Chain, sender: End, at: &At, around: &Around) {
-    let Some((since, lacking)) = chain.ends.get_mut(sender).smp.blocked.take() else {
+fn end_stall(chain: &mut Chain, moment: &Moment<'_>, pdu: &PduRow, ctx: &mut Ctx<'_>) {
+    let Moment { at, around, .. } = *moment;
+    let sender = moment.end.other();
+    let Some(blocked) = chain.ends.get_mut(sender).smp.blocked.take() else {
         return;
     };
     // What lies in a hole may have ended it earlier.
-    let unseen = |end| around.may_miss(end, *lacking.get(end));
+    let unseen = |end| around.may_miss(end, *blocked.lacking.get(end));
     if unseen(End::A) || unseen(End::B) {
         return;
     }
-    let span = at.time.since(since);
-    if span < STALL {
-        return;
-    }
     if let Some(session) = &mut chain.session {
-        let stalls = session.stalls.get_or_insert_default().get_mut(sender);
-        stalls.count = stalls.count.saturating_add(1);
-        stalls.total_ns = stalls.total_ns.saturating_add(span);
-        if span > stalls.longest_ns {
-            stalls.longest_ns = span;
-            stalls.longest_frame = Some(at.done);
+        let stall = Stall {
+            session: session.id,
+            sender,
+            ns: at.time.since(blocked.since),
+            frame: at.done,
+        };
+        if let Some(mark) = blocked.mark {
+            // Another point may tell how long it was.
+            ctx.out.end_stall(mark, stall, pdu);
+        } else if stall.counts() {
+            session.add_stall(&stall);
         }
     }
 }

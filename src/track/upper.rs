@@ -72,22 +72,22 @@ impl Deep {
         framer.piece(piece, &mut layer);
         let is_other = !self.upper.proven && framer.is_other();
         if ctx.out.marks_wanted {
-            self.pass_piece(end, piece, ctx.out);
+            self.pass_piece(end, piece, ctx);
         }
         is_other
     }
 
     /// A piece goes through, in a capture of several points: what waited is no news of them.
     #[cold]
-    fn pass_piece(&mut self, end: End, piece: &Piece<'_>, out: &mut Out) {
-        if piece.at.frame == out.next_frame() {
+    fn pass_piece(&mut self, end: End, piece: &Piece<'_>, ctx: &mut Ctx<'_>) {
+        if piece.at.frame == ctx.out.next_frame() {
             let frame = Passed {
-                interface: out.interface,
+                interface: ctx.out.interface,
                 time: piece.at.time,
                 from: piece.pos,
                 until: piece.pos.saturating_add(piece.len()),
             };
-            self.pass(end, frame, out);
+            self.pass(end, frame, ctx.row.copied, ctx.out);
         }
     }
 
@@ -115,9 +115,10 @@ impl Deep {
         }
         self.upper.end(closed_by, &self.around, ctx);
         if let Some(points) = &mut self.points {
-            points.end(ctx.out);
+            points.end(ctx.row.copied, ctx.out);
         }
         ctx.out.marks.clear();
+        ctx.out.stalls.clear();
         ctx.out.rewritten.clear();
     }
 
@@ -125,14 +126,15 @@ impl Deep {
     pub(super) fn flush(&mut self, ctx: &mut Ctx<'_>) {
         self.upper.flush(ctx);
         if let Some(points) = &mut self.points {
-            points.flush(ctx.out);
+            points.flush(ctx.row.copied, ctx.out);
         }
     }
 
     /// A frame with payload, in a capture of several points; whether its bytes came before, or are to come, is all one.
     #[cold]
-    pub(super) fn pass(&mut self, end: End, frame: Passed, out: &mut Out) {
-        self.points.get_or_insert_default().pass(end, frame, out);
+    pub(super) fn pass(&mut self, end: End, frame: Passed, copied: bool, out: &mut Out) {
+        let points = self.points.get_or_insert_default();
+        points.pass(end, frame, copied, out);
     }
 }
 
