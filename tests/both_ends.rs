@@ -21,16 +21,16 @@ use crate::support::{shared_or_skip, truth_files};
 use crate::verdicts::accepted;
 
 /// By how much the server's clock is ahead of the client's.
-const SKEWS: [i64; 5] = [0, 700 * US, -30 * MS, 40_000 * MS, -40_000 * MS];
+pub const SKEWS: [i64; 5] = [0, 700 * US, -30 * MS, 40_000 * MS, -40_000 * MS];
 
-fn judged(capture: &Capture) -> Store {
+pub fn judged(capture: &Capture) -> Store {
     let mut store = track::load(capture);
     judge(&mut store, &Settings::default());
     store
 }
 
 /// The captures of both ends, written as two files and opened together.
-fn opened_together(client: &file::Capture, server: &file::Capture, skew: i64) -> Store {
+pub fn opened_together(client: &file::Capture, server: &file::Capture, skew: i64) -> Store {
     let folder = tempfile::tempdir().unwrap();
     let mut server = server.clone();
     for frame in &mut server.frames {
@@ -44,11 +44,11 @@ fn opened_together(client: &file::Capture, server: &file::Capture, skew: i64) ->
     judged(&Capture::open(&paths, &OpenOptions::default()).unwrap())
 }
 
-fn opened_alone(capture: &file::Capture) -> Store {
+pub fn opened_alone(capture: &file::Capture) -> Store {
     judged(&Capture::from_bytes("one.pcapng", capture.to_pcapng()).unwrap())
 }
 
-fn of_rule<'s>(store: &'s Store, rule: &str) -> Option<&'s Finding> {
+pub fn of_rule<'s>(store: &'s Store, rule: &str) -> Option<&'s Finding> {
     store.findings().iter().find(|f| f.rule == rule)
 }
 
@@ -393,7 +393,7 @@ fn the_resets_of_a_close_are_counted_once() {
 }
 
 /// The files of both ends of every recorded scenario, with the truth of the client's view.
-fn pairs(shared: &Path) -> Vec<(String, [PathBuf; 2], Value)> {
+pub fn pairs(shared: &Path) -> Vec<(String, [PathBuf; 2], Value)> {
     let folder = shared.join("captures/recorded");
     let truths = truth_files(shared);
     let pair = |path: PathBuf| {

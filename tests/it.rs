@@ -17,6 +17,7 @@ mod both_ends;
 mod bounds;
 mod capture;
 mod cli;
+mod clocks;
 mod corpora;
 mod damaged_logins;
 mod derived;

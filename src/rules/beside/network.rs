@@ -17,7 +17,12 @@ pub(super) fn zero_windows(facts: &Facts<'_>) -> Option<Finding> {
     let mut n = 0_usize;
     let mut longest: (i64, Side) = (0, Side::Client);
     let mut proof = Vec::new();
-    for period in &facts.frames.zero_windows {
+    for period in facts
+        .frames
+        .zero_windows
+        .iter()
+        .filter(|period| period.counts())
+    {
         // A window that stays closed lasts to the end of the connection in the file.
         let length = match period.opened {
             Some(opened) => facts.between(period.start.no, opened.no),
@@ -92,7 +97,16 @@ pub(super) fn slow_acks(facts: &Facts<'_>) -> Option<Finding> {
         proof,
     );
     let (own, other) = (sender.word(), sender.other().word());
-    finding.notes.extend(match (facts.store.view().0, sender) {
+    let view = if facts.ends.both {
+        // It is timed at the sender's end.
+        match sender {
+            Side::Client => View::Client,
+            Side::Server => View::Server,
+        }
+    } else {
+        facts.store.view().0
+    };
+    finding.notes.extend(match (view, sender) {
         (View::Client, Side::Client) | (View::Server, Side::Server) => Some(format!(
             "the file was taken at the {own}'s end: the time includes the way there and back"
         )),

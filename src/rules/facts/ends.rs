@@ -29,6 +29,14 @@ pub(in crate::rules) enum Point {
     Near(Side),
 }
 
+impl Point {
+    pub(super) const ALL: [Self; 3] = [
+        Self::Only,
+        Self::Near(Side::Client),
+        Self::Near(Side::Server),
+    ];
+}
+
 /// One value for each point of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::rules) struct PerPoint<T>([T; 3]);
@@ -116,8 +124,8 @@ impl Ends {
         let found = (!self.marks.is_empty()).then(|| self.marks.get(&Key::of(row, side)));
         match (found.flatten(), self.point(row)) {
             (Some(marks), Point::Near(near)) if near == side => *marks,
-            (Some(_), Point::Near(_)) => {
-                let mut marks = row.flags;
+            (Some(marks), Point::Near(_)) => {
+                let mut marks = *marks;
                 marks.set(FrameFlags::DUPLICATE);
                 marks
             }

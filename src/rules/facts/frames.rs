@@ -229,6 +229,13 @@ impl<'a> Ruler<'a> {
     }
 }
 
+impl ZeroWindow {
+    /// Whether it is counted: where files of both ends show it, at its sender's.
+    pub(in crate::rules) fn counts(&self) -> bool {
+        matches!(self.start.point, Point::Only) || self.start.point == Point::Near(self.start.side)
+    }
+}
+
 /// A keepalive probe, and what came next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rules) struct Probe {
@@ -239,7 +246,7 @@ pub(in crate::rules) struct Probe {
     pub answered: bool,
 }
 
-/// A period with a TCP window of 0.
+/// A period with a TCP window of 0, as one point saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::rules) struct ZeroWindow {
     pub start: Seg,

@@ -182,6 +182,11 @@ impl<'a> Facts<'a> {
         self.span_near(from, to, from)
     }
 
+    /// Nanoseconds that the sender of a frame let pass since another: by the clock, if it can be, near that sender.
+    pub(super) fn passed_since(&self, from: FrameNo, to: FrameNo) -> Option<i64> {
+        Some(self.span_near(from, to, to)?.ns)
+    }
+
     /// Nanoseconds from a frame to one that it may have provoked: by the clock, if it can be, near the sender of that,
     /// to whom nothing counts that came behind it there.
     pub(super) fn provoked_after(&self, from: FrameNo, to: FrameNo) -> Option<i64> {

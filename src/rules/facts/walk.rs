@@ -63,13 +63,13 @@ struct Half {
     from: Pos,
     /// The nearest frame behind, at each point.
     heard: PerPoint<Option<FrameNo>>,
-    /// The nearest frame behind in which the window was open.
-    open: Option<FrameNo>,
-    run: Option<ZeroRun>,
+    /// The nearest frame behind in which the window was open, at each point.
+    open: PerPoint<Option<FrameNo>>,
+    run: PerPoint<Option<ZeroRun>>,
     /// As each point saw them: how late one came is told by the clock of the data.
     acks: PerPoint<AcksBehind>,
-    /// Segments with new data so far.
-    fresh: u32,
+    /// Segments with new data so far, as each point saw them.
+    fresh: PerPoint<u32>,
     /// Where the segments that came late or again begin, those behind the current frame, the nearest last.
     gone_back: Vec<(Pos, FrameNo)>,
     late: Vec<Seg>,
@@ -108,8 +108,8 @@ impl Half {
         nearest.any(|(pos, no)| *pos < before && *no <= until)
     }
 
-    fn close_run(&mut self, found: &mut Vec<ZeroWindow>) {
-        if let Some(run) = self.run.take()
+    fn close_run(&mut self, point: Point, found: &mut Vec<ZeroWindow>) {
+        if let Some(run) = self.run.get_mut(point).take()
             && found.len() < KEEP
         {
             found.push(ZeroWindow {
@@ -301,7 +301,7 @@ impl Walk<'_> {
         } else {
             pos >= own.from
         };
-        if late || own.run.is_some() {
+        if late || own.run.get(Point::Only).is_some() {
             return false;
         }
         if row.flags.has(FrameFlags::BAD_CHECKSUM) {
@@ -312,11 +312,12 @@ impl Walk<'_> {
         raise(own.acked.get_mut(Point::Only), Some(ack));
         if with_data {
             raise(&mut own.sent_end, Some(end));
-            own.fresh = own.fresh.saturating_add(1);
+            let fresh = own.fresh.get_mut(Point::Only);
+            *fresh = fresh.saturating_add(1);
             self.out.cut |= row.is_cut();
         }
         own.acks.get_mut(Point::Only).add(ack, no, row.time);
-        own.open = Some(no);
+        *own.open.get_mut(Point::Only) = Some(no);
         *own.heard.get_mut(Point::Only) = Some(no);
         if with_data
             && let Some(acked) = acked_after(peer, Point::Only, end, row.time)
@@ -403,6 +404,11 @@ impl Walk<'_> {
         if seg.len > 0 && goes_back && !seg.is_copy() {
             own.went_back(seg);
         }
+        let counts = seg.point != Point::Only || !seg.is_copy();
+        if seg.len > 0 && in_stream && counts && !seg.marks.has(FrameFlags::RETRANSMISSION) {
+            let fresh = own.fresh.get_mut(seg.point);
+            *fresh = fresh.saturating_add(1);
+        }
         if seg.marks.has(FrameFlags::KEEPALIVE) && !seg.is_copy() {
             if out.probes.len() < KEEP {
                 let heard = *peer.heard.get(seg.point);
@@ -419,9 +425,8 @@ impl Walk<'_> {
             && out.resent.len() < KEEP
         {
             out.resent.push(*seg);
-            out.fresh_behind.push(peer.fresh);
+            out.fresh_behind.push(*peer.fresh.get(seg.point));
         } else if seg.len > 0 && in_stream && !seg.is_copy() {
-            own.fresh = own.fresh.saturating_add(1);
             if let Some(acked) = acked_after(peer, seg.point, seg.end, seg.time) {
                 if !self.one_point && acked.1 >= 0 {
                     let trip = out.round_trip.get_mut(seg.side);
@@ -460,25 +465,22 @@ impl Walk<'_> {
 
     /// Windows of 0, and those that opened again.
     fn window(&mut self, seg: &Seg) {
-        if seg.is_copy() && seg.point != Point::Only {
-            // It counts at its sender's point.
-            return;
-        }
         let own = self.halves.get_mut(seg.side);
         if seg.marks.has(FrameFlags::ZERO_WINDOW) {
-            if let Some(run) = &mut own.run {
+            if let Some(run) = own.run.get_mut(seg.point) {
                 run.start = *seg;
                 return;
             }
-            let opened = own.open.and_then(|no| Some((no, self.store.frame(no)?)));
+            let open = *own.open.get(seg.point);
+            let opened = open.and_then(|no| Some((no, self.store.frame(no)?)));
             let opened = opened.map(|(no, row)| self.ruler.measure(no, &row, seg.side));
-            own.run = Some(ZeroRun {
+            *own.run.get_mut(seg.point) = Some(ZeroRun {
                 start: *seg,
                 opened,
             });
         } else if seg.window > 0 {
-            own.close_run(&mut self.out.zero_windows);
-            own.open = Some(seg.no);
+            own.close_run(seg.point, &mut self.out.zero_windows);
+            *own.open.get_mut(seg.point) = Some(seg.no);
         }
     }
 
@@ -493,7 +495,9 @@ impl Walk<'_> {
         }
         for side in Side::BOTH {
             let half = halves.get_mut(side);
-            half.close_run(&mut out.zero_windows);
+            for point in Point::ALL {
+                half.close_run(point, &mut out.zero_windows);
+            }
             half.late.reverse();
             std::mem::swap(out.late.get_mut(side), &mut half.late);
             *out.ttl.get_mut(side) = half.ttl;

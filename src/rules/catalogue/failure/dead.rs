@@ -119,7 +119,7 @@ fn conclude_keepalive(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
     let idle = facts
         .frames
         .last_with_payload()
-        .and_then(|last| facts.between(last.no, run.first.no))
+        .and_then(|last| facts.passed_since(last.no, run.first.no))
         .filter(|idle| *idle >= 0);
     proof.push(evidence(
         run.first.no,

@@ -149,7 +149,7 @@ pub(super) fn state_notes(facts: &Facts<'_>) -> Vec<String> {
     }
     let last = facts.frames.last_with_payload();
     if let (Some(reset), Some(last)) = (facts.close.first_reset(), last) {
-        notes.extend(facts.between(last.no, reset.no).map(|ns| {
+        notes.extend(facts.passed_since(last.no, reset.no).map(|ns| {
             format!(
                 "{} since the last payload (frame {})",
                 duration(ns),

@@ -139,7 +139,7 @@ pub(super) fn idle_note(facts: &Facts<'_>) -> Option<String> {
         return None;
     }
     let last = facts.frames.last_with_payload()?;
-    let idle = facts.between(last.no, seg.no)? / 1_000_000_000;
+    let idle = facts.passed_since(last.no, seg.no)? / 1_000_000_000;
     [60, 300, 350, 900, 1800, 3600]
         .into_iter()
         .find(|round: &i64| idle.abs_diff(*round) <= 2)

@@ -137,7 +137,7 @@ fn quiet_before(facts: &Facts<'_>) -> Check {
         // A request may have been waiting since before the file began.
         return Check::failed("no payload in the file").on([tf.no]);
     };
-    let Some(quiet) = facts.between(last.no, tf.no) else {
+    let Some(quiet) = facts.passed_since(last.no, tf.no) else {
         return Check::failed("no clock saw both the last payload and the FIN")
             .on([last.no, tf.no]);
     };
