@@ -244,7 +244,6 @@ fn calm_and_timely(facts: &Facts<'_>) -> Check {
         .tf
         .iter()
         .chain(late)
-        .filter(|seg| seg.no < first.no)
         .filter_map(|seg| facts.provoked_after(seg.no, first.no))
         .any(|gap| gap.unsigned_abs() <= limit);
     Check::holds(near, "").on([first.no])

@@ -25,7 +25,7 @@ pub(super) use clocks::{Clock, Span};
 pub(super) use close::Close;
 pub(super) use ends::Ends;
 pub(super) use forms::{Form, forms, off_from, resets_in_question, signed};
-pub(super) use frames::{Frames, Pos, ProbeRun, ResendRun, Seg};
+pub(super) use frames::{Frames, Pos, ProbeRun, ResendRun, Seg, ZeroWindow};
 pub(super) use hidden::Unseen;
 pub(super) use lanes::{Doubt, Lane, Work, frames_of};
 pub(super) use shared::Shared;
@@ -182,6 +182,25 @@ impl<'a> Facts<'a> {
         self.span_near(from, to, from)
     }
 
+    /// Whether a frame of the connection stands before another, as a point saw them that saw both: the order of several
+    /// files' frames is that of their clocks.
+    pub(super) fn precedes(&self, first: FrameNo, second: FrameNo) -> Option<bool> {
+        if !self.conn.copied {
+            return Some(first < second);
+        }
+        let clock = self.span_near(first, second, second)?.clock;
+        Some(self.seen(first, clock)?.0 < self.seen(second, clock)?.0)
+    }
+
+    /// The period with a window of 0 in which a reset stands.
+    pub(super) fn window_closed_at(&self, reset: FrameNo) -> Option<&ZeroWindow> {
+        let before = |seg: &Seg| self.precedes(seg.no, reset);
+        self.frames.zero_windows.iter().find(|zero| {
+            let opened = zero.opened.as_ref().and_then(before);
+            before(&zero.start) != Some(false) && opened != Some(true)
+        })
+    }
+
     /// Nanoseconds that the sender of a frame let pass since another: by the clock, if it can be, near that sender.
     pub(super) fn passed_since(&self, from: FrameNo, to: FrameNo) -> Option<i64> {
         Some(self.span_near(from, to, to)?.ns)
@@ -190,9 +209,8 @@ impl<'a> Facts<'a> {
     /// Nanoseconds from a frame to one that it may have provoked: by the clock, if it can be, near the sender of that,
     /// to whom nothing counts that came behind it there.
     pub(super) fn provoked_after(&self, from: FrameNo, to: FrameNo) -> Option<i64> {
-        let Span { clock, ns } = self.span_near(from, to, to)?;
-        let place = |no| Some(self.seen(no, clock)?.0);
-        (place(from)? < place(to)?).then_some(ns)
+        let ns = self.passed_since(from, to)?;
+        self.precedes(from, to)?.then_some(ns)
     }
 
     /// As [`Self::span`], by the clock near the sender of a frame.

@@ -304,12 +304,7 @@ fn window_closed(facts: &Facts<'_>) -> Check {
     let Some(first) = facts.close.first_reset() else {
         return Check::failed("no reset");
     };
-    let inside = facts
-        .frames
-        .zero_windows
-        .iter()
-        .find(|z| z.start.no < first.no && z.opened.is_none_or(|o| o.no > first.no));
-    match inside {
+    match facts.window_closed_at(first.no) {
         Some(z) => Check::held(format!("the {}'s window was 0", z.start.side.word()))
             .on([z.start.no, first.no]),
         None => Check::failed("no window of 0 before the reset"),
@@ -336,12 +331,8 @@ pub(in crate::rules) const ZERO_WINDOW: Rule = Rule::close(
 );
 
 fn conclude_zero_window(facts: &Facts<'_>, _: &[Applied]) -> Conclusion {
-    let start = facts
-        .frames
-        .zero_windows
-        .iter()
-        .rev()
-        .find(|z| facts.close.first_reset().is_some_and(|r| z.start.no < r.no));
+    let reset = facts.close.first_reset();
+    let start = reset.and_then(|reset| facts.window_closed_at(reset.no));
     let mut proof: Vec<Exhibit> = start
         .map(|z| evidence(z.start.no, format!("{} window 0", z.start.side.word()), ""))
         .into_iter()

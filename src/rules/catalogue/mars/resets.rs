@@ -116,7 +116,8 @@ pub(in crate::rules) fn trouble_before(
     let back = facts.settings.get(Threshold::LookBack);
     // What no clock saw together may have been right before.
     let near = |seg: &Seg| facts.between(seg.no, first.no).is_none_or(|ns| ns <= back);
-    let recent = |seg: &Seg| seg.no < first.no && near(seg);
+    let before = |seg: &Seg| facts.precedes(seg.no, first.no) != Some(false);
+    let recent = |seg: &Seg| before(seg) && near(seg);
     for run in facts.frames.probe_runs() {
         let vain = run.count.saturating_sub(usize::from(run.answered));
         if vain >= facts.settings.count(Threshold::KeepaliveProbes) && recent(&run.last) {
@@ -142,17 +143,12 @@ pub(in crate::rules) fn trouble_before(
             ));
         }
     }
-    facts
-        .frames
-        .zero_windows
-        .iter()
-        .find(|z| z.start.no < first.no && z.opened.is_none_or(|o| o.no > first.no))
-        .map(|z| {
-            (
-                format!("the {}'s TCP window was 0", z.start.side.word()),
-                vec![z.start.no],
-            )
-        })
+    facts.window_closed_at(first.no).map(|z| {
+        (
+            format!("the {}'s TCP window was 0", z.start.side.word()),
+            vec![z.start.no],
+        )
+    })
 }
 
 pub(super) fn same_sender(facts: &Facts<'_>) -> Check {
@@ -230,7 +226,6 @@ pub(super) fn in_time(facts: &Facts<'_>) -> Check {
         .tf
         .iter()
         .chain(server.filter(|seg| seg.pos >= b))
-        .filter(|seg| seg.no < first.no)
         .filter_map(|seg| Some((seg, facts.provoked_after(seg.no, first.no)?)))
         .min_by_key(|(_, gap)| gap.unsigned_abs());
     let Some((nearest, gap)) = nearest else {
