@@ -508,7 +508,7 @@ fn initial_round_trip(store: &Store, row: &FrameRow) -> Option<Field> {
     Some(Field::new(
         "tcp.analysis.initial_rtt",
         "round trip of the handshake",
-        Value::Span(done.time.since(syn.time)),
+        Value::Span(store.between(&syn, &done)?),
     ))
 }
 
@@ -523,6 +523,10 @@ fn acknowledged(store: &Store, row: &FrameRow) -> Option<Field> {
         let Some(no) = next else { break };
         let Some(other) = store.frame(no) else { break };
         next = other.prev;
+        if store.between(&other, row).is_none() {
+            // The copy of another point.
+            continue;
+        }
         if other.end() == row.end() {
             if other.tcp_flags.ack() && other.ack == row.ack && other.payload_len == 0 {
                 break;
@@ -574,6 +578,7 @@ fn acknowledged_by(store: &Store, no: FrameNo, row: &FrameRow) -> Option<Field> 
                 && other.end() != row.end()
                 && other.tcp_flags.ack()
                 && row.next_seq().at_or_before(other.ack)
+                && store.between(row, other).is_some()
         })?;
     Some(
         Field::new(

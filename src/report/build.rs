@@ -11,7 +11,7 @@ use crate::store::{
     ConnRow, ErrorRow, Finding, LoginInfo, Outcome, Protocol, RequestRow, SessionRow, SmpCounts,
     Store, TcpStats, TdsCounts, TlsInfo,
 };
-use crate::units::{End, Nanos, Side, SmpSeq};
+use crate::units::{End, Side, SmpSeq};
 
 /// Makes the facts of one store; with aliases, names are replaced and texts of requests left out.
 #[derive(Clone, Copy)]
@@ -400,10 +400,4 @@ pub fn tds_version(number: u32) -> String {
         None if number >> 24 == 5 => "5.0".to_owned(),
         None => format!("0x{number:08x}"),
     }
-}
-
-/// Nanoseconds from the first to the last frame of a connection.
-pub(super) fn duration(conn: &ConnRow) -> i64 {
-    let Nanos(last) = conn.last_time;
-    last.saturating_sub(conn.first_time.0)
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::build::{Facts, duration};
+use super::build::Facts;
 use super::facts;
 use super::lines::{
     about, close_sentence, endpoint, general, kind_line, listed, login_line, proof, summary,
@@ -78,7 +78,7 @@ pub(super) fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -
         counted(u64::from(conn.frames), "frame"),
         conn.first_frame,
         conn.last_frame,
-        span(duration(row))
+        span(facts.store().lasted(row))
     )?;
     writeln!(out, "  {}", kind_line(&conn))?;
     if let Some(line) = conn.login.as_ref().and_then(login_line) {

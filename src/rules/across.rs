@@ -366,7 +366,11 @@ fn port_reuse(
     finding.conn = Some(first.id);
     let rest = settings.get(Threshold::PortQuarantine);
     let quick = rows.windows(2).any(|two| match two {
-        [a, b] => b.first_time.since(a.last_time) < rest,
+        [a, b] => {
+            let point = store.frame(b.first_frame).map(|row| row.interface);
+            let last = point.and_then(|point| store.last_seen(a, point));
+            last.is_some_and(|last| b.first_time.since(last) < rest)
+        }
         _ => false,
     });
     if quick {

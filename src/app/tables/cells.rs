@@ -82,7 +82,7 @@ pub(super) fn conn_cell(app: &App, conn: &ConnRow, name: &str) -> String {
         "Client" => conn.endpoint(Side::Client).to_string(),
         "Server" => conn.endpoint(Side::Server).to_string(),
         "Start(s)" => at(app, conn.first_time),
-        "Duration" => clock::column_span(conn.last_time.since(conn.first_time)),
+        "Duration" => clock::column_span(store.lasted(conn)),
         "Frames" => conn.frames.to_string(),
         "Bytes" => human(bytes_of(conn)),
         "MARS" => match conn.mars {
@@ -117,7 +117,7 @@ pub(super) fn conn_number(store: &Store, row: Row, column: usize) -> i128 {
     match CONNECTIONS.get(column).map_or("", |h| h.name) {
         "C" => i128::from(id),
         "Start(s)" => i128::from(conn.first_time.0),
-        "Duration" => i128::from(conn.last_time.since(conn.first_time)),
+        "Duration" => i128::from(store.lasted(conn)),
         "Frames" => i128::from(conn.frames),
         "Bytes" => i128::from(bytes_of(conn)),
         "Sids" => i128::try_from(sids(store, conn).1).unwrap_or(0),

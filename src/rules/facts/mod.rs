@@ -249,12 +249,8 @@ impl<'a> Facts<'a> {
     /// Nanoseconds from a frame of the connection to its last one by the same clock.
     pub(super) fn to_last_frame(&self, from: FrameNo) -> Option<i64> {
         let row = self.store.frame(from)?;
-        if !self.conn.copied {
-            return Some(self.conn.last_time.since(row.time));
-        }
-        let mut frames = self.store.conn_frames_back(self.conn.id);
-        let (_, last) = frames.find(|(_, last)| last.interface == row.interface)?;
-        Some(last.time.since(row.time))
+        let last = self.store.last_seen(self.conn, row.interface)?;
+        Some(last.since(row.time))
     }
 
     /// The smallest round trip of a side's data, by one clock.

@@ -1,7 +1,10 @@
 //! Frames: by number, by time, along a connection, and where and by whom each was sent.
 
-use crate::store::{FileRow, FrameRow, Oddities, PduRow, Store};
-use crate::units::{ConnId, FrameNo, Nanos, Side};
+use crate::store::{ConnRow, FileRow, FrameFlags, FrameRow, Oddities, PduRow, Store};
+use crate::units::{ConnId, FrameNo, InterfaceId, Nanos, Side};
+
+/// So many frames may be no copies although another point shows the rest of a connection, too.
+const FEW: usize = 8;
 
 impl Store {
     /// Number of frames indexed so far.
@@ -80,6 +83,50 @@ impl Store {
     /// The frames of a connection from its last to its first.
     pub fn conn_frames_back(&self, conn: ConnId) -> impl Iterator<Item = (FrameNo, FrameRow)> {
         self.frames_back(self.conn(conn).map(|c| c.last_frame))
+    }
+
+    /// When a connection was last seen by an interface: several points that show it have clocks of their own.
+    pub fn last_seen(&self, conn: &ConnRow, interface: InterfaceId) -> Option<Nanos> {
+        if !conn.copied {
+            return Some(conn.last_time);
+        }
+        let mut frames = self.conn_frames_back(conn.id);
+        let found = frames.find(|(_, row)| row.interface == interface);
+        found.map(|(_, row)| row.time)
+    }
+
+    /// Nanoseconds from the first frame of a connection to its last, by the clock of the first.
+    pub fn lasted(&self, conn: &ConnRow) -> i64 {
+        let whole = conn.last_time.since(conn.first_time);
+        let Some(first) = self.frame(conn.first_frame).filter(|_| conn.copied) else {
+            return whole;
+        };
+        let (mut behind, mut fresh) = (0_usize, 0_usize);
+        for (_, row) in self.conn_frames_back(conn.id) {
+            if row.interface == first.interface {
+                // A file that goes on where that of the first frame ends shows what is no copy.
+                let goes_on = fresh > FEW && fresh.saturating_mul(4) > behind;
+                return if goes_on {
+                    whole
+                } else {
+                    row.time.since(first.time)
+                };
+            }
+            behind = behind.saturating_add(1);
+            fresh = fresh.saturating_add(usize::from(!row.flags.has(FrameFlags::DUPLICATE)));
+        }
+        whole
+    }
+
+    /// Nanoseconds from one frame of a connection to another, unless they were taken at two of its points, whose clocks
+    /// may differ.
+    pub fn between(&self, from: &FrameRow, to: &FrameRow) -> Option<i64> {
+        let copied = || {
+            to.conn
+                .and_then(|id| self.conn(id))
+                .is_some_and(|c| c.copied)
+        };
+        (from.interface == to.interface || !copied()).then(|| to.time.since(from.time))
     }
 
     /// A frame and those of its connection before it, from the last to the first.
