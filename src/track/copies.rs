@@ -2,7 +2,7 @@
 //!
 //! A copy has the same IP identification, TCP header (without the checksum) and payload (`close-patterns.md` 7,
 //! `dup-frames`). Compared is a digest over the numbers, the options and both ends of the payload. Bounds: [`NEAR`]
-//! digests per direction, or [`FAR`] where the capture has several interfaces.
+//! digests per direction, or [`FAR`] where the capture has several interfaces, and more where it is of two files.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hasher;
@@ -17,7 +17,7 @@ use super::conn::Incoming;
 /// On one interface a copy follows within so many frames of its direction.
 const NEAR: usize = 20;
 /// Transmissions kept per direction where the capture has several interfaces.
-const FAR: usize = 4096;
+pub(super) const FAR: u32 = 4096;
 /// Without an IP identification that counts up, a copy on the same interface follows within this time.
 const SOON: u64 = 1_000_000;
 /// As [`SOON`], for SYNs: shorter than any time after which one is sent again.
@@ -188,12 +188,12 @@ impl Copies {
         } else {
             Some(SOON)
         };
-        self.is_known(Seen::new(incoming), within, incoming.several_interfaces)
+        self.is_known(Seen::new(incoming), within, incoming.far)
     }
 
     /// Whether a transmission was seen before, on its interface no longer ago than `within`.
     #[inline(never)]
-    fn is_known(&mut self, seen: Seen, within: Option<u64>, several_interfaces: bool) -> bool {
+    fn is_known(&mut self, seen: Seen, within: Option<u64>, far: u32) -> bool {
         if let Some(within) = within
             && self.any(seen.digest, |old| {
                 let apart = seen.time.since(old.time).unsigned_abs();
@@ -203,7 +203,7 @@ impl Copies {
             return true;
         }
         self.push(seen);
-        let copy = several_interfaces && self.far.get_or_insert_default().is_copy(&seen);
+        let copy = far > 0 && self.far.get_or_insert_default().is_copy(&seen, far);
         self.elsewhere |= copy;
         copy
     }
@@ -211,7 +211,8 @@ impl Copies {
 
 impl Far {
     /// The n-th transmission of its kind on an interface is a copy if another interface has shown n already.
-    fn is_copy(&mut self, seen: &Seen) -> bool {
+    /// So many transmissions are kept; where that is more than [`FAR`], only until two interfaces have shown them.
+    fn is_copy(&mut self, seen: &Seen, keep: u32) -> bool {
         if !self.interfaces.contains(&seen.interface) && self.interfaces.len() < 64 {
             self.interfaces.push(seen.interface);
         }
@@ -224,18 +225,35 @@ impl Far {
         let most = self.most.entry(seen.digest).or_insert(0);
         let copy = here <= *most;
         *most = (*most).max(here);
-        if here == 1 && !copy {
+        let by_both = copy && here == *most && self.interfaces.len() == 2;
+        if by_both && keep > FAR {
+            self.forget(seen.digest);
+        } else if here == 1 && !copy {
             self.order.push_back(seen.digest);
-            if self.order.len() > FAR
-                && let Some(old) = self.order.pop_front()
-            {
-                self.most.remove(&old);
-                for interface in &self.interfaces {
-                    self.counts.remove(&(old, *interface));
-                }
-            }
+            self.keep(usize::try_from(keep).unwrap_or(usize::MAX));
         }
         copy
+    }
+
+    fn forget(&mut self, digest: u64) {
+        self.most.remove(&digest);
+        for interface in &self.interfaces {
+            self.counts.remove(&(digest, *interface));
+        }
+    }
+
+    /// Keeps so many transmissions, the latest.
+    fn keep(&mut self, most: usize) {
+        while self.most.len() > most
+            && let Some(old) = self.order.pop_front()
+        {
+            self.forget(old);
+        }
+        if self.order.len() > most.saturating_mul(2) {
+            // Most of those that were shown by both have left.
+            let known = &self.most;
+            self.order.retain(|digest| known.contains_key(digest));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::units::{ConnId, End, FileOffset, FrameNo, InterfaceId, TcpSeq};
 use super::ahead::{Ahead, First, Held};
 use super::conn::{Conn, Incoming};
 use super::conns::Conns;
+use super::copies::FAR;
 use super::out::Out;
 use super::over::Over;
 use super::recent::Recent;
@@ -24,6 +25,10 @@ pub(super) const MAX_CONNS: usize = 1 << 19;
 /// So many frames lie between two judgements of the view, once there is one.
 const VIEW_EVERY: u32 = 50_000;
 
+/// Transmissions of all connections that are kept until the other one of two files shows them. Each direction keeps its
+/// share, or [`FAR`].
+const ALL_FAR: u32 = 1 << 19;
+
 /// So many connections that have ended are handed over in one batch.
 const CONNS_AT_ONCE: usize = 4096;
 
@@ -33,6 +38,8 @@ pub(super) struct Tracker {
     out: Out,
     /// Frames may be there twice: from several interfaces, or from several files.
     several_points: bool,
+    /// See [`Incoming::far`].
+    far: u32,
     sources: Vec<Source>,
     fragments: Fragments,
     /// Frames from the end of the chunk before, the first of them a part whose first part may still come.
@@ -82,6 +89,7 @@ impl Tracker {
         Self {
             out: Out::default(),
             several_points: capture.files().len() > 1,
+            far: 0,
             sources: Vec::new(),
             fragments: Fragments::default(),
             held: Vec::new(),
@@ -127,6 +135,7 @@ impl Tracker {
         }
         self.several_points |= self.sources.len() > 1;
         self.out.marks_wanted = self.several_points;
+        self.far = self.kept_of_a_direction();
         let held = to_u32(self.held.len());
         let before = self.out.frame_count().saturating_add(held);
         self.frames_of(chunk, chunk.caught_up);
@@ -206,6 +215,17 @@ impl Tracker {
             rest = behind;
         }
         records.len().saturating_sub(rest.len())
+    }
+
+    /// How many transmissions of a direction are kept to find their copies on another interface. With two files these
+    /// may be the files of both ends, and clocks seconds apart.
+    fn kept_of_a_direction(&self) -> u32 {
+        let directions = to_u32(self.conns.len()).saturating_mul(2).max(1);
+        match self.files.len() {
+            _ if !self.several_points => 0,
+            2 => (ALL_FAR / directions).max(FAR),
+            _ => FAR,
+        }
     }
 
     fn link(&self, record: &RecordMeta) -> u32 {
@@ -342,7 +362,7 @@ impl Tracker {
             no: self.out.next_frame(),
             time: record.time,
             interface: record.interface.0,
-            several_interfaces: self.several_points,
+            far: self.far,
             fragment,
         }
     }
