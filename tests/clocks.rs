@@ -69,7 +69,7 @@ fn said(store: &Store) -> BTreeSet<String> {
         let notes = finding.notes.iter().filter(|note| !of_the_capture(note));
         out.extend(notes.map(|note| format!("{rule} note {}", without_frames(note))));
         for shown in finding.evidence.iter() {
-            let fact = without_frames(&shown.fact.to_string());
+            let fact = without_frames(&shown.fact);
             out.insert(format!("{rule} {}: {fact}", shown.role));
         }
     }

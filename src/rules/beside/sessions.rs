@@ -299,14 +299,13 @@ pub(super) fn violations(facts: &Facts<'_>) -> Option<Finding> {
     }
     if let Some(((_, end), last)) = facts.close.ender.zip(found.last())
         && let Some(gap) = facts.between(last.frame, end.no)
+        && gap.unsigned_abs() <= SOON
     {
-        if gap.unsigned_abs() <= SOON {
-            finding.notes.push(format!(
-                "the connection ended {} later (frame {}), probably because of it",
-                duration(gap),
-                end.no
-            ));
-        }
+        finding.notes.push(format!(
+            "the connection ended {} later (frame {}), probably because of it",
+            duration(gap),
+            end.no
+        ));
     }
     Some(finding)
 }

@@ -51,7 +51,7 @@ struct Bytes {
 /// The frames of a connection by each of the clocks that saw them.
 #[derive(Debug, Default)]
 pub(in crate::rules) struct Clocks {
-    clocks: Vec<Clock>,
+    all: Vec<Clock>,
     /// By what they look like, then by clock, then in file order.
     sights: Vec<Sight>,
     /// In the order of the stream.
@@ -81,7 +81,7 @@ impl Clocks {
             .sort_unstable_by_key(|sight| (sight.key, sight.clock, sight.no));
         clocks.sort_unstable();
         clocks.dedup();
-        out.clocks = clocks;
+        out.all = clocks;
         out
     }
 
@@ -143,7 +143,7 @@ impl Clocks {
             Some(Span { clock, ns })
         };
         span(Clock::Near(near)).or_else(|| {
-            let all = self.clocks.iter();
+            let all = self.all.iter();
             all.filter_map(|clock| span(*clock))
                 .max_by_key(|span| span.ns)
         })

@@ -426,15 +426,17 @@ impl Walk<'_> {
         {
             out.resent.push(*seg);
             out.fresh_behind.push(*peer.fresh.get(seg.point));
-        } else if seg.len > 0 && in_stream && !seg.is_copy() {
-            if let Some(acked) = acked_after(peer, seg.point, seg.end, seg.time) {
-                if !self.one_point && acked.1 >= 0 {
-                    let trip = out.round_trip.get_mut(seg.side);
-                    *trip = Some(trip.map_or(acked.1, |trip| trip.min(acked.1)));
-                }
-                if let Some(late) = if_late(acked, self.slow_ack) {
-                    self.late_ack(*seg, late);
-                }
+        } else if seg.len > 0
+            && in_stream
+            && !seg.is_copy()
+            && let Some(acked) = acked_after(peer, seg.point, seg.end, seg.time)
+        {
+            if !self.one_point && acked.1 >= 0 {
+                let trip = out.round_trip.get_mut(seg.side);
+                *trip = Some(trip.map_or(acked.1, |trip| trip.min(acked.1)));
+            }
+            if let Some(late) = if_late(acked, self.slow_ack) {
+                self.late_ack(*seg, late);
             }
         }
     }
