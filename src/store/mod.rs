@@ -116,14 +116,13 @@ impl Store {
                 self.lists_mut(session.conn).sessions.push(session.id);
             }
         }
-        for mut session in batch.sessions.drain(..) {
+        for session in batch.sessions.iter_mut().filter(|s| s.stalls.is_none()) {
             // What was measured at one of several points the pass itself does not know.
             let known = self.sessions.get_mut(session.id.index());
-            if let Some(known) = known.filter(|_| session.stalls.is_none()) {
-                session.stalls = known.stalls.take();
-            }
-            upsert(&mut self.sessions, [session], |row| row.id.index());
+            session.stalls = known.and_then(|known| known.stalls.take());
         }
+        let sessions = batch.sessions.drain(..);
+        upsert(&mut self.sessions, sessions, |row| row.id.index());
         for stall in &batch.stalls {
             if let Some(session) = self.sessions.get_mut(stall.session.index()) {
                 session.add_stall(stall);

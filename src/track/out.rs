@@ -153,14 +153,12 @@ impl Out {
     }
 
     /// A sender may stand still behind a packet.
-    #[inline]
-    pub(super) fn begin_stall(&mut self, pdu: &PduRow) -> Option<StallId> {
-        self.marks_wanted.then(|| {
-            let id = StallId(self.stall_count);
-            self.stall_count = self.stall_count.wrapping_add(1);
-            self.put_mark(Timed::Stall(id), What::Sent, pdu);
-            id
-        })
+    #[cold]
+    pub(super) fn begin_stall(&mut self, pdu: &PduRow) -> StallId {
+        let id = StallId(self.stall_count);
+        self.stall_count = self.stall_count.wrapping_add(1);
+        self.put_mark(Timed::Stall(id), What::Sent, pdu);
+        id
     }
 
     /// A sender stands still no more, by a packet of the other end.

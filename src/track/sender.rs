@@ -233,24 +233,16 @@ pub(super) struct SmpEnd {
     /// The numbers are certain, up to the holes since then.
     pub(super) synced: bool,
     pub(super) fin: bool,
-    /// Stands still for want of window.
-    pub(super) blocked: Option<Blocked>,
+    /// Stands still for want of window since then, and what each direction lacked at that time.
+    pub(super) blocked: Option<(Nanos, PerEnd<Seen>)>,
+    /// By this the beginning of that is marked, where several points may show it.
+    pub(super) mark: StallId,
     /// Has used the last slot of its window once: not a sender that stops one earlier.
     pub(super) used_last_slot: bool,
     /// SEQNUM of the last packet, if there is one.
     pub(super) last_seq: SmpSeq,
     /// SEQNUM of the last DATA, if there is one.
     pub(super) last_data: SmpSeq,
-}
-
-/// A sender that stands still for want of window.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Blocked {
-    pub(super) since: Nanos,
-    /// What each direction lacked at that time.
-    pub(super) lacking: PerEnd<Seen>,
-    /// By this its beginning is marked, where several points may show it.
-    pub(super) mark: Option<StallId>,
 }
 
 impl Default for SmpEnd {
@@ -262,6 +254,7 @@ impl Default for SmpEnd {
             synced: false,
             fin: false,
             blocked: None,
+            mark: StallId(0),
             used_last_slot: false,
             last_seq: SmpSeq(0),
             last_data: SmpSeq(0),

@@ -15,7 +15,7 @@ use super::chain::{Chain, Moment};
 use super::missing::{Around, Missing, Seen, WINDOW};
 use super::order::At;
 use super::out::{Broken, Ctx, error, note, warn};
-use super::sender::{Blocked, ChainEnd, SmpEnd};
+use super::sender::{ChainEnd, SmpEnd};
 
 /// A new life of a Sid.
 pub(super) fn new_life(
@@ -141,11 +141,10 @@ pub(super) fn packet(
             let closed = credit <= 0 || !smp.used_last_slot;
             if own.message.is_some() && closed {
                 let lacking = PerEnd([around.seen(End::A), around.seen(End::B)]);
-                smp.blocked = Some(Blocked {
-                    since: at.time,
-                    lacking,
-                    mark: ctx.out.begin_stall(pdu),
-                });
+                smp.blocked = Some((at.time, lacking));
+                if ctx.out.marks_wanted {
+                    smp.mark = ctx.out.begin_stall(pdu);
+                }
             }
         }
         row.last_data = Some(id);
@@ -217,11 +216,13 @@ fn opens_or_closes(
 fn end_stall(chain: &mut Chain, moment: &Moment<'_>, pdu: &PduRow, ctx: &mut Ctx<'_>) {
     let Moment { at, around, .. } = *moment;
     let sender = moment.end.other();
-    let Some(blocked) = chain.ends.get_mut(sender).smp.blocked.take() else {
+    let smp = &mut chain.ends.get_mut(sender).smp;
+    let mark = smp.mark;
+    let Some((since, lacking)) = smp.blocked.take() else {
         return;
     };
     // What lies in a hole may have ended it earlier.
-    let unseen = |end| around.may_miss(end, *blocked.lacking.get(end));
+    let unseen = |end| around.may_miss(end, *lacking.get(end));
     if unseen(End::A) || unseen(End::B) {
         return;
     }
@@ -229,10 +230,10 @@ fn end_stall(chain: &mut Chain, moment: &Moment<'_>, pdu: &PduRow, ctx: &mut Ctx
         let stall = Stall {
             session: session.id,
             sender,
-            ns: at.time.since(blocked.since),
+            ns: at.time.since(since),
             frame: at.done,
         };
-        if let Some(mark) = blocked.mark {
+        if ctx.out.marks_wanted {
             // Another point may tell how long it was.
             ctx.out.end_stall(mark, stall, pdu);
         } else if stall.counts() {

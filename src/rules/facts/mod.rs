@@ -87,7 +87,7 @@ pub struct Facts<'a> {
     /// The form of each reset in question, once they were asked for.
     forms: OnceCell<Vec<Form>>,
     /// The clocks of several points, once a time was asked for.
-    clocks: OnceCell<Clocks>,
+    clocks: OnceCell<Box<Clocks>>,
 }
 
 impl<'a> Facts<'a> {
@@ -264,7 +264,8 @@ impl<'a> Facts<'a> {
     }
 
     fn clocks(&self) -> &Clocks {
-        let read = || Clocks::read(self.store, self.conn, &self.streams.axes, &self.ends);
+        let axes = &self.streams.axes;
+        let read = || Box::new(Clocks::read(self.store, self.conn, axes, &self.ends));
         self.clocks.get_or_init(read)
     }
 

@@ -38,12 +38,11 @@ impl Conn {
             return None;
         }
         let mut found = sent_by(end);
-        if (len > 0 || acks_more) && !incoming.several_interfaces() {
+        if (len > 0 || acks_more) && !incoming.several_interfaces {
             // What repeats neither bytes nor an acknowledgement is not there twice.
             side.copies.note(incoming);
         } else if is_there_twice(side, incoming, &mut self.points) {
             found.set(FrameFlags::DUPLICATE);
-            self.row.copied |= side.copies.elsewhere;
             self.pass(end, segment.seq, len, incoming.time, out);
             return Some(found);
         }
