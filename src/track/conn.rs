@@ -94,15 +94,20 @@ pub(super) struct Incoming<'a> {
     pub(super) no: FrameNo,
     pub(super) time: Nanos,
     pub(super) interface: u32,
-    /// The capture has more than one interface.
-    pub(super) several_interfaces: bool,
-    /// So many transmissions of a direction are then kept to find their copies on another one.
+    /// So many transmissions of a direction are kept to find their copies on another interface; 0 where the capture has
+    /// one.
     pub(super) far: u32,
     /// A part of a fragmented packet: its checksum says nothing.
     pub(super) fragment: bool,
 }
 
 impl Incoming<'_> {
+    /// The capture has more than one interface.
+    #[inline]
+    pub(super) fn several_interfaces(&self) -> bool {
+        self.far > 0
+    }
+
     fn flags(&self) -> TcpFlags {
         TcpFlags(self.segment.flags)
     }
@@ -215,7 +220,7 @@ impl Conn {
     /// Takes note of a frame that was taken in, with all that was found out about it.
     #[inline(never)]
     pub(super) fn note(&mut self, end: End, incoming: &Incoming<'_>, row: FrameRow) {
-        self.note_news(incoming.no, row, incoming.several_interfaces);
+        self.note_news(incoming.no, row, incoming.several_interfaces());
         self.count(end, incoming);
         self.steady = self.is_steady();
     }

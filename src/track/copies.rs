@@ -188,13 +188,12 @@ impl Copies {
         } else {
             Some(SOON)
         };
-        let far = incoming.several_interfaces.then_some(incoming.far);
-        self.is_known(Seen::new(incoming), within, far)
+        self.is_known(Seen::new(incoming), within, incoming.far)
     }
 
     /// Whether a transmission was seen before, on its interface no longer ago than `within`.
     #[inline(never)]
-    fn is_known(&mut self, seen: Seen, within: Option<u64>, far: Option<u32>) -> bool {
+    fn is_known(&mut self, seen: Seen, within: Option<u64>, far: u32) -> bool {
         if let Some(within) = within
             && self.any(seen.digest, |old| {
                 let apart = seen.time.since(old.time).unsigned_abs();
@@ -204,7 +203,7 @@ impl Copies {
             return true;
         }
         self.push(seen);
-        let copy = far.is_some_and(|keep| self.far.get_or_insert_default().is_copy(&seen, keep));
+        let copy = far > 0 && self.far.get_or_insert_default().is_copy(&seen, far);
         self.elsewhere |= copy;
         copy
     }

@@ -89,7 +89,7 @@ impl Tracker {
         Self {
             out: Out::default(),
             several_points: capture.files().len() > 1,
-            far: FAR,
+            far: 0,
             sources: Vec::new(),
             fragments: Fragments::default(),
             held: Vec::new(),
@@ -222,6 +222,7 @@ impl Tracker {
     fn kept_of_a_direction(&self) -> u32 {
         let directions = to_u32(self.conns.len()).saturating_mul(2).max(1);
         match self.files.len() {
+            _ if !self.several_points => 0,
             2 => (ALL_FAR / directions).max(FAR),
             _ => FAR,
         }
@@ -361,7 +362,6 @@ impl Tracker {
             no: self.out.next_frame(),
             time: record.time,
             interface: record.interface.0,
-            several_interfaces: self.several_points,
             far: self.far,
             fragment,
         }

@@ -38,7 +38,7 @@ impl Conn {
             return None;
         }
         let mut found = sent_by(end);
-        if (len > 0 || acks_more) && !incoming.several_interfaces {
+        if (len > 0 || acks_more) && !incoming.several_interfaces() {
             // What repeats neither bytes nor an acknowledgement is not there twice.
             side.copies.note(incoming);
         } else if is_there_twice(side, incoming, &mut self.points) {

@@ -78,7 +78,7 @@ impl Conn {
     /// by itself.
     pub(in crate::track) fn is_apart(&self, end: End, incoming: &Incoming<'_>) -> bool {
         let (segment, flags) = (incoming.segment, incoming.flags());
-        let may_be = incoming.several_interfaces && !flags.rst();
+        let may_be = incoming.several_interfaces() && !flags.rst();
         if !may_be || self.points.has(incoming.interface) {
             return false;
         }
