@@ -4,7 +4,7 @@
 //! Nearly all segments of a capture are of this kind. Of the steps of [`Conn::segment`] most have nothing to find in
 //! one, so that they are left out; for what they look for, it is not of this kind.
 
-use super::{Conn, Incoming, Points, Side, checksum, sent_by};
+use super::{Conn, Incoming, Side, checksum, sent_by};
 use crate::decode::net::Segment;
 use crate::store::{FrameFlags, TcpFlags};
 use crate::track::calm::Watch;
@@ -38,10 +38,14 @@ impl Conn {
             return None;
         }
         let mut found = sent_by(end);
-        if (len > 0 || acks_more) && !incoming.several_interfaces() {
+        let is_new = (len > 0 || acks_more) && !incoming.several_interfaces();
+        if !is_new {
+            self.points.add(incoming.interface);
+        }
+        if is_new {
             // What repeats neither bytes nor an acknowledgement is not there twice.
             side.copies.note(incoming);
-        } else if is_there_twice(side, incoming, &mut self.points) {
+        } else if side.copies.is_copy(incoming) {
             found.set(FrameFlags::DUPLICATE);
             self.pass(end, segment.seq, len, incoming.time, out);
             return Some(found);
@@ -96,13 +100,6 @@ impl Conn {
         let [a, b] = &self.sides.0;
         opened && open && self.evidence.is_complete() && a.is_steady(b) && b.is_steady(a)
     }
-}
-
-/// Whether another capture point has shown a segment already.
-#[inline]
-fn is_there_twice(side: &mut Side, incoming: &Incoming<'_>, points: &mut Points) -> bool {
-    points.add(incoming.interface);
-    side.copies.is_copy(incoming)
 }
 
 /// A side acknowledges more of what its peer sent than before.
