@@ -94,7 +94,9 @@ fn at_the_server(client: &file::Capture) -> file::Capture {
 #[test]
 fn every_rule_says_the_same_of_times_with_clocks_apart() {
     let mut wrong = Vec::new();
-    for case in cases::rules() {
+    // One of them is of two capture points itself.
+    let of_one_point = |case: &cases::RuleCase| case.rule != "seq-rewritten";
+    for case in cases::rules().into_iter().filter(of_one_point) {
         for build in [case.triggers, case.nearly] {
             let client = build();
             let server = at_the_server(&client);
