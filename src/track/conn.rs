@@ -26,6 +26,7 @@ use super::upper::{Deep, Passed};
 use super::view::Evidence;
 use overtaken::Overtaken;
 use remains::{uses_sql_port, ways};
+use which::Points;
 
 pub(super) use remains::Remains;
 pub(super) use side::Side;
@@ -65,24 +66,6 @@ pub(super) struct Conn {
     pub(super) evidence: Evidence,
     pub(super) watch: Watch,
     ended: bool,
-}
-
-/// The interfaces that showed frames of a connection; those with high numbers together.
-#[derive(Debug, Clone, Copy, Default)]
-struct Points(u64);
-
-impl Points {
-    fn bit(interface: u32) -> u64 {
-        1 << interface.min(63)
-    }
-
-    fn add(&mut self, interface: u32) {
-        self.0 |= Self::bit(interface);
-    }
-
-    fn has(self, interface: u32) -> bool {
-        self.0 & Self::bit(interface) != 0
-    }
 }
 
 /// A frame on its way through its connection.

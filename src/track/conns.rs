@@ -85,11 +85,9 @@ impl Conns {
 
     /// The place of the latest incarnation of a segment's 4-tuple at a capture point, which is whole again if it was not.
     pub(super) fn latest(&mut self, segment: &Segment, interface: u32) -> Option<usize> {
-        let (ends, apart) = (
-            ends(segment),
-            self.latest.apart_at(ends(segment), interface),
-        );
-        match self.latest.get(ends, apart)? {
+        let tuple = ends(segment);
+        let apart = self.latest.apart_at(tuple, interface);
+        match self.latest.get(tuple, apart)? {
             Kept::Whole(place) => usize::try_from(place).ok(),
             Kept::Remains(at) => {
                 let at = usize::try_from(at).ok()?;
@@ -103,7 +101,7 @@ impl Conns {
                 if let Some(for_view) = self.for_view.get_mut(id) {
                     *for_view = ForView::Whole(place);
                 }
-                self.latest.put(ends, apart, Kept::Whole(small(place)));
+                self.latest.put(tuple, apart, Kept::Whole(small(place)));
                 Some(place)
             }
         }

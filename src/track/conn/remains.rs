@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::way::Way;
-use super::{Conn, Points, Side};
+use super::which::Points;
+use super::{Conn, Side};
 use crate::decode::tds;
 use crate::store::{ConnRow, Endpoint, TcpStats};
 use crate::track::calm::Watch;
@@ -19,6 +20,7 @@ pub(in crate::track) struct Remains {
     row: Arc<ConnRow>,
     sides: PerEnd<SideRemains>,
     closed_by: Option<FrameNo>,
+    points: Points,
     watch_late: bool,
 }
 
@@ -54,6 +56,7 @@ impl Conn {
             row: Arc::clone(row),
             sides: PerEnd([SideRemains::new(a, of_a), SideRemains::new(b, of_b)]),
             closed_by: self.closed_by,
+            points: self.points,
             watch_late: self.watch.is_late(),
         })
     }
@@ -64,8 +67,7 @@ impl Conn {
         let [a, b] = remains.sides.0;
         let [tcp_a, tcp_b] = row.tcp.0;
         Self {
-            // Looked at only as long as it is open.
-            points: Points::default(),
+            points: remains.points,
             ways: ways(&row.ends),
             sides: PerEnd([a.side(End::A, tcp_a), b.side(End::B, tcp_b)]),
             deep: None,

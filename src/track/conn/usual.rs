@@ -38,17 +38,16 @@ impl Conn {
             return None;
         }
         let mut found = sent_by(end);
-        let is_new = (len > 0 || acks_more) && !incoming.several_interfaces();
-        if !is_new {
-            self.points.add(incoming.interface);
-        }
-        if is_new {
+        if (len > 0 || acks_more) && !incoming.several_interfaces() {
             // What repeats neither bytes nor an acknowledgement is not there twice.
             side.copies.note(incoming);
-        } else if side.copies.is_copy(incoming) {
-            found.set(FrameFlags::DUPLICATE);
-            self.pass(end, segment.seq, len, incoming.time, out);
-            return Some(found);
+        } else {
+            self.points.add(incoming.interface);
+            if side.copies.is_copy(incoming) {
+                found.set(FrameFlags::DUPLICATE);
+                self.pass(end, segment.seq, len, incoming.time, out);
+                return Some(found);
+            }
         }
         found.set(checksum(&mut side.checksums, incoming));
         if acks_more {

@@ -11,6 +11,24 @@ use crate::units::{End, TcpSeq};
 /// Numbers so far apart are not of one stream, though its capture points do not begin, or show it, at the same time.
 const OTHER: u32 = 1 << 28;
 
+/// The interfaces that showed frames of a connection; those with high numbers together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Points(u64);
+
+impl Points {
+    fn bit(interface: u32) -> u64 {
+        1 << interface.min(63)
+    }
+
+    pub(super) fn add(&mut self, interface: u32) {
+        self.0 |= Self::bit(interface);
+    }
+
+    fn has(self, interface: u32) -> bool {
+        self.0 & Self::bit(interface) != 0
+    }
+}
+
 impl Conn {
     /// The end that sent a segment, if it is one of this connection.
     #[inline]
