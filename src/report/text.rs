@@ -78,7 +78,7 @@ pub(super) fn connection(facts: Facts<'_>, row: &ConnRow, out: &mut dyn Write) -
         counted(u64::from(conn.frames), "frame"),
         conn.first_frame,
         conn.last_frame,
-        span(facts.store().lasted(row))
+        span(store.lasted(row))
     )?;
     writeln!(out, "  {}", kind_line(&conn))?;
     if let Some(line) = conn.login.as_ref().and_then(login_line) {

@@ -123,7 +123,7 @@ impl Conns {
 
     /// Whether a segment's ports alone do not tell which connection it is of, as it depends on the capture point.
     pub(super) fn depends_on_point(&self, segment: &Segment) -> bool {
-        !self.latest.apart.is_empty() && self.latest.is_apart_anywhere(ends(segment))
+        self.latest.apart.contains_key(&in_order(ends(segment)))
     }
 
     fn place(&mut self, conn: Conn) -> usize {
@@ -203,15 +203,8 @@ struct Latest {
 impl Latest {
     /// The interface, if it has an incarnation of its own.
     fn apart_at(&self, ends: Ends, interface: u32) -> Option<u32> {
-        if self.apart.is_empty() {
-            return None;
-        }
         let mut apart = self.apart.get(&in_order(ends))?.iter();
-        apart.find(|(at, _)| *at == interface).map(|(at, _)| *at)
-    }
-
-    fn is_apart_anywhere(&self, ends: Ends) -> bool {
-        self.apart.contains_key(&in_order(ends))
+        apart.any(|(at, _)| *at == interface).then_some(interface)
     }
 
     fn get(&self, (a, b): Ends, apart: Option<u32>) -> Option<Kept> {
