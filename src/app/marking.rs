@@ -3,11 +3,11 @@
 use super::command::Command;
 use super::history::Undoable;
 use super::page::{Page, unbroken};
-use super::summary::counted;
 use super::{App, Effect, Layer, Tone, clock};
 use crate::export::FrameSet;
 use crate::store::Finding;
 use crate::units::FrameNo;
+use crate::units::words::counted;
 
 impl App {
     /// Changes something that undo brings back.

@@ -7,6 +7,7 @@ use super::App;
 use crate::app::command::Command;
 use crate::store::{ConnRow, FrameRow, Protocol, Store, Verdict};
 use crate::units::FrameNo;
+use crate::units::words::counted;
 
 /// The frame of the gravest finding: the first fault, else the first that asks for most attention.
 pub fn gravest(store: &Store) -> Option<FrameNo> {
@@ -190,12 +191,6 @@ fn way_on(app: &App, roomy: bool) -> String {
     } else {
         format!("{next}: {to}, {all}: all")
     }
-}
-
-/// `1 frame`, `2 frames`.
-pub fn counted(n: usize, what: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{s}")
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::decode::tds::skim::Skim;
 use crate::decode::tds::{self, message, packet_type, requests, sql_secret, tokens, tree_login};
 use crate::decode::tls;
 use crate::store::{FrameFlags, FrameRow, PduFlags, PduKind, PduRow, Store, Verdict};
+use crate::units::words::counted;
 use crate::units::{FrameNo, PduId, Side};
 
 /// Most characters of SQL text in a line.
@@ -108,7 +109,7 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
     if row.payload_len > 0 {
         return match later_pdu(store, no, row) {
             Some((_, pdu)) => format!("part of {} in {}", pdu_name(&pdu), pdu.frame),
-            None => bytes(row.payload_len),
+            None => counted(row.payload_len, "byte"),
         };
     }
     if row.flags.has(FrameFlags::ZERO_WINDOW) {
@@ -117,18 +118,12 @@ fn tcp(store: &Store, no: FrameNo, row: &FrameRow) -> String {
     "TCP ACK".to_owned()
 }
 
-/// `1 byte`, `2 bytes`.
-fn bytes(len: u32) -> String {
-    let s = if len == 1 { "" } else { "s" };
-    format!("{len} byte{s}")
-}
-
 /// What is said of bytes that are no whole packet.
 pub fn unread(pdu: &PduRow) -> String {
     if pdu.flags.has(PduFlags::UNFINISHED) {
-        format!("{} of {}", bytes(pdu.len), pdu_name(pdu))
+        format!("{} of {}", counted(pdu.len, "byte"), pdu_name(pdu))
     } else {
-        format!("{} of no known protocol", bytes(pdu.len))
+        format!("{} of no known protocol", counted(pdu.len, "byte"))
     }
 }
 
@@ -161,7 +156,7 @@ pub fn pdu(dissector: &mut Dissector, frames: &mut Frames<'_>, id: PduId) -> Str
 
 fn tls_line(frames: &mut Frames<'_>, id: PduId, pdu: &PduRow) -> String {
     if pdu.tds_type == tls::content::APPLICATION_DATA {
-        return format!("TLS data, {}", bytes(pdu.len));
+        return format!("TLS data, {}", counted(pdu.len, "byte"));
     }
     let words = tls_words(frames, &[id]);
     if words.is_empty() {
@@ -459,11 +454,6 @@ mod tests {
         assert_eq!(short("  select\r\n\t1 "), "select 1");
         assert_eq!(short(&"x".repeat(500)).len(), MAX_TEXT + 3);
         assert_eq!(short("a\u{1b}b"), "a\\x1bb");
-    }
-
-    #[test]
-    fn one_byte_is_one_byte() {
-        assert_eq!((bytes(1), bytes(2)), ("1 byte".into(), "2 bytes".into()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::error::ExportError;
 use super::format::{Compression, Format};
 use super::frames::FrameSet;
 use super::picture::{self, Part};
-use super::plan::{Plan, counted, human_bytes};
+use super::plan::{Plan, human_bytes};
 use super::redact::Copy;
 use super::target::{Sink, Target};
 use super::{ladder, listing, packets, requests, tables, ticket};
@@ -16,6 +16,7 @@ use crate::capture::Capture;
 use crate::rules;
 use crate::store::{ConnRow, Store};
 use crate::units::FrameNo;
+use crate::units::words::counted;
 
 /// How an export is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

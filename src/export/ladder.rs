@@ -9,6 +9,7 @@ use super::time::{Offsets, seconds};
 use crate::decode::tds::packet_type;
 use crate::report::words;
 use crate::store::{FrameRow, PduFlags, PduKind, PduRow, Store};
+use crate::units::words::counted;
 use crate::units::{ConnId, FrameNo, Nanos, Side};
 
 /// Columns between the two life lines.
@@ -148,8 +149,8 @@ fn pdu_label(pdu: &PduRow) -> String {
         PduKind::Data => format!("Sid {} {}", pdu.sid, tds_label(pdu)),
         PduKind::Tds => tds_label(pdu).to_owned(),
         PduKind::Tls => "TLS".into(),
-        PduKind::Hidden => format!("{} missing", words::counted(pdu.len.into(), "byte")),
-        PduKind::Unknown => words::counted(pdu.len.into(), "byte"),
+        PduKind::Hidden => format!("{} missing", counted(pdu.len, "byte")),
+        PduKind::Unknown => counted(pdu.len, "byte"),
     }
 }
 
@@ -192,7 +193,7 @@ fn tcp_label(frame: &FrameRow) -> String {
     .collect();
     let len = match frame.payload_len {
         0 => String::new(),
-        len => format!(" {}", words::counted(len.into(), "byte")),
+        len => format!(" {}", counted(len, "byte")),
     };
     format!("TCP {}{len}", names.join(","))
 }

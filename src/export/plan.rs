@@ -4,6 +4,7 @@ use super::format::Format;
 use super::frames::{FrameSet, parse_frames};
 use crate::store::{Phase, Store};
 use crate::units::runs::in_words;
+use crate::units::words::counted;
 use crate::units::{ConnId, FindingId, FrameNo, Holds, InterfaceId, SessionId, Sid, Side};
 
 /// What to take from the capture.
@@ -361,12 +362,6 @@ fn numbered(n: u64, what: &str) -> String {
         1 => format!("only {what} 0"),
         n => format!("{what}s 0 to {}", n.saturating_sub(1)),
     }
-}
-
-/// `1 frame`, `2 frames`.
-pub(super) fn counted(n: u64, what: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{s}")
 }
 
 /// Bytes for people: `2.9 kB`.

@@ -20,6 +20,7 @@ use super::listing;
 use crate::report::words;
 use crate::rules::order;
 use crate::store::{Finding, Verdict};
+use crate::units::words::counted;
 use crate::units::{ConnId, Side};
 use again::{filters, small_capture};
 use compared::Compared;
@@ -68,7 +69,7 @@ fn head(job: &Job<'_>, compared: &Compared, page: &mut Page<'_>) -> Result<(), E
             words::file_name(&file.path),
             file.format,
             words::bytes(file.bytes),
-            words::counted(file.frames, "frame")
+            counted(file.frames, "frame")
         ))?;
         match sha256(Path::new(&file.path), job)? {
             Some(hash) => page.code_item("SHA-256", &hash)?,
@@ -130,7 +131,7 @@ fn verdict(job: &Job<'_>, page: &mut Page<'_>) -> Result<(), ExportError> {
     }
     let more = job.plan.conns.len().saturating_sub(MAX_CONNS);
     if more > 0 {
-        let more = words::counted(more as u64, "more connection");
+        let more = counted(more as u64, "more connection");
         page.item(&format!("and {more}, none of them graver"))?;
     }
     if job.plan.conns.is_empty() {

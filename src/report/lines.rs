@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::build::Facts;
 use super::facts;
-use super::words::{counted, file_name, frames, problem, safe};
+use super::words::{file_name, frames, problem, safe};
 use crate::store::{ConnRow, Finding, Outcome, Protocol, Store, Verdict};
+use crate::units::words::counted;
 use crate::units::{FileOffset, FrameNo};
 
 /// Connections without TDS that are listed one by one; more are counted.

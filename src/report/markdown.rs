@@ -9,8 +9,9 @@ use super::lines::{
     traffic_line,
 };
 use super::stats::Stats;
-use super::words::{as_seen_by, bytes, counted, cut, safe, span};
+use super::words::{as_seen_by, bytes, cut, safe, span};
 use crate::store::{ConnRow, Finding};
+use crate::units::words::counted;
 
 /// Rows of a table; more are counted.
 const MAX_ROWS: usize = 50;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::store::{Condition, Encryption, Finding, FrameFlags, Outcome, Store, TcpFlags, View};
 use crate::units::hidden::is_hidden;
+use crate::units::words::counted;
 use crate::units::{ConnId, FileOffset, FrameNo, Nanos, Side};
 
 /// A time as RFC 3339 in UTC with nine decimals; `None` outside the years that it can name.
@@ -51,12 +52,6 @@ pub fn bytes(n: u64) -> String {
         999_950..999_950_000 => tenths(1_000_000, "MB"),
         _ => tenths(1_000_000_000, "GB"),
     }
-}
-
-/// `1 frame`, `2 frames`.
-pub fn counted(n: u64, what: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{s}")
 }
 
 /// Letters of the TCP flags that are set, in header order.

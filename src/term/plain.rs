@@ -7,12 +7,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::app::layout::Pane;
-use crate::app::summary::counted;
 use crate::app::tables::Table;
 use crate::app::{App, Layer};
 use crate::dissect::render;
 use crate::ui;
 use crate::ui::safe_text::safe_text;
+use crate::units::words::counted;
 
 /// What a box is drawn with, and blanks.
 const FRAME: &[char] = &[' ', '|', '+', '-', '│', '─', '┌', '┐', '└', '┘'];

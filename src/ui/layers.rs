@@ -10,9 +10,9 @@ use crate::app::help::{Columns, HelpLine};
 use crate::app::layout::Area;
 use crate::app::ordering::wrap;
 use crate::app::page::Page;
-use crate::app::summary::counted;
 use crate::app::tables::{Kind, Row, Table, detail_rows};
 use crate::store::Verdict;
+use crate::units::words::counted;
 
 /// Draws a list; returns the place of its cursor.
 pub fn table(pen: &mut Pen<'_>, app: &App, table: &Table, area: Area) -> Option<Position> {

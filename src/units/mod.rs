@@ -3,6 +3,7 @@
 pub mod hidden;
 pub mod ranges;
 pub mod runs;
+pub mod words;
 
 use std::fmt;
 

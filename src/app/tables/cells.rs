@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{CONNECTIONS, REQUESTS, Row, close_of};
 use crate::app::App;
 use crate::app::clock;
-use crate::app::summary::counted;
 use crate::app::timeline::lane_name;
 use crate::store::{ClosedBy, ConnRow, Finding, Phase, RequestRow, Store};
+use crate::units::words::counted;
 use crate::units::{ConnId, End, Nanos, Side};
 
 /// So many connections, spread over all, have their addresses measured; where others are longer, they are cut.

@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 pub use cells::{human, phase_name};
 
 use super::App;
-use super::summary::counted;
 use crate::store::{ConnRow, Finding, Store, Verdict};
+use crate::units::words::counted;
 use crate::units::{ConnId, FindingId, FrameNo, RequestId, Sid, Side};
 use cells::{
     conn_cell, conn_number, finding_cell, phase_cell, request_cell, request_number, width_of_ends,

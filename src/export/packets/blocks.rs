@@ -10,8 +10,8 @@ use crate::export::format::Format;
 use crate::export::job::Job;
 use crate::export::reading::Place;
 use crate::export::target::Sink;
-use crate::report::words::counted;
 use crate::units::Holds;
+use crate::units::words::counted;
 
 /// How many of what a capture file is to hold are left out.
 pub(in crate::export) fn left_out(job: &Job<'_>) -> u64 {

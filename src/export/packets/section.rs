@@ -10,9 +10,9 @@ use crate::capture::write::{InterfaceSpec, PcapngWriter};
 use crate::export::error::ExportError;
 use crate::export::job::Job;
 use crate::export::target::Sink;
-use crate::report::words;
 use crate::store::InterfaceRow;
 use crate::units::InterfaceId;
+use crate::units::words::counted;
 
 /// A comment of a section; there may be many.
 const COMMENT: u16 = 1;
@@ -163,7 +163,7 @@ fn comment(job: &Job<'_>) -> String {
     {
         numbers = format!(
             "{} of {first}-{last}",
-            words::counted(job.plan.frames.len(), "frame")
+            counted(job.plan.frames.len(), "frame")
         );
     }
     let redacted = if job.options.redact.is_some() {

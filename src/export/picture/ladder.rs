@@ -6,6 +6,7 @@ use crate::export::job::Job;
 use crate::export::ladder::{Arrow, wait};
 use crate::export::time::Offsets;
 use crate::report::words;
+use crate::units::words::counted;
 use crate::units::{FrameNo, Nanos, Side};
 
 /// Life line of the client, and of the server.
@@ -42,7 +43,7 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
     for (i, no) in arrows.into_iter().enumerate() {
         if left_out > 0 && i == FIRST {
             let y = page.down(ROW);
-            let words = words::counted(left_out as u64, "frame");
+            let words = counted(left_out as u64, "frame");
             let words = format!("... {words} left out ...");
             page.anchored(f64::midpoint(CLIENT, SERVER), y, "quiet", "middle", &words);
         }

@@ -6,8 +6,8 @@ use super::{LINE, MARGIN, Page, WIDTH};
 use crate::export::error::ExportError;
 use crate::export::job::Job;
 use crate::export::time::seconds;
-use crate::report::words;
 use crate::store::{ClosedBy, ConnRow, PduKind, SessionRow, Store};
+use crate::units::words::counted;
 use crate::units::{FrameNo, Nanos, Side};
 
 /// Where the time axis begins and ends.
@@ -69,7 +69,7 @@ pub(super) fn draw(job: &Job<'_>, page: &mut Page) -> Result<(), ExportError> {
             MARGIN,
             y,
             "quiet",
-            &format!("and {}", words::counted(more, "more lane")),
+            &format!("and {}", counted(more, "more lane")),
         );
     }
     page.down(LINE);
@@ -275,7 +275,7 @@ fn session_tail(conn: &ConnRow, session: &SessionRow) -> String {
     };
     format!(
         "{}, {end}{waiting}",
-        words::counted(u64::from(session.requests), "request")
+        counted(u64::from(session.requests), "request")
     )
 }
 
@@ -326,7 +326,7 @@ fn tcp_lane(job: &Job<'_>, page: &mut Page, scale: &Scale, conn: &ConnRow) {
     }
     let verdicts: String = verdicts.into_iter().filter(|c| *c != ' ').collect();
     let tail = if resets > 0 {
-        format!("{} {verdicts}", words::counted(resets, "RST"))
+        format!("{} {verdicts}", counted(resets, "RST"))
     } else {
         verdicts
     };

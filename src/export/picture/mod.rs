@@ -13,6 +13,7 @@ use super::error::ExportError;
 use super::job::Job;
 use crate::report::words::{self, safe};
 use crate::units::Side;
+use crate::units::words::counted;
 
 /// Width of the page in user units.
 const WIDTH: f64 = 1200.0;
@@ -217,7 +218,7 @@ fn head(job: &Job<'_>, page: &mut Page) {
             MARGIN,
             y,
             "quiet",
-            &format!("and {}", words::counted(more as u64, "more connection")),
+            &format!("and {}", counted(more as u64, "more connection")),
         );
     }
     page.down(LINE);
